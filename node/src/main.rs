@@ -1,0 +1,3 @@
+//! The `orrery` binary.
+
+fn main() {}

@@ -1,1 +1,3 @@
 //! The native node.
+
+pub mod dashboard;

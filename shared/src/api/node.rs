@@ -1,0 +1,106 @@
+//! `GET /health`, `GET /status`, `GET /cluster`.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::event::fact::Role;
+use crate::ids::{BootEpoch, ClusterId, LogIndex, NodeId, NodeName, Term};
+
+/// `GET /health`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`; `starting` with 503 before recovery is complete.
+    pub status: SmolStr,
+    /// Who answers.
+    pub node: NodeName,
+    /// Its role in the control group.
+    pub role: Role,
+    /// Its term there.
+    pub term: Term,
+}
+
+/// `GET /status`: the control group as this node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who answers.
+    pub node_id: NodeName,
+    /// Its Raft identity; none before the cluster is formed.
+    pub raft_id: Option<NodeId>,
+    /// Its boot.
+    pub boot: BootEpoch,
+    /// The cluster, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Whom it takes for the leader.
+    pub leader_id: Option<NodeName>,
+    /// For whom it voted in this term.
+    pub voted_for: Option<NodeName>,
+    /// Commit index.
+    pub commit_index: Option<LogIndex>,
+    /// Applied index.
+    pub last_applied: Option<LogIndex>,
+    /// Index of its last entry.
+    pub last_log_index: Option<LogIndex>,
+    /// Entries in its log that no snapshot replaced.
+    pub log_length: u64,
+    /// Last index that a snapshot replaced.
+    pub purged: Option<LogIndex>,
+    /// Everybody else.
+    pub peers: Vec<Peer>,
+    /// Since this boot.
+    pub uptime_seconds: f64,
+    /// Since it heard from the leader (0 at the leader, none when it never did).
+    pub time_since_last_contact: Option<f64>,
+    /// `realistic` or `classroom`.
+    pub profile: SmolStr,
+}
+
+/// Another member, seen from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its name.
+    pub node_id: NodeName,
+    /// `host:port`.
+    pub address: String,
+    /// Whether the link to it is open.
+    pub connected: bool,
+    /// Whether it votes in the control group.
+    pub voter: bool,
+    /// At the leader: the last index that is known to match.
+    pub matching: Option<LogIndex>,
+}
+
+/// `GET /cluster`: the control group's committed record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its id, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// Number of shards, a constant of the cluster.
+    pub shards: u16,
+    /// Replicas of a shard, a constant of the cluster.
+    pub replicas: u16,
+    /// Version of the commands that every member supports.
+    pub version: u16,
+    /// Present leader of the control group.
+    pub leader: Option<NodeName>,
+    /// Everybody.
+    pub members: Vec<ClusterMember>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterMember {
+    /// Its name.
+    pub node: NodeName,
+    /// Its Raft identity.
+    pub raft_id: NodeId,
+    /// How often its name was given a new identity.
+    pub incarnation: u32,
+    /// `host:port`.
+    pub address: String,
+    /// Whether it votes.
+    pub voter: bool,
+}

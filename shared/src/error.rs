@@ -1,0 +1,96 @@
+//! The errors that a client sees. The HTTP edge turns them into a status and a body; internal text
+//! stays internal.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What went wrong, in one word that programs can match. Written in snake case on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The body is not JSON. 400
+    BadJson,
+    /// A field is missing, unknown, of the wrong type, empty or out of its range. 400
+    BadRequest,
+    /// Not JSON by its content type. 415
+    UnsupportedMediaType,
+    /// No such path, node, session or resource. 404
+    NotFound,
+    /// That method is not for that path. 405
+    MethodNotAllowed,
+    /// Host or Origin is not one of the cluster's. 403
+    ForbiddenOrigin,
+    /// The body is over its bound. 413
+    TooLarge,
+    /// The caller does not hold what it wants to release or renew. 409
+    NotHolder,
+    /// An upgrade, token or session does not fit the present state. 409
+    Conflict,
+    /// The session is unknown, closed or expired. 409
+    SessionExpired,
+    /// This idempotency number was forgotten, or came with another request: never applied again. 409
+    IdempotencyConflict,
+    /// A bound (waiters, sessions, locks of one client) is reached. 429
+    LimitReached,
+    /// The group has no majority or no leader now; nothing was done. 503
+    Unavailable,
+    /// The request may or may not have taken effect: retry under the same idempotency key. 503
+    OutcomeUnknown,
+    /// This node is starting, stopping or not a member. 503
+    NotReady,
+    /// The platform cannot do this (pause without SIGSTOP). 501
+    NotImplemented,
+    /// A bug on our side. 500
+    Internal,
+}
+
+impl ErrorCode {
+    /// The HTTP status of the code.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadJson | Self::BadRequest => 400,
+            Self::ForbiddenOrigin => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotHolder | Self::Conflict | Self::SessionExpired | Self::IdempotencyConflict => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::LimitReached => 429,
+            Self::Internal => 500,
+            Self::NotImplemented => 501,
+            Self::Unavailable | Self::OutcomeUnknown | Self::NotReady => 503,
+        }
+    }
+}
+
+/// An error with a sentence that a student understands.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The word for programs.
+    pub code: ErrorCode,
+    /// The sentence for people.
+    pub message: String,
+    /// With `outcome_unknown`: the key under which a retry is safe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+impl ApiError {
+    /// An error of a code with its sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        ApiError { code, message: message.into(), idempotency_key: None }
+    }
+
+    /// The most frequent one.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::BadRequest, message)
+    }
+}
+
+/// The body of every answer that is not a success: `{"error":{"code","message"}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ApiError,
+}

@@ -1,0 +1,564 @@
+//! The facts that nodes and the supervisor report.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, ResourceName, Term};
+use crate::lock::{FencingToken, Holder, LeaseMs, Mode, SessionId, WaitEdge, WaitId};
+
+/// A Raft role (Raft paper, figure 4), and what is not one of its three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Replicated to, without a vote.
+    Learner,
+    /// Hears from a leader.
+    #[default]
+    Follower,
+    /// Stands for election.
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+/// One message, at its sender and at its receiver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId {
+    /// Who sent it.
+    pub from: NodeName,
+    /// In which boot.
+    pub boot: BootEpoch,
+    /// Its number there.
+    pub number: u64,
+}
+
+/// What a peer message carries, as far as people want to see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// RequestVote, or the question before it (`pre`; Raft thesis, section 9.6).
+    Vote {
+        /// Whether it is only the question before an election.
+        pre: bool,
+        /// The candidate's term.
+        term: Term,
+        /// Its last entry's index.
+        last: Option<LogIndex>,
+    },
+    /// The answer to it.
+    VoteReply {
+        /// Whether it answers the question before an election.
+        pre: bool,
+        /// The voter's term.
+        term: Term,
+        /// Whether the vote was given.
+        granted: bool,
+    },
+    /// AppendEntries with entries.
+    Append {
+        /// The leader's term.
+        term: Term,
+        /// Index before the first entry.
+        previous: Option<LogIndex>,
+        /// How many entries.
+        entries: u32,
+        /// The leader's commit index.
+        commit: Option<LogIndex>,
+    },
+    /// The answer to it.
+    AppendReply {
+        /// The follower's term.
+        term: Term,
+        /// Whether the entries fit its log.
+        success: bool,
+        /// The last index that is known to match.
+        matching: Option<LogIndex>,
+    },
+    /// A snapshot.
+    Snapshot {
+        /// The leader's term.
+        term: Term,
+        /// Last index that it contains.
+        last: Option<LogIndex>,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The answer to it.
+    SnapshotReply {
+        /// The follower's term.
+        term: Term,
+    },
+    /// The leader asks this node to stand for election at once.
+    TransferLeader {
+        /// The leader's term.
+        term: Term,
+    },
+    /// A client's request on its way to the leader.
+    Forward {
+        /// What it asks, short: `acquire printer`.
+        what: SmolStr,
+        /// For which client.
+        client: ClientName,
+    },
+    /// The answer to it.
+    ForwardReply {
+        /// How it ended, short.
+        outcome: SmolStr,
+    },
+    /// A follower asks the leader up to where it must have applied before it may answer a read.
+    ReadIndex,
+    /// The answer to it.
+    ReadIndexReply {
+        /// That index; none when there is no leader here.
+        index: Option<LogIndex>,
+    },
+}
+
+/// What a log entry is about, short enough to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntrySummary {
+    /// Its index.
+    pub index: LogIndex,
+    /// Its term.
+    pub term: Term,
+    /// `blank`, `membership`, `clock`, `acquire printer Ayu`, ...
+    pub what: SmolStr,
+}
+
+/// Why a message did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostWhy {
+    /// The link was cut by a fault that somebody injected.
+    Cut,
+    /// There is no connection to that peer.
+    Unreachable,
+    /// The outgoing queue was full.
+    Overflow,
+    /// No answer came in time: it or its answer is lost, nobody knows which.
+    TimedOut,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The node's process began this boot.
+    Started {
+        /// Its version.
+        version: SmolStr,
+    },
+    /// Role, term, vote or known leader changed.
+    RoleChanged {
+        /// In which group.
+        group: GroupId,
+        /// The role now.
+        role: Role,
+        /// The term now.
+        term: Term,
+        /// For whom it voted in that term.
+        voted_for: Option<NodeName>,
+        /// Whom it takes for the leader.
+        leader: Option<NodeName>,
+        /// How long it had not heard from a leader, where that is why it stands for election.
+        silent_us: Option<u64>,
+    },
+    /// The voters and learners changed.
+    MembershipChanged {
+        /// In which group.
+        group: GroupId,
+        /// At which index.
+        index: Option<LogIndex>,
+        /// Who votes.
+        voters: Vec<NodeName>,
+        /// Who only learns.
+        learners: Vec<NodeName>,
+    },
+    /// The election timer was (re)started: it drains until `due_us` from now, unless a leader is heard.
+    TimerStarted {
+        /// In which group.
+        group: GroupId,
+        /// From now.
+        due_us: u64,
+    },
+    /// A peer message left (or tried to).
+    Sent {
+        /// Which.
+        message: MessageId,
+        /// In which group.
+        group: GroupId,
+        /// To whom.
+        to: NodeName,
+        /// What.
+        body: Message,
+    },
+    /// A peer message arrived. `message.from` says from whom.
+    Received {
+        /// Which.
+        message: MessageId,
+        /// In which group.
+        group: GroupId,
+        /// What.
+        body: Message,
+    },
+    /// A peer message will not arrive, as far as its sender can tell.
+    Lost {
+        /// Which.
+        message: MessageId,
+        /// In which group.
+        group: GroupId,
+        /// To whom it was.
+        to: NodeName,
+        /// Why.
+        why: LostWhy,
+    },
+    /// Heartbeats of the last second on the link to one peer, of all groups.
+    Heartbeats {
+        /// The other end.
+        peer: NodeName,
+        /// Sent by this node.
+        sent: u32,
+        /// Answered in time.
+        answered: u32,
+        /// Received by this node.
+        received: u32,
+        /// Mean round trip of those answered.
+        round_trip_us: u64,
+    },
+    /// Entries are in the log (readable; durable when `synced` says so).
+    Appended {
+        /// In which group.
+        group: GroupId,
+        /// Which; at most 64, the last ones, where there were more.
+        entries: Vec<EntrySummary>,
+        /// Index of the first, even where it is not listed.
+        first: LogIndex,
+        /// Index of the last.
+        last: LogIndex,
+    },
+    /// Everything up to here is on the disk.
+    Synced {
+        /// In which group.
+        group: GroupId,
+        /// Up to which index.
+        last: LogIndex,
+        /// How long the durable transaction took.
+        took_us: u64,
+    },
+    /// Entries after this index were removed (Raft paper, section 5.3).
+    Truncated {
+        /// In which group.
+        group: GroupId,
+        /// Last index that stays.
+        after: Option<LogIndex>,
+    },
+    /// Entries up to this index were dropped because a snapshot covers them.
+    Purged {
+        /// In which group.
+        group: GroupId,
+        /// Last index that is gone.
+        through: LogIndex,
+    },
+    /// The commit index moved.
+    Committed {
+        /// In which group.
+        group: GroupId,
+        /// To here.
+        index: LogIndex,
+    },
+    /// The state machine applied up to here.
+    Applied {
+        /// In which group.
+        group: GroupId,
+        /// Up to here.
+        index: LogIndex,
+    },
+    /// A snapshot was built or installed.
+    Snapshotted {
+        /// In which group.
+        group: GroupId,
+        /// Last index that it contains.
+        last: Option<LogIndex>,
+        /// Its size.
+        bytes: u64,
+        /// It came from the leader.
+        installed: bool,
+    },
+    /// What `apply` made of entry `index`; numbered (group, index, n) on every replica, sent by the leader.
+    Service {
+        /// In which group.
+        group: GroupId,
+        /// Of which entry.
+        index: LogIndex,
+        /// Number within the entry.
+        n: u16,
+        /// The group's lease clock then.
+        clock_ms: LeaseMs,
+        /// What.
+        fact: ServiceFact,
+    },
+    /// A new leader begins to send service facts: everything up to `index` is in the state that its stream's
+    /// snapshot (or this fact's receiver, by asking) has.
+    ServiceResumed {
+        /// In which group.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// The lock table then.
+        locks: Box<LockTable>,
+    },
+    /// A client's request began at this node.
+    RequestBegun {
+        /// Its number at this node's boot.
+        request: u64,
+        /// Who.
+        client: ClientName,
+        /// What, short: `acquire`.
+        operation: SmolStr,
+        /// On what, short: `printer X`.
+        subject: SmolStr,
+    },
+    /// It ended.
+    RequestEnded {
+        /// Its number.
+        request: u64,
+        /// How, short: `acquired`, `timeout`, `unknown`.
+        outcome: SmolStr,
+        /// HTTP status.
+        status: u16,
+        /// How long it took.
+        took_us: u64,
+    },
+    /// The link to a peer is open.
+    LinkUp {
+        /// The other end.
+        peer: NodeName,
+    },
+    /// The link to a peer broke.
+    LinkDown {
+        /// The other end.
+        peer: NodeName,
+    },
+    /// Somebody cut (or healed) the link from this node to a peer.
+    LinkFault {
+        /// The other end.
+        peer: NodeName,
+        /// Cut or healed.
+        cut: bool,
+    },
+    /// The supervisor started a node's process.
+    NodeStarted {
+        /// Which.
+        node: NodeName,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A node's process ended.
+    NodeExited {
+        /// Which.
+        node: NodeName,
+        /// `killed`, `exited with code 1`, ...
+        cause: SmolStr,
+    },
+    /// The supervisor stopped a node's process (SIGSTOP).
+    NodePaused {
+        /// Which.
+        node: NodeName,
+    },
+    /// The supervisor let it go on (SIGCONT).
+    NodeResumed {
+        /// Which.
+        node: NodeName,
+    },
+    /// More happened than is sent one by one: counts by kind, explicit instead of silent.
+    Burst {
+        /// In which group.
+        group: GroupId,
+        /// First and last sequence that it stands for.
+        first: u64,
+        /// Last.
+        last: u64,
+        /// How many of which kind.
+        counts: Vec<(SmolStr, u32)>,
+    },
+}
+
+/// Why a lock or a wait ended without its client saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseCause {
+    /// The client released it.
+    Client,
+    /// Its lease ran out.
+    Expired,
+    /// Its session was closed.
+    SessionClosed,
+    /// Its session's lease ran out.
+    SessionExpired,
+}
+
+/// What the services' state machines report out of `apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceFact {
+    /// A lock was granted, re-granted in another mode (upgrade), or answered again (`reentrant`).
+    LockGranted {
+        /// What.
+        resource: ResourceName,
+        /// Who.
+        holder: Holder,
+        /// How.
+        mode: Mode,
+        /// Its token.
+        fencing_token: FencingToken,
+        /// Lease clock value at which it runs out; none under a session.
+        expires_at_ms: Option<LeaseMs>,
+        /// The wait that this ends, if there was one.
+        wait: Option<WaitId>,
+        /// It had it already.
+        reentrant: bool,
+    },
+    /// A wait began.
+    LockQueued {
+        /// What.
+        resource: ResourceName,
+        /// Who.
+        holder: Holder,
+        /// How.
+        mode: Mode,
+        /// Its wait.
+        wait: WaitId,
+        /// 1 is next.
+        position: u32,
+        /// It holds it shared and wants it exclusive.
+        upgrade: bool,
+    },
+    /// A lock's lease was lengthened.
+    LockRenewed {
+        /// What.
+        resource: ResourceName,
+        /// Who.
+        holder: Holder,
+        /// Lease clock value at which it runs out.
+        expires_at_ms: LeaseMs,
+    },
+    /// A lock was freed.
+    LockReleased {
+        /// What.
+        resource: ResourceName,
+        /// Who had it.
+        holder: Holder,
+        /// Under which token.
+        fencing_token: FencingToken,
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// A wait ended without a grant.
+    WaitEnded {
+        /// What.
+        resource: ResourceName,
+        /// Who waited.
+        holder: Holder,
+        /// Which wait.
+        wait: WaitId,
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// A cycle was found and its youngest waiter refused.
+    Deadlock {
+        /// Its edges, in order.
+        cycle: Vec<WaitEdge>,
+        /// Who was refused.
+        victim: Holder,
+        /// The wait that was refused.
+        wait: WaitId,
+    },
+    /// A session began.
+    SessionOpened {
+        /// Which.
+        session: SessionId,
+        /// Whose.
+        client: ClientName,
+        /// Lease clock value at which it runs out.
+        expires_at_ms: LeaseMs,
+    },
+    /// A session's lease was lengthened.
+    SessionRenewed {
+        /// Which.
+        session: SessionId,
+        /// Lease clock value at which it runs out.
+        expires_at_ms: LeaseMs,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+        /// Whose.
+        client: ClientName,
+        /// Why.
+        cause: ReleaseCause,
+    },
+}
+
+/// The lock table as people see it: in stream snapshots and in `GET /lock/status`. Sorted by resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LockTable {
+    /// Applied index that it shows.
+    pub applied: Option<LogIndex>,
+    /// The group's lease clock then.
+    pub clock_ms: LeaseMs,
+    /// Resources with a holder or a waiter.
+    pub resources: Vec<LockedResource>,
+    /// Open sessions.
+    pub sessions: Vec<SessionView>,
+}
+
+/// One resource that somebody holds or waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LockedResource {
+    /// Its name.
+    pub resource: ResourceName,
+    /// In order of their grants.
+    pub holders: Vec<HolderView>,
+    /// In order: the first is next.
+    pub waiters: Vec<WaiterView>,
+}
+
+/// Who holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HolderView {
+    /// Who.
+    pub holder: Holder,
+    /// How.
+    pub mode: Mode,
+    /// Its token.
+    pub fencing_token: FencingToken,
+    /// Lease clock value at which it was granted or last renewed.
+    pub since_ms: LeaseMs,
+    /// Lease clock value at which it runs out; none under a session (the session's counts).
+    pub expires_at_ms: Option<LeaseMs>,
+}
+
+/// Who waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaiterView {
+    /// Who.
+    pub holder: Holder,
+    /// How.
+    pub mode: Mode,
+    /// Its wait.
+    pub wait: WaitId,
+    /// It holds it shared and wants it exclusive: ahead of the others.
+    pub upgrade: bool,
+}
+
+/// An open session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub session: SessionId,
+    /// Whose.
+    pub client: ClientName,
+    /// Lease clock value at which it runs out.
+    pub expires_at_ms: LeaseMs,
+}

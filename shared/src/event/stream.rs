@@ -1,0 +1,166 @@
+//! How events travel: `/ws/events` of a node and of the supervisor.
+//!
+//! Server to reader: one [`Frame::Hello`], then [`Frame::Snapshot`] or a resume from the reader's cursor,
+//! then [`Frame::Batch`] (at most 16 ms or 512 events each) and a [`Frame::Beat`] every 100 ms.
+//! The query string chooses: `?boot=B&after=SEQ` resumes, `?from=boot` starts at the boot's first event
+//! that is still kept, `?codec=postcard` changes the codec of the whole stream (JSON text by default).
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::Event;
+use super::fact::{EntrySummary, LockTable, Role};
+use crate::hlc::Hlc;
+use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
+
+/// Version of these frames; golden bytes of each stay in the tests.
+pub const STREAM_VERSION: u16 = 1;
+
+/// Most events in one batch.
+pub const BATCH_EVENTS_MAX: usize = 512;
+
+/// One frame to a reader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// First.
+    Hello(Hello),
+    /// The state at `seq`: events after it follow.
+    Snapshot(Box<NodeSnapshot>),
+    /// Events, in order.
+    Batch(Batch),
+    /// The stream is alive; everything up to `head` was sent.
+    Beat {
+        /// Stamp of the node's clock: nothing older will come from this node.
+        hlc: Hlc,
+        /// Last sequence.
+        head: Sequence,
+    },
+    /// The reader was too slow, or asked for what is not kept any more: these will not come. A snapshot follows.
+    Gap {
+        /// First sequence that is missing.
+        first: Sequence,
+        /// Last.
+        last: Sequence,
+    },
+}
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`STREAM_VERSION`].
+    pub version: u16,
+    /// The cluster, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// The node; `supervisor` for the supervisor.
+    pub node: NodeName,
+    /// Its boot.
+    pub boot: BootEpoch,
+    /// Last sequence at this moment.
+    pub head: Sequence,
+    /// First sequence that is still kept.
+    pub tail: Sequence,
+    /// `realistic` or `classroom`.
+    pub profile: SmolStr,
+    /// Everybody in the cluster, in the order in which they are drawn.
+    pub members: Vec<MemberAddress>,
+}
+
+/// Where a member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberAddress {
+    /// Its name.
+    pub node: NodeName,
+    /// `host:port`; the page replaces the host by the one that it was loaded from.
+    pub address: String,
+}
+
+/// Events of one node's boot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Whose.
+    pub node: NodeName,
+    /// In which boot.
+    pub boot: BootEpoch,
+    /// In order, without holes.
+    pub events: Vec<Event>,
+}
+
+/// What a node knows, at one sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeSnapshot {
+    /// Whose.
+    pub node: NodeName,
+    /// In which boot.
+    pub boot: BootEpoch,
+    /// Events after this one are not in it.
+    pub seq: Sequence,
+    /// Its clock then.
+    pub hlc: Hlc,
+    /// Its wall clock then, microseconds since the Unix epoch.
+    pub wall_us: u64,
+    /// Its groups.
+    pub groups: Vec<GroupSnapshot>,
+    /// The control group's lock table as this node applied it.
+    pub locks: LockTable,
+    /// Processes, from the supervisor only.
+    pub processes: Vec<ProcessState>,
+    /// Links that this node was told to cut.
+    pub cut_links: Vec<NodeName>,
+}
+
+/// A node's part in one group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupSnapshot {
+    /// Which.
+    pub group: GroupId,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// For whom it voted in that term.
+    pub voted_for: Option<NodeName>,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeName>,
+    /// Who votes.
+    pub voters: Vec<NodeName>,
+    /// Who only learns.
+    pub learners: Vec<NodeName>,
+    /// Last entry.
+    pub last_log: Option<LogIndex>,
+    /// Last entry on the disk.
+    pub synced: Option<LogIndex>,
+    /// Commit index.
+    pub commit: Option<LogIndex>,
+    /// Applied index.
+    pub applied: Option<LogIndex>,
+    /// Last index that a snapshot replaced.
+    pub purged: Option<LogIndex>,
+    /// The last entries, at most 64.
+    pub tail: Vec<EntrySummary>,
+}
+
+/// A node's process, as the supervisor knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessStatus {
+    /// It runs.
+    Running,
+    /// It is stopped (SIGSTOP).
+    Paused,
+    /// It is not there.
+    Down,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessState {
+    /// Which node.
+    pub node: NodeName,
+    /// Where it listens.
+    pub address: String,
+    /// How it is.
+    pub status: ProcessStatus,
+    /// Its process id while it is there.
+    pub pid: Option<u32>,
+}

@@ -1,0 +1,69 @@
+//! Names and numbers of the things in a cluster.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// Longest name of a resource, a client, a node, a topic: bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// A node's name as people use it (`node1`). Stays the same when the node loses its disk and rejoins.
+pub type NodeName = SmolStr;
+
+/// A client's name as it gives it.
+pub type ClientName = SmolStr;
+
+/// The name of a lockable resource.
+pub type ResourceName = SmolStr;
+
+/// A Raft identity. Minted by the control group and never reused: a node that lost its disk comes back
+/// under its old name with a new `NodeId` and a higher incarnation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u64);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A Raft group: 0 is the control group, 1..=S are shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupId(pub u16);
+
+impl GroupId {
+    /// The group that holds membership, the shard map and the lock table.
+    pub const CONTROL: GroupId = GroupId(0);
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::CONTROL { f.write_str("control") } else { write!(f, "s{}", self.0) }
+    }
+}
+
+/// What a first formation mints: data of one cluster never meets data of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterId(pub u64);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Raft term (Raft paper, section 5.1).
+pub type Term = u64;
+
+/// Position in a group's log (Raft paper, section 5.3). The first entry has index 0, as in openraft.
+pub type LogIndex = u64;
+
+/// Number of a node's boot: grows by one at every start on the same data directory.
+pub type BootEpoch = u32;
+
+/// Number of an event within one boot of one node; starts at 1 and has no holes.
+pub type Sequence = u64;

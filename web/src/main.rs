@@ -1,3 +1,3 @@
-//! The dashboard.
+//! The dashboard's entry point.
 
 fn main() {}

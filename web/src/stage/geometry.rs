@@ -1,0 +1,173 @@
+//! Where everything on the stage stands. The SVG (what stands) and the canvas (what moves) both place
+//! themselves by this, in stage units; [`Geometry::fit`] maps units to the pixels of either.
+
+use std::f64::consts::{PI, TAU};
+
+/// Radius of a node's disc.
+pub const NODE_RADIUS: f64 = 33.0;
+
+/// Radius of what is drawn around a node: the election timer, the leader's second ring.
+pub const NODE_RING: f64 = 41.0;
+
+/// Radius of the arc of vote dots around a candidate.
+pub const VOTE_RING: f64 = 54.0;
+
+/// Radius of a client's disc.
+pub const CLIENT_RADIUS: f64 = 17.0;
+
+/// How far below a node's centre its log strip begins.
+pub const STRIP_OFFSET: f64 = 50.0;
+
+/// Smallest distance of two neighbours on the circle: their log strips must not touch.
+const NEIGHBOUR_DISTANCE_MIN: f64 = 124.0;
+
+const RADIUS_MIN: f64 = 186.0;
+const MARGIN_TOP: f64 = 66.0;
+const MARGIN_BOTTOM: f64 = 70.0;
+const MARGIN_SIDE: f64 = 68.0;
+const CLIENTS_WIDTH: f64 = 118.0;
+const CLIENTS_HEIGHT: f64 = 62.0;
+
+/// A place in stage units; y grows downwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Rightwards.
+    pub x: f64,
+    /// Downwards.
+    pub y: f64,
+}
+
+impl Point {
+    /// The place a fraction `t` of the way to `other`.
+    pub fn toward(self, other: Point, t: f64) -> Point {
+        Point { x: self.x + (other.x - self.x) * t, y: self.y + (other.y - self.y) * t }
+    }
+
+    /// Distance in stage units.
+    pub fn distance(self, other: Point) -> f64 {
+        (self.x - other.x).hypot(self.y - other.y)
+    }
+}
+
+/// Maps stage units to pixels: `pixel = unit * scale + offset`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// Pixels per stage unit.
+    pub scale: f64,
+    /// Pixels.
+    pub left: f64,
+    /// Pixels.
+    pub top: f64,
+}
+
+/// The stage for a number of nodes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Geometry {
+    nodes: usize,
+    /// A phone held upright: the clients stand in a row below instead of a column at the left.
+    portrait: bool,
+    /// Radius of the circle on which the nodes sit.
+    pub radius: f64,
+    /// Its centre.
+    pub center: Point,
+    /// Width of the stage (of the SVG's viewBox).
+    pub width: f64,
+    /// Height of the stage.
+    pub height: f64,
+}
+
+impl Geometry {
+    /// The stage for `nodes` nodes.
+    pub fn new(nodes: usize, portrait: bool) -> Geometry {
+        let nodes = nodes.max(1);
+        let half_chord = (PI / nodes as f64).sin();
+        let radius =
+            if nodes > 1 { (NEIGHBOUR_DISTANCE_MIN / 2.0 / half_chord).max(RADIUS_MIN) } else { 120.0 };
+        let lowest = (0..nodes).map(|i| angle(i, nodes).sin()).fold(f64::MIN, f64::max).max(0.0);
+        let side = radius + MARGIN_SIDE + if portrait { 0.0 } else { CLIENTS_WIDTH };
+        let below = radius * lowest + MARGIN_BOTTOM + if portrait { CLIENTS_HEIGHT } else { 0.0 };
+        let center = Point { x: side, y: radius + MARGIN_TOP };
+        Geometry { nodes, portrait, radius, center, width: 2.0 * side, height: center.y + below }
+    }
+
+    /// Centre of node `index`; clockwise from 12 o'clock.
+    pub fn node(&self, index: usize) -> Point {
+        self.on_circle(angle(index, self.nodes))
+    }
+
+    /// The point of the nodes' circle at an angle (radians, 0 at 3 o'clock, clockwise).
+    pub fn on_circle(&self, angle: f64) -> Point {
+        Point { x: self.center.x + self.radius * angle.cos(), y: self.center.y + self.radius * angle.sin() }
+    }
+
+    /// Centre of client `index` of `count`: a column at the left, or a row below on an upright phone.
+    pub fn client(&self, index: usize, count: usize) -> Point {
+        let count = count.max(1) as f64;
+        let place = index as f64 - (count - 1.0) / 2.0;
+        if self.portrait {
+            let step = (self.width / (count + 1.0)).min(92.0);
+            Point { x: self.width / 2.0 + place * step, y: self.height - 36.0 }
+        } else {
+            let step = ((self.height - 40.0) / (count + 1.0)).min(78.0);
+            Point { x: 44.0, y: self.height / 2.0 + place * step }
+        }
+    }
+
+    /// How the stage lies, centred and whole, in a box of so many pixels (SVG's `xMidYMid meet`).
+    pub fn fit(&self, width_px: f64, height_px: f64) -> Fit {
+        let scale = (width_px / self.width).min(height_px / self.height);
+        Fit {
+            scale,
+            left: (width_px - self.width * scale) / 2.0,
+            top: (height_px - self.height * scale) / 2.0,
+        }
+    }
+}
+
+fn angle(index: usize, nodes: usize) -> f64 {
+    TAU * index as f64 / nodes as f64 - PI / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_keep_their_distance_and_everybody_is_inside() {
+        for nodes in 1..=15 {
+            for portrait in [false, true] {
+                let stage = Geometry::new(nodes, portrait);
+                for i in 0..nodes {
+                    let place = stage.node(i);
+                    assert!(place.x - VOTE_RING > 0.0 && place.x + VOTE_RING < stage.width);
+                    assert!(place.y - MARGIN_TOP >= -1e-9 && place.y + MARGIN_BOTTOM <= stage.height + 1e-9);
+                    if nodes > 1 {
+                        let next = stage.node((i + 1) % nodes);
+                        assert!(place.distance(next) >= NEIGHBOUR_DISTANCE_MIN - 1e-9, "{nodes} nodes");
+                    }
+                    for c in 0..5 {
+                        assert!(
+                            stage.client(c, 5).distance(place) > NODE_RING + CLIENT_RADIUS,
+                            "{nodes} {c}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_node_is_at_twelve() {
+        let stage = Geometry::new(5, false);
+        assert!((stage.node(0).x - stage.center.x).abs() < 1e-9);
+        assert!(stage.node(0).y < stage.center.y);
+    }
+
+    #[test]
+    fn the_whole_stage_fits() {
+        let stage = Geometry::new(5, false);
+        let fit = stage.fit(390.0, 300.0);
+        assert!(fit.left >= 0.0 && fit.top >= 0.0);
+        assert!(stage.width * fit.scale <= 390.0 + 1e-9 && stage.height * fit.scale <= 300.0 + 1e-9);
+    }
+}

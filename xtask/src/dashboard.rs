@@ -1,0 +1,179 @@
+//! Builds the dashboard into `web/dist`, and checks what came out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::exec;
+use crate::gzip;
+use crate::report::Outcome;
+use crate::setup::{self, Tools, tools::TRUNK_VERSION};
+use crate::stamp;
+use crate::workspace::{Workspace, on_path, output};
+
+/// The main module as a browser receives it, in bytes: on a phone in a classroom's network it still comes in a
+/// second or two.
+const MODULE_GZIP_BYTES_MAX: u64 = 350 * 1024;
+/// Crates that belong to the node. One of them in the page means that the seam of `shared` leaks.
+const NOT_IN_THE_PAGE: [&str; 5] = ["openraft", "redb", "tokio", "axum", "orrery"];
+const INPUTS: [&str; 6] = ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml"];
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Builds the dashboard unless it is up to date.
+pub fn ensure(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
+    let dist = workspace.root.join("web").join("dist");
+    let stamp_file = workspace.target.join("xtask").join("dashboard.stamp");
+    let wasm_opt = on_path("wasm-opt");
+    let compiler = setup::rustc_version(workspace)?;
+    let words = [
+        compiler.as_str(),
+        TRUNK_VERSION,
+        &tools.wasm_bindgen_version,
+        if wasm_opt.is_some() { "wasm-opt" } else { "" },
+        &dist.to_string_lossy(),
+    ];
+    let stamp = stamp::of(&workspace.root, &INPUTS, &["web/dist"], &words)?;
+    let known = fs::read_to_string(&stamp_file).unwrap_or_default();
+    if known == stamp && dist.join("index.html").is_file() {
+        return Ok(Outcome::done(format!("nothing changed; {}", check_size(&dist)?)));
+    }
+    check_crates(workspace)?;
+    let mut trunk = workspace.command(tools.trunk());
+    trunk.args(["build", "--release", "--offline", "--locked"]).env("PATH", tools.path()?);
+    // some systems set this to 1, trunk accepts only true and false
+    trunk.env_remove("NO_COLOR");
+    exec::run(trunk, BUILD_LIMIT)?;
+    if let Some(program) = wasm_opt {
+        optimise(workspace, &program, &main_module(&dist)?);
+    }
+    check_symbols(&dist)?;
+    let size = check_size(&dist)?;
+    if let Some(folder) = stamp_file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&stamp_file, stamp).context("cannot note that the dashboard is built")?;
+    Ok(Outcome::done(size))
+}
+
+/// The page must not depend on the consensus engine or on anything else of the node.
+fn check_crates(workspace: &Workspace) -> Result<()> {
+    let tree = output(workspace.cargo(&[
+        "tree",
+        "--package",
+        "orrery-web",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--locked",
+        "--offline",
+    ]))?;
+    let found = forbidden(&tree);
+    if !found.is_empty() {
+        bail!("the dashboard depends on {}: `cargo tree -p orrery-web -i {}`", found.join(", "), found[0]);
+    }
+    Ok(())
+}
+
+/// Names in a `cargo tree` that may not be there.
+fn forbidden(tree: &str) -> Vec<&'static str> {
+    let has = |name: &str| tree.lines().any(|line| line.split_whitespace().next() == Some(name));
+    NOT_IN_THE_PAGE.into_iter().filter(|name| has(name)).collect()
+}
+
+/// The module itself: source paths in its panic messages would name the engine's crate.
+fn check_symbols(dist: &Path) -> Result<()> {
+    let module = main_module(dist)?;
+    let bytes = fs::read(&module)?;
+    if bytes.windows(b"openraft".len()).any(|window| window == b"openraft") {
+        bail!("{} contains code of openraft", module.display());
+    }
+    Ok(())
+}
+
+fn check_size(dist: &Path) -> Result<String> {
+    let module = main_module(dist)?;
+    let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let compressed = gzip::size(&bytes)?;
+    let shown = format!("{} KB, {} KB gzipped", kilobytes(bytes.len() as u64), kilobytes(compressed));
+    if compressed > MODULE_GZIP_BYTES_MAX {
+        bail!("the main module is too large: {shown}, at most {} KB", kilobytes(MODULE_GZIP_BYTES_MAX));
+    }
+    Ok(shown)
+}
+
+fn main_module(dist: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(dist).with_context(|| format!("cannot list {}", dist.display()))?;
+    let mut modules: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    modules.sort();
+    match modules.as_slice() {
+        [module] => Ok(module.clone()),
+        [] => bail!("there is no wasm module in {}", dist.display()),
+        several => bail!("there are {} wasm modules in {}, one is expected", several.len(), dist.display()),
+    }
+}
+
+/// Makes the module smaller in place. The build works without it, so a failure (an old wasm-opt does not know what
+/// a new rustc writes) is only said.
+fn optimise(workspace: &Workspace, program: &Path, module: &Path) {
+    let smaller = module.with_extension("smaller");
+    let mut command = workspace.command(program);
+    command.args(["-Oz", "--all-features"]).arg(module).arg("-o").arg(&smaller);
+    let result = exec::run(command, BUILD_LIMIT).and_then(|()| Ok(fs::rename(&smaller, module)?));
+    if let Err(error) = result {
+        let _ = fs::remove_file(&smaller);
+        println!("the module stays as it is: {error:#}");
+    }
+}
+
+fn kilobytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_of_the_node_in_the_page_is_found() {
+        let tree =
+            "orrery-web v0.1.0 (/w/web)\nopenraft-macros v0.9.0\norrery-shared v0.1.0 (/w/shared)\nserde v1";
+        assert!(forbidden(tree).is_empty());
+        assert_eq!(forbidden(&format!("{tree}\nopenraft v0.10.0 (*)")), ["openraft"]);
+        assert_eq!(
+            forbidden(&format!("{tree}\ntokio v1.54.0\norrery v0.1.0 (/w/node)")),
+            ["tokio", "orrery"]
+        );
+    }
+
+    #[test]
+    fn exactly_one_module_is_the_main_one_and_its_size_has_a_bound() {
+        let dist = std::env::temp_dir().join(format!("xtask-dist-{}", std::process::id()));
+        fs::create_dir_all(&dist).expect("a temporary folder");
+        assert!(main_module(&dist).is_err());
+        fs::write(dist.join("a_bg.wasm"), [0; 10_000]).expect("a temporary file");
+        fs::write(dist.join("a.js"), "").expect("a temporary file");
+        assert!(check_size(&dist).expect("small").starts_with("10 KB, "));
+        let mut state = 7u64;
+        let noise: Vec<u8> = (0..MODULE_GZIP_BYTES_MAX + 1)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        fs::write(dist.join("a_bg.wasm"), noise).expect("a temporary file");
+        let error = check_size(&dist).expect_err("too large");
+        assert!(error.to_string().contains("at most 350 KB"), "{error}");
+        fs::write(dist.join("b_bg.wasm"), "").expect("a temporary file");
+        assert!(main_module(&dist).is_err());
+        fs::remove_dir_all(&dist).expect("it was created above");
+    }
+}

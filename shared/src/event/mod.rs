@@ -4,7 +4,11 @@
 //! Every type here travels as JSON and as postcard: no internally tagged enum, no skipped field.
 
 pub mod fact;
+pub mod fold;
+mod fold_group;
+pub mod fold_locks;
 pub mod stream;
+pub mod view;
 
 use serde::{Deserialize, Serialize};
 

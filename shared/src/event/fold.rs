@@ -1,0 +1,387 @@
+//! The fold: snapshot + facts -> [`View`]. Pure.
+//!
+//! Facts may come twice, late, or from two leaders: sequences that a node's part of the view already has
+//! change nothing in it, and service facts count once by (group, index, n), whoever sends them.
+
+use std::sync::Arc;
+
+use super::fact::{Fact, Role};
+use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
+use super::view::{
+    Beats, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView, Process, RECENT_MAX,
+    RequestView, StreamState, TAIL_MAX, View,
+};
+use super::{Event, fold_group, fold_locks};
+use crate::hlc::Hlc;
+use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
+
+/// What an event meant to the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is new.
+    New,
+    /// It was in the view already, or belongs to a boot that is over.
+    Known,
+}
+
+impl View {
+    /// Folds one event of a node (or of the supervisor) in.
+    pub fn apply(&mut self, node: &NodeName, boot: BootEpoch, event: &Event) -> Effect {
+        self.at = self.at.max(event.hlc);
+        let now_us = event.hlc.wall_us();
+        if node == super::view::SUPERVISOR {
+            return self.apply_process(&event.fact, now_us);
+        }
+        if !self.advance(node, boot, event) {
+            return Effect::Known;
+        }
+        self.apply_fact(node, &event.fact, now_us)
+    }
+
+    /// Takes over what a node (or the supervisor) knows at one sequence.
+    pub fn install(&mut self, snapshot: &NodeSnapshot) {
+        self.at = self.at.max(snapshot.hlc);
+        let now_us = snapshot.hlc.wall_us();
+        for process in &snapshot.processes {
+            self.install_process(process, now_us);
+        }
+        if snapshot.node == super::view::SUPERVISOR {
+            return;
+        }
+        let node = self.node_mut(&snapshot.node);
+        if snapshot.boot < node.boot || (snapshot.boot == node.boot && snapshot.seq < node.seq) {
+            return;
+        }
+        node.boot = snapshot.boot;
+        node.seq = snapshot.seq;
+        node.stale = false;
+        node.clock_offset_us = offset(snapshot.wall_us, snapshot.hlc);
+        for group in &snapshot.groups {
+            let part = Arc::make_mut(node.groups.entry(group.group).or_default());
+            fold_group::install(part, group, now_us);
+        }
+        for group in &snapshot.groups {
+            self.note_membership(group);
+        }
+        self.install_links(&snapshot.node, &snapshot.cut_links);
+        if snapshot.locks.applied.is_some() {
+            fold_locks::install(self, &snapshot.locks, now_us);
+        }
+    }
+
+    /// Takes over who is in the cluster and in which order it is drawn, from a stream's hello.
+    pub fn members(&mut self, members: &[MemberAddress], profile: &str) {
+        if !profile.is_empty() && self.profile != profile {
+            self.profile = profile.into();
+        }
+        if members.is_empty() {
+            return;
+        }
+        let mut order: Vec<NodeName> = members.iter().map(|member| member.node.clone()).collect();
+        order.extend(self.order.iter().filter(|name| !members.iter().any(|m| m.node == **name)).cloned());
+        for member in members {
+            let node = self.node_mut(&member.node);
+            if node.address != member.address {
+                node.address = member.address.as_str().into();
+            }
+        }
+        if *self.order != order {
+            self.order = Arc::new(order);
+        }
+    }
+
+    /// A node's stream began to beat, or fell silent.
+    pub fn stream(&mut self, node: &NodeName, state: StreamState, at_us: u64) {
+        if node == super::view::SUPERVISOR {
+            return;
+        }
+        let node = self.node_mut(node);
+        if node.stream != state {
+            node.stream = state;
+            node.stream_since_us = at_us;
+        }
+    }
+
+    /// Events of a node will never come. What it shows may be wrong until its next snapshot.
+    pub fn gap(&mut self, gap: GapView) {
+        if gap.node != super::view::SUPERVISOR {
+            let node = self.node_mut(&gap.node);
+            node.stale = true;
+            if node.boot == gap.boot {
+                node.seq = node.seq.max(gap.last);
+            }
+        }
+        if self.gaps.len() >= RECENT_MAX {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back(gap);
+    }
+
+    /// The node's entry, made where it is not there yet.
+    pub(super) fn node_mut(&mut self, name: &NodeName) -> &mut NodeView {
+        if !self.nodes.contains_key(name) {
+            let node = NodeView { name: name.clone(), ..NodeView::default() };
+            self.nodes.insert(name.clone(), Arc::new(node));
+            let mut order = (*self.order).clone();
+            order.push(name.clone());
+            order.sort_by(|a, b| natural(a).cmp(&natural(b)));
+            self.order = Arc::new(order);
+        }
+        Arc::make_mut(self.nodes.get_mut(name).expect("inserted above"))
+    }
+
+    /// Moves the node's cursor; false where the event is already in, or of a boot that is over.
+    fn advance(&mut self, name: &NodeName, boot: BootEpoch, event: &Event) -> bool {
+        let node = self.node_mut(name);
+        if boot < node.boot || (boot == node.boot && event.seq <= node.seq) {
+            return false;
+        }
+        let rebooted = boot > node.boot;
+        if rebooted {
+            node.boot = boot;
+            node.process = match node.process {
+                Process::Paused => Process::Paused,
+                _ => Process::Up,
+            };
+            node.exit_cause = Default::default();
+            for_each_group(node, |part| fold_group::reboot(part, event.hlc.wall_us()));
+        }
+        node.seq = event.seq;
+        node.clock_offset_us = offset(event.wall_us, event.hlc);
+        if rebooted {
+            self.forget_boot(name);
+        }
+        true
+    }
+
+    fn apply_fact(&mut self, node: &NodeName, fact: &Fact, now_us: u64) -> Effect {
+        match fact {
+            Fact::Sent { message, group, to, body } => {
+                let flight = Flight {
+                    id: message.clone(),
+                    group: *group,
+                    from: message.from.clone(),
+                    to: to.clone(),
+                    body: body.clone(),
+                    sent_us: now_us,
+                    end: None,
+                    adjusted: false,
+                };
+                self.flights.insert(message.clone(), Arc::new(flight));
+                self.prune(now_us);
+                fold_group::sent(self, node, *group, body, now_us);
+            }
+            Fact::Received { message, group, body } => {
+                self.flights.remove(message);
+                fold_group::received(self, node, &message.from, *group, body, now_us);
+            }
+            Fact::Lost { message, .. } => {
+                self.flights.remove(message);
+            }
+            Fact::MembershipChanged { group, index, voters, learners } => {
+                self.note_members(*group, *index, voters, learners);
+                fold_group::fact(self, node, *group, fact, now_us);
+            }
+            Fact::Service { group, index, n, clock_ms, fact } => {
+                if *group == GroupId::CONTROL {
+                    return fold_locks::fact(self, (*index, *n), *clock_ms, fact, now_us);
+                }
+            }
+            Fact::ServiceResumed { group, index, locks } => {
+                if *group == GroupId::CONTROL {
+                    fold_locks::resume(self, *index, locks, now_us);
+                }
+            }
+            Fact::RequestBegun { request, client, operation, subject } => {
+                let view = RequestView {
+                    node: node.clone(),
+                    request: *request,
+                    client: client.clone(),
+                    operation: operation.clone(),
+                    subject: subject.clone(),
+                    begun_us: now_us,
+                };
+                self.requests.insert((node.clone(), *request), Arc::new(view));
+                self.prune(now_us);
+            }
+            Fact::RequestEnded { request, .. } => {
+                self.requests.remove(&(node.clone(), *request));
+            }
+            Fact::Heartbeats { peer, sent, answered, round_trip_us, .. } => {
+                let beats =
+                    Beats { at_us: now_us, sent: *sent, answered: *answered, round_trip_us: *round_trip_us };
+                self.link_mut(node, peer).beats = beats;
+            }
+            Fact::LinkUp { peer } => self.link_mut(node, peer).up = Some(true),
+            Fact::LinkDown { peer } => self.link_mut(node, peer).up = Some(false),
+            Fact::LinkFault { peer, cut } => self.link_mut(node, peer).cut = *cut,
+            Fact::Started { .. } | Fact::Burst { .. } => {}
+            Fact::NodeStarted { .. }
+            | Fact::NodeExited { .. }
+            | Fact::NodePaused { .. }
+            | Fact::NodeResumed { .. } => return self.apply_process(fact, now_us),
+            Fact::RoleChanged { group, .. }
+            | Fact::TimerStarted { group, .. }
+            | Fact::Appended { group, .. }
+            | Fact::Synced { group, .. }
+            | Fact::Truncated { group, .. }
+            | Fact::Purged { group, .. }
+            | Fact::Committed { group, .. }
+            | Fact::Applied { group, .. }
+            | Fact::Snapshotted { group, .. } => fold_group::fact(self, node, *group, fact, now_us),
+        }
+        Effect::New
+    }
+
+    /// Facts of the supervisor: a killed or stopped node cannot report itself.
+    fn apply_process(&mut self, fact: &Fact, now_us: u64) -> Effect {
+        let (name, process, cause) = match fact {
+            Fact::NodeStarted { node, .. } => (node, Process::Up, ""),
+            Fact::NodeExited { node, cause } => (node, Process::Down, cause.as_str()),
+            Fact::NodePaused { node } => (node, Process::Paused, ""),
+            Fact::NodeResumed { node } => (node, Process::Up, ""),
+            _ => return Effect::Known,
+        };
+        let node = self.node_mut(name);
+        if node.process == process && node.process_since_us > 0 {
+            return Effect::Known;
+        }
+        node.process = process;
+        node.process_since_us = now_us;
+        node.exit_cause = cause.into();
+        if process == Process::Down {
+            for_each_group(node, fold_group::exit);
+            self.forget_boot(name);
+        }
+        Effect::New
+    }
+
+    fn install_process(&mut self, state: &ProcessState, now_us: u64) {
+        let process = match state.status {
+            ProcessStatus::Running => Process::Up,
+            ProcessStatus::Paused => Process::Paused,
+            ProcessStatus::Down => Process::Down,
+        };
+        let node = self.node_mut(&state.node);
+        if node.address != state.address {
+            node.address = state.address.as_str().into();
+        }
+        if node.process != process {
+            node.process = process;
+            node.process_since_us = now_us;
+        }
+    }
+
+    /// What the process had in its memory is gone: its requests in progress and its links.
+    fn forget_boot(&mut self, node: &NodeName) {
+        let gone: Vec<_> = self.requests.keys().filter(|(at, _)| at == node).cloned().collect();
+        for key in gone {
+            self.requests.remove(&key);
+        }
+        let links: Vec<_> = self.links.keys().filter(|(from, _)| from == node).cloned().collect();
+        for key in links {
+            self.links.remove(&key);
+        }
+    }
+
+    fn install_links(&mut self, node: &NodeName, cut: &[NodeName]) {
+        let keys: Vec<_> = self.links.keys().filter(|(from, _)| from == node).cloned().collect();
+        for (from, to) in keys {
+            let now_cut = cut.contains(&to);
+            if self.link(&from, &to).cut != now_cut {
+                self.link_mut(&from, &to).cut = now_cut;
+            }
+        }
+        for peer in cut {
+            self.link_mut(node, peer).cut = true;
+        }
+    }
+
+    pub(super) fn link_mut(&mut self, from: &NodeName, to: &NodeName) -> &mut LinkView {
+        self.links.entry((from.clone(), to.clone())).or_default()
+    }
+
+    fn note_membership(&mut self, group: &GroupSnapshot) {
+        if group.voters.is_empty() {
+            return;
+        }
+        let index = if self.membership.voters.is_empty() { None } else { self.membership.index };
+        self.note_members(group.group, index, &group.voters, &group.learners);
+    }
+
+    fn note_members(
+        &mut self,
+        group: GroupId,
+        index: Option<u64>,
+        voters: &[NodeName],
+        learners: &[NodeName],
+    ) {
+        if group != GroupId::CONTROL || index < self.membership.index {
+            return;
+        }
+        let membership = Membership { index, voters: voters.to_vec(), learners: learners.to_vec() };
+        for name in membership.voters.iter().chain(&membership.learners) {
+            self.node_mut(name);
+        }
+        if *self.membership != membership {
+            self.membership = Arc::new(membership);
+        }
+    }
+
+    /// Bounds what is in progress: messages by age and number, requests by number.
+    fn prune(&mut self, now_us: u64) {
+        if self.flights.len() > IN_PROGRESS_MAX / 4 {
+            let old = |flight: &Flight| flight.sent_us + super::view::FLIGHT_US_MAX < now_us;
+            let gone: Vec<_> =
+                self.flights.iter().filter(|(_, flight)| old(flight)).map(|(id, _)| id.clone()).collect();
+            for id in gone {
+                self.flights.remove(&id);
+            }
+        }
+        while self.flights.len() > IN_PROGRESS_MAX {
+            let oldest = self.flights.iter().min_by_key(|(_, flight)| flight.sent_us);
+            let Some(id) = oldest.map(|(id, _)| id.clone()) else { break };
+            self.flights.remove(&id);
+        }
+        while self.requests.len() > IN_PROGRESS_MAX {
+            let oldest = self.requests.iter().min_by_key(|(_, request)| request.begun_us);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
+            self.requests.remove(&key);
+        }
+    }
+}
+
+fn for_each_group(node: &mut NodeView, change: impl Fn(&mut GroupView)) {
+    let groups: Vec<GroupId> = node.groups.keys().copied().collect();
+    for group in groups {
+        change(Arc::make_mut(node.groups.get_mut(&group).expect("its own key")));
+    }
+}
+
+/// Bounds the entries that are kept for drawing.
+pub(super) fn bound_tail(part: &mut GroupView) {
+    while part.tail.len() > TAIL_MAX {
+        part.tail.pop_front();
+    }
+}
+
+fn offset(wall_us: u64, hlc: Hlc) -> i64 {
+    i64::try_from(i128::from(wall_us) - i128::from(hlc.wall_us())).unwrap_or_default()
+}
+
+/// Splits `node12` into its letters and its number, so that node10 stands after node9.
+fn natural(name: &str) -> (&str, u64, &str) {
+    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (letters, name[letters.len()..].parse().unwrap_or_default(), name)
+}
+
+/// Whether a role answers to a leader.
+pub(super) fn follows(role: Role) -> bool {
+    matches!(role, Role::Follower | Role::Learner)
+}
+
+/// Where a node's stream is, for resuming.
+pub fn cursor(view: &View, node: &str) -> Option<(BootEpoch, Sequence)> {
+    let node = view.node(node)?;
+    (node.boot > 0).then_some((node.boot, node.seq))
+}

@@ -1,0 +1,195 @@
+//! The lock table out of service facts, each counted once by (index, n).
+
+use std::sync::Arc;
+
+use imbl::Vector;
+
+use super::fact::{
+    HolderView, LockTable, LockedResource, ReleaseCause, ServiceFact, SessionView, WaiterView,
+};
+use super::fold::Effect;
+use super::view::{DeadlockView, LockChange, LockMoment, LocksView, RECENT_MAX, View};
+use crate::ids::LogIndex;
+use crate::lock::{Holder, LeaseMs, WaitId};
+
+/// Takes over a table that somebody read at an applied index, unless a newer state is in the view.
+pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
+    if table.applied < view.locks.table.applied {
+        return;
+    }
+    let same_moment = table.applied == view.locks.table.applied;
+    if same_moment && table.clock_ms <= view.locks.table.clock_ms {
+        return;
+    }
+    let locks = Arc::make_mut(&mut view.locks);
+    if locks.table.applied.is_none() {
+        // The first table of a recording: what it contains is not news.
+        locks.seen = locks.seen.max(table.applied.map(|index| (index, u16::MAX)));
+    }
+    locks.table = table.clone();
+    locks.clock_at_us = now_us;
+}
+
+/// A new leader's state. The facts that led to it may still come: they are news, but change nothing.
+pub(super) fn resume(view: &mut View, index: LogIndex, table: &LockTable, now_us: u64) {
+    let mut table = table.clone();
+    table.applied = table.applied.max(Some(index));
+    install(view, &table, now_us);
+}
+
+/// Folds one service fact in.
+pub(super) fn fact(
+    view: &mut View,
+    place: (LogIndex, u16),
+    clock_ms: LeaseMs,
+    fact: &ServiceFact,
+    now_us: u64,
+) -> Effect {
+    if view.locks.seen.is_some_and(|seen| place <= seen) {
+        return Effect::Known;
+    }
+    // Facts of one entry share its index: the table has the whole entry only where it was installed at that
+    // index, not where an earlier fact of the same entry raised it.
+    let inside = view.locks.table.applied.is_some_and(|applied| {
+        place.0 < applied || (place.0 == applied && view.locks.seen.is_none_or(|seen| seen.0 < applied))
+    });
+    let locks = Arc::make_mut(&mut view.locks);
+    locks.seen = Some(place);
+    if !inside {
+        locks.table.applied = Some(place.0);
+        if clock_ms >= locks.table.clock_ms {
+            locks.table.clock_ms = clock_ms;
+            locks.clock_at_us = now_us;
+        }
+        change(&mut locks.table, clock_ms, fact);
+    }
+    remember(locks, place.0, fact, now_us);
+    if let ServiceFact::Deadlock { cycle, victim, wait } = fact {
+        view.deadlock = Some(Arc::new(DeadlockView {
+            at_us: now_us,
+            index: place.0,
+            cycle: cycle.clone(),
+            victim: victim.clone(),
+            wait: *wait,
+        }));
+    }
+    Effect::New
+}
+
+fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
+    match fact {
+        ServiceFact::LockGranted { resource, holder, mode, fencing_token, expires_at_ms, wait, .. } => {
+            let at = resource_mut(table, resource);
+            at.waiters.retain(|waiter| Some(waiter.wait) != *wait);
+            let granted = HolderView {
+                holder: holder.clone(),
+                mode: *mode,
+                fencing_token: *fencing_token,
+                since_ms: clock_ms,
+                expires_at_ms: *expires_at_ms,
+            };
+            match at.holders.iter_mut().find(|held| held.holder == *holder) {
+                Some(held) => *held = granted,
+                None => at.holders.push(granted),
+            }
+        }
+        ServiceFact::LockQueued { resource, holder, mode, wait, position, upgrade } => {
+            let at = resource_mut(table, resource);
+            at.waiters.retain(|waiter| waiter.wait != *wait);
+            let waiter = WaiterView { holder: holder.clone(), mode: *mode, wait: *wait, upgrade: *upgrade };
+            let place = (position.saturating_sub(1) as usize).min(at.waiters.len());
+            at.waiters.insert(place, waiter);
+        }
+        ServiceFact::LockRenewed { resource, holder, expires_at_ms } => {
+            let at = resource_mut(table, resource);
+            if let Some(held) = at.holders.iter_mut().find(|held| held.holder == *holder) {
+                held.expires_at_ms = Some(*expires_at_ms);
+                held.since_ms = clock_ms;
+            }
+        }
+        ServiceFact::LockReleased { resource, holder, .. } => {
+            resource_mut(table, resource).holders.retain(|held| held.holder != *holder);
+            drop_free(table, resource);
+        }
+        ServiceFact::WaitEnded { resource, wait, .. } => {
+            resource_mut(table, resource).waiters.retain(|waiter| waiter.wait != *wait);
+            drop_free(table, resource);
+        }
+        ServiceFact::Deadlock { wait, .. } => end_wait(table, *wait),
+        ServiceFact::SessionOpened { session, client, expires_at_ms } => {
+            table.sessions.retain(|open| open.session != *session);
+            let open =
+                SessionView { session: *session, client: client.clone(), expires_at_ms: *expires_at_ms };
+            let place = table.sessions.partition_point(|other| other.session < *session);
+            table.sessions.insert(place, open);
+        }
+        ServiceFact::SessionRenewed { session, expires_at_ms } => {
+            if let Some(open) = table.sessions.iter_mut().find(|open| open.session == *session) {
+                open.expires_at_ms = *expires_at_ms;
+            }
+        }
+        ServiceFact::SessionEnded { session, .. } => table.sessions.retain(|open| open.session != *session),
+    }
+}
+
+/// The table is sorted by resource.
+fn resource_mut<'a>(table: &'a mut LockTable, resource: &str) -> &'a mut LockedResource {
+    let place = match table.resources.binary_search_by(|at| at.resource.as_str().cmp(resource)) {
+        Ok(place) => place,
+        Err(place) => {
+            let free = LockedResource { resource: resource.into(), holders: Vec::new(), waiters: Vec::new() };
+            table.resources.insert(place, free);
+            place
+        }
+    };
+    &mut table.resources[place]
+}
+
+fn drop_free(table: &mut LockTable, resource: &str) {
+    table.resources.retain(|at| at.resource != resource || !at.holders.is_empty() || !at.waiters.is_empty());
+}
+
+fn end_wait(table: &mut LockTable, wait: WaitId) {
+    for at in &mut table.resources {
+        at.waiters.retain(|waiter| waiter.wait != wait);
+    }
+    table.resources.retain(|at| !at.holders.is_empty() || !at.waiters.is_empty());
+}
+
+fn remember(locks: &mut LocksView, index: LogIndex, fact: &ServiceFact, now_us: u64) {
+    let (resource, holder, what): (&str, &Holder, LockChange) = match fact {
+        ServiceFact::LockGranted { resource, holder, mode, fencing_token, wait, .. } => {
+            let what =
+                LockChange::Granted { mode: *mode, fencing_token: *fencing_token, waited: wait.is_some() };
+            (resource, holder, what)
+        }
+        ServiceFact::LockQueued { resource, holder, mode, position, .. } => {
+            (resource, holder, LockChange::Queued { mode: *mode, position: *position })
+        }
+        ServiceFact::LockReleased { resource, holder, cause, .. } => {
+            (resource, holder, LockChange::Released { cause: *cause })
+        }
+        ServiceFact::WaitEnded { resource, holder, cause, .. } => {
+            (resource, holder, LockChange::WaitEnded { cause: *cause })
+        }
+        ServiceFact::Deadlock { cycle, victim, .. } => {
+            let edge = cycle.iter().find(|edge| edge.waiter == *victim);
+            (edge.map_or("", |edge| edge.resource.as_str()), victim, LockChange::Refused)
+        }
+        _ => return,
+    };
+    let moment = LockMoment { at_us: now_us, index, resource: resource.into(), holder: holder.clone(), what };
+    push_bounded(&mut locks.recent, moment);
+}
+
+fn push_bounded<T: Clone>(list: &mut Vector<T>, value: T) {
+    if list.len() >= RECENT_MAX {
+        list.pop_front();
+    }
+    list.push_back(value);
+}
+
+/// Whether a lock or a wait ended against its client's will.
+pub fn is_forced(cause: ReleaseCause) -> bool {
+    cause != ReleaseCause::Client
+}

@@ -1,0 +1,548 @@
+//! What is drawn at one moment of the view clock: the whole cluster, folded from snapshots and facts.
+//!
+//! A [`View`] is a value. Cloning one is cheap (shared structure), so a recording keeps many of them as
+//! keyframes; [`crate::event::fold`] changes it, and nothing here reads a clock. All times are
+//! microseconds of the hybrid logical clock.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use smol_str::SmolStr;
+
+use super::fact::{EntrySummary, LockTable, LostWhy, Message, MessageId, ReleaseCause, Role};
+use crate::api::node::Status;
+use crate::hlc::Hlc;
+use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, ResourceName, Sequence, Term};
+use crate::lock::{FencingToken, Holder, LeaseMs, Mode, WaitEdge, WaitId};
+
+/// The name under which the supervisor sends its own events. It is a source, not a node.
+pub const SUPERVISOR: &str = "supervisor";
+/// Entries of a log that are kept for drawing.
+pub const TAIL_MAX: usize = 64;
+/// A message whose end nobody reported leaves the view after this long.
+pub const FLIGHT_US_MAX: u64 = 3_000_000;
+/// Most messages in flight and requests in progress that are kept; the oldest go first.
+pub const IN_PROGRESS_MAX: usize = 1_024;
+/// Most gaps, and most recent lock events, that are kept; the oldest go first.
+pub const RECENT_MAX: usize = 32;
+
+/// The whole cluster at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// Stamp of the newest fact in it.
+    pub at: Hlc,
+    /// `realistic` or `classroom`; empty until a stream said hello.
+    pub profile: SmolStr,
+    /// Names in the order in which nodes stand on the circle.
+    pub order: Arc<Vec<NodeName>>,
+    /// Every node.
+    pub nodes: OrdMap<NodeName, Arc<NodeView>>,
+    /// The newest committed membership of the control group that anybody reported.
+    pub membership: Arc<Membership>,
+    /// Links by (from, to).
+    pub links: OrdMap<(NodeName, NodeName), LinkView>,
+    /// Messages that were sent, and neither arrived nor were lost yet.
+    pub flights: OrdMap<MessageId, Arc<Flight>>,
+    /// Client requests that began and did not end yet, by (serving node, number).
+    pub requests: OrdMap<(NodeName, u64), Arc<RequestView>>,
+    /// The control group's lock table.
+    pub locks: Arc<LocksView>,
+    /// The last deadlock.
+    pub deadlock: Option<Arc<DeadlockView>>,
+    /// Events that will never come, newest last; at most [`RECENT_MAX`].
+    pub gaps: Vector<GapView>,
+}
+
+/// A node's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Process {
+    /// Nobody said.
+    #[default]
+    Unknown,
+    /// It runs.
+    Up,
+    /// It is stopped (SIGSTOP).
+    Paused,
+    /// It is not there.
+    Down,
+}
+
+/// A node's event stream, as the reader sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamState {
+    /// Never connected.
+    #[default]
+    Unknown,
+    /// It beats.
+    Live,
+    /// Nothing came for 300 ms, or the connection broke: what this node shows may be old.
+    Silent,
+}
+
+/// One node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: NodeName,
+    /// `host:port`, where known.
+    pub address: SmolStr,
+    /// Its newest boot; 0 until known.
+    pub boot: BootEpoch,
+    /// Last sequence of that boot that is in the view.
+    pub seq: Sequence,
+    /// Its process.
+    pub process: Process,
+    /// Since when.
+    pub process_since_us: u64,
+    /// Why it ended: `killed`, `exited with code 1`; empty while it runs.
+    pub exit_cause: SmolStr,
+    /// Its stream.
+    pub stream: StreamState,
+    /// Since when.
+    pub stream_since_us: u64,
+    /// Events of it are missing since its last snapshot: what it shows may be wrong.
+    pub stale: bool,
+    /// Its part in each group.
+    pub groups: OrdMap<GroupId, Arc<GroupView>>,
+    /// Distance of its own wall clock from its HLC at its last event, microseconds; shown where it is large.
+    pub clock_offset_us: i64,
+}
+
+/// A node's part in one group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupView {
+    /// Which.
+    pub group: GroupId,
+    /// Its role.
+    pub role: Role,
+    /// Since when.
+    pub role_since_us: u64,
+    /// Its term.
+    pub term: Term,
+    /// For whom it voted in that term.
+    pub voted_for: Option<NodeName>,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeName>,
+    /// Who votes, as far as this node knows.
+    pub voters: Vec<NodeName>,
+    /// Who only learns, as far as this node knows.
+    pub learners: Vec<NodeName>,
+    /// Index of its last entry.
+    pub last_log: Option<LogIndex>,
+    /// Everything up to here is on its disk.
+    pub synced: Option<LogIndex>,
+    /// Its commit index.
+    pub commit: Option<LogIndex>,
+    /// Its applied index.
+    pub applied: Option<LogIndex>,
+    /// Last index that a snapshot replaced.
+    pub purged: Option<LogIndex>,
+    /// Its last entries, oldest first; at most [`TAIL_MAX`].
+    pub tail: Vector<EntrySummary>,
+    /// Its running election timer.
+    pub timer: Option<Timer>,
+    /// The election in which it stands or stood last.
+    pub election: Option<Election>,
+    /// When it last heard from a leader.
+    pub last_contact_us: Option<u64>,
+}
+
+/// How far an entry has come at one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// In memory.
+    Appended,
+    /// On this node's disk.
+    Durable,
+    /// Known to be committed.
+    Committed,
+    /// Applied to the state machine.
+    Applied,
+}
+
+impl GroupView {
+    /// How far the entry has come here; none where this node does not have it.
+    pub fn mark(&self, index: LogIndex) -> Option<Mark> {
+        let within = |bound: Option<LogIndex>| bound.is_some_and(|bound| index <= bound);
+        if !within(self.last_log) {
+            None
+        } else if within(self.applied) {
+            Some(Mark::Applied)
+        } else if within(self.commit) {
+            Some(Mark::Committed)
+        } else if within(self.synced) {
+            Some(Mark::Durable)
+        } else {
+            Some(Mark::Appended)
+        }
+    }
+
+    /// The entry, while it is in the drawn tail.
+    pub fn entry(&self, index: LogIndex) -> Option<&EntrySummary> {
+        let first = self.tail.front()?.index;
+        self.tail.get(usize::try_from(index.checked_sub(first)?).ok()?)
+    }
+
+    /// Votes that make a majority of its voters.
+    pub fn quorum(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+}
+
+/// An election timer: drains from `started_us` to `started_us + due_us`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// When it was (re)started.
+    pub started_us: u64,
+    /// Its length.
+    pub due_us: u64,
+}
+
+impl Timer {
+    /// What is left of it, from 1 (just started) to 0 (run out).
+    pub fn left(&self, now_us: u64) -> f64 {
+        if self.due_us == 0 {
+            return 0.0;
+        }
+        (1.0 - now_us.saturating_sub(self.started_us) as f64 / self.due_us as f64).clamp(0.0, 1.0)
+    }
+}
+
+/// An election (or the question before it) in which a node stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// The term that it stands for.
+    pub term: Term,
+    /// Whether it only asks whether it could win (pre-vote).
+    pub pre: bool,
+    /// When it began.
+    pub since_us: u64,
+    /// How long the candidate had not heard from a leader, where known.
+    pub silent_us: Option<u64>,
+    /// Who granted, in order of arrival; itself first.
+    pub granted: Vec<NodeName>,
+    /// Who refused, in order of arrival.
+    pub refused: Vec<NodeName>,
+    /// It won.
+    pub won: bool,
+}
+
+/// Who votes and who only learns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Log index of it.
+    pub index: Option<LogIndex>,
+    /// Who votes.
+    pub voters: Vec<NodeName>,
+    /// Who only learns.
+    pub learners: Vec<NodeName>,
+}
+
+/// One direction of a link, as its sender reports it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkView {
+    /// Whether the connection is open; none until somebody said.
+    pub up: Option<bool>,
+    /// Somebody cut it.
+    pub cut: bool,
+    /// The last second's heartbeats.
+    pub beats: Beats,
+}
+
+/// Heartbeats of one second on one direction of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beats {
+    /// When they were reported; 0 for never.
+    pub at_us: u64,
+    /// Sent.
+    pub sent: u32,
+    /// Answered in time.
+    pub answered: u32,
+    /// Mean round trip of those answered.
+    pub round_trip_us: u64,
+}
+
+/// A message on its way, or one that was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flight {
+    /// Which.
+    pub id: MessageId,
+    /// In which group.
+    pub group: GroupId,
+    /// Who sent it.
+    pub from: NodeName,
+    /// To whom.
+    pub to: NodeName,
+    /// What.
+    pub body: Message,
+    /// When it was sent.
+    pub sent_us: u64,
+    /// How it ended, where the reader already knows.
+    pub end: Option<FlightEnd>,
+    /// Its receive was stamped before its send and was moved, so that it is not drawn backwards.
+    pub adjusted: bool,
+}
+
+/// How a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlightEnd {
+    /// It arrived.
+    Received {
+        /// When.
+        at_us: u64,
+    },
+    /// It will not arrive.
+    Lost {
+        /// When its sender knew.
+        at_us: u64,
+        /// Why.
+        why: LostWhy,
+    },
+}
+
+impl FlightEnd {
+    /// When.
+    pub fn at_us(self) -> u64 {
+        match self {
+            FlightEnd::Received { at_us } | FlightEnd::Lost { at_us, .. } => at_us,
+        }
+    }
+}
+
+/// A client's request in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestView {
+    /// The node that serves it.
+    pub node: NodeName,
+    /// Its number there.
+    pub request: u64,
+    /// Who asks.
+    pub client: ClientName,
+    /// What, short: `acquire`.
+    pub operation: SmolStr,
+    /// On what, short: `printer X`.
+    pub subject: SmolStr,
+    /// When it began.
+    pub begun_us: u64,
+}
+
+/// The lock table with what is needed to let arcs drain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocksView {
+    /// Holders, waiters, sessions.
+    pub table: LockTable,
+    /// Last service fact (index, number in it) that anybody reported, whether or not it changed the table.
+    pub seen: Option<(LogIndex, u16)>,
+    /// When [`LockTable::clock_ms`] was read.
+    pub clock_at_us: u64,
+    /// The last things that happened to locks, newest last; at most [`RECENT_MAX`].
+    pub recent: Vector<LockMoment>,
+}
+
+impl LocksView {
+    /// The group's lease clock at a moment: it goes on at one millisecond per millisecond while a leader
+    /// leads. An estimate between the values that facts carry.
+    pub fn clock_ms(&self, now_us: u64) -> LeaseMs {
+        self.table.clock_ms + now_us.saturating_sub(self.clock_at_us) / 1_000
+    }
+
+    /// When the lease of a holder under a session or of its own runs out.
+    pub fn expires_at_ms(&self, holder: &super::fact::HolderView) -> Option<LeaseMs> {
+        holder.expires_at_ms.or_else(|| {
+            let session = holder.holder.session?;
+            self.table.sessions.iter().find(|open| open.session == session).map(|open| open.expires_at_ms)
+        })
+    }
+
+    /// What is left of a holder's lease, from 1 to 0; none where no lease is known.
+    pub fn lease_left(&self, holder: &super::fact::HolderView, now_us: u64) -> Option<f64> {
+        let end = self.expires_at_ms(holder)?;
+        let whole = end.saturating_sub(holder.since_ms).max(1);
+        Some((end.saturating_sub(self.clock_ms(now_us)) as f64 / whole as f64).clamp(0.0, 1.0))
+    }
+}
+
+/// Something that happened to a lock, for transitions and the narrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockMoment {
+    /// When.
+    pub at_us: u64,
+    /// At which log index.
+    pub index: LogIndex,
+    /// On what.
+    pub resource: ResourceName,
+    /// Who.
+    pub holder: Holder,
+    /// What.
+    pub what: LockChange,
+}
+
+/// What happened to a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockChange {
+    /// Granted.
+    Granted {
+        /// How.
+        mode: Mode,
+        /// Its token.
+        fencing_token: FencingToken,
+        /// It had waited.
+        waited: bool,
+    },
+    /// It waits now.
+    Queued {
+        /// How.
+        mode: Mode,
+        /// 1 is next.
+        position: u32,
+    },
+    /// Freed.
+    Released {
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// Its wait ended without a grant.
+    WaitEnded {
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// Refused: it was the victim of a deadlock.
+    Refused,
+}
+
+/// A deadlock that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlockView {
+    /// When.
+    pub at_us: u64,
+    /// At which log index.
+    pub index: LogIndex,
+    /// Its edges, in order.
+    pub cycle: Vec<WaitEdge>,
+    /// Who was refused.
+    pub victim: Holder,
+    /// Its wait.
+    pub wait: WaitId,
+}
+
+/// Events that will never come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapView {
+    /// Whose.
+    pub node: NodeName,
+    /// Of which boot.
+    pub boot: BootEpoch,
+    /// First sequence that is missing.
+    pub first: Sequence,
+    /// Last.
+    pub last: Sequence,
+    /// From when.
+    pub from_us: u64,
+    /// Until when.
+    pub to_us: u64,
+}
+
+/// Who leads the control group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The newest term that anybody reported.
+    pub term: Term,
+    /// Who leads in the newest term that has a leader whose process is there.
+    pub leader: Option<NodeName>,
+    /// Who still believes to lead an older term.
+    pub deposed: Vec<NodeName>,
+}
+
+/// What of `GET /status` can be folded from events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedStatus {
+    /// Its role in the control group.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// For whom it voted in that term.
+    pub voted_for: Option<NodeName>,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeName>,
+    /// Commit index.
+    pub commit: Option<LogIndex>,
+    /// Applied index.
+    pub applied: Option<LogIndex>,
+    /// Index of its last entry.
+    pub last_log: Option<LogIndex>,
+    /// Last index that a snapshot replaced.
+    pub purged: Option<LogIndex>,
+}
+
+impl From<&Status> for FoldedStatus {
+    fn from(status: &Status) -> Self {
+        FoldedStatus {
+            role: status.role,
+            term: status.term,
+            voted_for: status.voted_for.clone(),
+            leader: status.leader_id.clone(),
+            commit: status.commit_index,
+            applied: status.last_applied,
+            last_log: status.last_log_index,
+            purged: status.purged,
+        }
+    }
+}
+
+impl View {
+    /// A node by its name.
+    pub fn node(&self, name: &str) -> Option<&NodeView> {
+        self.nodes.get(name).map(Arc::as_ref)
+    }
+
+    /// A node's part in the control group.
+    pub fn control(&self, name: &str) -> Option<&GroupView> {
+        self.node(name)?.groups.get(&GroupId::CONTROL).map(Arc::as_ref)
+    }
+
+    /// Nodes in the order in which they stand on the circle.
+    pub fn in_order(&self) -> impl Iterator<Item = &NodeView> {
+        self.order.iter().filter_map(|name| self.node(name))
+    }
+
+    /// The link from one node to another.
+    pub fn link(&self, from: &NodeName, to: &NodeName) -> LinkView {
+        self.links.get(&(from.clone(), to.clone())).cloned().unwrap_or_default()
+    }
+
+    /// Who leads the control group.
+    pub fn leadership(&self) -> Leadership {
+        let parts = || self.order.iter().filter_map(|name| Some((self.node(name)?, self.control(name)?)));
+        let term = parts().map(|(_, part)| part.term).max().unwrap_or_default();
+        let leads = |node: &NodeView, part: &GroupView| {
+            part.role == Role::Leader && !matches!(node.process, Process::Down)
+        };
+        let newest = parts().filter(|(node, part)| leads(node, part)).max_by_key(|(_, part)| part.term);
+        let deposed = parts()
+            .filter(|(node, part)| leads(node, part) && part.term < term)
+            .map(|(node, _)| node.name.clone())
+            .collect::<Vec<_>>();
+        let leader = newest.map(|(node, _)| node.name.clone()).filter(|name| !deposed.contains(name));
+        Leadership { term, leader, deposed }
+    }
+
+    /// The lock table: comparable with `GET /lock/status`, but for the lease clock, which moves between facts.
+    pub fn lock_table(&self) -> &LockTable {
+        &self.locks.table
+    }
+
+    /// What of the node's `GET /status` can be folded.
+    pub fn status(&self, name: &str) -> Option<FoldedStatus> {
+        let part = self.control(name)?;
+        Some(FoldedStatus {
+            role: part.role,
+            term: part.term,
+            voted_for: part.voted_for.clone(),
+            leader: part.leader.clone(),
+            commit: part.commit,
+            applied: part.applied,
+            last_log: part.last_log,
+            purged: part.purged,
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Timers, bounds and thresholds of the engine.
+
+use std::time::Duration;
+
+use openraft::{Config, ConfigError, SnapshotPolicy};
+use serde::{Deserialize, Serialize};
+
+/// How fast the protocol runs. A profile changes timers and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// As in production: a lost leader is replaced in under a second.
+    #[default]
+    Realistic,
+    /// Timers of seconds, for people who watch in real time.
+    Classroom,
+}
+
+impl Profile {
+    /// Its name on the wire and on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Realistic => "realistic",
+            Profile::Classroom => "classroom",
+        }
+    }
+}
+
+/// Everything about the engine that may be tuned. Durations are real time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineConfig {
+    /// From which profile it came.
+    pub profile: Profile,
+    /// Interval of heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest election timeout that a node may draw.
+    pub election_min: Duration,
+    /// Longest one; also the leader's lease. The real failover time is this plus a draw.
+    pub election_max: Duration,
+    /// How long an AppendEntries with entries may take, its sync included, before it is sent again.
+    pub append_timeout: Duration,
+    /// How long one snapshot transfer may take.
+    pub snapshot_timeout: Duration,
+    /// A snapshot is due after this many log bytes, or the size of the last one where that is larger.
+    pub snapshot_log_bytes: u64,
+    /// A snapshot is due after this many entries.
+    pub snapshot_log_entries: u64,
+    /// Entries that stay in the log behind a snapshot, for followers that lag a little.
+    pub keep_entries: u64,
+    /// Bytes of entries kept in memory per group.
+    pub cache_bytes: usize,
+    /// Most entries in one AppendEntries.
+    pub append_entries_max: u64,
+    /// Most bytes in one AppendEntries (at least one entry always goes).
+    pub append_bytes_max: usize,
+    /// Bytes of one snapshot frame; at most 64 KiB.
+    pub snapshot_frame_bytes: usize,
+    /// A request's own time-out, beside the time that it asked to wait for a lock.
+    pub request_timeout: Duration,
+    /// How often one request may be passed on or tried again.
+    pub attempts_max: u32,
+    /// How stale the lease clock may be when a command that counts from it is proposed, milliseconds. An
+    /// expiry is proposed that much late, so that no lease ends early.
+    pub clock_slack_ms: u64,
+    /// A new leader resends service facts that are younger than this.
+    pub resend: Duration,
+    /// Service facts that are kept for it.
+    pub resend_facts_max: usize,
+    /// How long the outcome of an ended wait is remembered for its long poll.
+    pub wait_memory: Duration,
+    /// Most outcomes that are remembered.
+    pub wait_memory_max: usize,
+    /// Most voters in the control group; further members are learners.
+    pub voters_max: usize,
+    /// Number of shards that a first formation mints.
+    pub shards: u16,
+    /// Replicas of a shard that a first formation mints.
+    pub replicas: u16,
+}
+
+/// Longest election timeout of [`Profile::Realistic`], milliseconds. A debug build is slower on purpose: its
+/// unoptimised code shares two cores with compilers and tests.
+pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
+
+impl EngineConfig {
+    /// The configuration of a profile.
+    pub fn new(profile: Profile) -> Self {
+        let (heartbeat, election_min, election_max, append_timeout) = match profile {
+            Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 6 / 11, ELECTION_MS_MAX, 500),
+            Profile::Classroom => (1_000, 4_000, 7_000, 4_000),
+        };
+        EngineConfig {
+            profile,
+            heartbeat: Duration::from_millis(heartbeat),
+            election_min: Duration::from_millis(election_min),
+            election_max: Duration::from_millis(election_max),
+            append_timeout: Duration::from_millis(append_timeout),
+            snapshot_timeout: Duration::from_secs(120),
+            snapshot_log_bytes: 64 << 20,
+            snapshot_log_entries: 500_000,
+            keep_entries: 2_000,
+            cache_bytes: 8 << 20,
+            append_entries_max: 512,
+            append_bytes_max: 1 << 20,
+            snapshot_frame_bytes: 60 << 10,
+            request_timeout: Duration::from_secs(5),
+            attempts_max: 64,
+            clock_slack_ms: 20,
+            resend: Duration::from_secs(5),
+            resend_facts_max: 4_096,
+            wait_memory: Duration::from_secs(30),
+            wait_memory_max: 65_536,
+            voters_max: 7,
+            shards: 8,
+            replicas: 3,
+        }
+    }
+
+    /// The same as openraft wants it.
+    pub(crate) fn raft(&self) -> Result<Config, ConfigError> {
+        let ms = |duration: Duration| duration.as_millis() as u64;
+        Config {
+            cluster_name: "orrery".into(),
+            heartbeat_interval: ms(self.heartbeat),
+            election_timeout_min: ms(self.election_min),
+            election_timeout_max: ms(self.election_max),
+            install_snapshot_timeout: ms(self.snapshot_timeout),
+            max_payload_entries: self.append_entries_max,
+            replication_lag_threshold: self.keep_entries * 2,
+            // Our own trigger counts bytes and entries (see `log`).
+            snapshot_policy: SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: self.keep_entries,
+            purge_batch_size: 256.min(self.keep_entries.max(1)),
+            api_channel_size: Some(4_096),
+            notification_channel_size: Some(4_096),
+            state_machine_channel_size: Some(1_024),
+            enable_pre_vote: Some(true),
+            // A restarted leader stands for election like anybody else.
+            enable_leader_restore: Some(false),
+            backoff: "20ms 40ms 80ms ..400ms".into(),
+            ..Config::default()
+        }
+        .validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_profiles_are_valid_for_openraft() {
+        for profile in [Profile::Realistic, Profile::Classroom] {
+            let config = EngineConfig::new(profile);
+            assert!(config.raft().is_ok(), "{profile:?}");
+            assert!(config.heartbeat * 3 <= config.election_min, "{profile:?}");
+            assert!(config.snapshot_frame_bytes <= 64 << 10);
+        }
+    }
+}

@@ -1,3 +1,4 @@
 //! The native node.
 
 pub mod dashboard;
+pub mod storage;

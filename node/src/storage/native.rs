@@ -1,0 +1,271 @@
+//! The native disk: one storage thread for the rows, one for snapshot files.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io::{self, Read, Seek, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use redb::backends::FileBackend;
+
+use orrery_shared::engine::host::{Disk, Done, Recovered, Write};
+use orrery_shared::ids::{GroupId, LogIndex};
+
+use super::snapshots::{self, Job};
+use super::{Batcher, HINT_DELAY_MAX, StorageError, Store, Submission};
+
+const DATABASE: &str = "orrery.redb";
+const DATABASE_NEW: &str = "orrery.redb.new";
+const LOCK: &str = "lock";
+const SNAPSHOTS: &str = "snapshots";
+
+/// What the disk calls, once, when it cannot go on: a sentence for the log. The node ends.
+pub type Failed = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A node's data directory. Cheap to clone; when the last clone goes, what was submitted is written and
+/// the threads end.
+#[derive(Clone)]
+pub struct NativeDisk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    /// None only while the threads are being ended.
+    queue: Mutex<Option<Sender<Submission>>>,
+    snapshots: Mutex<Option<Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Holds the directory for this process until the last clone is gone.
+    _lock: File,
+}
+
+impl NativeDisk {
+    /// Takes the data directory (created if it is missing) for this process and opens it.
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`] when another process has it; [`StorageError::Format`],
+    /// [`StorageError::Damaged`], [`StorageError::Database`] and [`StorageError::Io`] as they say.
+    pub fn open(data: &Path, failed: Failed) -> Result<NativeDisk, StorageError> {
+        fs::create_dir_all(data.join(SNAPSHOTS))
+            .map_err(|error| StorageError::io(format!("cannot create {}", data.display()), error))?;
+        let lock = lock_directory(data)?;
+        let store = open_store(data)?;
+
+        let (queue, submissions) = mpsc::channel();
+        let (snapshots, jobs) = mpsc::channel();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let writer = {
+            let (store, failed, stopped) = (store.clone(), failed.clone(), stopped.clone());
+            spawn("storage", move || write_batches(&store, &submissions, &failed, &stopped))?
+        };
+        let folder = data.join(SNAPSHOTS);
+        let files = spawn("snapshots", move || snapshots::run(&folder, &jobs, &failed, &stopped))?;
+        Ok(NativeDisk {
+            inner: Arc::new(Inner {
+                store,
+                queue: Mutex::new(Some(queue)),
+                snapshots: Mutex::new(Some(snapshots)),
+                threads: Mutex::new(vec![writer, files]),
+                _lock: lock,
+            }),
+        })
+    }
+
+    fn job(&self, job: Job) -> io::Result<()> {
+        let sender = self.inner.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().and_then(|sender| sender.send(job).ok()).ok_or_else(stopped_error)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The threads drain their channels and end when the senders are gone.
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // The last clone may be one that a `Done` on the storage thread held.
+            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+                tracing::error!("a storage thread panicked");
+            }
+        }
+    }
+}
+
+impl Disk for NativeDisk {
+    fn submit(&self, writes: Vec<Write>, done: Done) {
+        let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let submission = Submission { writes, done };
+        let refused = match queue.as_ref() {
+            Some(queue) => queue.send(submission).err().map(|refused| refused.0),
+            None => Some(submission),
+        };
+        drop(queue);
+        if let Some(submission) = refused {
+            (submission.done)(Err(stopped_error()));
+        }
+    }
+
+    fn recover(&self, group: GroupId) -> io::Result<Recovered> {
+        Ok(self.inner.store.recover(group)?)
+    }
+
+    fn entries(&self, group: GroupId, range: Range<LogIndex>) -> io::Result<Vec<(LogIndex, Bytes)>> {
+        Ok(self.inner.store.entries(group, range)?)
+    }
+
+    fn node_value(&self, key: &'static str) -> io::Result<Option<Bytes>> {
+        Ok(self.inner.store.node_value(key)?)
+    }
+
+    fn write_snapshot(
+        &self,
+        group: GroupId,
+        name: &str,
+        chunks: Vec<Bytes>,
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let sent = self.job(Job::Write { group, name: name.to_owned(), chunks, answer });
+        async move {
+            sent?;
+            answered.await.unwrap_or_else(|_| Err(stopped_error()))
+        }
+    }
+
+    fn read_snapshot(
+        &self,
+        group: GroupId,
+        name: &str,
+    ) -> impl Future<Output = io::Result<Vec<Bytes>>> + Send {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let sent = self.job(Job::Read { group, name: name.to_owned(), answer });
+        async move {
+            sent?;
+            answered.await.unwrap_or_else(|_| Err(stopped_error()))
+        }
+    }
+
+    fn prune_snapshots(&self, group: GroupId, keep: &str) {
+        if self.job(Job::Prune { group, keep: keep.to_owned() }).is_err() {
+            tracing::debug!(%group, "the disk is stopped; the next start prunes again");
+        }
+    }
+}
+
+/// The storage thread: everything that waits becomes one transaction, then everybody is told. It blocks on
+/// the channel, so nothing waits for a tick; only committed log ids alone wait for company.
+fn write_batches(store: &Store, submissions: &Receiver<Submission>, failed: &Failed, stopped: &AtomicBool) {
+    let mut batcher = Batcher::default();
+    let mut open = true;
+    while open || !batcher.is_empty() {
+        if batcher.is_empty() {
+            match submissions.recv() {
+                Ok(submission) => batcher.push(submission),
+                Err(_) => return,
+            }
+        }
+        open = drain(submissions, &mut batcher);
+        let (writes, dones) = batcher.take();
+        if stopped.load(Ordering::Acquire) {
+            dones.into_iter().for_each(|done| done(Err(stopped_error())));
+            continue;
+        }
+        match store.commit(&writes) {
+            Ok(()) => dones.into_iter().for_each(|done| done(Ok(()))),
+            Err(error) => {
+                stopped.store(true, Ordering::Release);
+                failed(&format!("writing to the data directory failed, the node stops: {error}"));
+                dones.into_iter().for_each(|done| done(Err(stopped_error())));
+            }
+        }
+    }
+}
+
+/// Takes in what waits, up to the bound of a batch. False when no more can come.
+fn drain(submissions: &Receiver<Submission>, batcher: &mut Batcher) -> bool {
+    while !batcher.is_full() {
+        match submissions.try_recv() {
+            Ok(submission) => batcher.push(submission),
+            Err(mpsc::TryRecvError::Disconnected) => return false,
+            Err(mpsc::TryRecvError::Empty) if batcher.is_urgent() => return true,
+            Err(mpsc::TryRecvError::Empty) => match submissions.recv_timeout(HINT_DELAY_MAX) {
+                Ok(submission) => batcher.push(submission),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            },
+        }
+    }
+    true
+}
+
+pub(super) fn stopped_error() -> io::Error {
+    io::Error::other("the disk is stopped")
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StorageError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| StorageError::io("cannot start a storage thread", error))
+}
+
+/// Locks `<data>/lock` and writes this process's id into it.
+fn lock_directory(data: &Path) -> Result<File, StorageError> {
+    let path = data.join(LOCK);
+    let failed = |error| StorageError::io(format!("cannot lock {}", path.display()), error);
+    let mut file =
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).map_err(failed)?;
+            file.rewind().map_err(failed)?;
+            write!(file, "{}", std::process::id()).map_err(failed)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut by = String::new();
+            let by = file.read_to_string(&mut by).ok().map(|_| by).filter(|by| !by.is_empty());
+            Err(StorageError::InUse { path: data.to_owned(), by })
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Opens the database. A new one gets its name only when it is complete on the disk, so that a crash while
+/// it is made leaves nothing behind that looks like a damaged one.
+fn open_store(data: &Path) -> Result<Store, StorageError> {
+    let path = data.join(DATABASE);
+    let open = |path: &PathBuf, new: bool| -> Result<Store, StorageError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(new)
+            .truncate(new)
+            .open(path)
+            .map_err(|error| StorageError::io(format!("cannot open {}", path.display()), error))?;
+        Store::open(FileBackend::new(file).map_err(redb::Error::from)?)
+    };
+    if path.exists() {
+        return open(&path, false);
+    }
+    let new = data.join(DATABASE_NEW);
+    let store = open(&new, true)?;
+    fs::rename(&new, &path)
+        .and_then(|()| sync_folder(data))
+        .map_err(|error| StorageError::io(format!("cannot create {}", path.display()), error))?;
+    Ok(store)
+}
+
+/// Makes names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Folders cannot be opened as files everywhere; where they cannot, names are durable by themselves.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The bytes of a snapshot file, format version 1:
+//!
+//! ```text
+//! "ORRSNAP1" | per chunk: length u32 | bytes | ... | 0xffff_ffff | checksum u64
+//! ```
+//!
+//! Numbers are little-endian. The checksum is FNV-1a over everything before it: the file is synced before
+//! it gets its name, so it guards against damage at rest, not against an adversary.
+
+use bytes::Bytes;
+
+use super::StorageError;
+
+const MAGIC: &[u8; 8] = b"ORRSNAP1";
+const END: u32 = u32::MAX;
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+/// The parts of the file, in order; writing them one after the other makes the file.
+pub fn encode(chunks: &[Bytes]) -> Result<Vec<Bytes>, StorageError> {
+    let mut parts = Vec::with_capacity(2 * chunks.len() + 2);
+    parts.push(Bytes::from_static(MAGIC));
+    for chunk in chunks {
+        let length = u32::try_from(chunk.len()).ok().filter(|length| *length != END).ok_or_else(|| {
+            StorageError::Damaged(format!("a snapshot chunk of {} bytes is too long", chunk.len()))
+        })?;
+        parts.push(Bytes::copy_from_slice(&length.to_le_bytes()));
+        parts.push(chunk.clone());
+    }
+    parts.push(Bytes::copy_from_slice(&END.to_le_bytes()));
+    let sum = parts.iter().fold(FNV_OFFSET, |sum, part| fnv(sum, part));
+    parts.push(Bytes::copy_from_slice(&sum.to_le_bytes()));
+    Ok(parts)
+}
+
+/// The chunks of a file.
+pub fn decode(file: Bytes) -> Result<Vec<Bytes>, StorageError> {
+    let damaged = |what: &str| StorageError::Damaged(format!("a snapshot file {what}"));
+    let body_length = file.len().checked_sub(8).ok_or_else(|| damaged("is too short"))?;
+    let (body, sum) = file.split_at(body_length);
+    if fnv(FNV_OFFSET, body).to_le_bytes() != *sum {
+        return Err(damaged("does not have its checksum"));
+    }
+    if !body.starts_with(MAGIC) {
+        return Err(damaged("is not of a known version"));
+    }
+    let mut chunks = Vec::new();
+    let mut at = MAGIC.len();
+    loop {
+        let length = body.get(at..).and_then(|rest| rest.first_chunk::<4>());
+        let length = u32::from_le_bytes(*length.ok_or_else(|| damaged("has no end"))?);
+        at += 4;
+        if length == END {
+            break;
+        }
+        let end = at + length as usize;
+        if end > body.len() {
+            return Err(damaged("ends within a chunk"));
+        }
+        chunks.push(file.slice(at..end));
+        at = end;
+    }
+    if at == body.len() { Ok(chunks) } else { Err(damaged("goes on after its end")) }
+}
+
+fn fnv(sum: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn file(chunks: &[Bytes]) -> Vec<u8> {
+        encode(chunks).unwrap().concat()
+    }
+
+    #[test]
+    fn golden_bytes_of_version_1() {
+        let bytes = file(&[Bytes::from_static(b"ab"), Bytes::from_static(b"")]);
+        let (body, sum) = bytes.split_at(bytes.len() - 8);
+        assert_eq!(body, b"ORRSNAP1\x02\0\0\0ab\0\0\0\0\xff\xff\xff\xff");
+        assert_eq!(u64::from_le_bytes(sum.try_into().unwrap()), 0x086c_0d20_cba1_ba5c);
+        assert_eq!(decode(Bytes::from(bytes)).unwrap(), [Bytes::from_static(b"ab"), Bytes::from_static(b"")]);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let bytes = file(&[Bytes::from_static(b"snapshot"), Bytes::from_static(b"!")]);
+        for cut in 0..bytes.len() {
+            assert!(decode(Bytes::copy_from_slice(&bytes[..cut])).is_err(), "cut at {cut}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(Bytes::from(flipped)).is_err(), "bit {bit}");
+        }
+    }
+}

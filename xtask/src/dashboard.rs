@@ -41,7 +41,9 @@ pub fn ensure(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
     }
     check_crates(workspace)?;
     let mut trunk = workspace.command(tools.trunk());
-    trunk.args(["build", "--release", "--offline", "--locked"]).env("PATH", tools.path()?);
+    trunk
+        .args(["build", "--release", "--cargo-profile", "wasm-release", "--offline", "--locked"])
+        .env("PATH", tools.path()?);
     // some systems set this to 1, trunk accepts only true and false
     trunk.env_remove("NO_COLOR");
     exec::run(trunk, BUILD_LIMIT)?;

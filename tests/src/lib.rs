@@ -1,1 +1,3 @@
 //! Tests against the whole system.
+
+pub mod sim;

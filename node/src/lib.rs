@@ -1,4 +1,16 @@
-//! The native node.
+//! The native node: the world of an engine (disk, sockets, clocks), its HTTP edge, the demo's supervisor, the benchmark.
 
+pub mod app;
+pub mod bench;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod dashboard;
+pub mod demo;
+pub mod events;
+pub mod faults;
+pub mod host;
+pub mod http;
+pub mod metrics;
 pub mod storage;
+pub mod transport;

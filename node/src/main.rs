@@ -1,3 +1,41 @@
 //! The `orrery` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use orrery::cli::{BenchCommand, Command};
+use orrery::config::{self, NodeConfig};
+use orrery::{app, bench, demo};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("orrery: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    // Before any thread exists: reading .env changes the process's environment.
+    let command = config::parse()?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Node(args) => {
+                let config = NodeConfig::from_args(*args)?;
+                let stop = app::asked_to_stop(config.end_with_stdin);
+                app::run(config, stop).await
+            }
+            Command::Demo(args) => demo::run(args).await,
+            Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
+        }
+    });
+    // Nothing that still runs may hold the process's end up.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    result
+}

@@ -1,5 +1,1 @@
-//! Tests against the whole system: the harness. The tests themselves are in `tests/`.
-
-pub mod demo;
-pub mod process;
-pub mod sim;
+//! Tests against the whole system.

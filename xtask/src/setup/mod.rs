@@ -3,7 +3,6 @@
 //! Each part first looks whether the thing is there; only then does it install, and it says what it does.
 
 mod apt;
-mod components;
 mod debian_std;
 pub mod system;
 pub mod tools;
@@ -38,9 +37,8 @@ pub fn for_builds(workspace: &Workspace, report: &mut Report) -> Result<Tools> {
     Ok(tools)
 }
 
-/// What only the checks need: rustfmt, clippy, the browser.
-pub fn for_tests(workspace: &Workspace, report: &mut Report) -> Result<()> {
-    need(report, "rustfmt and clippy", || components::ensure(workspace))?;
+/// The browser of the tests.
+pub fn for_tests(report: &mut Report) -> Result<()> {
     need(report, "browser", system::ensure_browser)
 }
 

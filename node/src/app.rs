@@ -1,0 +1,337 @@
+//! One node's life: open the disk, join the links, start the engine, serve, stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::serve::ListenerExt as _;
+use bytes::Bytes;
+use orrery_shared::engine::host::{Disk, Host as _, Transport as _, Write};
+use orrery_shared::engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
+use orrery_shared::event::Fact;
+use orrery_shared::event::stream::MemberAddress;
+use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::{BootEpoch, NodeId};
+use orrery_shared::machine::Member;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::cli::ProfileName;
+use crate::clock::wall_us;
+use crate::config::NodeConfig;
+use crate::events::{ClockBound, Hub, Introduced, Known, Recorder, Source};
+use crate::faults::FaultyTransport;
+use crate::host::{NodeHost, fail_stop};
+use crate::http::guard::Guard;
+use crate::http::{NodeState, router};
+use crate::metrics::Metrics;
+use crate::storage::NativeDisk;
+use crate::transport::{Links, OnLink, PeerIdentity, Serve, listen};
+
+/// Names of the host's own values on the disk.
+const BOOT: &str = "host.boot";
+const CLOCK_BOUND: &str = "host.clock_bound";
+
+/// A boot whose clock bound is further ahead of the wall clock than this waits for the wall clock, so that its stamps
+/// are not too far ahead for others; but never longer than the second value: then the wall clock was set back.
+const BOUND_AHEAD_US_MAX: u64 = 300_000;
+const BOUND_WAIT_MAX: Duration = Duration::from_millis(1_200);
+
+/// Longest times that stopping may take.
+const STOP_ENGINE_MAX: Duration = Duration::from_secs(2);
+const STOP_SERVER_MAX: Duration = Duration::from_millis(500);
+
+/// How often slowly changing things are looked after: identity, members, clock bound.
+const UPKEEP: Duration = Duration::from_millis(200);
+
+/// Runs a node until `stop` resolves.
+pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let listener = listen(config.listen).await?;
+    let disk = NativeDisk::open(&config.data, Arc::new(|why: &str| fail_stop(why)))
+        .with_context(|| format!("cannot use the data folder {}", config.data.display()))?;
+    let boot = next_boot(&disk).await?;
+    let bound = clock_bound(&disk).await?;
+    let recorder = Recorder::new(config.id.clone(), boot, config.events, bound);
+    persist_bound(&disk, &recorder).await;
+
+    let links = links(&config, &recorder, boot);
+    let transport = FaultyTransport::new(links.clone());
+    let metrics = Arc::new(Metrics::new());
+    let host = NodeHost::new(disk.clone(), transport.clone(), recorder.clone(), metrics.clone());
+    let hub = Hub::new(recorder.clone(), config.events_kept);
+    host.emit(Fact::Started { version: env!("CARGO_PKG_VERSION").into() });
+    transport.members(&static_members(&config));
+
+    let engine = Engine::start(host, engine_config(&config), local(&config, boot)).await?;
+    let serving = engine.clone();
+    let serve: Serve = Arc::new(move |from, request: Bytes| {
+        let engine = serving.clone();
+        Box::pin(async move { Some(engine.serve(&from, request).await) })
+    });
+    links.attach(transport.guard(serve));
+    hub.attach(Arc::new(EngineSource {
+        engine: engine.clone(),
+        transport: transport.clone(),
+        profile: config.profile,
+    }));
+
+    let guard = Guard::new(known_addresses(&config));
+    let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk.clone(), recorder.clone());
+    let tasks =
+        [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats()), tokio::spawn(upkeep)];
+    let state = NodeState {
+        engine: engine.clone(),
+        hub,
+        links: links.clone(),
+        transport,
+        metrics,
+        guard,
+        faults: config.faults,
+    };
+    tracing::info!(node = %config.id, listen = %config.listen, boot, data = %config.data.display(), "node runs");
+    serve_until(listener, router(state), stop, async {
+        if timeout(STOP_ENGINE_MAX, engine.stop()).await.is_err() {
+            tracing::warn!("the engine did not stop in time; what was acknowledged is on the disk");
+        }
+        links.close();
+    })
+    .await?;
+    for task in tasks {
+        task.abort();
+    }
+    tracing::info!(node = %config.id, "node stopped");
+    Ok(())
+}
+
+/// Serves until `stop`; then runs `end` while open requests get a little time.
+pub async fn serve_until(
+    listener: crate::transport::Listener,
+    router: axum::Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+    end: impl Future<Output = ()>,
+) -> Result<()> {
+    let (stopping, mut stopped) = watch::channel(false);
+    let listener = listener.tap_io(|stream| {
+        // Without it, small answers could wait for the peer's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        stop.await;
+        // The receiver lives as long as this function.
+        let _ = stopping.send(true);
+    });
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        result = &mut server => return result?.context("the HTTP server failed"),
+        _ = stopped.changed() => {}
+    }
+    end.await;
+    // Streams and peers stay open for ever: they are not waited for.
+    if timeout(STOP_SERVER_MAX, &mut server).await.is_err() {
+        server.abort();
+    }
+    Ok(())
+}
+
+/// Resolves when the process is asked to end: SIGINT, SIGTERM, or the end of the standard input where asked for.
+pub async fn asked_to_stop(end_with_stdin: bool) {
+    let (gone, stdin_ended) = oneshot::channel();
+    if end_with_stdin {
+        // A thread of its own: a blocking read cannot be cancelled, and must not hold the runtime back at its end.
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            let _ = std::io::copy(&mut stdin, &mut std::io::sink());
+            let _ = gone.send(());
+        });
+    } else {
+        std::mem::forget(gone);
+    }
+    tokio::select! {
+        () = signalled() => {}
+        _ = stdin_ended => {}
+    }
+}
+
+#[cfg(unix)]
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut stream) => {
+                stream.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a signal cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn write(disk: &NativeDisk, key: &'static str, value: Bytes) -> Result<()> {
+    let (done, written) = oneshot::channel();
+    disk.submit(
+        vec![Write::Node { key, value }],
+        Box::new(move |result| {
+            let _ = done.send(result);
+        }),
+    );
+    written.await.context("the storage thread ended")?.with_context(|| format!("cannot write {key}"))
+}
+
+/// Counts the boots of this data directory, durably: no two boots ever share a number.
+async fn next_boot(disk: &NativeDisk) -> Result<BootEpoch> {
+    let last = match disk.node_value(BOOT)? {
+        Some(bytes) => {
+            postcard::from_bytes::<BootEpoch>(&bytes).context("the number of boots cannot be read")?
+        }
+        None => 0,
+    };
+    let boot = last + 1;
+    write(disk, BOOT, postcard::to_stdvec(&boot)?.into()).await?;
+    Ok(boot)
+}
+
+/// The stamp above which this boot starts. Waits a little where the last boot ran ahead of the wall clock.
+async fn clock_bound(disk: &NativeDisk) -> Result<Hlc> {
+    let bound = match disk.node_value(CLOCK_BOUND)? {
+        Some(bytes) => postcard::from_bytes::<Hlc>(&bytes).context("the clock's bound cannot be read")?,
+        None => Hlc::default(),
+    };
+    let ahead = bound.wall_us().saturating_sub(wall_us() + BOUND_AHEAD_US_MAX);
+    let ahead = Duration::from_micros(ahead);
+    if ahead > BOUND_WAIT_MAX {
+        tracing::warn!(?ahead, "the wall clock was set back: stamps run ahead of it until it catches up");
+    } else {
+        sleep(ahead).await;
+    }
+    Ok(bound)
+}
+
+async fn persist_bound(disk: &NativeDisk, recorder: &Recorder) {
+    let Some(bound) = recorder.bound_due() else { return };
+    let ClockBound(hlc) = bound;
+    let value = postcard::to_stdvec(&hlc).expect("a number always encodes");
+    match write(disk, CLOCK_BOUND, value.into()).await {
+        Ok(()) => recorder.bound_is(bound),
+        // The disk stops the node itself when a write fails.
+        Err(error) => tracing::error!("{error:#}"),
+    }
+}
+
+/// Looks after what changes slowly, for ever.
+async fn upkeep(engine: Engine<NodeHost>, links: Links, guard: Guard, disk: NativeDisk, recorder: Recorder) {
+    let mut members = Vec::new();
+    loop {
+        sleep(UPKEEP).await;
+        persist_bound(&disk, &recorder).await;
+        let now = engine.members();
+        if now != members {
+            guard.allow(now.iter().map(|member| member.address.as_str()));
+            members = now;
+        }
+        if let Some(formed) = engine.formed() {
+            links.identify(|identity| {
+                identity.cluster = Some(formed.cluster);
+                identity.incarnation = formed.me.incarnation;
+            });
+        }
+    }
+}
+
+fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch) -> Links {
+    let identity = PeerIdentity { cluster: None, node: config.id.clone(), incarnation: 0, boot };
+    let recorder = recorder.clone();
+    let on_link: OnLink = Arc::new(move |peer, open| {
+        let peer = peer.clone();
+        recorder.emit(if open { Fact::LinkUp { peer } } else { Fact::LinkDown { peer } });
+    });
+    Links::new(identity, config.secret.clone(), on_link)
+}
+
+fn static_members(config: &NodeConfig) -> Vec<Member> {
+    let member = |peer: &crate::config::PeerAddress| Member {
+        id: NodeId(0),
+        name: peer.name.clone(),
+        incarnation: 0,
+        address: peer.address.clone(),
+    };
+    config.peers.iter().map(member).collect()
+}
+
+fn local(config: &NodeConfig, boot: BootEpoch) -> Local {
+    let peer = |peer: &crate::config::PeerAddress| StaticPeer {
+        name: peer.name.clone(),
+        address: peer.address.clone(),
+    };
+    Local {
+        name: config.id.clone(),
+        address: config.advertise.clone(),
+        boot,
+        peers: config.peers.iter().map(peer).collect(),
+    }
+}
+
+fn engine_config(config: &NodeConfig) -> EngineConfig {
+    let profile = match config.profile {
+        ProfileName::Realistic => Profile::Realistic,
+        ProfileName::Classroom => Profile::Classroom,
+    };
+    EngineConfig {
+        request_timeout: config.request_timeout,
+        shards: config.shards,
+        replicas: config.replicas,
+        ..EngineConfig::new(profile)
+    }
+}
+
+fn known_addresses(config: &NodeConfig) -> impl Iterator<Item = &str> {
+    let peers = config.peers.iter().map(|peer| peer.address.as_str());
+    let origins = config.allow_origins.iter().map(String::as_str);
+    std::iter::once(config.advertise.as_str()).chain(peers).chain(origins)
+}
+
+/// Snapshots of a node's stream come from its engine.
+struct EngineSource {
+    engine: Engine<NodeHost>,
+    transport: FaultyTransport<Links>,
+    profile: ProfileName,
+}
+
+impl Source for EngineSource {
+    fn introduce(&self) -> Introduced {
+        let members = self.engine.members();
+        Introduced {
+            cluster: self.engine.formed().map(|formed| formed.cluster),
+            profile: self.profile.as_str().into(),
+            members: members
+                .into_iter()
+                .map(|member| MemberAddress { node: member.name, address: member.address })
+                .collect(),
+        }
+    }
+
+    fn known(&self, at: &mut dyn FnMut()) -> Known {
+        let ((), groups, locks) = self.engine.snapshot(at);
+        Known { groups, locks, processes: Vec::new(), cut_links: self.transport.cut_links() }
+    }
+
+    fn has_locks(&self) -> bool {
+        true
+    }
+}

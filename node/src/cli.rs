@@ -1,0 +1,195 @@
+//! The command line. Flags beat environment variables beat the file `.env`; nothing else in the node reads any of
+//! the three.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A cluster that can be watched: locks, queues and caches on Raft.
+#[derive(Debug, Parser)]
+#[command(name = "orrery", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to run.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to run.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one node of a cluster.
+    Node(Box<NodeArgs>),
+    /// Run a whole cluster on this machine, with the dashboard.
+    Demo(DemoArgs),
+    /// Measure.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+/// Speed of the protocol's timers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// Timers as in production: an election takes a fraction of a second.
+    #[default]
+    Realistic,
+    /// Timers of seconds, so that an election can be followed with the eye.
+    Classroom,
+}
+
+impl ProfileName {
+    /// As on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Realistic => "realistic",
+            Self::Classroom => "classroom",
+        }
+    }
+}
+
+/// `orrery node`
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The node's name, unique in the cluster.
+    #[arg(long, env = "NODE_ID", default_value = "node1")]
+    pub id: String,
+
+    /// Address to listen on, for clients and peers: HOST:PORT. Replaces --host and --port.
+    #[arg(long, env = "LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+
+    /// Host to listen on.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: String,
+
+    /// Port to listen on.
+    #[arg(long, env = "PORT", default_value_t = 8001)]
+    pub port: u16,
+
+    /// Address under which peers and clients reach this node, where it differs from the one it listens on.
+    #[arg(long, env = "ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+
+    /// The other nodes: NAME=HOST:PORT, separated by commas.
+    #[arg(long, env = "PEERS", default_value = "", value_name = "NAME=HOST:PORT,...")]
+    pub peers: String,
+
+    /// Folder for this node's data.
+    #[arg(long, env = "DATA_DIR", default_value = "orrery-data", value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Speed of the protocol's timers.
+    #[arg(long, env = "PROFILE", value_enum, default_value_t)]
+    pub profile: ProfileName,
+
+    /// Shared by all nodes of the cluster: a peer must prove that it knows it. Without one, a fixed default is used
+    /// that is public, and the node refuses to listen on anything but loopback.
+    #[arg(long, env = "CLUSTER_SECRET", hide_env_values = true, value_name = "TEXT")]
+    pub secret: Option<String>,
+
+    /// Read the cluster secret from this file instead.
+    #[arg(long, env = "CLUSTER_SECRET_FILE", value_name = "FILE", conflicts_with = "secret")]
+    pub secret_file: Option<PathBuf>,
+
+    /// Further pages (HOST:PORT, separated by commas) that may call this node from a browser: the supervisor's.
+    #[arg(long, env = "ALLOW_ORIGINS", default_value = "", value_name = "HOST:PORT,...")]
+    pub allow_origins: String,
+
+    /// Longest time that a request may take beyond what it asked to wait, in milliseconds.
+    #[arg(long, env = "REQUEST_TIMEOUT_MS", default_value_t = 5_000, value_name = "MS")]
+    pub request_timeout_ms: u64,
+
+    /// Number of shards, fixed when the cluster is formed first.
+    #[arg(long, env = "SHARDS", default_value_t = 8, value_name = "N")]
+    pub shards: u16,
+
+    /// Replicas of each shard, fixed when the cluster is formed first.
+    #[arg(long, env = "REPLICAS", default_value_t = 3, value_name = "N")]
+    pub replicas: u16,
+
+    /// Accept `POST /fault/...`, which breaks links on purpose.
+    #[arg(long, env = "FAULTS")]
+    pub faults: bool,
+
+    /// Do not record events: the dashboard shows nothing of this node. For measuring what recording costs.
+    #[arg(long, env = "NO_EVENTS")]
+    pub no_events: bool,
+
+    /// How many events are kept for readers that come back.
+    #[arg(long, env = "EVENTS_KEPT", default_value_t = 32_768, value_name = "N")]
+    pub events_kept: usize,
+
+    /// End when the standard input ends. The supervisor holds the other end, so that its children never outlive it.
+    #[arg(long, hide = true)]
+    pub end_with_stdin: bool,
+}
+
+/// `orrery demo`
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// How many nodes.
+    #[arg(long, env = "DEMO_NODES", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15))]
+    pub nodes: u16,
+
+    /// Port of the dashboard; the nodes follow on the next ones.
+    #[arg(long, env = "DEMO_PORT", default_value_t = 8000, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub port: u16,
+
+    /// Speed of the protocol's timers.
+    #[arg(long, env = "PROFILE", value_enum, default_value_t)]
+    pub profile: ProfileName,
+
+    /// Folder for the data. Without it, a folder of this user that the next demo finds again.
+    #[arg(long, env = "DEMO_DATA_DIR", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Empty the data folder first.
+    #[arg(long)]
+    pub fresh: bool,
+
+    /// Do not open the browser.
+    #[arg(long, env = "NO_OPEN")]
+    pub no_open: bool,
+
+    /// Stop by itself after this many seconds.
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub for_seconds: Option<u64>,
+}
+
+/// `orrery bench`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Acquire and release locks as fast as the cluster can.
+    Lock(BenchLockArgs),
+}
+
+/// `orrery bench lock`
+#[derive(Clone, Debug, Args)]
+pub struct BenchLockArgs {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub nodes: u16,
+
+    /// Numbers of clients, one run for each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1usize, 16, 128])]
+    pub clients: Vec<usize>,
+
+    /// Length of a run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub seconds: u64,
+
+    /// Beside it, an etcd cluster on the same disk through its JSON gateway (needs the program `etcd`).
+    #[arg(long)]
+    pub etcd: bool,
+
+    /// Measure also what recording and watching events costs.
+    #[arg(long)]
+    pub watching: bool,
+
+    /// Folder for the data of all clusters; it must be on a real disk.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// First port.
+    #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub port: u16,
+}

@@ -1,0 +1,306 @@
+//! From flags and environment to a checked configuration. The only other place that reads either is [`crate::cli`].
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
+
+use crate::cli::{Cli, Command, NodeArgs, ProfileName};
+
+/// What peers prove to each other when nobody set a secret. Public, therefore good for loopback only.
+const DEFAULT_SECRET: &str = "orrery on loopback";
+
+/// Most peers in `--peers`.
+const PEERS_MAX: usize = 64;
+
+/// A node with a name and an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Its name.
+    pub name: NodeName,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// What a node runs with.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its name.
+    pub id: NodeName,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others reach it: `host:port`.
+    pub advertise: String,
+    /// The other nodes of the first formation.
+    pub peers: Vec<PeerAddress>,
+    /// Its data.
+    pub data: PathBuf,
+    /// Speed of the timers.
+    pub profile: ProfileName,
+    /// What peers prove to know.
+    pub secret: Secret,
+    /// Pages besides the members' own that may call it: `host:port`.
+    pub allow_origins: Vec<String>,
+    /// Bound of a request beyond the wait that it asks for.
+    pub request_timeout: Duration,
+    /// Number of shards of a new cluster.
+    pub shards: u16,
+    /// Replicas of a shard of a new cluster.
+    pub replicas: u16,
+    /// Whether links may be broken on purpose.
+    pub faults: bool,
+    /// Whether events are recorded.
+    pub events: bool,
+    /// Events kept for readers that come back.
+    pub events_kept: usize,
+    /// End with the standard input.
+    pub end_with_stdin: bool,
+}
+
+/// Bytes that all nodes of a cluster share. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Reads `.env`, the environment and the command line. Ends the process with clap's message on a wrong command line.
+pub fn parse() -> Result<Command> {
+    load_dotenv()?;
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let (Command::Node(args), Some((_, node))) = (&mut cli.command, matches.subcommand()) {
+        settle_listen(args, node);
+    }
+    Ok(cli.command)
+}
+
+/// `.env` of the working directory: sets what the environment does not set. A missing file is fine, a broken one is not.
+fn load_dotenv() -> Result<()> {
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(error) => Err(error).context("the file .env of this folder cannot be read"),
+    }
+}
+
+/// `--port` on the command line beats `LISTEN` in the environment: flags beat environment even across names.
+fn settle_listen(args: &mut NodeArgs, matches: &ArgMatches) {
+    let flag = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if (flag("host") || flag("port")) && !flag("listen") {
+        args.listen = None;
+    }
+}
+
+impl NodeConfig {
+    /// Checks what the command line said.
+    pub fn from_args(args: NodeArgs) -> Result<NodeConfig> {
+        let id = name(&args.id, "--id")?;
+        let listen_text = args.listen.unwrap_or_else(|| join(&args.host, args.port));
+        let listen = resolve(&listen_text)?;
+        let advertise = match args.advertise {
+            Some(address) => checked_address(&address, "--advertise")?,
+            None => listen_text,
+        };
+        let peers = parse_peers(&args.peers, &id)?;
+        let secret = secret(args.secret, args.secret_file.as_deref(), &listen)?;
+        let allow_origins = list(&args.allow_origins)
+            .map(|address| checked_address(address, "--allow-origins"))
+            .collect::<Result<_>>()?;
+        ensure!(args.shards >= 1, "--shards must be at least 1");
+        ensure!(args.replicas >= 1, "--replicas must be at least 1");
+        ensure!(
+            (100..=600_000).contains(&args.request_timeout_ms),
+            "--request-timeout-ms must be 100 to 600000"
+        );
+        ensure!((1_024..=4_194_304).contains(&args.events_kept), "--events-kept must be 1024 to 4194304");
+        Ok(NodeConfig {
+            id,
+            listen,
+            advertise,
+            peers,
+            data: args.data,
+            profile: args.profile,
+            secret,
+            allow_origins,
+            request_timeout: Duration::from_millis(args.request_timeout_ms),
+            shards: args.shards,
+            replicas: args.replicas,
+            faults: args.faults,
+            events: !args.no_events,
+            events_kept: args.events_kept,
+            end_with_stdin: args.end_with_stdin,
+        })
+    }
+}
+
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn resolve(address: &str) -> Result<SocketAddr> {
+    use std::net::ToSocketAddrs as _;
+    address
+        .to_socket_addrs()
+        .with_context(|| format!("{address} is not an address like 127.0.0.1:8001"))?
+        .next()
+        .with_context(|| format!("{address} has no address"))
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn name(text: &str, flag: &str) -> Result<NodeName> {
+    ensure!(!text.is_empty(), "{flag}: a node's name must not be empty");
+    ensure!(text.len() <= NAME_BYTES_MAX, "{flag}: a node's name has at most {NAME_BYTES_MAX} bytes");
+    ensure!(
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+        "{flag}: a node's name is made of letters, digits, '-', '_' and '.': {text:?} is not"
+    );
+    ensure!(text != "supervisor", "{flag}: the name \"supervisor\" is taken");
+    Ok(NodeName::new(text))
+}
+
+fn checked_address(text: &str, flag: &str) -> Result<String> {
+    let port = text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
+    match port {
+        Some((host, Ok(port))) if !host.is_empty() && port != 0 => Ok(text.to_owned()),
+        _ => bail!("{flag}: {text:?} is not HOST:PORT"),
+    }
+}
+
+fn parse_peers(text: &str, id: &NodeName) -> Result<Vec<PeerAddress>> {
+    let mut peers: Vec<PeerAddress> = Vec::new();
+    for part in list(text) {
+        let Some((peer, address)) = part.split_once('=') else {
+            bail!("--peers: {part:?} is not NAME=HOST:PORT");
+        };
+        let peer = name(peer, "--peers")?;
+        let address = checked_address(address, "--peers")?;
+        if peer == *id {
+            continue; // one list may be given to all nodes
+        }
+        ensure!(peers.iter().all(|other| other.name != peer), "--peers: {peer} is there twice");
+        ensure!(peers.iter().all(|other| other.address != address), "--peers: {address} is there twice");
+        peers.push(PeerAddress { name: peer, address });
+    }
+    ensure!(peers.len() <= PEERS_MAX, "--peers: at most {PEERS_MAX}");
+    Ok(peers)
+}
+
+fn secret(text: Option<String>, file: Option<&Path>, listen: &SocketAddr) -> Result<Secret> {
+    let bytes = match (text, file) {
+        (Some(text), _) => text.into_bytes(),
+        (None, Some(file)) => std::fs::read(file)
+            .with_context(|| format!("the cluster secret cannot be read from {}", file.display()))?
+            .trim_ascii()
+            .to_vec(),
+        (None, None) => {
+            ensure!(
+                listen.ip().is_loopback(),
+                "a node that listens on {listen} can be reached from other machines: set CLUSTER_SECRET \
+                 (or --secret-file) to the same text on all nodes"
+            );
+            DEFAULT_SECRET.as_bytes().to_vec()
+        }
+    };
+    ensure!(bytes.len() >= 8, "the cluster secret has at least 8 bytes");
+    Ok(Secret(bytes))
+}
+
+/// Where the demo keeps its data when nobody says otherwise: stable for the user, so that the next demo finds it.
+pub fn demo_data_dir() -> Result<PathBuf> {
+    let base = dirs::data_local_dir().or_else(dirs::home_dir);
+    Ok(base.context("this user has no folder for data: use --data DIR")?.join("orrery").join("demo"))
+}
+
+/// The secret of a data folder's cluster: read, or minted on first use. Only its owner may read the file.
+pub fn secret_of_folder(folder: &Path) -> Result<(PathBuf, Secret)> {
+    let path = folder.join("cluster-secret");
+    if !path.exists() {
+        let text = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((path, Secret(bytes.trim_ascii().to_vec())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn node(arguments: &[&str]) -> Result<NodeConfig> {
+        let line = ["orrery", "node"].iter().chain(arguments).copied();
+        let matches = Cli::command().try_get_matches_from(line)?;
+        let Command::Node(mut args) = Cli::from_arg_matches(&matches)?.command else { unreachable!() };
+        settle_listen(&mut args, matches.subcommand().unwrap().1);
+        NodeConfig::from_args(*args)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["orrery", "demo", "--nodes", "0"]).is_err());
+    }
+
+    #[test]
+    fn one_list_of_members_serves_all_nodes() {
+        let config = node(&[
+            "--id",
+            "node2",
+            "--listen",
+            "127.0.0.1:8002",
+            "--peers",
+            "node1=127.0.0.1:8001, node2=127.0.0.1:8002,node3=127.0.0.1:8003",
+        ])
+        .unwrap();
+        let names: Vec<_> = config.peers.iter().map(|peer| peer.name.as_str()).collect();
+        assert_eq!(names, ["node1", "node3"]);
+        assert_eq!(config.advertise, "127.0.0.1:8002");
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_their_flag() {
+        for (arguments, word) in [
+            (&["--id", ""][..], "--id"),
+            (&["--id", "a b"], "--id"),
+            (&["--peers", "node2"], "--peers"),
+            (&["--peers", "node2=nowhere"], "--peers"),
+            (&["--peers", "a=h:1,a=h:2"], "twice"),
+            (&["--listen", "127.0.0.1"], "127.0.0.1"),
+            (&["--listen", "0.0.0.0:8001"], "CLUSTER_SECRET"),
+            (&["--secret", "short"], "secret"),
+            (&["--request-timeout-ms", "1"], "--request-timeout-ms"),
+        ] {
+            let error = format!("{:#}", node(arguments).unwrap_err());
+            assert!(error.contains(word), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        assert_eq!(format!("{:?}", Secret(b"very secret".to_vec())), "Secret(..)");
+    }
+}

@@ -1,0 +1,255 @@
+//! Above a rate, events are not sent one by one any more: explicit bursts with counts stand for them.
+//!
+//! What must survive a burst survives it: changes of role and membership, and of everything that only moves forward
+//! (commit index, applied index, synced, log) the last one. Service facts are replaced by the lock table that they
+//! led to. So a fold over a stream with bursts still equals the node's state.
+
+use std::collections::HashMap;
+
+use orrery_shared::event::fact::{EntrySummary, LockTable};
+use orrery_shared::event::{Event, Fact};
+use orrery_shared::ids::{GroupId, Sequence};
+use smol_str::SmolStr;
+
+/// Most entries that an `Appended` lists.
+const ENTRIES_MAX: usize = 64;
+
+/// Events per second that are sent one by one, and how many may come at once after a quiet time.
+pub(super) const RATE_MAX: f64 = 2_000.0;
+const ALLOWANCE_MAX: f64 = 1_000.0;
+
+/// A token bucket.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    left: f64,
+    at_us: u64,
+}
+
+impl Allowance {
+    pub fn new(now_us: u64) -> Allowance {
+        Allowance { left: ALLOWANCE_MAX, at_us: now_us }
+    }
+
+    /// Whether `events` may be sent one by one now. They are paid for either way: a burst stays a burst until the
+    /// rate is down.
+    pub fn covers(&mut self, events: usize, now_us: u64) -> bool {
+        let elapsed = now_us.saturating_sub(self.at_us) as f64 / 1e6;
+        self.at_us = now_us;
+        self.left = (self.left + elapsed * RATE_MAX).min(ALLOWANCE_MAX);
+        let covered = self.left >= events as f64;
+        self.left = if covered { self.left - events as f64 } else { self.left.min(0.0) };
+        covered
+    }
+}
+
+/// What becomes of a fact in a burst.
+enum Part {
+    /// It stays as it is.
+    Stays,
+    /// Only the last one of its kind and group stays.
+    Last(&'static str, GroupId),
+    /// The same, and it lists the last entries of all.
+    Entries(GroupId),
+    /// The lock table stands for it.
+    Service(GroupId),
+    /// Only its number stays.
+    Counted(&'static str),
+}
+
+fn part(fact: &Fact) -> Part {
+    match fact {
+        Fact::Sent { .. } => Part::Counted("sent"),
+        Fact::Received { .. } => Part::Counted("received"),
+        Fact::Lost { .. } => Part::Counted("lost"),
+        Fact::RequestBegun { .. } => Part::Counted("request_begun"),
+        Fact::RequestEnded { .. } => Part::Counted("request_ended"),
+        Fact::TimerStarted { group, .. } => Part::Last("timer_started", *group),
+        Fact::Synced { group, .. } => Part::Last("synced", *group),
+        Fact::Committed { group, .. } => Part::Last("committed", *group),
+        Fact::Applied { group, .. } => Part::Last("applied", *group),
+        Fact::Appended { group, .. } => Part::Entries(*group),
+        Fact::Service { group, .. } => Part::Service(*group),
+        _ => Part::Stays,
+    }
+}
+
+/// Collapses consecutive events. `locks` is the lock table right after the last of them; without it, service facts
+/// stay as they are.
+pub(super) fn collapse(events: Vec<Event>, locks: Option<LockTable>) -> Vec<Event> {
+    let mut last: HashMap<(&'static str, GroupId), Sequence> = HashMap::new();
+    let mut entries: HashMap<GroupId, Vec<EntrySummary>> = HashMap::new();
+    for event in &events {
+        match part(&event.fact) {
+            Part::Last(kind, group) => {
+                last.insert((kind, group), event.seq);
+            }
+            Part::Service(group) => {
+                last.insert(("service", group), event.seq);
+            }
+            Part::Entries(group) => {
+                last.insert(("appended", group), event.seq);
+                if let Fact::Appended { entries: some, .. } = &event.fact {
+                    let tail = entries.entry(group).or_default();
+                    tail.extend(some.iter().cloned());
+                    let surplus = tail.len().saturating_sub(ENTRIES_MAX);
+                    tail.drain(..surplus);
+                }
+            }
+            Part::Stays => {
+                // What a truncation removes may not come back with the entries of a later `Appended`.
+                if let Fact::Truncated { group, after } = &event.fact
+                    && let Some(tail) = entries.get_mut(group)
+                {
+                    tail.retain(|entry| after.is_some_and(|after| entry.index <= after));
+                }
+            }
+            Part::Counted(_) => {}
+        }
+    }
+    let has_table = locks.is_some();
+    let mut locks = locks;
+    let mut collapsed = Vec::new();
+    let mut run = Run::default();
+    for mut event in events {
+        let (kind, stays) = match part(&event.fact) {
+            Part::Stays => ("", true),
+            Part::Counted(kind) => (kind, false),
+            Part::Last(kind, group) => (kind, last.get(&(kind, group)) == Some(&event.seq)),
+            Part::Entries(group) => {
+                let stays = last.get(&("appended", group)) == Some(&event.seq);
+                if stays
+                    && let Fact::Appended { entries: listed, first, .. } = &mut event.fact
+                    && let Some(tail) = entries.remove(&group)
+                {
+                    *first = tail.first().map_or(*first, |entry| entry.index.min(*first));
+                    *listed = tail;
+                }
+                ("appended", stays)
+            }
+            Part::Service(group) => {
+                let is_last = last.get(&("service", group)) == Some(&event.seq);
+                if is_last && let Some(table) = locks.take() {
+                    let index = table.applied.unwrap_or_default();
+                    event.fact = Fact::ServiceResumed { group, index, locks: Box::new(table) };
+                }
+                ("service", is_last || !has_table)
+            }
+        };
+        if stays {
+            run.end(&mut collapsed);
+            collapsed.push(event);
+        } else {
+            run.add(event, kind);
+        }
+    }
+    run.end(&mut collapsed);
+    collapsed
+}
+
+/// Consecutive events that one burst stands for.
+#[derive(Default)]
+struct Run {
+    first: Option<Sequence>,
+    last: Option<Event>,
+    counts: Vec<(SmolStr, u32)>,
+}
+
+impl Run {
+    fn add(&mut self, event: Event, kind: &'static str) {
+        self.first.get_or_insert(event.seq);
+        match self.counts.iter_mut().find(|(name, _)| name == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((SmolStr::new_static(kind), 1)),
+        }
+        self.last = Some(event);
+    }
+
+    fn end(&mut self, collapsed: &mut Vec<Event>) {
+        let Run { first: Some(first), last: Some(event), counts } = std::mem::take(self) else { return };
+        let fact = Fact::Burst { group: GroupId::CONTROL, first, last: event.seq, counts };
+        collapsed.push(Event { fact, ..event });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_shared::hlc::Hlc;
+
+    use super::*;
+
+    const CONTROL: GroupId = GroupId::CONTROL;
+
+    fn events(facts: Vec<Fact>) -> Vec<Event> {
+        facts.into_iter().zip(1..).map(|(fact, seq)| Event { seq, hlc: Hlc(seq), wall_us: 0, fact }).collect()
+    }
+
+    fn committed(index: u64) -> Fact {
+        Fact::Committed { group: CONTROL, index }
+    }
+
+    fn appended(index: u64) -> Fact {
+        let entry = EntrySummary { index, term: 1, what: "clock".into() };
+        Fact::Appended { group: CONTROL, entries: vec![entry], first: index, last: index }
+    }
+
+    fn ended(request: u64) -> Fact {
+        Fact::RequestEnded { request, outcome: "acquired".into(), status: 200, took_us: 1 }
+    }
+
+    #[test]
+    fn every_sequence_is_there_or_in_a_burst() {
+        let down = Fact::LinkDown { peer: "b".into() };
+        let list = events(vec![ended(1), committed(1), ended(2), down, committed(2), ended(3), ended(4)]);
+        let collapsed = collapse(list, None);
+        let mut next = 1;
+        for event in &collapsed {
+            match &event.fact {
+                Fact::Burst { first, last, counts, .. } => {
+                    assert_eq!((*first, *last), (next, event.seq));
+                    assert_eq!(u64::from(counts.iter().map(|(_, n)| n).sum::<u32>()), last - first + 1);
+                }
+                _ => assert_eq!(event.seq, next),
+            }
+            next = event.seq + 1;
+        }
+        assert_eq!(next, 8);
+        assert_eq!(collapsed.len(), 4);
+        assert!(collapsed.iter().any(|event| event.fact == committed(2)), "the last commit index stays");
+    }
+
+    #[test]
+    fn the_last_append_lists_the_last_entries_of_all() {
+        let collapsed = collapse(events((1..=100).map(appended).collect()), None);
+        let Fact::Appended { entries, first, last, .. } = &collapsed[1].fact else { panic!("{collapsed:?}") };
+        assert_eq!((entries.len(), *first, *last), (ENTRIES_MAX, 37, 100));
+        assert_eq!(entries[0].index, 37);
+    }
+
+    #[test]
+    fn the_lock_table_stands_for_service_facts() {
+        let service = |index| Fact::Service {
+            group: CONTROL,
+            index,
+            n: 0,
+            clock_ms: 0,
+            fact: orrery_shared::event::fact::ServiceFact::SessionRenewed {
+                session: Default::default(),
+                expires_at_ms: 1,
+            },
+        };
+        let table = LockTable { applied: Some(9), ..LockTable::default() };
+        let collapsed = collapse(events(vec![service(7), service(8), service(9), ended(1)]), Some(table));
+        assert!(matches!(collapsed[0].fact, Fact::Burst { first: 1, last: 2, .. }));
+        assert!(matches!(collapsed[1].fact, Fact::ServiceResumed { index: 9, .. }));
+        assert_eq!(collapsed[1].seq, 3);
+    }
+
+    #[test]
+    fn the_allowance_comes_back_with_time() {
+        let mut allowance = Allowance::new(0);
+        assert!(allowance.covers(1_000, 0));
+        assert!(!allowance.covers(100, 0));
+        assert!(!allowance.covers(100, 10_000), "20 came back");
+        assert!(allowance.covers(100, 60_000), "in 50 ms, 100 more");
+    }
+}

@@ -1,0 +1,340 @@
+//! Takes facts from the recorder, keeps them, and tells readers that there is something new.
+//!
+//! One task per node: it sleeps while nothing happens, and works every 16 ms (in a burst every 100 ms) while
+//! something does. Readers have no queues of their own: each has a cursor into the ring, and one that falls out of
+//! the ring is told its gap.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use orrery_shared::event::Event;
+use orrery_shared::event::fact::LockTable;
+use orrery_shared::event::stream::{
+    BATCH_EVENTS_MAX, Frame, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState, STREAM_VERSION,
+};
+use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::{ClusterId, NodeName, Sequence};
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::burst::{self, Allowance};
+use super::recorder::{Recorder, Taken};
+use super::ring::{Chunk, Codec, Encoded, Ring};
+use crate::clock::wall_us;
+
+/// Longest time between a fact and its batch.
+const FLUSH: Duration = Duration::from_millis(16);
+/// The same in a burst.
+const FLUSH_BURST: Duration = Duration::from_millis(100);
+/// A lock table of many resources is not sent more often than this allows, per resource.
+const FLUSH_BURST_PER_RESOURCE: Duration = Duration::from_micros(100);
+const FLUSH_BURST_MAX: Duration = Duration::from_secs(2);
+
+const BEAT: Duration = Duration::from_millis(100);
+
+/// What a stream's hello says beyond the recorder's own.
+#[derive(Clone, Debug, Default)]
+pub struct Introduced {
+    /// The cluster, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// `realistic` or `classroom`.
+    pub profile: SmolStr,
+    /// Everybody.
+    pub members: Vec<MemberAddress>,
+}
+
+/// The state that a snapshot shows.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its groups.
+    pub groups: Vec<GroupSnapshot>,
+    /// The lock table.
+    pub locks: LockTable,
+    /// Processes, from the supervisor only.
+    pub processes: Vec<ProcessState>,
+    /// Links that were cut on purpose.
+    pub cut_links: Vec<NodeName>,
+}
+
+/// Where the hub gets what facts alone do not say.
+pub trait Source: Send + Sync + 'static {
+    /// For hellos.
+    fn introduce(&self) -> Introduced;
+    /// The present state. `at` runs while no fact that would change it can be recorded.
+    fn known(&self, at: &mut dyn FnMut()) -> Known;
+    /// Whether there is a lock table: a burst of service facts is replaced by it.
+    fn has_locks(&self) -> bool;
+}
+
+/// How far the ring is, for readers.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    /// Last sequence in the ring.
+    pub head: Sequence,
+    /// Number of beats so far.
+    pub beat: u64,
+    /// The last beat: its head, and its frame in both codecs.
+    pub beat_head: Sequence,
+    pub beat_json: Encoded,
+    pub beat_postcard: Encoded,
+}
+
+/// One node's (or the supervisor's) events. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    recorder: Recorder,
+    source: OnceLock<Arc<dyn Source>>,
+    ring: Mutex<Ring>,
+    /// Held while events move from the recorder to the ring: keeps them in order.
+    moving: Mutex<Moving>,
+    /// A reader came.
+    came: Notify,
+    progress: watch::Sender<Progress>,
+    readers: AtomicUsize,
+    gaps: AtomicU64,
+    bursts: AtomicU64,
+}
+
+/// What the mover remembers from one time to the next.
+struct Moving {
+    allowance: Allowance,
+    /// How long facts may wait for company.
+    window: Duration,
+    /// An empty vector to swap in.
+    room: Vec<Event>,
+}
+
+/// Figures for `/metrics`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HubFigures {
+    /// Readers now.
+    pub readers: usize,
+    /// Gaps that readers were told.
+    pub gaps: u64,
+    /// Bursts that were collapsed.
+    pub bursts: u64,
+    /// Last sequence.
+    pub head: Sequence,
+}
+
+impl Hub {
+    /// Keeps at most `kept` events of this recorder.
+    pub fn new(recorder: Recorder, kept: usize) -> Hub {
+        let (beat_json, beat_postcard) = beat_frames(Hlc::default(), 0);
+        let first = Progress { head: 0, beat: 0, beat_head: 0, beat_json, beat_postcard };
+        Hub {
+            shared: Arc::new(Shared {
+                recorder,
+                source: OnceLock::new(),
+                ring: Mutex::new(Ring::new(kept)),
+                moving: Mutex::new(Moving {
+                    allowance: Allowance::new(wall_us()),
+                    window: FLUSH,
+                    room: Vec::new(),
+                }),
+                came: Notify::new(),
+                progress: watch::Sender::new(first),
+                readers: AtomicUsize::new(0),
+                gaps: AtomicU64::new(0),
+                bursts: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Where snapshots come from. Before, readers have to wait.
+    pub fn attach(&self, source: Arc<dyn Source>) {
+        let first = self.shared.source.set(source).is_ok();
+        debug_assert!(first, "attached twice");
+    }
+
+    /// Whose events.
+    pub fn recorder(&self) -> &Recorder {
+        &self.shared.recorder
+    }
+
+    /// Figures for `/metrics`.
+    pub fn figures(&self) -> HubFigures {
+        HubFigures {
+            readers: self.shared.readers.load(Ordering::Relaxed),
+            gaps: self.shared.gaps.load(Ordering::Relaxed),
+            bursts: self.shared.bursts.load(Ordering::Relaxed),
+            head: self.shared.recorder.head().0,
+        }
+    }
+
+    /// Moves events to the ring, for ever.
+    pub async fn run(self) {
+        loop {
+            self.shared.recorder.filled().await;
+            let window = self.shared.moving.lock().window;
+            sleep(window).await;
+            self.flush();
+        }
+    }
+
+    /// Beats while somebody reads, for ever.
+    pub async fn run_beats(self) {
+        let mut ticks = interval(BEAT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while self.shared.progress.receiver_count() == 0 {
+                self.shared.came.notified().await;
+            }
+            ticks.tick().await;
+            let (head, hlc) = self.shared.recorder.head();
+            self.flush();
+            let (beat_json, beat_postcard) = beat_frames(hlc, head);
+            self.shared.progress.send_modify(|progress| {
+                progress.beat += 1;
+                progress.beat_head = head;
+                progress.beat_json = beat_json;
+                progress.beat_postcard = beat_postcard;
+            });
+        }
+    }
+
+    /// Moves what the recorder has to the ring.
+    pub(super) fn flush(&self) {
+        let shared = &*self.shared;
+        let mut moving = shared.moving.lock();
+        let (waiting, service) = shared.recorder.waiting();
+        if waiting == 0 {
+            return;
+        }
+        let covered = moving.allowance.covers(waiting, wall_us());
+        let room = std::mem::take(&mut moving.room);
+        let (taken, locks) = match shared.source.get() {
+            Some(source) if !covered && service && source.has_locks() => {
+                let mut room = Some(room);
+                let mut taken = None;
+                let known = source.known(&mut || {
+                    taken = room.take().map(|room| shared.recorder.take(room));
+                });
+                (taken.unwrap_or_else(|| shared.recorder.take(Vec::new())), Some(known.locks))
+            }
+            _ => (shared.recorder.take(room), None),
+        };
+        let resources = locks.as_ref().map_or(0, |table| table.resources.len());
+        moving.window = if covered { FLUSH } else { burst_window(resources) };
+        let Taken { events, head, overflowed } = taken;
+        if overflowed {
+            shared.ring.lock().cut(head);
+        } else if covered {
+            moving.room = self.keep(events);
+        } else {
+            shared.bursts.fetch_add(1, Ordering::Relaxed);
+            self.keep(burst::collapse(events, locks));
+        }
+        drop(moving);
+        shared.progress.send_modify(|progress| progress.head = head);
+    }
+
+    /// Puts events into the ring in chunks; gives their emptied vector back.
+    fn keep(&self, mut events: Vec<Event>) -> Vec<Event> {
+        let recorder = &self.shared.recorder;
+        let mut ring = self.shared.ring.lock();
+        let mut left = events.drain(..);
+        loop {
+            let chunk: Vec<Event> = left.by_ref().take(BATCH_EVENTS_MAX).collect();
+            let Some(last) = chunk.last() else { break };
+            let (first, last) = (ring.head() + 1, last.seq);
+            ring.push(Chunk::new(recorder.node().clone(), recorder.boot(), first, last, chunk));
+        }
+        drop(left);
+        // A vector that grew in a burst is not kept: an idle node stays small.
+        if events.capacity() > 4 * BATCH_EVENTS_MAX { Vec::new() } else { events }
+    }
+
+    /// Registers a reader.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Progress> {
+        let receiver = self.shared.progress.subscribe();
+        self.shared.came.notify_one();
+        receiver
+    }
+
+    /// The chunks after a cursor, or none when some are gone.
+    pub(super) fn after(&self, cursor: Sequence, max: usize) -> Option<Vec<Arc<Chunk>>> {
+        self.shared.ring.lock().after(cursor, max)
+    }
+
+    /// First sequence that is kept, and the last one that was given out.
+    pub(super) fn bounds(&self) -> (Sequence, Sequence) {
+        self.flush();
+        let ring = self.shared.ring.lock();
+        (ring.tail(), ring.head())
+    }
+
+    /// The first frame of a stream.
+    pub(super) fn hello(&self) -> Hello {
+        let (tail, head) = self.bounds();
+        let said = self.shared.source.get().map(|source| source.introduce()).unwrap_or_default();
+        Hello {
+            version: STREAM_VERSION,
+            cluster: said.cluster,
+            node: self.shared.recorder.node().clone(),
+            boot: self.shared.recorder.boot(),
+            head,
+            tail,
+            profile: said.profile,
+            members: said.members,
+        }
+    }
+
+    /// The present state at exactly one sequence.
+    pub fn snapshot(&self) -> NodeSnapshot {
+        let recorder = &self.shared.recorder;
+        let mut at = recorder.head();
+        let known = match self.shared.source.get() {
+            Some(source) => source.known(&mut || at = recorder.head()),
+            None => Known::default(),
+        };
+        NodeSnapshot {
+            node: recorder.node().clone(),
+            boot: recorder.boot(),
+            seq: at.0,
+            hlc: at.1,
+            wall_us: wall_us(),
+            groups: known.groups,
+            locks: known.locks,
+            processes: known.processes,
+            cut_links: known.cut_links,
+        }
+    }
+
+    /// Counts a reader while the guard lives.
+    pub(super) fn count_reader(&self) -> ReaderGuard {
+        self.shared.readers.fetch_add(1, Ordering::Relaxed);
+        ReaderGuard(self.clone())
+    }
+
+    /// A reader was told a gap.
+    pub(super) fn count_gap(&self) {
+        self.shared.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// See [`Hub::count_reader`].
+pub(super) struct ReaderGuard(Hub);
+
+impl Drop for ReaderGuard {
+    fn drop(&mut self) {
+        self.0.shared.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn burst_window(resources: usize) -> Duration {
+    let resources = u32::try_from(resources).unwrap_or(u32::MAX);
+    FLUSH_BURST_PER_RESOURCE.saturating_mul(resources).clamp(FLUSH_BURST, FLUSH_BURST_MAX)
+}
+
+fn beat_frames(hlc: Hlc, head: Sequence) -> (Encoded, Encoded) {
+    let frame = Frame::Beat { hlc, head };
+    (Encoded::of(Codec::Json, &frame), Encoded::of(Codec::Postcard, &frame))
+}

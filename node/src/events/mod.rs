@@ -1,0 +1,17 @@
+//! From facts to streams: the recorder stamps facts as they happen, the hub keeps them in a bounded ring and hands
+//! them to readers in batches that are serialised once.
+//!
+//! Invariant: recording never blocks and never waits for a reader. What a reader misses, it is told.
+
+mod burst;
+mod hub;
+mod reader;
+mod recorder;
+mod ring;
+
+#[cfg(test)]
+mod tests;
+
+pub use hub::{Hub, HubFigures, Introduced, Known, Source};
+pub use reader::{ReaderQuery, serve_reader};
+pub use recorder::{ClockBound, Recorder};

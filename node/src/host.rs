@@ -1,0 +1,97 @@
+//! The native world of an engine: tokio, a disk, sockets, real clocks.
+
+use std::sync::Arc;
+
+use openraft_rt_tokio::TokioRuntime;
+use orrery_shared::engine::host::Host;
+use orrery_shared::event::Fact;
+use orrery_shared::hlc::Hlc;
+
+use crate::clock;
+use crate::events::Recorder;
+use crate::faults::FaultyTransport;
+use crate::metrics::Metrics;
+use crate::storage::NativeDisk;
+use crate::transport::Links;
+
+/// Exit code of a node that must not go on (`EX_SOFTWARE` of sysexits.h).
+const FAIL_STOP_CODE: i32 = 70;
+
+/// One node's world. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHost {
+    world: Arc<World>,
+}
+
+struct World {
+    disk: NativeDisk,
+    transport: FaultyTransport<Links>,
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+}
+
+impl NodeHost {
+    /// From its parts.
+    pub fn new(
+        disk: NativeDisk,
+        transport: FaultyTransport<Links>,
+        recorder: Recorder,
+        metrics: Arc<Metrics>,
+    ) -> NodeHost {
+        NodeHost { world: Arc::new(World { disk, transport, recorder, metrics }) }
+    }
+}
+
+/// Ends the process: a write or sync failed, or state is not what it must be. Nothing is answered after this.
+pub fn fail_stop(why: &str) -> ! {
+    // Straight to the standard error output: a logger that is filtered or broken must not hide this.
+    eprintln!("orrery stops, because going on could lose or falsify data: {why}");
+    std::process::exit(FAIL_STOP_CODE)
+}
+
+impl Host for NodeHost {
+    type Runtime = TokioRuntime;
+    type Disk = NativeDisk;
+    type Transport = FaultyTransport<Links>;
+
+    fn disk(&self) -> &NativeDisk {
+        &self.world.disk
+    }
+
+    fn transport(&self) -> &FaultyTransport<Links> {
+        &self.world.transport
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        clock::monotonic_us()
+    }
+
+    fn wall_us(&self) -> u64 {
+        clock::wall_us()
+    }
+
+    fn random(&self) -> u64 {
+        rand::random()
+    }
+
+    fn emit(&self, fact: Fact) {
+        self.world.metrics.observe(&fact);
+        self.world.recorder.emit(fact);
+    }
+
+    fn records(&self) -> bool {
+        self.world.recorder.records()
+    }
+
+    fn stamp(&self) -> Hlc {
+        self.world.recorder.stamp()
+    }
+
+    fn witness(&self, remote: Hlc) {
+        self.world.recorder.witness(remote);
+    }
+
+    fn fail_stop(&self, why: &str) {
+        fail_stop(why)
+    }
+}

@@ -1,0 +1,99 @@
+//! The dashboard's files, from inside the binary.
+
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest as _, Sha256};
+use tower_http::compression::CompressionLayer;
+
+use super::not_found;
+use crate::dashboard::{Asset, asset};
+
+/// Routes of the dashboard's files, compressed for browsers that take it.
+pub fn dashboard<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/", get(file)).route("/{*path}", get(file)).layer(CompressionLayer::new().gzip(true))
+}
+
+async fn file(request: Request) -> Response {
+    let Some(file) = asset(request.uri().path()) else {
+        return not_found(request.uri().clone()).await.into_response();
+    };
+    let known = request.headers().get(header::IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == file.etag.as_bytes()) {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    respond(file, request.headers())
+}
+
+fn respond(file: Asset, request: &HeaderMap) -> Response {
+    let csp = file.content_type.starts_with("text/html").then(|| policy(&file.bytes, request));
+    let mut response = Response::new(Body::from(file.bytes.into_owned()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let cache = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if let Ok(etag) = HeaderValue::from_str(&file.etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    if let Some(csp) = csp.and_then(|csp| HeaderValue::from_str(&csp).ok()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    }
+    response
+}
+
+/// What the page may do: run its own scripts (the inline ones by their hashes) and WebAssembly, and talk to the nodes,
+/// which are other ports of the host that it was loaded from.
+fn policy(page: &[u8], request: &HeaderMap) -> String {
+    let host = request
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .map_or("127.0.0.1", |host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let scripts = script_hashes(page);
+    format!(
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data:; font-src 'self' data:; connect-src 'self' http://{host}:* ws://{host}:*; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+fn script_hashes(page: &[u8]) -> String {
+    static LAST: OnceLock<(Vec<u8>, String)> = OnceLock::new();
+    let (hashed, hashes) = LAST.get_or_init(|| (page.to_vec(), hash_scripts(page)));
+    // A debug build reads the page anew each time; a release build has one page only.
+    if hashed == page { hashes.clone() } else { hash_scripts(page) }
+}
+
+fn hash_scripts(page: &[u8]) -> String {
+    let text = String::from_utf8_lossy(page);
+    let mut hashes = String::new();
+    let mut rest = &*text;
+    while let Some((tag, after)) = rest.split_once("<script").and_then(|(_, tag)| tag.split_once('>')) {
+        let Some((script, after)) = after.split_once("</script>") else { break };
+        if !tag.contains("src=") && !script.is_empty() {
+            hashes.push_str(&format!(" 'sha256-{}'", BASE64.encode(Sha256::digest(script.as_bytes()))));
+        }
+        rest = after;
+    }
+    hashes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_scripts_are_allowed_by_their_hash() {
+        let page = b"<script src=\"a.js\"></script><script type=module>alert(1)</script><p>";
+        let digest = BASE64.encode(Sha256::digest(b"alert(1)"));
+        assert_eq!(hash_scripts(page), format!(" 'sha256-{digest}'"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Strict bodies: JSON by content type, bounded, no unknown fields, with sentences that say what is wrong.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use orrery_shared::api::lock::{TTL_MS_RANGE, WAIT_MS_MAX};
+use orrery_shared::error::ErrorCode;
+use orrery_shared::ids::NAME_BYTES_MAX;
+use orrery_shared::machine::IdempotencyKey;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::answer::Failure;
+use super::{BODY_BYTES_MAX, BODY_TIME_MAX};
+
+/// The header that makes a retry safe.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A mutation's body, checked, and its idempotency key.
+pub struct Checked<T> {
+    /// The body.
+    pub body: T,
+    /// The key, if the client sent one.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What a body must keep beyond its types.
+pub trait Check {
+    /// The first thing that is wrong, as an error.
+    fn check(&self) -> Result<(), Failure>;
+}
+
+impl<T, S> FromRequest<S> for Checked<T>
+where
+    T: DeserializeOwned + Check,
+    S: Send + Sync,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let key = idempotency_key(request.headers())?;
+        let body: T = read_json(request).await?;
+        body.check()?;
+        Ok(Checked { body, key })
+    }
+}
+
+/// Reads and decodes a JSON body.
+pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
+        return Err(Failure::new(
+            ErrorCode::UnsupportedMediaType,
+            "Send the body as JSON, with the header Content-Type: application/json.",
+        ));
+    }
+    let bytes = read(&parts.headers, body).await?;
+    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+        Category::Data => Failure::bad_request(format!("The body does not fit: {error}.")),
+        Category::Syntax | Category::Eof | Category::Io => {
+            Failure::new(ErrorCode::BadJson, format!("The body is not JSON: {error}."))
+        }
+    })
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+    let too_large = || {
+        Failure::new(ErrorCode::TooLarge, format!("The body is larger than {BODY_BYTES_MAX} bytes (1 MiB)."))
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
+        Ok(Err(_)) => Err(Failure::bad_request("The body broke off.")),
+        Err(_) => Err(Failure::bad_request("The body did not come in time.")),
+    }
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let wrong = || {
+        Failure::bad_request(format!(
+            "The header Idempotency-Key is <client>/<number>, for example Ayu/17, once, with a client of 1 to \
+             {NAME_BYTES_MAX} bytes."
+        ))
+    };
+    let (client, number) =
+        value.to_str().ok().and_then(|text| text.trim().rsplit_once('/')).ok_or_else(wrong)?;
+    let number = number.parse().map_err(|_| wrong())?;
+    if values.next().is_some() || client.is_empty() || client.len() > NAME_BYTES_MAX {
+        return Err(wrong());
+    }
+    Ok(Some(IdempotencyKey { client: client.into(), number }))
+}
+
+/// A name of a client, a resource, a node.
+pub fn check_name(field: &str, name: &str) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::bad_request(format!("\"{field}\" must not be empty.")));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Failure::bad_request(format!(
+            "\"{field}\" has {} bytes; at most {NAME_BYTES_MAX} are allowed.",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
+/// The length of a lease.
+pub fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Failure> {
+    match ttl_ms {
+        Some(ttl_ms) if !TTL_MS_RANGE.contains(&ttl_ms) => Err(Failure::bad_request(format!(
+            "\"ttl_ms\" is {ttl_ms}; it must be from {} to {} milliseconds.",
+            TTL_MS_RANGE.start(),
+            TTL_MS_RANGE.end()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The time to wait for a lock.
+pub fn check_wait(wait_ms: Option<u64>) -> Result<(), Failure> {
+    match wait_ms {
+        Some(wait_ms) if wait_ms > WAIT_MS_MAX => Err(Failure::bad_request(format!(
+            "\"wait_ms\" is {wait_ms}; it must be at most {WAIT_MS_MAX} milliseconds."
+        ))),
+        _ => Ok(()),
+    }
+}

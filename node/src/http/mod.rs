@@ -1,0 +1,105 @@
+//! The HTTP edge: routes, strict bodies, typed errors, who may call.
+//!
+//! Invariant: nothing is decided here. A handler checks the shape of a request, asks a service, and turns its answer
+//! or error into a status and a body.
+
+mod answer;
+mod assets;
+mod body;
+mod fault;
+pub mod guard;
+mod lock;
+mod node;
+mod session;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware;
+use axum::routing::{get, post};
+use orrery_shared::engine::Engine;
+use orrery_shared::error::{ApiError, ErrorCode};
+
+pub use answer::{Answer, Failure};
+pub use assets::dashboard;
+pub use body::{Checked, read_json};
+use guard::Guard;
+pub use stream::open_events;
+
+use crate::events::Hub;
+use crate::faults::FaultyTransport;
+use crate::host::NodeHost;
+use crate::metrics::Metrics;
+use crate::transport::Links;
+
+/// Largest body of a request.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest time that a client may take to send its body.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What the handlers of a node need. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeState {
+    /// The engine with its services.
+    pub engine: Engine<NodeHost>,
+    /// The event stream.
+    pub hub: Hub,
+    /// Accepted connections of peers.
+    pub links: Links,
+    /// The links as the engine sees them, for faults.
+    pub transport: FaultyTransport<Links>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Who may call.
+    pub guard: Guard,
+    /// Whether links may be broken on purpose.
+    pub faults: bool,
+}
+
+/// All routes of a node.
+pub fn router(state: NodeState) -> Router {
+    let guard = state.guard.clone();
+    let mut api = Router::new()
+        .route("/lock/acquire", post(lock::acquire))
+        .route("/lock/release", post(lock::release))
+        .route("/lock/renew", post(lock::renew))
+        .route("/lock/cancel", post(lock::cancel))
+        .route("/lock/status", get(lock::status))
+        .route("/session", post(session::open))
+        .route("/session/renew", post(session::renew))
+        .route("/session/close", post(session::close))
+        .route("/health", get(node::health))
+        .route("/status", get(node::status))
+        .route("/cluster", get(node::cluster))
+        .route("/cluster/leader", post(node::transfer_leader))
+        .route("/metrics", get(node::metrics))
+        .route("/ws/events", get(stream::events));
+    if state.faults {
+        api = api.route("/fault/link", post(fault::link));
+    }
+    let api = api
+        .merge(dashboard())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(guard, guard::check));
+    // Peers prove the cluster's secret in their handshake; they reach a node under names that it need not know.
+    Router::new().route("/peer", get(stream::peer)).merge(api).with_state(state)
+}
+
+/// No such path.
+pub async fn not_found(uri: Uri) -> Failure {
+    Failure(ApiError::new(ErrorCode::NotFound, format!("There is nothing at {}.", uri.path())))
+}
+
+/// A path that wants another method.
+pub async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
+    let message = format!("{} is not for the method {method}.", uri.path());
+    Failure(ApiError::new(ErrorCode::MethodNotAllowed, message))
+}

@@ -1,0 +1,59 @@
+//! `GET /health`, `/status`, `/cluster`, `/metrics` and `POST /cluster/leader`.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use orrery_shared::api::node::{Cluster, Health, Status};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::body::{Check, Checked, check_name};
+use super::{Answer, Failure, NodeState};
+
+/// `GET /health`: 503 until the node serves requests.
+pub async fn health(State(state): State<NodeState>) -> Answer<Health> {
+    let health = state.engine.health();
+    Answer(if state.engine.ready() { 200 } else { 503 }, health)
+}
+
+/// `GET /status`
+pub async fn status(State(state): State<NodeState>) -> Answer<Status> {
+    Answer(200, state.engine.status())
+}
+
+/// `GET /cluster`
+pub async fn cluster(State(state): State<NodeState>) -> Answer<Cluster> {
+    Answer(200, state.engine.cluster())
+}
+
+/// `POST /cluster/leader`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferLeader {
+    /// Who shall lead the control group.
+    #[serde(alias = "to", alias = "node_id")]
+    node: SmolStr,
+}
+
+impl Check for TransferLeader {
+    fn check(&self) -> Result<(), Failure> {
+        check_name("node", &self.node)
+    }
+}
+
+/// `POST /cluster/leader`: hands leadership over; answers once it has moved.
+pub async fn transfer_leader(
+    State(state): State<NodeState>,
+    Checked { body, .. }: Checked<TransferLeader>,
+) -> Result<Answer<Cluster>, Failure> {
+    let within = state.engine.config().request_timeout;
+    state.engine.transfer_leader(&body.node, within).await?;
+    Ok(Answer(200, state.engine.cluster()))
+}
+
+/// `GET /metrics`, in the text format of Prometheus.
+pub async fn metrics(State(state): State<NodeState>) -> Response {
+    let text = state.metrics.text(&state.engine.status(), state.hub.figures());
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+}

@@ -1,0 +1,52 @@
+//! WebSockets: the event stream for readers, and the connections of peers.
+
+use axum::extract::Query;
+use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use orrery_shared::error::ErrorCode;
+
+use super::{Failure, NodeState};
+use crate::events::{Hub, ReaderQuery, serve_reader};
+use crate::transport::{PEER_BYTES_MAX, accept_peer};
+
+/// Most that a reader of events may send at once: it has nothing to say.
+const READER_BYTES_MAX: usize = 4_096;
+
+/// `GET /ws/events` of a node.
+pub async fn events(
+    State(state): State<NodeState>,
+    query: Result<Query<ReaderQuery>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    open_events(state.hub, query, upgrade)
+}
+
+/// The same for any hub.
+pub fn open_events(
+    hub: Hub,
+    query: Result<Query<ReaderQuery>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
+    let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
+    let upgrade = upgrade.max_message_size(READER_BYTES_MAX).max_frame_size(READER_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query)).into_response())
+}
+
+/// `GET /peer`: a node dials. No browser has anything to do here.
+pub async fn peer(
+    State(state): State<NodeState>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err(Failure::new(ErrorCode::ForbiddenOrigin, "This path is for nodes, not for pages."));
+    }
+    let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
+    let upgrade = upgrade.max_message_size(PEER_BYTES_MAX).max_frame_size(PEER_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| accept_peer(state.links, socket)).into_response())
+}

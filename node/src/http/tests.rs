@@ -1,0 +1,1 @@
+//! The edge, called as a client calls it.

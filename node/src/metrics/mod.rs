@@ -1,0 +1,153 @@
+//! Figures for Prometheus, `GET /metrics`.
+//!
+//! Counters and histograms are counted where things happen; gauges (role, term, indexes) are read from the engine
+//! when somebody asks.
+
+use std::time::Duration;
+
+use orrery_shared::api::node::Status;
+use orrery_shared::event::Fact;
+use orrery_shared::event::fact::Role;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+use crate::events::HubFigures;
+
+/// One node's figures.
+pub struct Metrics {
+    registry: Registry,
+    sync_seconds: Histogram,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    elections: IntCounter,
+    role: IntGaugeVec,
+    term: IntGauge,
+    commit: IntGauge,
+    applied: IntGauge,
+    log_entries: IntGauge,
+    connected: IntGaugeVec,
+    readers: IntGauge,
+    gaps: IntGauge,
+    bursts: IntGauge,
+    events: IntGauge,
+    uptime: IntGauge,
+}
+
+/// Buckets from 50 µs to about 1.6 s.
+fn latency_buckets() -> Vec<f64> {
+    (0..16).map(|power| 50e-6 * f64::from(1 << power)).collect()
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("names are literals");
+            registry.register(Box::new(gauge.clone())).expect("names differ");
+            gauge
+        };
+        let gauges = |name: &str, help: &str, label: &str| {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label]).expect("names are literals");
+            registry.register(Box::new(gauges.clone())).expect("names differ");
+            gauges
+        };
+        let sync_seconds = Histogram::with_opts(
+            HistogramOpts::new("orrery_sync_seconds", "Time of durable log writes.")
+                .buckets(latency_buckets()),
+        )
+        .expect("names are literals");
+        let requests = IntCounterVec::new(
+            Opts::new("orrery_requests_total", "Requests by operation and outcome."),
+            &["operation", "outcome"],
+        )
+        .expect("names are literals");
+        let request_seconds = HistogramVec::new(
+            HistogramOpts::new("orrery_request_seconds", "Time of requests, waiting for a lock included.")
+                .buckets(latency_buckets()),
+            &["operation"],
+        )
+        .expect("names are literals");
+        let elections = IntCounter::new("orrery_elections_total", "Elections that this node stood for.")
+            .expect("names are literals");
+        registry.register(Box::new(sync_seconds.clone())).expect("names differ");
+        registry.register(Box::new(requests.clone())).expect("names differ");
+        registry.register(Box::new(request_seconds.clone())).expect("names differ");
+        registry.register(Box::new(elections.clone())).expect("names differ");
+        Metrics {
+            sync_seconds,
+            requests,
+            request_seconds,
+            elections,
+            role: gauges("orrery_role", "1 for the node's role in the control group.", "role"),
+            term: gauge("orrery_term", "Raft term of the control group."),
+            commit: gauge("orrery_commit_index", "Commit index of the control group."),
+            applied: gauge("orrery_applied_index", "Applied index of the control group."),
+            log_entries: gauge("orrery_log_entries", "Entries that no snapshot replaced."),
+            connected: gauges("orrery_peer_connected", "1 while the link to the peer is open.", "peer"),
+            readers: gauge("orrery_event_readers", "Open event streams."),
+            gaps: gauge("orrery_event_gaps", "Gaps that readers of the event stream were told."),
+            bursts: gauge("orrery_event_bursts", "Times that events were sent as bursts."),
+            events: gauge("orrery_events", "Sequence of the last event."),
+            uptime: gauge("orrery_uptime_seconds", "Time since the node's boot."),
+            registry,
+        }
+    }
+
+    /// Counts what a fact says.
+    pub fn observe(&self, fact: &Fact) {
+        match fact {
+            Fact::Synced { took_us, .. } => self.sync_seconds.observe(*took_us as f64 / 1e6),
+            Fact::RoleChanged { role: Role::Candidate, .. } => self.elections.inc(),
+            _ => {}
+        }
+    }
+
+    /// A request ended.
+    pub fn request(&self, operation: &str, outcome: &str, took: Duration) {
+        self.requests.with_label_values(&[operation, outcome]).inc();
+        self.request_seconds.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
+
+    /// The text format of Prometheus.
+    pub fn text(&self, status: &Status, hub: HubFigures) -> String {
+        for (role, name) in [
+            (Role::Learner, "learner"),
+            (Role::Follower, "follower"),
+            (Role::Candidate, "candidate"),
+            (Role::Leader, "leader"),
+        ] {
+            self.role.with_label_values(&[name]).set(i64::from(status.role == role));
+        }
+        let index = |index: Option<u64>| index.map_or(-1, signed);
+        self.term.set(signed(status.term));
+        self.commit.set(index(status.commit_index));
+        self.applied.set(index(status.last_applied));
+        self.log_entries.set(signed(status.log_length));
+        for peer in &status.peers {
+            self.connected.with_label_values(&[peer.node_id.as_str()]).set(i64::from(peer.connected));
+        }
+        self.readers.set(signed(hub.readers as u64));
+        self.gaps.set(signed(hub.gaps));
+        self.bursts.set(signed(hub.bursts));
+        self.events.set(signed(hub.head));
+        self.uptime.set(status.uptime_seconds as i64);
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("figures of literals always encode");
+        String::from_utf8(text).expect("the format is text")
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

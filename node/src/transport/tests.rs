@@ -1,0 +1,1 @@
+//! Links between two real nodes on loopback.

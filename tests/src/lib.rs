@@ -1,1 +1,5 @@
-//! Tests against the whole system.
+//! Tests against the whole system: the harness. The tests themselves are in `tests/`.
+
+pub mod demo;
+pub mod process;
+pub mod sim;

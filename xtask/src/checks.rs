@@ -137,9 +137,7 @@ pub fn run(workspace: &Workspace, only: &[String]) -> Result<ExitCode> {
     let chosen = choose(only)?;
     let mut report = Report::default();
     let tools = setup::for_builds(workspace, &mut report)?;
-    if chosen.iter().any(|check| check.name == "browser") {
-        setup::for_tests(&mut report)?;
-    }
+    setup::for_tests(workspace, &mut report)?;
     let mut failed: Vec<&str> = Vec::new();
     for check in chosen {
         let repeat = check.repeat();

@@ -18,7 +18,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 pub fn setup(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
     setup::for_builds(workspace, &mut report)?;
-    setup::for_tests(&mut report)?;
+    setup::for_tests(workspace, &mut report)?;
     println!("\n{}", report.table());
     Ok(ExitCode::SUCCESS)
 }
@@ -59,8 +59,7 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
 
 /// `cargo xtask sim`.
 pub fn sim(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let mut command =
-        workspace.cargo(&["run", "--release", "--quiet", "-p", "orrery-tests", "--bin", "sim", "--"]);
+    let mut command = workspace.cargo(&["run", "--release", "-p", "orrery-tests", "--bin", "sim", "--"]);
     command.args(arguments);
     become_program(command)
 }

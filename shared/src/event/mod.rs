@@ -7,6 +7,7 @@ pub mod fact;
 pub mod fold;
 mod fold_group;
 pub mod fold_locks;
+pub mod narrate;
 pub mod stream;
 pub mod view;
 

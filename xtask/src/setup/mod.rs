@@ -3,6 +3,7 @@
 //! Each part first looks whether the thing is there; only then does it install, and it says what it does.
 
 mod apt;
+mod components;
 mod debian_std;
 pub mod system;
 pub mod tools;
@@ -37,8 +38,9 @@ pub fn for_builds(workspace: &Workspace, report: &mut Report) -> Result<Tools> {
     Ok(tools)
 }
 
-/// The browser of the tests.
-pub fn for_tests(report: &mut Report) -> Result<()> {
+/// What only the checks need: rustfmt, clippy, the browser.
+pub fn for_tests(workspace: &Workspace, report: &mut Report) -> Result<()> {
+    need(report, "rustfmt and clippy", || components::ensure(workspace))?;
     need(report, "browser", system::ensure_browser)
 }
 

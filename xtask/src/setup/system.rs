@@ -19,7 +19,8 @@ const DRIVERS: [&str; 1] = ["chromedriver"];
 pub fn ensure_browser() -> Result<Outcome> {
     ensure(
         &[&BROWSERS, &DRIVERS],
-        &["chromium", "chromium-driver"],
+        // without a font, a small system draws no text at all
+        &["chromium", "chromium-driver", "fonts-liberation", "fonts-dejavu-core"],
         "install Chromium and a chromedriver of the same version, and put both on the PATH \
          (Debian: chromium chromium-driver; macOS: brew install --cask chromium chromedriver)",
     )
@@ -50,7 +51,7 @@ fn ensure_if(may_install: bool, wanted: &[&[&str]], packages: &[&str], advice: &
     match find(wanted) {
         Some(found) => Ok(Outcome::done(format!("{found} (installed now)"))),
         None => {
-            bail!("apt installed {}, but the programs are not on the PATH; {advice}", packages.join(" and "))
+            bail!("apt installed {}, but the programs are not on the PATH; {advice}", packages.join(", "))
         }
     }
 }

@@ -1,0 +1,26 @@
+//! Planted bugs: each is a rule of the protocol that is broken on purpose, to prove that the checks bite.
+//! They live in the simulator's disk and clients; the product has no switch for them.
+
+use orrery_shared::engine::host::Write;
+
+/// Which rules are broken. All are kept by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bugs {
+    /// Entries are acknowledged before they are synced.
+    pub ack_before_sync: bool,
+    /// A vote is answered and never reaches the disk.
+    pub vote_not_synced: bool,
+    /// Reads are answered from what the node applied, without a read index.
+    pub no_read_index: bool,
+    /// Retries carry no idempotency key.
+    pub no_dedupe: bool,
+    /// Clients count a lease from the moment at which they received it.
+    pub lease_from_receipt: bool,
+}
+
+impl Bugs {
+    /// Whether the disk answers this submission before it is written.
+    pub fn acknowledges_early(self, writes: &[Write]) -> bool {
+        self.ack_before_sync && writes.iter().any(|write| matches!(write, Write::Entries { .. }))
+    }
+}

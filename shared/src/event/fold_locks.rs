@@ -17,17 +17,19 @@ pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
     if table.applied < view.locks.table.applied {
         return;
     }
-    let same_moment = table.applied == view.locks.table.applied;
-    if same_moment && table.clock_ms <= view.locks.table.clock_ms {
-        return;
-    }
     let locks = Arc::make_mut(&mut view.locks);
     if locks.table.applied.is_none() {
         // The first table of a recording: what it contains is not news.
         locks.seen = locks.seen.max(table.applied.map(|index| (index, u16::MAX)));
     }
+    let clock_ms = locks.table.clock_ms;
     locks.table = table.clone();
-    locks.clock_at_us = now_us;
+    locks.whole = table.applied;
+    if table.clock_ms >= clock_ms {
+        locks.clock_at_us = now_us;
+    } else {
+        locks.table.clock_ms = clock_ms;
+    }
 }
 
 /// A new leader's state. The facts that led to it may still come: they are news, but change nothing.
@@ -48,11 +50,7 @@ pub(super) fn fact(
     if view.locks.seen.is_some_and(|seen| place <= seen) {
         return Effect::Known;
     }
-    // Facts of one entry share its index: the table has the whole entry only where it was installed at that
-    // index, not where an earlier fact of the same entry raised it.
-    let inside = view.locks.table.applied.is_some_and(|applied| {
-        place.0 < applied || (place.0 == applied && view.locks.seen.is_none_or(|seen| seen.0 < applied))
-    });
+    let inside = view.locks.whole.is_some_and(|whole| place.0 <= whole);
     let locks = Arc::make_mut(&mut view.locks);
     locks.seen = Some(place);
     if !inside {
@@ -88,10 +86,10 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
                 since_ms: clock_ms,
                 expires_at_ms: *expires_at_ms,
             };
-            match at.holders.iter_mut().find(|held| held.holder == *holder) {
-                Some(held) => *held = granted,
-                None => at.holders.push(granted),
-            }
+            // An upgrade comes under a new token. Holders are in the order of their tokens.
+            at.holders.retain(|held| held.holder != *holder);
+            let place = at.holders.partition_point(|held| held.fencing_token < *fencing_token);
+            at.holders.insert(place, granted);
         }
         ServiceFact::LockQueued { resource, holder, mode, wait, position, upgrade } => {
             let at = resource_mut(table, resource);

@@ -7,6 +7,9 @@ pub mod fact;
 pub mod fold;
 mod fold_group;
 pub mod fold_locks;
+#[cfg(test)]
+mod fold_tests;
+pub mod merge;
 pub mod narrate;
 pub mod stream;
 pub mod view;

@@ -333,6 +333,8 @@ pub struct LocksView {
     pub table: LockTable,
     /// Last service fact (index, number in it) that anybody reported, whether or not it changed the table.
     pub seen: Option<(LogIndex, u16)>,
+    /// The table contains every fact up to here, because a whole table was taken over.
+    pub whole: Option<LogIndex>,
     /// When [`LockTable::clock_ms`] was read.
     pub clock_at_us: u64,
     /// The last things that happened to locks, newest last; at most [`RECENT_MAX`].

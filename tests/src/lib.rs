@@ -1,5 +1,6 @@
 //! Tests against the whole system: the harness. The tests themselves are in `tests/`.
 
+pub mod browser;
 pub mod demo;
 pub mod process;
 pub mod sim;

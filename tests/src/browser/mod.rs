@@ -1,0 +1,12 @@
+//! A real browser: Chromium without a window, driven through chromedriver.
+
+mod console;
+mod find;
+pub mod layout;
+mod page;
+mod run;
+
+pub use console::Allowed;
+pub use layout::{Finding, VIEWPORTS, Viewport};
+pub use page::Page;
+pub use run::{Scene, scene, scene_on, screenshots};

@@ -13,7 +13,7 @@ pub struct Allowed {
 
 impl Allowed {
     /// The complaints that are not allowed, one line each.
-    pub(super) fn violations(&self, entries: &[BrowserLogEntry]) -> Vec<String> {
+    pub fn violations(&self, entries: &[BrowserLogEntry]) -> Vec<String> {
         entries
             .iter()
             .filter(|entry| entry.level == "SEVERE" || entry.message.contains("panicked at"))

@@ -158,7 +158,9 @@ function controls() {
     if (!rest) continue;
     inWindow(element, rest);
     const inText = element.matches('a') && getComputedStyle(element).display === 'inline';
-    if (options.phone && !inText && (rect.width < 24 || rect.height < 24)) {
+    // a label is as good a target as the box beside it
+    const aims = [element, ...(element.labels || [])].map((e) => e.getBoundingClientRect());
+    if (options.phone && !inText && !aims.some((r) => r.width >= 23.5 && r.height >= 23.5)) {
       report('target', name(element), `${Math.round(rect.width)}x${Math.round(rect.height)} px`);
     }
     const inset = { left: rest.left + 0.5, right: rest.right - 0.5, top: rest.top + 0.5, bottom: rest.bottom - 0.5 };

@@ -1,0 +1,5 @@
+//! The dashboard in a real browser, on a real cluster. Run with `--test-threads=1`: a cluster of five and a browser
+//! are enough for two cores.
+#![allow(clippy::unwrap_used)]
+
+mod checker;

@@ -16,10 +16,10 @@ struct Arguments {
     url: String,
     /// Where the pictures go.
     folder: PathBuf,
-    /// `observatory` or `projector`: becomes `?theme=` and the root's `data-theme`.
+    /// `observatory` or `projector`, as if it had been chosen before.
     #[arg(long)]
     theme: Option<String>,
-    /// `en` or `id`: becomes `?lang=`.
+    /// `en` or `id`, as if it had been chosen before.
     #[arg(long)]
     lang: Option<String>,
     /// The body of a function that runs in the page before each picture.
@@ -55,13 +55,19 @@ async fn shots(page: &Page, arguments: &Arguments) -> Result<()> {
         bail!("the sizes are {}", VIEWPORTS.map(|viewport| viewport.name).join(", "));
     }
     page.resize(*viewports[0]).await?;
-    page.open(&address(arguments)?).await?;
-    if let Some(selector) = &arguments.wait_for {
-        page.select(selector).await?;
+    for (key, value) in [("orrery.theme", &arguments.theme), ("orrery.lang", &arguments.lang)] {
+        if let Some(value) = value {
+            page.remember(key, value).await?;
+        }
     }
+    page.open(&address(arguments)?).await?;
     if let Some(theme) = &arguments.theme {
+        // a page that has no memory of its own
         page.js::<Value>("document.documentElement.dataset.theme = arguments[0];", vec![json!(theme)])
             .await?;
+    }
+    if let Some(selector) = &arguments.wait_for {
+        page.select(selector).await?;
     }
     for viewport in viewports {
         page.resize(*viewport).await?;
@@ -81,18 +87,10 @@ async fn shots(page: &Page, arguments: &Arguments) -> Result<()> {
 }
 
 fn address(arguments: &Arguments) -> Result<String> {
-    let mut url = if arguments.url.contains("://") {
-        arguments.url.clone()
-    } else {
-        format!("file://{}", std::fs::canonicalize(&arguments.url)?.display())
-    };
-    for (key, value) in [("theme", &arguments.theme), ("lang", &arguments.lang)] {
-        if let Some(value) = value {
-            let (base, fragment) = url.split_once('#').map_or((url.as_str(), None), |(b, f)| (b, Some(f)));
-            let join = if base.contains('?') { '&' } else { '?' };
-            url =
-                format!("{base}{join}{key}={value}{}", fragment.map(|f| format!("#{f}")).unwrap_or_default());
-        }
+    if arguments.url.contains("://") {
+        return Ok(arguments.url.clone());
     }
-    Ok(url)
+    // the fragment of a file's page is no part of its path
+    let (path, fragment) = arguments.url.split_once('#').unwrap_or((&arguments.url, ""));
+    Ok(format!("file://{}#{fragment}", std::fs::canonicalize(path)?.display()))
 }

@@ -23,7 +23,11 @@ const DRIVER_START: Duration = Duration::from_secs(20);
 /// Longest answer of the driver.
 const DRIVER_ANSWER: Duration = Duration::from_secs(40);
 
-const FLAGS: [&str; 17] = [
+/// Before every script: `$` finds one element by its `data-testid`, `all` everything that a CSS selector names.
+const PRELUDE: &str = "const $ = (id) => document.querySelector(`[data-testid=\"${id}\"]`); \
+                       const all = (css) => [...document.querySelectorAll(css)];\n";
+
+const FLAGS: [&str; 18] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -38,6 +42,7 @@ const FLAGS: [&str; 17] = [
     "--disable-search-engine-choice-screen",
     "--disable-sync",
     "--force-device-scale-factor=1",
+    "--lang=en-US",
     "--no-default-browser-check",
     "--no-first-run",
     "--no-proxy-server",
@@ -89,6 +94,13 @@ impl Page {
         self.driver.goto(url).await.with_context(|| format!("open {url}"))
     }
 
+    /// Puts a value into the browser's memory of every page that is opened from now on.
+    pub async fn remember(&self, key: &str, value: &str) -> Result<()> {
+        // pages of files have no memory in some settings: that must not stop their scripts
+        let source = format!("try {{ localStorage.setItem({}, {}) }} catch {{}}", json!(key), json!(value));
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await.map(drop)
+    }
+
     /// Makes the window that large.
     pub async fn resize(&self, viewport: Viewport) -> Result<()> {
         let metrics = json!({
@@ -113,13 +125,21 @@ impl Page {
 
     /// Runs the body of a function in the page and returns its value.
     pub async fn js<T: DeserializeOwned>(&self, body: &str, arguments: Vec<Value>) -> Result<T> {
-        let answer = self.driver.execute(body, arguments).await.with_context(|| abridged(body))?;
+        let answer = self
+            .driver
+            .execute(format!("{PRELUDE}{body}"), arguments)
+            .await
+            .with_context(|| abridged(body))?;
         answer.convert().with_context(|| format!("{} gave {}", abridged(body), answer.json()))
     }
 
     /// The same for a function that calls its last argument with its value later.
     pub async fn js_later<T: DeserializeOwned>(&self, body: &str, arguments: Vec<Value>) -> Result<T> {
-        let answer = self.driver.execute_async(body, arguments).await.with_context(|| abridged(body))?;
+        let answer = self
+            .driver
+            .execute_async(format!("{PRELUDE}{body}"), arguments)
+            .await
+            .with_context(|| abridged(body))?;
         answer.convert().with_context(|| format!("{} gave {}", abridged(body), answer.json()))
     }
 

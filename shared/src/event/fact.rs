@@ -291,7 +291,7 @@ pub enum Fact {
         /// Of which entry.
         index: LogIndex,
         /// Number within the entry.
-        n: u16,
+        n: u32,
         /// The group's lease clock then.
         clock_ms: LeaseMs,
         /// What.

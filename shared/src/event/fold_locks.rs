@@ -20,7 +20,7 @@ pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
     let locks = Arc::make_mut(&mut view.locks);
     if locks.table.applied.is_none() {
         // The first table of a recording: what it contains is not news.
-        locks.seen = locks.seen.max(table.applied.map(|index| (index, u16::MAX)));
+        locks.seen = locks.seen.max(table.applied.map(|index| (index, u32::MAX)));
     }
     let clock_ms = locks.table.clock_ms;
     locks.table = table.clone();
@@ -42,7 +42,7 @@ pub(super) fn resume(view: &mut View, index: LogIndex, table: &LockTable, now_us
 /// Folds one service fact in.
 pub(super) fn fact(
     view: &mut View,
-    place: (LogIndex, u16),
+    place: (LogIndex, u32),
     clock_ms: LeaseMs,
     fact: &ServiceFact,
     now_us: u64,

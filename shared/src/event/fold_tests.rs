@@ -100,7 +100,7 @@ fn released(resource: &str, client: &str, token: u64) -> ServiceFact {
     }
 }
 
-fn service(index: LogIndex, n: u16, fact: ServiceFact) -> Fact {
+fn service(index: LogIndex, n: u32, fact: ServiceFact) -> Fact {
     Fact::Service { group: CONTROL, index, n, clock_ms: index * 10, fact }
 }
 

@@ -332,7 +332,7 @@ pub struct LocksView {
     /// Holders, waiters, sessions.
     pub table: LockTable,
     /// Last service fact (index, number in it) that anybody reported, whether or not it changed the table.
-    pub seen: Option<(LogIndex, u16)>,
+    pub seen: Option<(LogIndex, u32)>,
     /// The table contains every fact up to here, because a whole table was taken over.
     pub whole: Option<LogIndex>,
     /// When [`LockTable::clock_ms`] was read.

@@ -1,4 +1,26 @@
 //! The lock manager: words and commands here, the pure state machine beside it.
+//!
+//! [`Table`] changes only by [`LockCommand`], [`SessionCommand`] and the lease clock, one file per operation. It reads no
+//! clock and draws nothing: replicas that apply the same commands have the same table and report the same facts.
+
+mod acquire;
+mod apply;
+mod cancel;
+mod deadlock;
+mod expiry;
+mod grant;
+pub mod limits;
+mod release;
+mod renew;
+mod replay;
+mod session;
+pub(crate) mod snapshot;
+mod table;
+mod view;
+
+pub(crate) use table::Step;
+pub use table::Table;
+pub use view::edges_of;
 
 use std::fmt;
 

@@ -1,0 +1,24 @@
+//! Which file does which lock command.
+
+use super::acquire::Ask;
+use super::table::{Step, Table};
+use super::{LockCommand, LockReply};
+
+impl Table {
+    /// Does what a lock command says.
+    pub(crate) fn apply_lock(&mut self, command: &LockCommand, step: &mut Step) -> LockReply {
+        match command {
+            LockCommand::Acquire { resource, holder, mode, ttl_ms, wait } => {
+                let ask = Ask { resource, holder, mode: *mode, ttl_ms: *ttl_ms, wait: *wait };
+                self.acquire(&ask, step)
+            }
+            LockCommand::Release { resource, holder, fencing_token } => {
+                self.release(resource, holder, *fencing_token, step)
+            }
+            LockCommand::Renew { resource, holder, fencing_token, ttl_ms } => {
+                self.renew(resource, holder, *fencing_token, *ttl_ms, step)
+            }
+            LockCommand::Cancel { resource, holder, wait } => self.cancel(resource, holder, *wait, step),
+        }
+    }
+}

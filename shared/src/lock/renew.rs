@@ -1,0 +1,39 @@
+//! Renew: lengthen the lease of a held lock.
+
+use super::table::{Step, Table};
+use super::{FencingToken, Holder, LockReply};
+use crate::event::fact::ServiceFact;
+use crate::ids::ResourceName;
+
+impl Table {
+    /// The lease ends `ttl_ms` from now, which may be earlier than before. Under a session there is nothing to set: the
+    /// answer says what is left of the session.
+    pub(super) fn renew(
+        &mut self,
+        resource: &ResourceName,
+        holder: &Holder,
+        fencing_token: Option<FencingToken>,
+        ttl_ms: Option<u64>,
+        step: &mut Step,
+    ) -> LockReply {
+        let token = match self.own_lock(resource, holder, fencing_token) {
+            Err(reply) => return reply,
+            Ok(token) => token,
+        };
+        if holder.session.is_none()
+            && let Some(hold) = self.holds.get_mut(&token)
+        {
+            let ttl_ms = ttl_ms.unwrap_or(hold.ttl_ms);
+            hold.ttl_ms = ttl_ms;
+            let expires_at_ms = self.after(ttl_ms);
+            self.set_hold_lease(token, expires_at_ms);
+            step.facts.push(ServiceFact::LockRenewed {
+                resource: resource.clone(),
+                holder: holder.clone(),
+                expires_at_ms,
+            });
+        }
+        let expires_in_ms = self.holds.get(&token).map_or(0, |hold| self.hold_left(hold));
+        LockReply::Renewed { expires_in_ms, fencing_token: token }
+    }
+}

@@ -49,8 +49,9 @@ where
 {
     let shots = screenshots()?.join(name);
     println!("screenshots: {}", shots.display());
-    let page = Page::start(name, &shots).await?;
-    let demo = Demo::start(name, options).await?;
+    // the two have nothing to do with each other until the page is opened
+    let (demo, page) = tokio::join!(Demo::start(name, options), Page::start(name, &shots));
+    let (demo, page) = (demo?, page?);
     page.open(&demo.url()).await?;
     let scene = Arc::new(Scene { demo, page });
 

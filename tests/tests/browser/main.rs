@@ -3,3 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod checker;
+mod dash;
+mod locks;
+mod looks;
+mod nodes;
+mod time;

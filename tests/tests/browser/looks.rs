@@ -1,0 +1,179 @@
+//! Looks and weight: nothing overflows or overlaps at three sizes in both themes and both languages; figures of
+//! frames and transfer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Result, bail, ensure};
+use orrery_tests::browser::{Allowed, Page, VIEWPORTS, layout, scene};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::dash::{ask, leader, live};
+
+const TABS: [&str; 4] = ["locks", "log", "inspect", "feed"];
+
+/// Frames of the page over a while.
+#[derive(Debug, Deserialize)]
+struct Frames {
+    count: u32,
+    p50_ms: f64,
+    p95_ms: f64,
+    longest_ms: f64,
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Frames { count, p50_ms, p95_ms, longest_ms } = self;
+        write!(out, "p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, longest {longest_ms:.1} ms of {count}")
+    }
+}
+
+async fn frames(page: &Page, for_ms: u32) -> Result<Frames> {
+    let measure = "
+        const [forMs, done] = arguments;
+        const deltas = [];
+        let last = performance.now();
+        const end = last + forMs;
+        const next = (now) => {
+            deltas.push(now - last);
+            last = now;
+            if (now < end) return requestAnimationFrame(next);
+            deltas.sort((a, b) => a - b);
+            const at = (share) => deltas[Math.min(deltas.length - 1, Math.floor(deltas.length * share))];
+            done({ count: deltas.length, p50_ms: at(0.5), p95_ms: at(0.95), longest_ms: at(1) });
+        };
+        requestAnimationFrame(next);";
+    page.js_later(measure, vec![json!(for_ms)]).await
+}
+
+/// Something on every panel: holders, waiters, a shared lock, a chosen node, a long name.
+async fn fill(page: &Page) -> Result<()> {
+    leader(page, 0).await?;
+    ask(page, "Ayu", "acquire", "printer").await?;
+    ask(page, "Budi", "queue", "printer").await?;
+    ask(page, "Citra", "queue", "printer").await?;
+    ask(page, "Citra", "acquire", "a-resource-with-quite-a-long-name").await?;
+    page.until("the lanes to be filled", "$('lane-printer')?.dataset.waiters === 'Budi Citra'").await?;
+    page.until("the long one", "$('lane-a-resource-with-quite-a-long-name')?.dataset.holders === 'Citra'")
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() -> Result<()> {
+    scene("looks", Allowed::default(), async |scene| {
+        let page = &scene.page;
+        fill(page).await?;
+        live(page).await?;
+        let mut broken = Vec::new();
+        let mut pictures = 0;
+        for theme in ["observatory", "projector"] {
+            choose(page, "theme", &format!("document.documentElement.dataset.theme === '{theme}'")).await?;
+            for language in ["en", "id"] {
+                choose(
+                    page,
+                    &format!("lang-{language}"),
+                    &format!("document.documentElement.lang === '{language}'"),
+                )
+                .await?;
+                for viewport in VIEWPORTS {
+                    page.resize(viewport).await?;
+                    for tab in TABS {
+                        page.click(&format!("tab-{tab}")).await?;
+                        page.settle().await?;
+                        let situation = format!("{theme} {language} {} {tab}", viewport.name);
+                        for finding in layout::findings(page, viewport).await? {
+                            broken.push(format!("{situation}: {finding}"));
+                        }
+                        if language == "en" || tab == "locks" {
+                            page.screenshot(&situation.replace(' ', "-")).await?;
+                            pictures += 1;
+                        }
+                    }
+                    page.click("tab-locks").await?;
+                }
+                page.resize(VIEWPORTS[0]).await?;
+            }
+        }
+        println!("{pictures} pictures");
+        broken.sort();
+        broken.dedup();
+        if !broken.is_empty() {
+            bail!("{} findings:\n{}", broken.len(), broken.join("\n"));
+        }
+
+        // and the check would see it here: put two texts on each other
+        let spoil = "const e = document.createElement('p'); e.textContent = 'in the way'; \
+                     const r = $('pill-term').getBoundingClientRect(); \
+                     e.style.cssText = `position:fixed;margin:0;left:${r.left + 4}px;top:${r.top + 2}px`; \
+                     document.body.append(e);";
+        page.js::<Value>(spoil, Vec::new()).await?;
+        let found = layout::findings(page, VIEWPORTS[0]).await?;
+        ensure!(found.iter().any(|f| f.kind == "overlap" && f.what.contains("in the way")), "{found:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Clicks on a switch until it shows what is wanted: it may be so already.
+async fn choose(page: &Page, testid: &str, wanted: &str) -> Result<()> {
+    if !page.js::<bool>(&format!("return Boolean({wanted});"), Vec::new()).await? {
+        page.click(testid).await?;
+    }
+    page.until(wanted, wanted).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_speaks_indonesian() -> Result<()> {
+    scene("indonesian", Allowed::default(), async |scene| {
+        let page = &scene.page;
+        fill(page).await?;
+        let said = "return Object.fromEntries(all('h2, button, label, .pill, .badge, th, dt, .caption p').filter((e) => e.checkVisibility())
+            .map((e) => [e.dataset.testid ?? '', e]).filter(([id]) => id).map(([id, e]) => [id, e.innerText.trim()]));";
+        let english: BTreeMap<String, String> = page.js(said, Vec::new()).await?;
+        page.click("lang-id").await?;
+        page.until("the page's language", "document.documentElement.lang === 'id'").await?;
+        page.settle().await?;
+        let indonesian: BTreeMap<String, String> = page.js(said, Vec::new()).await?;
+        for id in ["acquire", "queue", "release", "pill-leader", "pill-committed", "tab-locks"] {
+            let (before, after) = (english.get(id), indonesian.get(id));
+            ensure!(before.is_some() && before != after, "`{id}` says {after:?} in both languages");
+        }
+        page.screenshot("indonesian").await?;
+        // it is remembered
+        page.open(&scene.demo.url()).await?;
+        leader(page, 0).await?;
+        page.until("the remembered language", "document.documentElement.lang === 'id'").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_come_in_time_and_the_page_is_light() -> Result<()> {
+    scene("figures", Allowed { broken_links: true, statuses: &[] }, async |scene| {
+        let (page, demo) = (&scene.page, &scene.demo);
+        let old = leader(page, 0).await?;
+        let sizes = "const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]; \
+                     return all.filter((e) => e.transferSize).map((e) => [e.name.split('/').pop() || 'page', e.transferSize]);";
+        let sizes: Vec<(String, u64)> = page.js(sizes, Vec::new()).await?;
+        let whole: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+        println!("figure: page transfer {:.1} KB: {sizes:?}", whole as f64 / 1e3);
+        ensure!(whole < 500_000, "the page weighs {whole} bytes");
+
+        live(page).await?;
+        let rest = frames(page, 3_000).await?;
+        println!("figure: frames at rest: {rest}");
+        let killed = demo.wait_leader().await?.node_id;
+        let (election, acted) = tokio::join!(frames(page, 4_000), demo.act(&killed, "kill"));
+        acted?;
+        let election = election?;
+        println!("figure: frames during an election: {election}");
+        leader(page, old.term()).await?;
+        for (when, seen) in [("at rest", rest), ("during an election", election)] {
+            // a shared machine of two cores that draws without a graphics card: far above the aim of 20 ms
+            ensure!(seen.p95_ms < 150.0 && seen.count > 20, "{when}: {seen}");
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,95 @@
+//! Starting, signalling and watching one process.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use smol_str::{SmolStr, format_smolstr};
+use tokio::process::{Child, Command};
+
+/// What can be sent to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Go on (SIGCONT).
+    Continue,
+    /// Stop (SIGSTOP).
+    Stop,
+    /// End yourself (SIGTERM).
+    Terminate,
+    /// Be ended (SIGKILL).
+    Kill,
+}
+
+/// Whether this platform can stop and continue processes.
+pub const CAN_PAUSE: bool = cfg!(unix);
+
+/// Sends a signal. A process that is gone is no error.
+#[cfg(unix)]
+pub fn signal(pid: u32, signal: Signal) -> Result<()> {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, Signal as Unix, kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no such process id")?;
+    let signal = match signal {
+        Signal::Continue => Unix::CONT,
+        Signal::Stop => Unix::STOP,
+        Signal::Terminate => Unix::TERM,
+        Signal::Kill => Unix::KILL,
+    };
+    match kill_process(pid, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error).context("the process cannot be signalled"),
+    }
+}
+
+/// Where there are no signals, a process can only be ended.
+#[cfg(not(unix))]
+pub fn signal(pid: u32, signal: Signal) -> Result<()> {
+    use sysinfo::{Pid, ProcessesToUpdate, System};
+    if matches!(signal, Signal::Terminate | Signal::Kill) {
+        let pid = Pid::from_u32(pid);
+        let mut system = System::new();
+        system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
+        if let Some(process) = system.process(pid) {
+            process.kill();
+        }
+    }
+    Ok(())
+}
+
+/// Starts a program in a process group of its own (Ctrl-C in a terminal reaches only the supervisor). Its standard input
+/// is a pipe that the supervisor holds: when the supervisor goes, however it goes, the pipe ends and the child with it.
+pub fn start(program: &Path, arguments: &[String], secrets: &[(&str, String)], log: &Path) -> Result<Child> {
+    let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .kill_on_drop(true);
+    for (name, value) in secrets {
+        command.env(name, value);
+    }
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn().with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// How a process ended, in words.
+pub fn cause(status: ExitStatus) -> SmolStr {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        match status.signal() {
+            Some(9) => return "killed".into(),
+            Some(signal) => return format_smolstr!("ended by signal {signal}"),
+            None => {}
+        }
+    }
+    match status.code() {
+        Some(0) => "stopped".into(),
+        Some(code) => format_smolstr!("exited with code {code}"),
+        None => "ended".into(),
+    }
+}

@@ -1,0 +1,71 @@
+//! The supervisor's HTTP: the dashboard, its processes, its events.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use orrery_shared::api::demo::DemoNodes;
+
+use super::supervisor::Supervisor;
+use crate::events::{Hub, ReaderQuery};
+use crate::http::guard::{self, Guard};
+use crate::http::{Answer, Failure, dashboard, method_not_allowed, not_found, open_events};
+
+#[derive(Clone)]
+struct DemoState {
+    supervisor: Supervisor,
+    hub: Hub,
+}
+
+type Answered = Result<Answer<DemoNodes>, Failure>;
+
+/// All routes of the supervisor.
+pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
+    Router::new()
+        .route("/demo/nodes", get(list))
+        .route("/demo/nodes/{id}/kill", post(kill))
+        .route("/demo/nodes/{id}/start", post(start))
+        .route("/demo/nodes/{id}/pause", post(pause))
+        .route("/demo/nodes/{id}/resume", post(resume))
+        .route("/ws/events", get(events))
+        .merge(dashboard())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .with_state(DemoState { supervisor, hub })
+}
+
+async fn list(State(state): State<DemoState>) -> Answer<DemoNodes> {
+    Answer(200, state.supervisor.list())
+}
+
+async fn kill(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
+    state.supervisor.kill(&id).await?;
+    Ok(Answer(200, state.supervisor.list()))
+}
+
+async fn start(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
+    state.supervisor.start(&id).await?;
+    Ok(Answer(200, state.supervisor.list()))
+}
+
+async fn pause(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
+    state.supervisor.pause(&id)?;
+    Ok(Answer(200, state.supervisor.list()))
+}
+
+async fn resume(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
+    state.supervisor.resume(&id)?;
+    Ok(Answer(200, state.supervisor.list()))
+}
+
+async fn events(
+    State(state): State<DemoState>,
+    query: Result<Query<ReaderQuery>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    open_events(state.hub, query, upgrade)
+}

@@ -1,0 +1,342 @@
+//! The processes of the demo: who runs, who is paused, who is down, and how to change that.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use orrery_shared::api::demo::DemoNodes;
+use orrery_shared::error::{ApiError, ErrorCode};
+use orrery_shared::event::Fact;
+use orrery_shared::event::stream::{MemberAddress, ProcessState, ProcessStatus};
+use orrery_shared::ids::NodeName;
+use parking_lot::Mutex;
+use tokio::process::{Child, ChildStdin};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::folder::Folder;
+use super::leftovers::{self, Started};
+use super::process::{self, CAN_PAUSE, Signal};
+use crate::cli::DemoArgs;
+use crate::config::Secret;
+use crate::events::{Hub, Introduced, Known, Recorder, Source};
+
+/// How long a killed process may take to be gone.
+const KILL_MAX: Duration = Duration::from_secs(5);
+/// How long a node may take to stop by itself, before it is killed.
+const STOP_MAX: Duration = Duration::from_secs(4);
+
+/// What is to be run.
+pub struct Plan {
+    /// From the command line.
+    pub args: DemoArgs,
+    /// This program.
+    pub program: PathBuf,
+    /// The cluster's secret.
+    pub secret: Secret,
+}
+
+/// The supervisor. Cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    plan: Plan,
+    folder: Folder,
+    own_address: String,
+    recorder: Recorder,
+    /// In the order in which they are drawn.
+    order: Vec<NodeName>,
+    nodes: Mutex<BTreeMap<NodeName, Node>>,
+}
+
+struct Node {
+    address: String,
+    running: Option<Running>,
+}
+
+struct Running {
+    pid: u32,
+    paused: bool,
+    record: Option<Started>,
+    ended: watch::Receiver<bool>,
+    /// Its end is the child's end.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Supervisor {
+    /// Nothing runs yet.
+    pub fn new(plan: Plan, folder: Folder, hub: Hub) -> Supervisor {
+        let address = |number: u16| format!("127.0.0.1:{}", plan.args.port + number);
+        let order: Vec<NodeName> =
+            (1..=plan.args.nodes).map(|number| NodeName::from(format!("node{number}"))).collect();
+        let nodes = order
+            .iter()
+            .zip(1..)
+            .map(|(name, number)| (name.clone(), Node { address: address(number), running: None }))
+            .collect();
+        Supervisor {
+            shared: Arc::new(Shared {
+                own_address: address(0),
+                plan,
+                folder,
+                recorder: hub.recorder().clone(),
+                order,
+                nodes: Mutex::new(nodes),
+            }),
+        }
+    }
+
+    /// `host:port` of the supervisor itself.
+    pub fn own_address(&self) -> &str {
+        &self.shared.own_address
+    }
+
+    /// Name and `host:port` of each node, in order.
+    pub fn addresses(&self) -> Vec<(NodeName, String)> {
+        let nodes = self.shared.nodes.lock();
+        self.shared.order.iter().map(|name| (name.clone(), nodes[name].address.clone())).collect()
+    }
+
+    /// For the event stream.
+    pub fn source(&self) -> Arc<dyn Source> {
+        Arc::new(self.clone())
+    }
+
+    /// `GET /demo/nodes`
+    pub fn list(&self) -> DemoNodes {
+        DemoNodes { profile: self.shared.plan.args.profile.as_str().into(), nodes: self.states() }
+    }
+
+    fn states(&self) -> Vec<ProcessState> {
+        let nodes = self.shared.nodes.lock();
+        self.shared.states(&nodes)
+    }
+
+    /// Starts a node that is down; gives its process id.
+    pub async fn start(&self, name: &str) -> Result<u32, ApiError> {
+        let shared = &self.shared;
+        let mut nodes = shared.nodes.lock();
+        let node = nodes.get_mut(name).ok_or_else(|| unknown(name))?;
+        if let Some(running) = &node.running {
+            return Err(conflict(format!("{name} runs already (process {}).", running.pid)));
+        }
+        let mut child = shared.spawn(name).map_err(|error| {
+            ApiError::new(ErrorCode::Internal, format!("{name} could not be started: {error:#}."))
+        })?;
+        let pid = child.id().unwrap_or_default();
+        let (ending, ended) = watch::channel(false);
+        node.running = Some(Running {
+            pid,
+            paused: false,
+            record: Started::of(pid, shared.folder.data(name)),
+            ended,
+            _stdin: child.stdin.take(),
+        });
+        shared.record(&nodes);
+        shared.recorder.emit(Fact::NodeStarted { node: name.into(), pid });
+        drop(nodes);
+        tokio::spawn(self.clone().watch(name.into(), child, ending));
+        Ok(pid)
+    }
+
+    /// Waits for a child's end and says how it ended.
+    async fn watch(self, name: NodeName, mut child: Child, ending: watch::Sender<bool>) {
+        let cause = match child.wait().await {
+            Ok(status) => process::cause(status),
+            Err(error) => format!("lost: {error}").into(),
+        };
+        let mut nodes = self.shared.nodes.lock();
+        if let Some(node) = nodes.get_mut(&name) {
+            node.running = None;
+        }
+        self.shared.record(&nodes);
+        self.shared.recorder.emit(Fact::NodeExited { node: name, cause });
+        drop(nodes);
+        // Those who wait may have given up.
+        let _ = ending.send(true);
+    }
+
+    /// SIGKILL; answers once the process is gone.
+    pub async fn kill(&self, name: &str) -> Result<(), ApiError> {
+        let mut ended = self.signal(name, Signal::Kill, |_| Ok(()))?;
+        if timeout(KILL_MAX, ended.wait_for(|ended| *ended)).await.is_err() {
+            return Err(ApiError::new(ErrorCode::Internal, format!("{name} was killed but is still there.")));
+        }
+        Ok(())
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&self, name: &str) -> Result<(), ApiError> {
+        can_pause()?;
+        self.signal(name, Signal::Stop, |running| match running.paused {
+            true => Err(conflict(format!("{name} is paused already."))),
+            false => {
+                running.paused = true;
+                Ok(())
+            }
+        })?;
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self, name: &str) -> Result<(), ApiError> {
+        can_pause()?;
+        self.signal(name, Signal::Continue, |running| match running.paused {
+            true => {
+                running.paused = false;
+                Ok(())
+            }
+            false => Err(conflict(format!("{name} is not paused."))),
+        })?;
+        Ok(())
+    }
+
+    fn signal(
+        &self,
+        name: &str,
+        signal: Signal,
+        change: impl FnOnce(&mut Running) -> Result<(), ApiError>,
+    ) -> Result<watch::Receiver<bool>, ApiError> {
+        let mut nodes = self.shared.nodes.lock();
+        let node = nodes.get_mut(name).ok_or_else(|| unknown(name))?;
+        let running = node.running.as_mut().ok_or_else(|| conflict(format!("{name} does not run.")))?;
+        change(running)?;
+        process::signal(running.pid, signal)
+            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("{name}: {error:#}.")))?;
+        match signal {
+            Signal::Stop => self.shared.recorder.emit(Fact::NodePaused { node: name.into() }),
+            Signal::Continue => self.shared.recorder.emit(Fact::NodeResumed { node: name.into() }),
+            Signal::Terminate | Signal::Kill => {}
+        }
+        Ok(running.ended.clone())
+    }
+
+    /// Ends all: SIGCONT (a stopped process takes no other signal), SIGTERM, and what is still there then, SIGKILL.
+    pub async fn stop_all(&self) {
+        let mut waiting = Vec::new();
+        for (name, running) in self.shared.nodes.lock().iter() {
+            if let Some(running) = &running.running {
+                for signal in [Signal::Continue, Signal::Terminate] {
+                    if let Err(error) = process::signal(running.pid, signal) {
+                        tracing::warn!(%name, "{error:#}");
+                    }
+                }
+                waiting.push((name.clone(), running.pid, running.ended.clone()));
+            }
+        }
+        let deadline = tokio::time::Instant::now() + STOP_MAX;
+        for (name, pid, mut ended) in waiting {
+            if tokio::time::timeout_at(deadline, ended.wait_for(|ended| *ended)).await.is_ok() {
+                continue;
+            }
+            tracing::warn!(%name, pid, "does not stop by itself and is killed");
+            if let Err(error) = process::signal(pid, Signal::Kill) {
+                tracing::warn!(%name, "{error:#}");
+            }
+            if timeout(KILL_MAX, ended.wait_for(|ended| *ended)).await.is_err() {
+                tracing::error!(%name, pid, "is still there");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn spawn(&self, name: &str) -> Result<Child> {
+        let nodes: Vec<(NodeName, String)> = self
+            .order
+            .iter()
+            .zip(1..)
+            .map(|(name, number): (_, u16)| {
+                (name.clone(), format!("127.0.0.1:{}", self.plan.args.port + number))
+            })
+            .collect();
+        let peers: Vec<String> = nodes.iter().map(|(name, address)| format!("{name}={address}")).collect();
+        let listen = nodes.iter().find(|(node, _)| node == name).map(|(_, address)| address.clone());
+        let arguments: Vec<String> = [
+            ("--id", name.to_owned()),
+            ("--listen", listen.unwrap_or_default()),
+            ("--peers", peers.join(",")),
+            ("--data", self.folder.data(name).display().to_string()),
+            ("--profile", self.plan.args.profile.as_str().to_owned()),
+            ("--allow-origins", self.own_address.clone()),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect();
+        let mut all = vec!["node".to_owned()];
+        all.extend(arguments);
+        all.extend(["--faults", "--end-with-stdin"].map(str::to_owned));
+        // In the environment, not on the command line, which every user of the machine can read.
+        let secret = String::from_utf8_lossy(&self.plan.secret.0).into_owned();
+        process::start(&self.plan.program, &all, &[("CLUSTER_SECRET", secret)], &self.folder.log(name))
+    }
+
+    fn record(&self, nodes: &BTreeMap<NodeName, Node>) {
+        let running: Vec<Started> = nodes
+            .values()
+            .filter_map(|node| node.running.as_ref().and_then(|running| running.record.clone()))
+            .collect();
+        if let Err(error) = leftovers::record(&self.folder, &running) {
+            tracing::warn!("what runs could not be recorded: {error:#}");
+        }
+    }
+
+    fn states(&self, nodes: &BTreeMap<NodeName, Node>) -> Vec<ProcessState> {
+        self.order
+            .iter()
+            .map(|name| {
+                let node = &nodes[name];
+                let status = match &node.running {
+                    None => ProcessStatus::Down,
+                    Some(running) if running.paused => ProcessStatus::Paused,
+                    Some(_) => ProcessStatus::Running,
+                };
+                let pid = node.running.as_ref().map(|running| running.pid);
+                ProcessState { node: name.clone(), address: node.address.clone(), status, pid }
+            })
+            .collect()
+    }
+}
+
+impl Source for Supervisor {
+    fn introduce(&self) -> Introduced {
+        let members = self.addresses().into_iter();
+        Introduced {
+            cluster: None,
+            profile: self.shared.plan.args.profile.as_str().into(),
+            members: members.map(|(node, address)| MemberAddress { node, address }).collect(),
+        }
+    }
+
+    fn known(&self, at: &mut dyn FnMut()) -> Known {
+        // Every fact about a process is recorded under this lock.
+        let nodes = self.shared.nodes.lock();
+        at();
+        Known { processes: self.shared.states(&nodes), ..Known::default() }
+    }
+
+    fn has_locks(&self) -> bool {
+        false
+    }
+}
+
+fn unknown(name: &str) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("There is no node called {name}."))
+}
+
+fn conflict(message: String) -> ApiError {
+    ApiError::new(ErrorCode::Conflict, message)
+}
+
+fn can_pause() -> Result<(), ApiError> {
+    if CAN_PAUSE {
+        Ok(())
+    } else {
+        Err(ApiError::new(ErrorCode::NotImplemented, "This system cannot pause a process."))
+    }
+}

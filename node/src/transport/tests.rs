@@ -1,1 +1,166 @@
-//! Links between two real nodes on loopback.
+//! Links between two real listeners on loopback.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::routing::get;
+use bytes::Bytes;
+use orrery_shared::engine::host::{CallError, Transport as _, Urgency};
+use orrery_shared::ids::ClusterId;
+use orrery_shared::machine::Member;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(10);
+
+struct Peer {
+    links: Links,
+    member: Member,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.links.close();
+    }
+}
+
+async fn peer(name: &str, port: u16, cluster: Option<u64>, secret: &str) -> Peer {
+    let listener = listen(([127, 0, 0, 1], port).into()).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let identity =
+        PeerIdentity { cluster: cluster.map(ClusterId), node: name.into(), incarnation: 1, boot: 1 };
+    let links = Links::new(identity, Secret(secret.into()), Arc::new(|_, _| {}));
+    let router = Router::new()
+        .route(
+            "/peer",
+            get(|State(links): State<Links>, upgrade: WebSocketUpgrade| async {
+                upgrade.on_upgrade(|socket| accept_peer(links, socket))
+            }),
+        )
+        .with_state(links.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let member = Member { name: name.into(), address, ..Member::default() };
+    Peer { links, member, server }
+}
+
+/// Answers with what was asked, `slow` after a second, `never` not at all.
+fn echo() -> Serve {
+    Arc::new(|_, request: Bytes| {
+        Box::pin(async move {
+            match &request[..] {
+                b"slow" => sleep(Duration::from_secs(1)).await,
+                b"never" => return None,
+                _ => {}
+            }
+            Some(request)
+        })
+    })
+}
+
+async fn until_connected(from: &Peer, to: &Peer) {
+    let deadline = Instant::now() + LONG;
+    while !from.links.connected(&to.member) {
+        assert!(Instant::now() < deadline, "no link from {} to {}", from.member.name, to.member.name);
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn ask(from: &Peer, to: &Peer, what: &'static [u8], within: Duration) -> Result<Bytes, CallError> {
+    from.links.call(&to.member, Urgency::Normal, Bytes::from_static(what), within).await
+}
+
+#[tokio::test]
+async fn requests_and_answers_in_both_directions() {
+    let a = peer("a", 0, None, "one secret").await;
+    let b = peer("b", 0, Some(7), "one secret").await;
+    let everybody = [a.member.clone(), b.member.clone()];
+    for side in [&a, &b] {
+        side.links.attach(echo());
+        side.links.members(&everybody);
+    }
+    until_connected(&a, &b).await;
+    until_connected(&b, &a).await;
+    let slow = ask(&a, &b, b"slow", LONG);
+    let quick = async {
+        let began = Instant::now();
+        assert_eq!(ask(&a, &b, b"hi", LONG).await.unwrap(), "hi");
+        assert_eq!(ask(&b, &a, b"ho", LONG).await.unwrap(), "ho");
+        assert!(began.elapsed() < Duration::from_millis(900), "a slow answer holds nothing up");
+    };
+    let (slow, ()) = tokio::join!(slow, quick);
+    assert_eq!(slow.unwrap(), "slow");
+    assert_eq!(ask(&a, &b, b"never", Duration::from_millis(30)).await, Err(CallError::NoAnswer));
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_told_at_once() {
+    let a = peer("a", 0, None, "one secret").await;
+    let b = peer("b", 0, None, "one secret").await;
+    let nobody = Member { name: "c".into(), address: "127.0.0.1:1".into(), ..Member::default() };
+    a.links.members(&[b.member.clone(), nobody.clone()]);
+    let began = Instant::now();
+    let result = a.links.call(&nobody, Urgency::Normal, Bytes::new(), LONG).await;
+    assert!(matches!(result, Err(CallError::NotSent(_))), "{result:?}");
+    until_connected(&a, &b).await;
+    let starting = ask(&a, &b, b"hi", LONG).await;
+    assert!(matches!(&starting, Err(CallError::NotSent(why)) if why.contains("starting")), "{starting:?}");
+    assert!(began.elapsed() < LONG);
+}
+
+#[tokio::test]
+async fn a_peer_that_comes_back_is_connected_quickly() {
+    let a = peer("a", 0, None, "one secret").await;
+    let b = peer("b", 0, None, "one secret").await;
+    let port = b.member.address.rsplit(':').next().unwrap().parse().unwrap();
+    a.links.attach(echo());
+    b.links.attach(echo());
+    a.links.members(&[b.member.clone()]);
+    b.links.members(&[a.member.clone()]);
+    until_connected(&a, &b).await;
+
+    // The connection breaks in the middle of a call: nobody knows what became of it, and it is told at once.
+    let (broken, ()) = tokio::join!(ask(&a, &b, b"never", LONG), async {
+        sleep(Duration::from_millis(50)).await;
+        let dialled_again = peer("b", 0, None, "another secret").await;
+        a.links.members(&[dialled_again.member.clone()]);
+    });
+    assert_eq!(broken, Err(CallError::NoAnswer));
+
+    drop(b);
+    let again = loop {
+        // The port is free once the old server's task is gone.
+        match timeout(LONG, tokio::net::TcpListener::bind(("127.0.0.1", port))).await.unwrap() {
+            Ok(free) => {
+                drop(free);
+                break peer("b", port, None, "one secret").await;
+            }
+            Err(_) => sleep(Duration::from_millis(5)).await,
+        }
+    };
+    again.links.attach(echo());
+    a.links.members(&[again.member.clone()]);
+    until_connected(&a, &again).await;
+    assert_eq!(ask(&a, &again, b"hi", LONG).await.unwrap(), "hi");
+}
+
+#[tokio::test]
+async fn strangers_get_no_link() {
+    let a = peer("a", 0, Some(1), "one secret").await;
+    let wrong_secret = peer("b", 0, Some(1), "another secret").await;
+    let wrong_cluster = peer("c", 0, Some(2), "one secret").await;
+    let wrong_name = peer("d", 0, Some(1), "one secret").await;
+    let misnamed = Member { name: "e".into(), ..wrong_name.member.clone() };
+    a.links.members(&[wrong_secret.member.clone(), wrong_cluster.member.clone(), misnamed.clone()]);
+    sleep(Duration::from_millis(300)).await;
+    for stranger in [&wrong_secret.member, &wrong_cluster.member, &misnamed] {
+        assert!(!a.links.connected(stranger), "{}", stranger.name);
+    }
+}

@@ -5,7 +5,7 @@
 
 mod folder;
 mod leftovers;
-mod process;
+pub(crate) mod process;
 mod routes;
 mod supervisor;
 

@@ -1,0 +1,348 @@
+//! Random histories of the lock manager against a naive model, and what must hold after every command.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod model;
+
+use std::collections::BTreeMap;
+
+use model::{Model, cycle_in};
+use orrery_shared::event::fact::ServiceFact;
+use orrery_shared::event::view::View;
+use orrery_shared::event::{Event, Fact};
+use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::GroupId;
+use orrery_shared::lock::{
+    Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitId,
+};
+use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply};
+use proptest::prelude::*;
+
+const RESOURCES: [&str; 3] = ["a", "b", "c"];
+const CLIENTS: [&str; 4] = ["Ayu", "Budi", "Citra", "Dewi"];
+
+/// One move. Numbers are picked from what is there when it is made.
+#[derive(Clone, Debug)]
+enum Move {
+    Acquire { resource: usize, who: Who, shared: bool, ttl: u64, wait: Wait, keyed: bool },
+    Release { resource: usize, who: Who, token: Option<u64> },
+    Renew { resource: usize, who: Who, ttl: Option<u64> },
+    Cancel { resource: usize, who: Who, wait: Option<usize> },
+    Open { client: usize, ttl: u64, keyed: bool },
+    Keep { session: usize },
+    Close { session: usize },
+    Advance { by: u64 },
+    ToDeadline,
+    Retry { which: usize },
+    Snapshot,
+}
+
+#[derive(Clone, Debug)]
+struct Who {
+    client: usize,
+    session: Option<usize>,
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    (0..CLIENTS.len(), prop_oneof![4 => Just(None), 1 => (0..3_usize).prop_map(Some)])
+        .prop_map(|(client, session)| Who { client, session })
+}
+
+fn a_wait() -> impl Strategy<Value = Wait> {
+    prop_oneof![
+        1 => Just(Wait::No),
+        3 => (50..3_000_u64).prop_map(|deadline_ms| Wait::LongPoll { deadline_ms }),
+        3 => (50..3_000_u64).prop_map(|deadline_ms| Wait::Queue { deadline_ms }),
+    ]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let resource = 0..RESOURCES.len();
+    prop_oneof![
+        20 => (resource.clone(), who(), any::<bool>(), 100..4_000_u64, a_wait(), any::<bool>()).prop_map(
+            |(resource, who, shared, ttl, wait, keyed)| Move::Acquire { resource, who, shared, ttl, wait, keyed }
+        ),
+        8 => (resource.clone(), who(), prop_oneof![5 => Just(None), 1 => (1..30_u64).prop_map(Some)])
+            .prop_map(|(resource, who, token)| Move::Release { resource, who, token }),
+        2 => (resource.clone(), who(), prop::option::of(100..4_000_u64))
+            .prop_map(|(resource, who, ttl)| Move::Renew { resource, who, ttl }),
+        3 => (resource, who(), prop::option::of(0..4_usize))
+            .prop_map(|(resource, who, wait)| Move::Cancel { resource, who, wait }),
+        2 => (0..CLIENTS.len(), 100..4_000_u64, any::<bool>())
+            .prop_map(|(client, ttl, keyed)| Move::Open { client, ttl, keyed }),
+        1 => (0..3_usize).prop_map(|session| Move::Keep { session }),
+        1 => (0..3_usize).prop_map(|session| Move::Close { session }),
+        3 => (0..900_u64).prop_map(|by| Move::Advance { by }),
+        1 => Just(Move::ToDeadline),
+        3 => any::<usize>().prop_map(|which| Move::Retry { which }),
+        1 => Just(Move::Snapshot),
+    ]
+}
+
+/// A command that was sent under a key, and what is known of its outcome.
+#[derive(Clone)]
+struct Sent {
+    command: Command,
+    first: Reply,
+}
+
+struct Run {
+    machine: Machine,
+    twin: Machine,
+    model: Model,
+    view: View,
+    index: u64,
+    seq: u64,
+    token: u64,
+    sent: Vec<Sent>,
+    /// Grants that ended a wait, and refusals.
+    granted: BTreeMap<WaitId, u64>,
+    refused: BTreeMap<WaitId, ServiceFact>,
+}
+
+impl Run {
+    fn new() -> Run {
+        Run {
+            machine: Machine::default(),
+            twin: Machine::default(),
+            model: Model::default(),
+            view: View::default(),
+            index: 0,
+            seq: 0,
+            token: 0,
+            sent: Vec::new(),
+            granted: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    fn play(&mut self, step: &Move) {
+        match step {
+            Move::Snapshot => self.machine = Machine::decode(&self.machine.encode()).unwrap(),
+            Move::Retry { which } if !self.sent.is_empty() => {
+                let sent = self.sent[which % self.sent.len()].clone();
+                self.retry(&sent);
+            }
+            other => {
+                if let Some((operation, keyed)) = self.operation(other) {
+                    self.first(operation, keyed);
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// The command of a move, with numbers picked from what is there.
+    fn operation(&self, step: &Move) -> Option<(Operation, bool)> {
+        let name = |resource: &usize| RESOURCES[*resource].into();
+        let pick = |session: &usize| {
+            let open = self.model.sessions.get(*session).map_or(SessionId(9_999), |open| open.id);
+            open
+        };
+        Some(match step {
+            Move::Acquire { resource, who, shared, ttl, wait, keyed } => {
+                let mode = if *shared { Mode::Shared } else { Mode::Exclusive };
+                let (resource, holder) = (name(resource), self.holder(who));
+                let command = LockCommand::Acquire { resource, holder, mode, ttl_ms: *ttl, wait: *wait };
+                (Operation::Lock(command), *keyed)
+            }
+            Move::Release { resource, who, token } => {
+                let (resource, holder) = (name(resource), self.holder(who));
+                (Operation::Lock(LockCommand::Release { resource, holder, fencing_token: *token }), false)
+            }
+            Move::Renew { resource, who, ttl } => {
+                let (resource, holder) = (name(resource), self.holder(who));
+                let command = LockCommand::Renew { resource, holder, fencing_token: None, ttl_ms: *ttl };
+                (Operation::Lock(command), true)
+            }
+            Move::Cancel { resource, who, wait } => {
+                let wait = wait.map(|at| self.model.waits.get(at).map_or(WaitId(3), |waiting| waiting.id));
+                let (resource, holder) = (name(resource), self.holder(who));
+                (Operation::Lock(LockCommand::Cancel { resource, holder, wait }), false)
+            }
+            Move::Open { client, ttl, keyed } => {
+                let command = SessionCommand::Open { client: CLIENTS[*client].into(), ttl_ms: *ttl };
+                (Operation::Session(command), *keyed)
+            }
+            Move::Keep { session } => {
+                (Operation::Session(SessionCommand::Renew { session: pick(session) }), false)
+            }
+            Move::Close { session } => {
+                (Operation::Session(SessionCommand::Close { session: pick(session) }), false)
+            }
+            Move::Advance { by } => (Operation::AdvanceClock { to_ms: self.model.clock + by }, false),
+            Move::ToDeadline => (Operation::AdvanceClock { to_ms: self.model.next_deadline()? }, false),
+            Move::Retry { .. } | Move::Snapshot => return None,
+        })
+    }
+
+    /// A client, or one of the open sessions (of whatever client that is).
+    fn holder(&self, who: &Who) -> Holder {
+        match who.session.and_then(|at| self.model.sessions.get(at)) {
+            Some(open) => Holder { client: open.client.clone(), session: Some(open.id) },
+            None => {
+                Holder { client: CLIENTS[who.client].into(), session: who.session.map(|_| SessionId(9_999)) }
+            }
+        }
+    }
+
+    fn first(&mut self, operation: Operation, keyed: bool) {
+        let key = keyed.then(|| IdempotencyKey { client: "k".into(), number: self.index });
+        let command = Command { key, operation };
+        let applied = self.apply(&command);
+        let expected = self.model.apply(self.index, &command.operation, &applied.facts);
+        assert_eq!(applied.reply, expected, "{command:?}");
+        if keyed {
+            self.sent.push(Sent { command, first: applied.reply });
+        }
+    }
+
+    fn apply(&mut self, command: &Command) -> Applied {
+        self.index += 1;
+        let applied = self.machine.apply(self.index, command);
+        assert_eq!(applied, self.twin.apply(self.index, command), "the same everywhere");
+        for (n, fact) in applied.facts.iter().enumerate() {
+            self.note(fact);
+            self.seq += 1;
+            let fact = Fact::Service {
+                group: GroupId::CONTROL,
+                index: self.index,
+                n: n as u32,
+                clock_ms: self.machine.clock_ms(),
+                fact: fact.clone(),
+            };
+            let event = Event { seq: self.seq, hlc: Hlc::new(self.seq, 0), wall_us: self.seq, fact };
+            self.view.apply(&"node1".into(), 1, &event);
+        }
+        applied
+    }
+
+    fn note(&mut self, fact: &ServiceFact) {
+        match fact {
+            ServiceFact::LockGranted { fencing_token, reentrant: false, wait, .. } => {
+                assert!(*fencing_token > self.token, "tokens grow");
+                self.token = *fencing_token;
+                if let Some(wait) = wait {
+                    self.granted.insert(*wait, *fencing_token);
+                }
+            }
+            ServiceFact::Deadlock { wait, .. } => {
+                self.refused.insert(*wait, fact.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// The same number again: no fact, and the first outcome.
+    fn retry(&mut self, sent: &Sent) {
+        let applied = self.apply(&sent.command);
+        assert!(applied.facts.is_empty(), "a retry does nothing");
+        match (&applied.reply, &sent.first) {
+            (
+                Reply::Lock(LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant }),
+                Reply::Lock(LockReply::Acquired {
+                    fencing_token: token, mode: had, reentrant: again, ..
+                }),
+            ) => {
+                assert_eq!((fencing_token, mode, reentrant), (token, had, again));
+                assert_eq!(*expires_in_ms, self.model.left(*token));
+                self.model.read(*token);
+            }
+            (
+                Reply::Lock(LockReply::Renewed { fencing_token, expires_in_ms }),
+                Reply::Lock(LockReply::Renewed { fencing_token: token, .. }),
+            ) => {
+                assert_eq!(fencing_token, token);
+                assert_eq!(*expires_in_ms, self.model.left(*token));
+            }
+            (
+                Reply::Session(SessionReply::Opened { session, .. }),
+                Reply::Session(SessionReply::Opened { session: first, .. }),
+            ) => assert_eq!(session, first),
+            (Reply::Lock(now), Reply::Lock(LockReply::Waiting { wait, .. })) => {
+                self.retry_of_wait(&sent.command, now, *wait);
+            }
+            (again, first) => {
+                assert_eq!(again, first);
+                if matches!(first, Reply::Lock(LockReply::Deadlock { .. })) {
+                    self.forget_refusal(&sent.command);
+                }
+            }
+        }
+    }
+
+    fn retry_of_wait(&mut self, command: &Command, now: &LockReply, id: WaitId) {
+        let pending = self.model.waits.iter().find(|waiting| waiting.id == id).cloned();
+        if let Some(pending) = pending {
+            if let Operation::Lock(LockCommand::Acquire { wait, .. }) = &command.operation {
+                self.model.renew_wait(id, *wait);
+            }
+            let place = self.model.waiters(&pending.resource).iter().position(|waiting| waiting.id == id);
+            let position = place.unwrap() as u32 + 1;
+            assert_eq!(*now, LockReply::Waiting { wait: id, position });
+            return;
+        }
+        match now {
+            LockReply::Acquired { fencing_token, reentrant: false, expires_in_ms, .. } => {
+                assert_eq!(self.granted.get(&id), Some(fencing_token), "the grant that ended this wait");
+                assert_eq!(*expires_in_ms, self.model.left(*fencing_token));
+                self.model.read(*fencing_token);
+            }
+            LockReply::Deadlock { cycle, victim } => {
+                let fact = ServiceFact::Deadlock { cycle: cycle.clone(), victim: victim.clone(), wait: id };
+                assert_eq!(self.refused.get(&id), Some(&fact));
+                self.forget_refusal(command);
+            }
+            LockReply::Cancelled => {
+                assert!(!self.granted.contains_key(&id) && !self.refused.contains_key(&id));
+            }
+            // Only where a later poll took the answer over.
+            LockReply::NotWaiting => {}
+            other => panic!("not an outcome of a wait: {other:?}"),
+        }
+    }
+
+    fn forget_refusal(&mut self, command: &Command) {
+        if let Operation::Lock(LockCommand::Acquire { resource, holder, .. }) = &command.operation {
+            self.model.refused.retain(|refused| refused.resource != *resource || refused.holder != *holder);
+        }
+    }
+
+    fn check(&self) {
+        let table = self.machine.lock_table(None);
+        assert_eq!(table, self.model.table());
+        for at in &table.resources {
+            let exclusive = at.holders.iter().filter(|held| held.mode == Mode::Exclusive).count();
+            assert!(exclusive == 0 || at.holders.len() == 1, "exclusive and another: {at:?}");
+            if let Some(first) = at.waiters.first() {
+                assert!(!self.model.free_for(&at.resource, &first.holder, first.mode), "forgotten: {at:?}");
+            }
+            assert_eq!(
+                at.waiters.iter().filter(|waiter| waiter.upgrade).count().min(2),
+                usize::from(at.waiters.first().is_some_and(|w| w.upgrade))
+            );
+        }
+        let edges = self.machine.edges();
+        assert_eq!(edges.len(), self.model.edges().len(), "each edge once");
+        let edges = edges.into_iter().collect();
+        assert_eq!(edges, self.model.edges());
+        assert!(!cycle_in(&edges), "a deadlock is left: {edges:?}");
+        assert_eq!(self.machine.next_deadline(), self.model.next_deadline());
+        // Who only heard the facts knows the same.
+        assert_eq!(self.view.lock_table().resources, table.resources);
+        assert_eq!(self.view.lock_table().sessions, table.sessions);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn as_the_model_does(moves in prop::collection::vec(a_move(), 1..120)) {
+        let mut run = Run::new();
+        for step in &moves {
+            run.play(step);
+        }
+        prop_assert_eq!(&run.machine, &run.twin, "snapshots in between made no difference");
+        prop_assert_eq!(&Machine::decode(&run.machine.encode()).unwrap(), &run.machine);
+    }
+}

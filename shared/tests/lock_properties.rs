@@ -17,8 +17,10 @@ use orrery_shared::lock::{
 use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply};
 use proptest::prelude::*;
 
-const RESOURCES: [&str; 3] = ["a", "b", "c"];
-const CLIENTS: [&str; 4] = ["Ayu", "Budi", "Citra", "Dewi"];
+const RESOURCES: [&str; 4] = ["a", "b", "c", "d"];
+const CLIENTS: [&str; 8] = ["Ayu", "Budi", "Citra", "Dewi", "Eka", "Fajar", "Gita", "Hana"];
+/// Few clients meet more often.
+const FEW: usize = 4;
 
 /// One move. Numbers are picked from what is there when it is made.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ struct Who {
 }
 
 fn who() -> impl Strategy<Value = Who> {
-    (0..CLIENTS.len(), prop_oneof![4 => Just(None), 1 => (0..3_usize).prop_map(Some)])
+    (0..FEW, prop_oneof![4 => Just(None), 1 => (0..3_usize).prop_map(Some)])
         .prop_map(|(client, session)| Who { client, session })
 }
 
@@ -67,7 +69,7 @@ fn a_move() -> impl Strategy<Value = Move> {
             .prop_map(|(resource, who, ttl)| Move::Renew { resource, who, ttl }),
         3 => (resource, who(), prop::option::of(0..4_usize))
             .prop_map(|(resource, who, wait)| Move::Cancel { resource, who, wait }),
-        2 => (0..CLIENTS.len(), 100..4_000_u64, any::<bool>())
+        2 => (0..FEW, 100..4_000_u64, any::<bool>())
             .prop_map(|(client, ttl, keyed)| Move::Open { client, ttl, keyed }),
         1 => (0..3_usize).prop_map(|session| Move::Keep { session }),
         1 => (0..3_usize).prop_map(|session| Move::Close { session }),
@@ -75,6 +77,18 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => Just(Move::ToDeadline),
         3 => any::<usize>().prop_map(|which| Move::Retry { which }),
         1 => Just(Move::Snapshot),
+    ]
+}
+
+/// Many clients that wait for several locks each, long queues, nothing ends by itself: long cycles.
+fn a_crowd_move() -> impl Strategy<Value = Move> {
+    let who = (0..CLIENTS.len()).prop_map(|client| Who { client, session: None });
+    let wait = Wait::LongPoll { deadline_ms: 1_000_000 };
+    prop_oneof![
+        6 => (0..RESOURCES.len(), who.clone(), any::<bool>()).prop_map(move |(resource, who, shared)| {
+            Move::Acquire { resource, who, shared, ttl: 1_000_000, wait, keyed: false }
+        }),
+        1 => (0..RESOURCES.len(), who).prop_map(|(resource, who)| Move::Release { resource, who, token: None }),
     ]
 }
 
@@ -134,10 +148,8 @@ impl Run {
     /// The command of a move, with numbers picked from what is there.
     fn operation(&self, step: &Move) -> Option<(Operation, bool)> {
         let name = |resource: &usize| RESOURCES[*resource].into();
-        let pick = |session: &usize| {
-            let open = self.model.sessions.get(*session).map_or(SessionId(9_999), |open| open.id);
-            open
-        };
+        let pick =
+            |session: &usize| self.model.sessions.get(*session).map_or(SessionId(9_999), |open| open.id);
         Some(match step {
             Move::Acquire { resource, who, shared, ttl, wait, keyed } => {
                 let mode = if *shared { Mode::Shared } else { Mode::Exclusive };
@@ -344,5 +356,13 @@ proptest! {
         }
         prop_assert_eq!(&run.machine, &run.twin, "snapshots in between made no difference");
         prop_assert_eq!(&Machine::decode(&run.machine.encode()).unwrap(), &run.machine);
+    }
+
+    #[test]
+    fn as_the_model_does_in_a_crowd(moves in prop::collection::vec(a_crowd_move(), 1..60)) {
+        let mut run = Run::new();
+        for step in &moves {
+            run.play(step);
+        }
     }
 }

@@ -1,5 +1,15 @@
 //! The dashboard: a page that folds the nodes' facts into one view of the cluster and draws it on a view clock.
 
 pub mod clock;
+pub mod i18n;
+pub mod look;
+pub mod request;
 pub mod stage;
 pub mod store;
+pub mod ui;
+pub mod view;
+
+/// Draws the page into the document's body.
+pub fn mount() {
+    leptos::mount::mount_to_body(view::App);
+}

@@ -1,3 +1,5 @@
 //! The dashboard's entry point.
 
-fn main() {}
+fn main() {
+    orrery_web::mount();
+}

@@ -1,3 +1,10 @@
 //! The stage: nodes on one circle, everything that stands (SVG). What moves is drawn on the canvas above it.
 
+pub mod clients;
 pub mod geometry;
+pub mod glyph;
+mod links;
+pub mod node;
+mod standing;
+
+pub(crate) use standing::Standing;

@@ -1,0 +1,325 @@
+//! English.
+
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::ErrorCode;
+use orrery_shared::event::fact::Role;
+
+use super::number::{duration, grouped};
+use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Scenarios, Strings, Trouble, Ui};
+
+/// The table.
+pub static STRINGS: Strings = Strings {
+    lang: Lang::En,
+    ui: Ui {
+        layers: "Layers",
+        layer_consensus: "Consensus",
+        layer_locks: "Locks",
+        scenarios: "Scenarios",
+        faults: "Faults now",
+        no_faults: "none",
+        tab_locks: "Locks",
+        tab_log: "Log",
+        tab_inspect: "Inspect",
+        panels: "Panels",
+        stage: "Stage",
+        tape: "Recording",
+        language: "Language",
+        theme_light: "Projector theme (light)",
+        theme_dark: "Observatory theme (dark)",
+        legend: "Legend and keys",
+        close: "Close",
+        table_title: "The stage as a table",
+        feed: "What happened",
+        feed_empty: "Nothing has happened yet.",
+        feed_detail: "every message and entry",
+        skip: "Skip to the panels",
+        motion: "Less motion",
+        raw_times: |from, to| {
+            if from == to { format!("raw time {from}") } else { format!("raw times {from} to {to}") }
+        },
+        shown_slower: |times| format!("shown {}× slower", grouped(times, Lang::En)),
+        nothing_yet: "Waiting for the first fact from the nodes.",
+    },
+    clock: Clock {
+        transport: "View clock",
+        back_mark: "Back to the event before (election, fault, lock)",
+        step_back: "One fact back",
+        step: "step",
+        pause: "Pause the view",
+        play: "Let the view go on",
+        step_forward: "One fact on",
+        to_live: "Go to live",
+        rate: "Speed of the view",
+        rate_hundredth: "1/100×",
+        rate_director: "director",
+        rate_real: "1×",
+        live: "LIVE",
+        behind: |time| format!("{time} BEHIND"),
+        paused_behind: |time| format!("❚❚ {time} BEHIND"),
+        director_hint: "Slows down by itself for elections, grants and deadlocks, and catches up after",
+    },
+    locks: Locks {
+        act_as: "Act as",
+        add_client: "Add a client",
+        client_name: "Name of the new client",
+        resource: "Resource",
+        mode: "Mode",
+        exclusive: "exclusive",
+        shared: "shared",
+        acquire: "Acquire",
+        queue: "Queue",
+        release: "Release",
+        renew: "Renew",
+        cancel_wait: |client, resource| format!("End {client}'s wait for {resource}"),
+        ask_node: "Ask",
+        any_node: "any node",
+        lease: "Lease",
+        asking: |client, node| format!("{client} asks {node} …"),
+        answered_by: |node, status, took| format!("{node} · {status} · {took}"),
+        empty: "Nobody holds or wants anything. Acquire something to see its lane.",
+        free: "free",
+        token: "token",
+        session_lease: "session",
+        expires_in: |time| format!("{time} of the lease left"),
+        waits_for: "Waits for",
+        no_waits: "Nobody waits for anybody.",
+        no_cycle: "no cycle",
+        cycle_found: "cycle found",
+        refused: "refused",
+        wants: |number, resource| format!("{number} wants {resource}"),
+        lane_label: |resource, holders, waiters| {
+            format!("{resource}: held by {holders}; waiting, in order: {waiters}")
+        },
+        upgrade: "upgrade",
+        choose_resource: "Name a resource first.",
+    },
+    cluster: Cluster {
+        term: "term",
+        leader: "leader",
+        no_leader: "none",
+        up_of: |up, all| (up.to_string(), format!("of {all} up")),
+        committed: "committed",
+        timing: |profile| match profile {
+            "classroom" => "classroom timing",
+            "realistic" => "realistic timing",
+            _ => "timing unknown",
+        },
+        role: |role| match role {
+            Role::Learner => "learner",
+            Role::Follower => "follower",
+            Role::Candidate => "candidate",
+            Role::Leader => "leader",
+        },
+        down: "down",
+        paused: "paused",
+        running: "running",
+        unknown: "unknown",
+        silent: "silent",
+        deposed: "deposed, and doesn't know it yet",
+        stale: "some of its events are missing",
+        quorum: "quorum",
+        leads: |leader, commit| format!("{leader} leads · commit {commit}"),
+        electing: "election",
+        node: "Node",
+        address: "Address",
+        boot: "Boot",
+        status: "Process",
+        role_title: "Role",
+        voted_for: "Voted for",
+        nobody: "nobody",
+        follows: "Follows",
+        last_entry: "Last entry",
+        on_disk: "On its disk",
+        applied: "Applied",
+        snapshot_through: "Snapshot through",
+        heard: "Heard from the leader",
+        ago: |time| format!("{time} ago"),
+        links: "Links",
+        link_up: "open",
+        link_down: "broken",
+        link_cut: "cut",
+        clock_altered: |offset| format!("its clock is off by {offset}"),
+        kill: "Kill",
+        start: "Start",
+        pause: "Pause",
+        resume: "Resume",
+        kill_hint: "SIGKILL: what is not on its disk is lost",
+        pause_hint: "SIGSTOP: it stands still and doesn't know it",
+        no_supervisor: "This page comes from a node, and no supervisor answers: processes cannot be started or killed from here.",
+        choose_node: "Click a node on the stage, or choose one here.",
+        log_hint: "One row per node, one column per log index.",
+        log_empty: "No log entries yet.",
+        index: "index",
+        mark_missing: "missing",
+        mark_uncommitted: "not committed",
+        mark_committed: "committed",
+        quorum_line: |index| format!("quorum has entry {index}"),
+        flights: "Messages on their way",
+        from: "From",
+        to: "To",
+        message: "Message",
+        sent_at: "Sent",
+        no_flights: "No message is on its way.",
+        node_label: |node, role, status, term| format!("{node}: {role}, {status}, term {term}"),
+        fault_killed: |node, ago| format!("{node} killed {ago} ago"),
+        fault_down: |node, ago| format!("{node} down for {ago}"),
+        fault_paused: |node, ago| format!("{node} paused for {ago}"),
+        fault_cut: |from, to| format!("{from} → {to} cut"),
+        fault_gap: |node, events| format!("{events} events of {node} lost"),
+        fault_clock: |node, offset| format!("clock of {node} off by {offset}"),
+    },
+    scenarios: Scenarios {
+        leader_crash: Meaning {
+            name: "Leader crash",
+            text: "Kills the leader's process. The others notice the silence and elect another.",
+        },
+        deadlock_two: Meaning {
+            name: "Deadlock of two",
+            text: "Two clients each hold what the other wants. The youngest wait is refused.",
+        },
+        deadlock_three: Meaning {
+            name: "Deadlock of three",
+            text: "Three clients wait in a circle. The youngest wait is refused.",
+        },
+        holder_dies: Meaning {
+            name: "Holder dies: lease, token",
+            text: "A client takes a lock with a short lease and falls silent. The lease runs out, the next one gets a larger token.",
+        },
+        stale_leader: Meaning {
+            name: "Stale leader",
+            text: "Stops the leader's process. The others elect another; let go on, the old one finds itself deposed.",
+        },
+        restore: Meaning { name: "Restore all", text: "Starts and resumes every node." },
+        running: |name| format!("{name} …"),
+        failed: |name, why| format!("{name}: {why}"),
+        step_kill: |node| format!("kill {node}"),
+        step_pause: |node| format!("pause {node}"),
+        step_start: |node| format!("start {node}"),
+        step_take: |client, resource| format!("{client} takes {resource}"),
+        step_want: |client, resource| format!("{client} wants {resource}"),
+        step_silent: |client| format!("{client} falls silent"),
+        no_leader: "there is no leader now",
+    },
+    legend: Legend {
+        title: "Legend",
+        shapes: "Shapes",
+        keys: "Keys",
+        follower: "follower",
+        candidate: "candidate: stands for election",
+        leader: "leader",
+        down: "down",
+        paused: "paused",
+        deposed: "deposed leader that doesn't know it yet",
+        timer: "election timer: what is left of it",
+        votes: "votes, and the notch where they are a quorum",
+        request_vote: "RequestVote",
+        append: "AppendEntries: one bead per entry",
+        heartbeat: "heartbeat",
+        reply: "reply: yes or no",
+        client_message: "a client's lock request",
+        lost: "lost on the way",
+        cut: "link that was cut",
+        log: "log entry: committed, not committed, missing",
+        lock_exclusive: "exclusive holder, lease draining",
+        lock_shared: "shared holders",
+        waiter: "waiter, first come first served",
+        clock_bead: "the view clock: once around in a minute",
+        key_step: "one fact back, one fact on",
+        key_pause: "pause, go on",
+        key_marks: "to the event before, to live",
+        key_rates: "1/100×, director, 1×",
+        key_layers: "layers",
+        key_tabs: "locks, log, inspect",
+        key_node: "choose the next or the previous node",
+        key_process: "chosen node: kill, start, pause, resume",
+        key_lock: "acquire, queue, release, renew",
+        key_scenarios: "scenarios",
+        key_language: "English, Indonesian",
+        key_theme: "dark, light",
+        key_legend: "this legend",
+    },
+    trouble: Trouble {
+        connecting: "Connecting to the nodes …",
+        connecting_hint: "The page asks each node for its events.",
+        no_cluster: "No node answers.",
+        no_cluster_hint: "Is `orrery demo` running? The page goes on trying and recovers by itself.",
+        no_quorum: |up, all, needed| format!("no quorum: {up} of {all} up, {needed} needed"),
+        no_leader_yet: "No leader: an election is due.",
+        stream_broken: |node| format!("Events of {node} do not arrive; what is drawn of it may be old. Trying again."),
+        served_by_node: "Served by a node without a supervisor: watching and locking work, killing and starting do not.",
+        unreachable: "No answer: the node is not reachable. It is unknown whether the request was carried out.",
+        unknown_outcome: |key| format!("Retry with the same key {key}: it takes effect once."),
+        retry_same_key: "Try again, same key",
+        no_node: "No node is reachable.",
+    },
+    answer,
+    error,
+};
+
+fn list(names: &[smol_str::SmolStr]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.to_string(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn answer(answer: &LockAnswer) -> String {
+    use LockAnswer as A;
+    match answer {
+        A::Acquired { resource, client, mode, fencing_token, expires_in_ms, reentrant } => {
+            let how = if mode.letter() == "X" { "exclusively" } else { "shared" };
+            let left = duration(expires_in_ms * 1_000, Lang::En);
+            if *reentrant {
+                format!("{client} already holds **{resource}** {how}: same token **{fencing_token}**, {left} left.")
+            } else {
+                format!("{client} holds **{resource}** {how}, token **{fencing_token}**, for {left}.")
+            }
+        }
+        A::Waiting { resource, client, position } => {
+            format!("{client} waits for **{resource}**, place **{position}**.")
+        }
+        A::Timeout { resource, client, holders } => {
+            format!("{client} gave up waiting for **{resource}**: {} still has it.", list(holders))
+        }
+        A::Deadlock { resource, cycle, victim, .. } => format!(
+            "Deadlock: {} wait in a circle. **{victim}** is refused **{resource}**, because its wait is the youngest.",
+            list(cycle)
+        ),
+        A::Released { resource, client, fencing_token } => {
+            format!("{client} released **{resource}** (token {fencing_token}).")
+        }
+        A::Renewed { resource, client, expires_in_ms, .. } => {
+            format!("{client} keeps **{resource}** for another {}.", duration(expires_in_ms * 1_000, Lang::En))
+        }
+        A::Cancelled { resource, client } => format!("{client} no longer waits for **{resource}**."),
+        A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
+            format!("{client} does not hold **{resource}**: it is free.")
+        }
+        A::NotHolder { resource, client, holders, .. } => {
+            format!("{client} does not hold **{resource}**: {} does.", list(holders))
+        }
+        A::NotWaiting { resource, client } => format!("{client} does not wait for **{resource}**."),
+    }
+}
+
+fn error(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadJson | ErrorCode::BadRequest => "The request was not understood.",
+        ErrorCode::UnsupportedMediaType => "The request must be JSON.",
+        ErrorCode::NotFound => "There is no such thing.",
+        ErrorCode::MethodNotAllowed => "That cannot be done there.",
+        ErrorCode::ForbiddenOrigin => "This page's address is not one of the cluster's.",
+        ErrorCode::TooLarge => "The request is too large.",
+        ErrorCode::NotHolder => "It is not held by that client.",
+        ErrorCode::Conflict => "That does not fit the present state.",
+        ErrorCode::SessionExpired => "The session has ended.",
+        ErrorCode::IdempotencyConflict => "That key was used for another request.",
+        ErrorCode::LimitReached => "A bound is reached.",
+        ErrorCode::Unavailable => "No majority or no leader now. Nothing was done.",
+        ErrorCode::OutcomeUnknown => "Nobody knows yet whether it was carried out.",
+        ErrorCode::NotReady => "The node is starting or stopping.",
+        ErrorCode::NotImplemented => "This computer cannot do that.",
+        ErrorCode::Internal => "An error inside the node.",
+    }
+}

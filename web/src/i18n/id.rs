@@ -1,0 +1,325 @@
+//! Indonesian.
+
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::ErrorCode;
+use orrery_shared::event::fact::Role;
+
+use super::number::{duration, grouped};
+use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Scenarios, Strings, Trouble, Ui};
+
+/// The table.
+pub static STRINGS: Strings = Strings {
+    lang: Lang::Id,
+    ui: Ui {
+        layers: "Lapisan",
+        layer_consensus: "Konsensus",
+        layer_locks: "Kunci",
+        scenarios: "Skenario",
+        faults: "Gangguan sekarang",
+        no_faults: "tidak ada",
+        tab_locks: "Kunci",
+        tab_log: "Log",
+        tab_inspect: "Periksa",
+        panels: "Panel",
+        stage: "Panggung",
+        tape: "Rekaman",
+        language: "Bahasa",
+        theme_light: "Tema proyektor (terang)",
+        theme_dark: "Tema observatorium (gelap)",
+        legend: "Keterangan dan tombol",
+        close: "Tutup",
+        table_title: "Panggung sebagai tabel",
+        feed: "Yang terjadi",
+        feed_empty: "Belum terjadi apa-apa.",
+        feed_detail: "setiap pesan dan entri",
+        skip: "Langsung ke panel",
+        motion: "Kurangi gerak",
+        raw_times: |from, to| {
+            if from == to { format!("waktu asli {from}") } else { format!("waktu asli {from} sampai {to}") }
+        },
+        shown_slower: |times| format!("ditampilkan {}× lebih lambat", grouped(times, Lang::Id)),
+        nothing_yet: "Menunggu fakta pertama dari node.",
+    },
+    clock: Clock {
+        transport: "Jam tampilan",
+        back_mark: "Kembali ke peristiwa sebelumnya (pemilihan, gangguan, kunci)",
+        step_back: "Mundur satu fakta",
+        step: "langkah",
+        pause: "Jeda tampilan",
+        play: "Lanjutkan tampilan",
+        step_forward: "Maju satu fakta",
+        to_live: "Ke saat ini",
+        rate: "Kecepatan tampilan",
+        rate_hundredth: "1/100×",
+        rate_director: "sutradara",
+        rate_real: "1×",
+        live: "LANGSUNG",
+        behind: |time| format!("TERTINGGAL {time}"),
+        paused_behind: |time| format!("❚❚ TERTINGGAL {time}"),
+        director_hint: "Melambat sendiri untuk pemilihan, pemberian kunci dan kebuntuan, lalu menyusul",
+    },
+    locks: Locks {
+        act_as: "Sebagai",
+        add_client: "Tambah klien",
+        client_name: "Nama klien baru",
+        resource: "Sumber daya",
+        mode: "Mode",
+        exclusive: "eksklusif",
+        shared: "bersama",
+        acquire: "Ambil",
+        queue: "Antre",
+        release: "Lepas",
+        renew: "Perpanjang",
+        cancel_wait: |client, resource| format!("Akhiri penantian {client} untuk {resource}"),
+        ask_node: "Tanya",
+        any_node: "node mana saja",
+        lease: "Sewa",
+        asking: |client, node| format!("{client} bertanya kepada {node} …"),
+        answered_by: |node, status, took| format!("{node} · {status} · {took}"),
+        empty: "Tidak ada yang memegang atau menginginkan apa pun. Ambil sesuatu untuk melihat lajurnya.",
+        free: "bebas",
+        token: "token",
+        session_lease: "sesi",
+        expires_in: |time| format!("sisa sewa {time}"),
+        waits_for: "Menunggu",
+        no_waits: "Tidak ada yang saling menunggu.",
+        no_cycle: "tanpa siklus",
+        cycle_found: "siklus ditemukan",
+        refused: "ditolak",
+        wants: |number, resource| format!("{number} ingin {resource}"),
+        lane_label: |resource, holders, waiters| {
+            format!("{resource}: dipegang {holders}; menunggu, berurutan: {waiters}")
+        },
+        upgrade: "naik",
+        choose_resource: "Beri nama sumber daya dulu.",
+    },
+    cluster: Cluster {
+        term: "masa",
+        leader: "pemimpin",
+        no_leader: "tidak ada",
+        up_of: |up, all| (up.to_string(), format!("dari {all} hidup")),
+        committed: "ditetapkan",
+        timing: |profile| match profile {
+            "classroom" => "waktu kelas",
+            "realistic" => "waktu nyata",
+            _ => "waktu tak diketahui",
+        },
+        role: |role| match role {
+            Role::Learner => "pelajar",
+            Role::Follower => "pengikut",
+            Role::Candidate => "calon",
+            Role::Leader => "pemimpin",
+        },
+        down: "mati",
+        paused: "dijeda",
+        running: "berjalan",
+        unknown: "tak diketahui",
+        silent: "diam",
+        deposed: "sudah digantikan, dan belum tahu",
+        stale: "sebagian peristiwanya hilang",
+        quorum: "kuorum",
+        leads: |leader, commit| format!("{leader} memimpin · tetap {commit}"),
+        electing: "pemilihan",
+        node: "Node",
+        address: "Alamat",
+        boot: "Boot",
+        status: "Proses",
+        role_title: "Peran",
+        voted_for: "Memilih",
+        nobody: "tidak ada",
+        follows: "Mengikuti",
+        last_entry: "Entri terakhir",
+        on_disk: "Di cakramnya",
+        applied: "Diterapkan",
+        snapshot_through: "Snapshot sampai",
+        heard: "Kabar dari pemimpin",
+        ago: |time| format!("{time} lalu"),
+        links: "Sambungan",
+        link_up: "terbuka",
+        link_down: "putus",
+        link_cut: "dipotong",
+        clock_altered: |offset| format!("jamnya meleset {offset}"),
+        kill: "Matikan",
+        start: "Mulai",
+        pause: "Jeda",
+        resume: "Lanjutkan",
+        kill_hint: "SIGKILL: yang belum di cakramnya hilang",
+        pause_hint: "SIGSTOP: node diam dan tidak menyadarinya",
+        no_supervisor: "Halaman ini berasal dari sebuah node, dan tidak ada pengawas yang menjawab: proses tidak dapat dimulai atau dimatikan dari sini.",
+        choose_node: "Klik sebuah node di panggung, atau pilih di sini.",
+        log_hint: "Satu baris tiap node, satu kolom tiap indeks log.",
+        log_empty: "Belum ada entri log.",
+        index: "indeks",
+        mark_missing: "tidak ada",
+        mark_uncommitted: "belum ditetapkan",
+        mark_committed: "ditetapkan",
+        quorum_line: |index| format!("kuorum memiliki entri {index}"),
+        flights: "Pesan di perjalanan",
+        from: "Dari",
+        to: "Ke",
+        message: "Pesan",
+        sent_at: "Dikirim",
+        no_flights: "Tidak ada pesan di perjalanan.",
+        node_label: |node, role, status, term| format!("{node}: {role}, {status}, masa {term}"),
+        fault_killed: |node, ago| format!("{node} dimatikan {ago} lalu"),
+        fault_down: |node, ago| format!("{node} mati selama {ago}"),
+        fault_paused: |node, ago| format!("{node} dijeda selama {ago}"),
+        fault_cut: |from, to| format!("{from} → {to} dipotong"),
+        fault_gap: |node, events| format!("{events} peristiwa {node} hilang"),
+        fault_clock: |node, offset| format!("jam {node} meleset {offset}"),
+    },
+    scenarios: Scenarios {
+        leader_crash: Meaning {
+            name: "Pemimpin mati",
+            text: "Mematikan proses pemimpin. Yang lain menyadari keheningan dan memilih pengganti.",
+        },
+        deadlock_two: Meaning {
+            name: "Kebuntuan dua",
+            text: "Dua klien masing-masing memegang yang diinginkan lainnya. Penantian termuda ditolak.",
+        },
+        deadlock_three: Meaning {
+            name: "Kebuntuan tiga",
+            text: "Tiga klien menunggu melingkar. Penantian termuda ditolak.",
+        },
+        holder_dies: Meaning {
+            name: "Pemegang hilang: sewa, token",
+            text: "Sebuah klien mengambil kunci dengan sewa pendek lalu diam. Sewanya habis, berikutnya mendapat token lebih besar.",
+        },
+        stale_leader: Meaning {
+            name: "Pemimpin usang",
+            text: "Menghentikan proses pemimpin. Yang lain memilih pengganti; saat dilanjutkan, ia mendapati dirinya digantikan.",
+        },
+        restore: Meaning { name: "Pulihkan semua", text: "Memulai dan melanjutkan setiap node." },
+        running: |name| format!("{name} …"),
+        failed: |name, why| format!("{name}: {why}"),
+        step_kill: |node| format!("matikan {node}"),
+        step_pause: |node| format!("jeda {node}"),
+        step_start: |node| format!("mulai {node}"),
+        step_take: |client, resource| format!("{client} mengambil {resource}"),
+        step_want: |client, resource| format!("{client} ingin {resource}"),
+        step_silent: |client| format!("{client} menjadi diam"),
+        no_leader: "sekarang tidak ada pemimpin",
+    },
+    legend: Legend {
+        title: "Keterangan",
+        shapes: "Bentuk",
+        keys: "Tombol",
+        follower: "pengikut",
+        candidate: "calon: mengajukan diri",
+        leader: "pemimpin",
+        down: "mati",
+        paused: "dijeda",
+        deposed: "pemimpin yang sudah digantikan dan belum tahu",
+        timer: "pengatur waktu pemilihan: sisanya",
+        votes: "suara, dan takik tempat suara menjadi kuorum",
+        request_vote: "RequestVote",
+        append: "AppendEntries: satu manik tiap entri",
+        heartbeat: "detak",
+        reply: "jawaban: ya atau tidak",
+        client_message: "permintaan kunci dari klien",
+        lost: "hilang di jalan",
+        cut: "sambungan yang dipotong",
+        log: "entri log: ditetapkan, belum, tidak ada",
+        lock_exclusive: "pemegang eksklusif, sewa berkurang",
+        lock_shared: "pemegang bersama",
+        waiter: "penunggu, yang datang dulu dilayani dulu",
+        clock_bead: "jam tampilan: satu putaran semenit",
+        key_step: "mundur satu fakta, maju satu fakta",
+        key_pause: "jeda, lanjut",
+        key_marks: "ke peristiwa sebelumnya, ke saat ini",
+        key_rates: "1/100×, sutradara, 1×",
+        key_layers: "lapisan",
+        key_tabs: "kunci, log, periksa",
+        key_node: "pilih node berikut atau sebelumnya",
+        key_process: "node terpilih: matikan, mulai, jeda, lanjutkan",
+        key_lock: "ambil, antre, lepas, perpanjang",
+        key_scenarios: "skenario",
+        key_language: "Inggris, Indonesia",
+        key_theme: "gelap, terang",
+        key_legend: "keterangan ini",
+    },
+    trouble: Trouble {
+        connecting: "Menghubungi node …",
+        connecting_hint: "Halaman meminta peristiwa dari setiap node.",
+        no_cluster: "Tidak ada node yang menjawab.",
+        no_cluster_hint: "Apakah `orrery demo` berjalan? Halaman terus mencoba dan pulih sendiri.",
+        no_quorum: |up, all, needed| format!("tanpa kuorum: {up} dari {all} hidup, perlu {needed}"),
+        no_leader_yet: "Tidak ada pemimpin: pemilihan segera dimulai.",
+        stream_broken: |node| format!("Peristiwa {node} tidak sampai; gambarnya mungkin usang. Mencoba lagi."),
+        served_by_node: "Disajikan oleh node tanpa pengawas: menonton dan mengunci bisa, mematikan dan memulai tidak.",
+        unreachable: "Tidak ada jawaban: node tidak terjangkau. Tidak diketahui apakah permintaan dijalankan.",
+        unknown_outcome: |key| format!("Ulangi dengan kunci yang sama {key}: hanya berlaku sekali."),
+        retry_same_key: "Coba lagi, kunci sama",
+        no_node: "Tidak ada node yang terjangkau.",
+    },
+    answer,
+    error,
+};
+
+fn list(names: &[smol_str::SmolStr]) -> String {
+    match names {
+        [] => "tidak ada".to_owned(),
+        [one] => one.to_string(),
+        [first @ .., last] => format!("{} dan {last}", first.join(", ")),
+    }
+}
+
+fn answer(answer: &LockAnswer) -> String {
+    use LockAnswer as A;
+    match answer {
+        A::Acquired { resource, client, mode, fencing_token, expires_in_ms, reentrant } => {
+            let how = if mode.letter() == "X" { "secara eksklusif" } else { "bersama" };
+            let left = duration(expires_in_ms * 1_000, Lang::Id);
+            if *reentrant {
+                format!("{client} sudah memegang **{resource}** {how}: token sama **{fencing_token}**, sisa {left}.")
+            } else {
+                format!("{client} memegang **{resource}** {how}, token **{fencing_token}**, selama {left}.")
+            }
+        }
+        A::Waiting { resource, client, position } => {
+            format!("{client} menunggu **{resource}**, urutan **{position}**.")
+        }
+        A::Timeout { resource, client, holders } => {
+            format!("{client} berhenti menunggu **{resource}**: masih dipegang {}.", list(holders))
+        }
+        A::Deadlock { resource, cycle, victim, .. } => format!(
+            "Kebuntuan: {} menunggu melingkar. **{victim}** ditolak untuk **{resource}**, karena penantiannya termuda.",
+            list(cycle)
+        ),
+        A::Released { resource, client, fencing_token } => {
+            format!("{client} melepas **{resource}** (token {fencing_token}).")
+        }
+        A::Renewed { resource, client, expires_in_ms, .. } => {
+            format!("{client} memegang **{resource}** selama {} lagi.", duration(expires_in_ms * 1_000, Lang::Id))
+        }
+        A::Cancelled { resource, client } => format!("{client} tidak lagi menunggu **{resource}**."),
+        A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
+            format!("{client} tidak memegang **{resource}**: bebas.")
+        }
+        A::NotHolder { resource, client, holders, .. } => {
+            format!("{client} tidak memegang **{resource}**: dipegang {}.", list(holders))
+        }
+        A::NotWaiting { resource, client } => format!("{client} tidak menunggu **{resource}**."),
+    }
+}
+
+fn error(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadJson | ErrorCode::BadRequest => "Permintaan tidak dimengerti.",
+        ErrorCode::UnsupportedMediaType => "Permintaan harus JSON.",
+        ErrorCode::NotFound => "Itu tidak ada.",
+        ErrorCode::MethodNotAllowed => "Itu tidak bisa dilakukan di sana.",
+        ErrorCode::ForbiddenOrigin => "Alamat halaman ini bukan milik kluster.",
+        ErrorCode::TooLarge => "Permintaan terlalu besar.",
+        ErrorCode::NotHolder => "Klien itu tidak memegangnya.",
+        ErrorCode::Conflict => "Itu tidak cocok dengan keadaan sekarang.",
+        ErrorCode::SessionExpired => "Sesi sudah berakhir.",
+        ErrorCode::IdempotencyConflict => "Kunci itu dipakai untuk permintaan lain.",
+        ErrorCode::LimitReached => "Suatu batas tercapai.",
+        ErrorCode::Unavailable => "Sekarang tanpa mayoritas atau pemimpin. Tidak ada yang dilakukan.",
+        ErrorCode::OutcomeUnknown => "Belum ada yang tahu apakah itu dijalankan.",
+        ErrorCode::NotReady => "Node sedang mulai atau berhenti.",
+        ErrorCode::NotImplemented => "Komputer ini tidak bisa melakukannya.",
+        ErrorCode::Internal => "Kesalahan di dalam node.",
+    }
+}

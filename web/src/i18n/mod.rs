@@ -1,0 +1,323 @@
+//! Every word on the page, in English and Indonesian. A language is one value of [`Strings`]: a string that
+//! a language lacks does not compile.
+
+mod en;
+mod id;
+pub mod number;
+
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::ErrorCode;
+use orrery_shared::event::fact::Role;
+use orrery_shared::event::narrate::Language;
+
+/// A language of the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// Indonesian.
+    Id,
+}
+
+impl Lang {
+    /// Its words.
+    pub fn strings(self) -> &'static Strings {
+        match self {
+            Lang::En => &en::STRINGS,
+            Lang::Id => &id::STRINGS,
+        }
+    }
+
+    /// The language in which facts are told.
+    pub fn language(self) -> Language {
+        match self {
+            Lang::En => Language::English,
+            Lang::Id => Language::Indonesian,
+        }
+    }
+
+    /// Its BCP 47 tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Id => "id",
+        }
+    }
+
+    /// The language of a BCP 47 tag, where the page has it.
+    pub fn from_tag(tag: &str) -> Option<Lang> {
+        match tag.split('-').next() {
+            Some("en") => Some(Lang::En),
+            Some("id" | "in") => Some(Lang::Id),
+            _ => None,
+        }
+    }
+}
+
+/// A pair of a short name and what it means, for the legend and for tooltips.
+pub struct Meaning {
+    /// Short.
+    pub name: &'static str,
+    /// One sentence.
+    pub text: &'static str,
+}
+
+/// The words of one language. Sentences mark what is to stand out with `**`.
+pub struct Strings {
+    /// The language.
+    pub lang: Lang,
+    /// Names of parts of the page.
+    pub ui: Ui,
+    /// The transport of the view clock.
+    pub clock: Clock,
+    /// The lock panel.
+    pub locks: Locks,
+    /// Nodes, links, logs.
+    pub cluster: Cluster,
+    /// Scenarios.
+    pub scenarios: Scenarios,
+    /// The legend.
+    pub legend: Legend,
+    /// States in which there is nothing (or not everything) to show.
+    pub trouble: Trouble,
+    /// The lock service's answer as a sentence.
+    pub answer: fn(&LockAnswer) -> String,
+    /// What an error code means and what to do about it.
+    pub error: fn(ErrorCode) -> &'static str,
+}
+
+/// Names of parts of the page.
+#[allow(missing_docs)] // the names say it; the English table is the documentation
+pub struct Ui {
+    pub layers: &'static str,
+    pub layer_consensus: &'static str,
+    pub layer_locks: &'static str,
+    pub scenarios: &'static str,
+    pub faults: &'static str,
+    pub no_faults: &'static str,
+    pub tab_locks: &'static str,
+    pub tab_log: &'static str,
+    pub tab_inspect: &'static str,
+    pub panels: &'static str,
+    pub stage: &'static str,
+    pub tape: &'static str,
+    pub language: &'static str,
+    pub theme_light: &'static str,
+    pub theme_dark: &'static str,
+    pub legend: &'static str,
+    pub close: &'static str,
+    pub table_title: &'static str,
+    pub feed: &'static str,
+    pub feed_empty: &'static str,
+    pub feed_detail: &'static str,
+    pub skip: &'static str,
+    pub motion: &'static str,
+    pub raw_times: fn(&str, &str) -> String,
+    pub shown_slower: fn(u64) -> String,
+    pub nothing_yet: &'static str,
+}
+
+/// The transport of the view clock.
+#[allow(missing_docs)]
+pub struct Clock {
+    pub transport: &'static str,
+    pub back_mark: &'static str,
+    pub step_back: &'static str,
+    pub step: &'static str,
+    pub pause: &'static str,
+    pub play: &'static str,
+    pub step_forward: &'static str,
+    pub to_live: &'static str,
+    pub rate: &'static str,
+    pub rate_hundredth: &'static str,
+    pub rate_director: &'static str,
+    pub rate_real: &'static str,
+    pub live: &'static str,
+    pub behind: fn(&str) -> String,
+    pub paused_behind: fn(&str) -> String,
+    pub director_hint: &'static str,
+}
+
+/// The lock panel.
+#[allow(missing_docs)]
+pub struct Locks {
+    pub act_as: &'static str,
+    pub add_client: &'static str,
+    pub client_name: &'static str,
+    pub resource: &'static str,
+    pub mode: &'static str,
+    pub exclusive: &'static str,
+    pub shared: &'static str,
+    pub acquire: &'static str,
+    pub queue: &'static str,
+    pub release: &'static str,
+    pub renew: &'static str,
+    pub cancel_wait: fn(&str, &str) -> String,
+    pub ask_node: &'static str,
+    pub any_node: &'static str,
+    pub lease: &'static str,
+    pub asking: fn(&str, &str) -> String,
+    pub answered_by: fn(&str, u16, &str) -> String,
+    pub empty: &'static str,
+    pub free: &'static str,
+    pub token: &'static str,
+    pub session_lease: &'static str,
+    pub expires_in: fn(&str) -> String,
+    pub waits_for: &'static str,
+    pub no_waits: &'static str,
+    pub no_cycle: &'static str,
+    pub cycle_found: &'static str,
+    pub refused: &'static str,
+    pub wants: fn(usize, &str) -> String,
+    pub lane_label: fn(&str, &str, &str) -> String,
+    pub upgrade: &'static str,
+    pub choose_resource: &'static str,
+}
+
+/// Nodes, links, logs.
+#[allow(missing_docs)]
+pub struct Cluster {
+    pub term: &'static str,
+    pub leader: &'static str,
+    pub no_leader: &'static str,
+    pub up_of: fn(usize, usize) -> (String, String),
+    pub committed: &'static str,
+    pub timing: fn(&str) -> &'static str,
+    pub role: fn(Role) -> &'static str,
+    pub down: &'static str,
+    pub paused: &'static str,
+    pub running: &'static str,
+    pub unknown: &'static str,
+    pub silent: &'static str,
+    pub deposed: &'static str,
+    pub stale: &'static str,
+    pub quorum: &'static str,
+    pub leads: fn(&str, &str) -> String,
+    pub electing: &'static str,
+    pub node: &'static str,
+    pub address: &'static str,
+    pub boot: &'static str,
+    pub status: &'static str,
+    pub role_title: &'static str,
+    pub voted_for: &'static str,
+    pub nobody: &'static str,
+    pub follows: &'static str,
+    pub last_entry: &'static str,
+    pub on_disk: &'static str,
+    pub applied: &'static str,
+    pub snapshot_through: &'static str,
+    pub heard: &'static str,
+    pub ago: fn(&str) -> String,
+    pub links: &'static str,
+    pub link_up: &'static str,
+    pub link_down: &'static str,
+    pub link_cut: &'static str,
+    pub clock_altered: fn(&str) -> String,
+    pub kill: &'static str,
+    pub start: &'static str,
+    pub pause: &'static str,
+    pub resume: &'static str,
+    pub kill_hint: &'static str,
+    pub pause_hint: &'static str,
+    pub no_supervisor: &'static str,
+    pub choose_node: &'static str,
+    pub log_hint: &'static str,
+    pub log_empty: &'static str,
+    pub index: &'static str,
+    pub mark_missing: &'static str,
+    pub mark_uncommitted: &'static str,
+    pub mark_committed: &'static str,
+    pub quorum_line: fn(&str) -> String,
+    pub flights: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
+    pub message: &'static str,
+    pub sent_at: &'static str,
+    pub no_flights: &'static str,
+    pub node_label: fn(&str, &str, &str, u64) -> String,
+    pub fault_killed: fn(&str, &str) -> String,
+    pub fault_down: fn(&str, &str) -> String,
+    pub fault_paused: fn(&str, &str) -> String,
+    pub fault_cut: fn(&str, &str) -> String,
+    pub fault_gap: fn(&str, &str) -> String,
+    pub fault_clock: fn(&str, &str) -> String,
+}
+
+/// Scenarios.
+#[allow(missing_docs)]
+pub struct Scenarios {
+    pub leader_crash: Meaning,
+    pub deadlock_two: Meaning,
+    pub deadlock_three: Meaning,
+    pub holder_dies: Meaning,
+    pub stale_leader: Meaning,
+    pub restore: Meaning,
+    pub running: fn(&str) -> String,
+    pub failed: fn(&str, &str) -> String,
+    pub step_kill: fn(&str) -> String,
+    pub step_pause: fn(&str) -> String,
+    pub step_start: fn(&str) -> String,
+    pub step_take: fn(&str, &str) -> String,
+    pub step_want: fn(&str, &str) -> String,
+    pub step_silent: fn(&str) -> String,
+    pub no_leader: &'static str,
+}
+
+/// The legend.
+#[allow(missing_docs)]
+pub struct Legend {
+    pub title: &'static str,
+    pub shapes: &'static str,
+    pub keys: &'static str,
+    pub follower: &'static str,
+    pub candidate: &'static str,
+    pub leader: &'static str,
+    pub down: &'static str,
+    pub paused: &'static str,
+    pub deposed: &'static str,
+    pub timer: &'static str,
+    pub votes: &'static str,
+    pub request_vote: &'static str,
+    pub append: &'static str,
+    pub heartbeat: &'static str,
+    pub reply: &'static str,
+    pub client_message: &'static str,
+    pub lost: &'static str,
+    pub cut: &'static str,
+    pub log: &'static str,
+    pub lock_exclusive: &'static str,
+    pub lock_shared: &'static str,
+    pub waiter: &'static str,
+    pub clock_bead: &'static str,
+    pub key_step: &'static str,
+    pub key_pause: &'static str,
+    pub key_marks: &'static str,
+    pub key_rates: &'static str,
+    pub key_layers: &'static str,
+    pub key_tabs: &'static str,
+    pub key_node: &'static str,
+    pub key_process: &'static str,
+    pub key_lock: &'static str,
+    pub key_scenarios: &'static str,
+    pub key_language: &'static str,
+    pub key_theme: &'static str,
+    pub key_legend: &'static str,
+}
+
+/// States in which there is nothing (or not everything) to show.
+#[allow(missing_docs)]
+pub struct Trouble {
+    pub connecting: &'static str,
+    pub connecting_hint: &'static str,
+    pub no_cluster: &'static str,
+    pub no_cluster_hint: &'static str,
+    pub no_quorum: fn(usize, usize, usize) -> String,
+    pub no_leader_yet: &'static str,
+    pub stream_broken: fn(&str) -> String,
+    pub served_by_node: &'static str,
+    pub unreachable: &'static str,
+    pub unknown_outcome: fn(&str) -> String,
+    pub retry_same_key: &'static str,
+    pub no_node: &'static str,
+}

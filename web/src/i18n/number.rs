@@ -1,0 +1,90 @@
+//! Numbers as people of a language write them.
+
+use super::Lang;
+
+/// Thousands in groups: `1,284` in English, `1.284` in Indonesian.
+pub fn grouped(value: u64, lang: Lang) -> String {
+    let separator = match lang {
+        Lang::En => ',',
+        Lang::Id => '.',
+    };
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A length of time, short: `0.4 ms`, `12 ms`, `1.9 s`, `2 min 05 s`.
+pub fn duration(us: u64, lang: Lang) -> String {
+    let text = match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{:.1} ms", us as f64 / 1e3),
+        10_000..1_000_000 => format!("{} ms", us / 1_000),
+        1_000_000..100_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+    };
+    match lang {
+        Lang::En => text,
+        Lang::Id => text.replace('.', ","),
+    }
+}
+
+/// Seconds with one digit behind the point: `4.2 s`, for what changes all the time.
+pub fn seconds(us: u64, lang: Lang) -> String {
+    if us >= 100_000_000 {
+        return duration(us, lang);
+    }
+    let text = format!("{:.1} s", us as f64 / 1e6);
+    match lang {
+        Lang::En => text,
+        Lang::Id => text.replace('.', ","),
+    }
+}
+
+/// A time of day: `14:02:07.118`. `offset_minutes` is what is added to UTC where the page is read.
+pub fn time_of_day(wall_us: u64, offset_minutes: i32) -> String {
+    let local_us = (wall_us as i64 + i64::from(offset_minutes) * 60_000_000).rem_euclid(86_400_000_000) as u64;
+    let (seconds, milliseconds) = (local_us / 1_000_000, local_us / 1_000 % 1_000);
+    format!("{:02}:{:02}:{:02}.{milliseconds:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (value, english, indonesian) in
+            [(0, "0", "0"), (999, "999", "999"), (1_284, "1,284", "1.284"), (1_234_567, "1,234,567", "1.234.567")]
+        {
+            assert_eq!(grouped(value, Lang::En), english);
+            assert_eq!(grouped(value, Lang::Id), indonesian);
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (us, text) in [
+            (412, "412 µs"),
+            (1_900, "1.9 ms"),
+            (12_345, "12 ms"),
+            (1_900_000, "1.9 s"),
+            (125_000_000, "2 min 05 s"),
+        ] {
+            assert_eq!(duration(us, Lang::En), text);
+        }
+        assert_eq!(duration(1_900_000, Lang::Id), "1,9 s");
+    }
+
+    #[test]
+    fn times_of_day_follow_the_reader() {
+        assert_eq!(time_of_day(50_527_118_000, 0), "14:02:07.118");
+        assert_eq!(time_of_day(50_527_118_000, 420), "21:02:07.118");
+        assert_eq!(time_of_day(1_000_000, -60), "23:00:01.000");
+    }
+}

@@ -1,0 +1,80 @@
+//! What is broken just now.
+
+use orrery_shared::event::view::{Process, View};
+use orrery_shared::ids::NodeName;
+
+/// A wall clock that is further off than this is shown as altered.
+const CLOCK_OFFSET_SHOWN_US: u64 = 200_000;
+
+/// For so long a gap in a node's events is listed.
+const GAP_SHOWN_US: u64 = 30_000_000;
+
+/// One thing that is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A process that is not there.
+    Down {
+        /// Whose.
+        node: NodeName,
+        /// Since when.
+        since_us: u64,
+        /// Somebody killed it.
+        killed: bool,
+    },
+    /// A stopped process.
+    Paused {
+        /// Whose.
+        node: NodeName,
+        /// Since when.
+        since_us: u64,
+    },
+    /// A link that somebody cut.
+    Cut {
+        /// From whom.
+        from: NodeName,
+        /// To whom.
+        to: NodeName,
+    },
+    /// Events that will never come.
+    Gap {
+        /// Whose.
+        node: NodeName,
+        /// How many.
+        events: u64,
+    },
+    /// A wall clock that is off.
+    Clock {
+        /// Whose.
+        node: NodeName,
+        /// By how much.
+        offset_us: i64,
+    },
+}
+
+/// Everything that is broken in the view.
+pub fn faults(view: &View) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for node in view.in_order() {
+        let (name, since_us) = (node.name.clone(), node.process_since_us);
+        match node.process {
+            Process::Down => {
+                faults.push(Fault::Down { node: name, since_us, killed: node.exit_cause.contains("kill") });
+            }
+            Process::Paused => faults.push(Fault::Paused { node: name, since_us }),
+            Process::Up | Process::Unknown => {}
+        }
+        if node.clock_offset_us.unsigned_abs() > CLOCK_OFFSET_SHOWN_US && node.process != Process::Down {
+            faults.push(Fault::Clock { node: node.name.clone(), offset_us: node.clock_offset_us });
+        }
+    }
+    for ((from, to), link) in &view.links {
+        if link.cut {
+            faults.push(Fault::Cut { from: from.clone(), to: to.clone() });
+        }
+    }
+    let now_us = view.at.wall_us();
+    for gap in view.gaps.iter().filter(|gap| now_us.saturating_sub(gap.to_us) < GAP_SHOWN_US) {
+        faults.push(Fault::Gap { node: gap.node.clone(), events: gap.last.saturating_sub(gap.first) + 1 });
+    }
+    faults
+}

@@ -1,0 +1,198 @@
+//! What parts of a [`View`] look like: small values that change only when their picture does. Pure.
+
+pub mod faults;
+pub mod log;
+pub mod waits;
+
+use orrery_shared::event::fact::Role;
+use orrery_shared::event::view::{GroupView, NodeView, Process, StreamState, View};
+use orrery_shared::ids::{LogIndex, NodeName, Term};
+
+/// What is known of a node's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// It runs.
+    Up,
+    /// It runs as far as anybody knows, but its events do not come.
+    Silent,
+    /// It is stopped.
+    Paused,
+    /// It is not there.
+    Down,
+}
+
+impl Status {
+    /// Of a node.
+    pub fn of(node: &NodeView) -> Status {
+        match (node.process, node.stream) {
+            (Process::Down, _) => Status::Down,
+            (Process::Paused, _) => Status::Paused,
+            (_, StreamState::Silent) => Status::Silent,
+            (Process::Unknown, StreamState::Unknown) => Status::Unknown,
+            (Process::Up | Process::Unknown, _) => Status::Up,
+        }
+    }
+
+    /// Value of `data-status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Unknown => "unknown",
+            Status::Up => "up",
+            Status::Silent => "silent",
+            Status::Paused => "paused",
+            Status::Down => "down",
+        }
+    }
+
+    /// Whether a request to it may be answered.
+    pub fn reachable(self) -> bool {
+        matches!(self, Status::Up | Status::Unknown)
+    }
+}
+
+/// Value of `data-role`.
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Learner => "learner",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Leader => "leader",
+    }
+}
+
+/// Votes around a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Votes {
+    /// Yes.
+    pub granted: usize,
+    /// No.
+    pub refused: usize,
+    /// Everybody who may vote.
+    pub voters: usize,
+    /// How many win.
+    pub quorum: usize,
+    /// Only the question before an election.
+    pub pre: bool,
+}
+
+/// How a node is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeLook {
+    /// Its process.
+    pub status: Status,
+    /// Its role.
+    pub role: Role,
+    /// Its term; none until it is known.
+    pub term: Option<Term>,
+    /// It believes to lead, and a newer term has begun.
+    pub deposed: bool,
+    /// Events of it are missing.
+    pub stale: bool,
+    /// Its election, while it stands and shortly after.
+    pub votes: Option<Votes>,
+}
+
+/// For so long the votes of a won election stay visible.
+const VOTES_SHOWN_US: u64 = 2_000_000;
+
+impl NodeLook {
+    /// Of a node at the moment that the view shows.
+    pub fn of(view: &View, name: &str) -> NodeLook {
+        let Some(node) = view.node(name) else { return NodeLook::default() };
+        let status = Status::of(node);
+        let Some(part) = view.control(name) else { return NodeLook { status, ..NodeLook::default() } };
+        let newest = view.in_order().filter_map(|other| view.control(&other.name)).map(|part| part.term).max();
+        NodeLook {
+            status,
+            role: part.role,
+            term: Some(part.term),
+            deposed: part.role == Role::Leader && newest.is_some_and(|newest| newest > part.term),
+            stale: node.stale,
+            votes: votes(part, view.at.wall_us()).filter(|_| status == Status::Up),
+        }
+    }
+}
+
+fn votes(part: &GroupView, now_us: u64) -> Option<Votes> {
+    let election = part.election.as_ref()?;
+    let standing = part.role == Role::Candidate || (part.role != Role::Leader && election.pre);
+    let won = part.role == Role::Leader && election.won && election.term == part.term;
+    let fresh = now_us.saturating_sub(part.role_since_us.max(election.since_us)) < VOTES_SHOWN_US;
+    ((standing && (fresh || part.role == Role::Candidate)) || (won && fresh)).then(|| Votes {
+        granted: election.granted.len(),
+        refused: election.refused.len(),
+        voters: part.voters.len().max(election.granted.len() + election.refused.len()),
+        quorum: part.quorum(),
+        pre: election.pre,
+    })
+}
+
+/// The cluster in the header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Newest term.
+    pub term: Term,
+    /// Who leads, and its place on the circle.
+    pub leader: Option<(NodeName, usize)>,
+    /// Nodes whose process is there.
+    pub up: usize,
+    /// All nodes.
+    pub all: usize,
+    /// Nodes that may vote.
+    pub voters: usize,
+    /// Voters whose process is there and not stopped.
+    pub voters_up: usize,
+    /// Newest commit index that anybody reported.
+    pub commit: Option<LogIndex>,
+    /// `realistic`, `classroom` or empty.
+    pub profile: smol_str::SmolStr,
+    /// Somebody is a candidate.
+    pub electing: bool,
+}
+
+impl Summary {
+    /// Of the view.
+    pub fn of(view: &View) -> Summary {
+        let leadership = view.leadership();
+        let alive = |name: &NodeName| {
+            view.node(name).is_some_and(|node| matches!(Status::of(node), Status::Up | Status::Silent))
+        };
+        let voters =
+            if view.membership.voters.is_empty() { view.order.as_slice() } else { &view.membership.voters };
+        let parts = || view.order.iter().filter_map(|name| view.control(name));
+        let leader = leadership.leader.filter(|leader| alive(leader));
+        Summary {
+            term: leadership.term,
+            leader: leader.map(|leader| {
+                let place = view.order.iter().position(|name| *name == leader).unwrap_or_default();
+                (leader, place)
+            }),
+            up: view.order.iter().filter(|name| alive(name)).count(),
+            all: view.order.len(),
+            voters: voters.len(),
+            voters_up: voters.iter().filter(|name| alive(name)).count(),
+            commit: parts().filter_map(|part| part.commit).max(),
+            profile: view.profile.clone(),
+            electing: parts().any(|part| part.role == Role::Candidate),
+        }
+    }
+
+    /// Votes that make a majority.
+    pub fn quorum(&self) -> usize {
+        self.voters / 2 + 1
+    }
+
+    /// Fewer than a majority of the voters are there.
+    pub fn without_quorum(&self) -> bool {
+        self.voters > 0 && self.voters_up < self.quorum()
+    }
+}
+
+/// The class that gives a node its hue.
+pub fn hue(place: usize) -> &'static str {
+    const HUES: [&str; 7] = ["n1", "n2", "n3", "n4", "n5", "n6", "n7"];
+    HUES[place % HUES.len()]
+}

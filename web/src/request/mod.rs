@@ -1,0 +1,172 @@
+//! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
+
+use gloo_net::http::Request;
+use leptos::prelude::*;
+use orrery_shared::api::demo::DemoNodes;
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::{ApiError, ErrorBody};
+use orrery_shared::event::view::View;
+use orrery_shared::ids::NodeName;
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::look::Status;
+
+/// How long the supervisor may take to kill, start, pause or resume.
+const PROCESS_TIMEOUT_MS: u64 = 10_000;
+
+/// A process operation of the supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessAction {
+    /// SIGKILL.
+    Kill,
+    /// A new process.
+    Start,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT.
+    Resume,
+}
+
+impl ProcessAction {
+    /// All of them.
+    pub const ALL: [ProcessAction; 4] =
+        [ProcessAction::Kill, ProcessAction::Start, ProcessAction::Pause, ProcessAction::Resume];
+
+    /// Last part of its path, and of ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProcessAction::Kill => "kill",
+            ProcessAction::Start => "start",
+            ProcessAction::Pause => "pause",
+            ProcessAction::Resume => "resume",
+        }
+    }
+
+    /// Whether it makes sense for a process in this status.
+    pub fn fits(self, status: Status) -> bool {
+        match self {
+            ProcessAction::Kill => status != Status::Down,
+            ProcessAction::Start => status == Status::Down,
+            ProcessAction::Pause => !matches!(status, Status::Down | Status::Paused),
+            ProcessAction::Resume => status == Status::Paused,
+        }
+    }
+}
+
+/// How a request failed.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// The server answered with an error.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The error.
+        error: ApiError,
+    },
+    /// No answer: not reachable, or not in time. Whether it was carried out is unknown.
+    NoAnswer,
+    /// The answer was not understood.
+    Garbled {
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+/// An answer with its HTTP status.
+pub type Answered<T> = Result<(u16, T), Failure>;
+
+/// A key that no other request has: a page's own random part and a number.
+pub fn new_key() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    static PAGE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let page = PAGE.get_or_init(|| (js_sys::Math::random() * 2f64.powi(48)) as u64);
+    format!("page-{page:012x}/{}", NUMBER.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// `http://host:port` of a node: its port, under the host that the page was loaded from.
+pub fn base(view: &View, node: &NodeName) -> Option<String> {
+    let address = &view.node(node)?.address;
+    let port = address.rsplit_once(':')?.1;
+    let location = window().location();
+    Some(format!("{}//{}:{port}", location.protocol().ok()?, location.hostname().ok()?))
+}
+
+/// Sends a lock request and waits for its answer, at most `timeout_ms`.
+pub async fn lock<B: Serialize>(
+    base: &str,
+    operation: &str,
+    body: &B,
+    key: &str,
+    timeout_ms: u64,
+) -> Answered<LockAnswer> {
+    let (status, text) = post(&format!("{base}/lock/{operation}"), body, Some(key), timeout_ms).await?;
+    match serde_json::from_str::<LockAnswer>(&text) {
+        Ok(answer) => Ok((status, answer)),
+        Err(_) => Err(refused(status, &text)),
+    }
+}
+
+/// Asks the supervisor to do something to a node's process.
+pub async fn process(node: &NodeName, action: ProcessAction) -> Answered<DemoNodes> {
+    let url = format!("/demo/nodes/{node}/{}", action.name());
+    let (status, text) = post(&url, &serde_json::json!({}), None, PROCESS_TIMEOUT_MS).await?;
+    match serde_json::from_str::<DemoNodes>(&text) {
+        Ok(nodes) if status < 300 => Ok((status, nodes)),
+        _ => Err(refused(status, &text)),
+    }
+}
+
+fn refused(status: u16, text: &str) -> Failure {
+    match serde_json::from_str::<ErrorBody>(text) {
+        Ok(body) => Failure::Refused { status, error: body.error },
+        Err(_) => Failure::Garbled { status },
+    }
+}
+
+async fn post<B: Serialize>(
+    url: &str,
+    body: &B,
+    key: Option<&str>,
+    timeout_ms: u64,
+) -> Result<(u16, String), Failure> {
+    let aborter = web_sys::AbortController::new().ok();
+    let signal = aborter.as_ref().map(web_sys::AbortController::signal);
+    let timeout = set_timeout_with_handle(
+        move || {
+            if let Some(aborter) = aborter {
+                aborter.abort();
+            }
+        },
+        Duration::from_millis(timeout_ms),
+    );
+    let mut request = Request::post(url).abort_signal(signal.as_ref());
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    let request = request.json(body).map_err(|_| Failure::NoAnswer)?;
+    let answer = async {
+        let response = request.send().await?;
+        Ok::<_, gloo_net::Error>((response.status(), response.text().await?))
+    };
+    let answer = answer.await;
+    if let Ok(timeout) = timeout {
+        timeout.clear();
+    }
+    answer.map_err(|_| Failure::NoAnswer)
+}
+
+/// Lets so much real time pass.
+pub async fn sleep_ms(ms: u32) {
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        // Without a timer the promise never resolves, and what waits for it goes no further: the safe side.
+        let _ = set_timeout_with_handle(
+            move || {
+                let _ = resolve.call0(&wasm_bindgen::JsValue::UNDEFINED);
+            },
+            Duration::from_millis(u64::from(ms)),
+        );
+    });
+    let _ = wasm_bindgen_futures::JsFuture::from(promise).await;
+}

@@ -1,0 +1,141 @@
+//! The clients at the edge of the stage, and their requests while a node works on them.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::event::view::RequestView;
+use orrery_shared::ids::ClientName;
+
+use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
+use super::glyph::KeyGlyph;
+use crate::store::Playback;
+use crate::ui::{CLIENTS_MAX, Ui};
+
+/// The clients that stand on the stage, in order: those of the page, then others that hold, wait or ask.
+/// A context, so that whatever moves finds their places.
+#[derive(Clone, Copy)]
+pub struct StageClients(pub Memo<Arc<Vec<ClientName>>>);
+
+impl StageClients {
+    /// Follows the view, and provides itself as a context.
+    pub fn provide() -> StageClients {
+        let (playback, ui) = (Playback::expect(), Ui::expect());
+        let clients = Memo::new(move |_| {
+            let mut names = ui.clients.get().to_vec();
+            playback.view.with(|view| {
+                let table = view.locks.table.resources.iter();
+                let locking = table.flat_map(|lock| {
+                    let holders = lock.holders.iter().map(|other| &other.holder.client);
+                    holders.chain(lock.waiters.iter().map(|other| &other.holder.client))
+                });
+                for name in locking.chain(view.requests.values().map(|request| &request.client)) {
+                    if names.len() >= CLIENTS_MAX {
+                        break;
+                    }
+                    if !name.is_empty() && !names.contains(name) {
+                        names.push(name.clone());
+                    }
+                }
+            });
+            Arc::new(names)
+        });
+        let clients = StageClients(clients);
+        provide_context(clients);
+        clients
+    }
+}
+
+/// Discs with names.
+#[component]
+pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let requests = Memo::new(move |_| {
+        playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>())
+    });
+    let asking = move |name: &ClientName| requests.with(|all| all.iter().any(|request| request.client == *name));
+    let everybody = Memo::new(move |_| {
+        let names = clients.0.get();
+        let (count, geometry) = (names.len(), geometry.get());
+        names.iter().enumerate().map(|(i, name)| (name.clone(), geometry.client(i, count).into())).collect::<Vec<_>>()
+    });
+    view! {
+        <g class="clients">
+            <For each=move || requests.get() key=|request| (request.node.clone(), request.request) let:request>
+                {move || draw_request(&request, geometry.get(), clients)}
+            </For>
+            <For each=move || everybody.get() key=Clone::clone let:item>
+                {
+                    let (name, Place(at)) = item;
+                    let (asks, acts) = (name.clone(), name.clone());
+                    let initial: String = name.chars().take(1).collect();
+                    view! {
+                        <g
+                            class="client"
+                            class:asking=move || asking(&asks)
+                            class:me=move || ui.client.get() == acts
+                            transform=format!("translate({:.1} {:.1})", at.x, at.y)
+                            data-testid=format!("client-{name}")
+                        >
+                            <circle r=CLIENT_RADIUS />
+                            <text class="initial" y="5">{initial.to_uppercase()}</text>
+                            <text class="client-name" y="31">{shortened(&name)}</text>
+                        </g>
+                    }
+                }
+            </For>
+        </g>
+    }
+}
+
+/// A [`Point`] that can be part of a key: places are computed, equal places are equal bits.
+#[derive(Clone, Copy, PartialEq)]
+struct Place(Point);
+
+impl From<Point> for Place {
+    fn from(point: Point) -> Self {
+        Place(point)
+    }
+}
+
+impl Eq for Place {}
+
+impl std::hash::Hash for Place {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.0.x.to_bits(), self.0.y.to_bits()).hash(state);
+    }
+}
+
+/// At most eleven letters and a mark that there are more.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= 12 { name.to_owned() } else { format!("{}…", name.chars().take(11).collect::<String>()) }
+}
+
+fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<impl IntoView + use<>> {
+    let playback = Playback::expect();
+    let names = clients.0.get();
+    let place = names.iter().position(|name| *name == request.client)?;
+    let node = playback.view.with_untracked(|view| view.order.iter().position(|name| *name == request.node))?;
+    let (from, to) = (geometry.client(place, names.len()), geometry.node(node));
+    let whole = from.distance(to).max(1.0);
+    let (start, end) = (from.toward(to, CLIENT_RADIUS / whole), from.toward(to, 1.0 - NODE_RING / whole));
+    // The node has it already: the key stands at the node, the client's way to it is a standing line.
+    let key = from.toward(to, 1.0 - (NODE_RING + 16.0) / whole);
+    let label = format!("{}: {}", request.client, request.subject);
+    let before = key.x > geometry.center.x;
+    view! {
+        <g class="request" data-testid="request">
+            <line x1=start.x y1=start.y x2=end.x y2=end.y />
+            <g transform=format!("translate({:.1} {:.1})", key.x, key.y)>
+                <KeyGlyph />
+                <text
+                    x=if before { "-18" } else { "18" }
+                    y="4"
+                    text-anchor=if before { "end" } else { "start" }
+                >
+                    {label}
+                </text>
+            </g>
+        </g>
+    }
+    .into()
+}

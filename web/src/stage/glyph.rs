@@ -1,0 +1,72 @@
+//! Shapes that mean the same on the stage, in buttons and in the legend. Each is an SVG group around (0, 0).
+
+use leptos::prelude::*;
+
+/// Path of the leader's crown; its foot is at (0, 0), 24 wide and 14 high.
+pub const CROWN: &str = "M-12 0l3 -12 5 6 4 -9 4 9 5 -6 3 12z";
+
+/// Path of a key whose head is at the left, about 16 wide.
+pub const KEY: &str = "M-.5 0h8m-3 0v3.4";
+
+/// The leader's crown, with its foot at (0, 0).
+#[component]
+pub(crate) fn Crown() -> impl IntoView {
+    view! { <path class="crown" d=CROWN /> }
+}
+
+/// A lock request: a key in a circle.
+#[component]
+pub(crate) fn KeyGlyph() -> impl IntoView {
+    view! {
+        <g class="key">
+            <circle r="12" />
+            <circle cx="-3.5" r="3" class="head" />
+            <path d=KEY />
+        </g>
+    }
+}
+
+/// Points of a regular hexagon of this radius.
+pub fn hexagon(radius: f64) -> String {
+    let corner = |i: usize| {
+        let angle = std::f64::consts::FRAC_PI_3 * i as f64;
+        format!("{:.2},{:.2}", radius * angle.cos(), radius * angle.sin())
+    };
+    (0..6).map(corner).collect::<Vec<_>>().join(" ")
+}
+
+/// A small icon of a button or a list: 18 units square around (0, 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icon {
+    /// Consensus: a square, as of AppendEntries.
+    Consensus,
+    /// Locks: a key.
+    Locks,
+    /// The light theme.
+    Sun,
+    /// The dark theme.
+    Moon,
+}
+
+impl Icon {
+    fn path(self) -> &'static str {
+        match self {
+            Icon::Consensus => "M-5 -5H5V5H-5Z",
+            Icon::Locks => "M-6.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0.4 0H8M5 0V4",
+            Icon::Sun => {
+                "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0 -7.5V-6M0 6V7.5M-7.5 0H-6M6 0H7.5M-5.3 -5.3L-4.3 -4.3M4.3 4.3L5.3 5.3M-5.3 5.3L-4.3 4.3M4.3 -4.3L5.3 -5.3"
+            }
+            Icon::Moon => "M3.5 4.8A6 6 0 1 1 3.5 -4.8A5 5 0 1 0 3.5 4.8Z",
+        }
+    }
+}
+
+/// An [`Icon`] as an inline drawing.
+#[component]
+pub(crate) fn IconView(icon: Icon) -> impl IntoView {
+    view! {
+        <svg class="glyph" viewBox="-9 -9 18 18" aria-hidden="true">
+            <path class="line" d=icon.path() />
+        </svg>
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything on the stage that stands: one SVG.
+
+use std::f64::consts::{PI, TAU};
+
+use leptos::prelude::*;
+
+use super::clients::{Clients, StageClients};
+use super::geometry::Geometry;
+use super::links::Links;
+use super::node::NodeGlyph;
+use crate::i18n::number::grouped;
+use crate::look::Summary;
+use crate::store::Playback;
+use crate::ui::Ui;
+
+/// The SVG. `geometry` is shared with the canvas.
+#[component]
+pub(crate) fn Standing(geometry: Memo<Geometry>, summary: Memo<Summary>, clients: StageClients) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let order = Memo::new(move |_| {
+        playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())
+    });
+    let view_box = move || {
+        let geometry = geometry.get();
+        format!("0 0 {:.1} {:.1}", geometry.width, geometry.height)
+    };
+    view! {
+        <svg
+            class="standing"
+            viewBox=view_box
+            preserveAspectRatio="xMidYMid meet"
+            role="group"
+            aria-label=move || ui.t().ui.stage
+            data-testid="stage"
+        >
+            <defs>
+                <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+                    <rect class="hatch-ground" width="6" height="6" />
+                    <line class="hatch-line" y2="6" />
+                </pattern>
+            </defs>
+            <Orbit geometry />
+            <Links geometry />
+            <Centre geometry summary />
+            {move || ui.layers.get().locks.then(|| view! { <Clients geometry clients /> })}
+            <For each=move || order.get() key=Clone::clone let:item>
+                <NodeGlyph name=item.1 place=item.0 geometry />
+            </For>
+        </svg>
+    }
+}
+
+/// The circle on which the nodes sit, graduated in seconds; a bead goes round once in a minute of the view clock.
+#[component]
+fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
+    let playback = Playback::expect();
+    let ticks = move || {
+        let geometry = geometry.get();
+        let tick = |second: usize| {
+            let angle = TAU * second as f64 / 60.0 - PI / 2.0;
+            let long = second % 5 == 0;
+            let (inner, outer) = (geometry.center, geometry.on_circle(angle));
+            let start = outer.toward(inner, if long { 9.0 } else { 5.0 } / geometry.radius);
+            format!("M{:.1} {:.1}L{:.1} {:.1}", outer.x, outer.y, start.x, start.y)
+        };
+        (0..60).map(tick).collect::<String>()
+    };
+    // Ten steps a second are smooth enough for a hand that goes round in a minute.
+    let tenth = Memo::new(move |_| playback.now_us.get() / 100_000);
+    let bead = move || {
+        let angle = TAU * (tenth.get() % 600) as f64 / 600.0 - PI / 2.0;
+        let at = geometry.get().on_circle(angle);
+        format!("translate({:.1} {:.1})", at.x, at.y)
+    };
+    view! {
+        <g class="orbit">
+            <circle cx=move || geometry.get().center.x cy=move || geometry.get().center.y r=move || geometry.get().radius />
+            <path class="ticks" d=ticks />
+            <circle class="bead" r="4" transform=bead />
+        </g>
+    }
+}
+
+/// The middle: the term, who leads it, how far it has come.
+#[component]
+fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> impl IntoView {
+    let ui = Ui::expect();
+    let term = Memo::new(move |_| summary.with(|summary| summary.term));
+    let line = move || {
+        let (t, summary) = (ui.t(), summary.get());
+        match &summary.leader {
+            Some((leader, _)) => {
+                let commit = summary.commit.map_or_else(|| "–".to_owned(), |index| grouped(index, t.lang));
+                (t.cluster.leads)(leader, &commit)
+            }
+            None if summary.all == 0 => String::new(),
+            None if summary.without_quorum() => {
+                (t.trouble.no_quorum)(summary.voters_up, summary.voters, summary.quorum())
+            }
+            None if summary.electing => t.cluster.electing.to_owned(),
+            None => t.trouble.no_leader_yet.to_owned(),
+        }
+    };
+    let at = move || {
+        let center = geometry.get().center;
+        format!("translate({:.1} {:.1})", center.x, center.y)
+    };
+    view! {
+        <g class="centre" transform=at>
+            <For each=move || [term.get()] key=|term| *term let:term>
+                <text class="big flip" y="10" data-testid="term">{(term > 0).then(|| format!("T{term}"))}</text>
+            </For>
+            <text class="small" class:alert=move || summary.get().leader.is_none() y="34">{line}</text>
+        </g>
+    }
+}

@@ -1,0 +1,202 @@
+//! What the reader of the page chose: language, theme, tab, node, client. Not a word about the cluster.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::ids::{ClientName, NodeName};
+use orrery_shared::lock::Mode;
+
+use crate::i18n::{Lang, Strings};
+
+/// Most clients that one page acts as.
+pub const CLIENTS_MAX: usize = 8;
+
+/// Colours of the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// Dark.
+    #[default]
+    Observatory,
+    /// Light.
+    Projector,
+}
+
+impl Theme {
+    /// Value of `data-theme` on the root element.
+    pub fn name(self) -> &'static str {
+        match self {
+            Theme::Observatory => "observatory",
+            Theme::Projector => "projector",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Theme> {
+        [Theme::Observatory, Theme::Projector].into_iter().find(|theme| theme.name() == name)
+    }
+}
+
+/// A panel at the right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    /// Lock lanes and the form.
+    #[default]
+    Locks,
+    /// The log matrix.
+    Log,
+    /// One node.
+    Inspect,
+    /// What happened, in words.
+    Feed,
+}
+
+impl Tab {
+    /// All of them, in order.
+    pub const ALL: [Tab; 4] = [Tab::Locks, Tab::Log, Tab::Inspect, Tab::Feed];
+
+    /// Stable name, for ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tab::Locks => "locks",
+            Tab::Log => "log",
+            Tab::Inspect => "inspect",
+            Tab::Feed => "feed",
+        }
+    }
+}
+
+/// Which layers the stage draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// Elections, replication, logs.
+    pub consensus: bool,
+    /// Clients and their lock requests.
+    pub locks: bool,
+}
+
+/// The reader's choices. `Copy`; a context of the whole page.
+#[derive(Clone, Copy)]
+pub struct Ui {
+    /// Language of every word.
+    pub lang: RwSignal<Lang>,
+    /// Colours.
+    pub theme: RwSignal<Theme>,
+    /// The panel that is shown.
+    pub tab: RwSignal<Tab>,
+    /// The chosen node.
+    pub selected: RwSignal<Option<NodeName>>,
+    /// Whether the chosen node's buttons are shown at the stage.
+    pub popover: RwSignal<bool>,
+    /// What the stage draws.
+    pub layers: RwSignal<Layers>,
+    /// Whether the legend covers the page.
+    pub legend: RwSignal<bool>,
+    /// Whether the page is an upright phone's.
+    pub portrait: RwSignal<bool>,
+    /// Whether travel is replaced by standing arrows.
+    pub still: RwSignal<bool>,
+    /// Clients that the page may act as.
+    pub clients: RwSignal<Arc<Vec<ClientName>>>,
+    /// The one that it acts as.
+    pub client: RwSignal<ClientName>,
+    /// The resource that is named in the form.
+    pub resource: RwSignal<String>,
+    /// How it is to be locked.
+    pub mode: RwSignal<Mode>,
+    /// Length of the lease, milliseconds.
+    pub ttl_ms: RwSignal<u64>,
+    /// Whom to ask; none asks any reachable node.
+    pub ask: RwSignal<Option<NodeName>>,
+}
+
+impl Ui {
+    /// Makes the signals from what the browser remembers, and provides them as a context.
+    pub fn provide() -> Ui {
+        let lang = remembered("lang")
+            .or_else(|| window().navigator().language())
+            .and_then(|tag| Lang::from_tag(&tag))
+            .unwrap_or_default();
+        let theme = remembered("theme").and_then(|name| Theme::from_name(&name)).unwrap_or_default();
+        let clients: Vec<ClientName> = ["Ayu", "Budi", "Citra"].map(ClientName::from).to_vec();
+        let ui = Ui {
+            lang: RwSignal::new(lang),
+            theme: RwSignal::new(theme),
+            tab: RwSignal::new(Tab::default()),
+            selected: RwSignal::new(None),
+            popover: RwSignal::new(false),
+            layers: RwSignal::new(Layers { consensus: true, locks: true }),
+            legend: RwSignal::new(false),
+            portrait: RwSignal::new(false),
+            still: RwSignal::new(matches_media("(prefers-reduced-motion: reduce)")),
+            client: RwSignal::new(clients[0].clone()),
+            clients: RwSignal::new(Arc::new(clients)),
+            resource: RwSignal::new("printer".to_owned()),
+            mode: RwSignal::new(Mode::Exclusive),
+            ttl_ms: RwSignal::new(30_000),
+            ask: RwSignal::new(None),
+        };
+        ui.follow();
+        provide_context(ui);
+        ui
+    }
+
+    /// The page's choices; [`Ui::provide`] comes first.
+    pub fn expect() -> Ui {
+        expect_context()
+    }
+
+    /// The words of the chosen language; tracked.
+    pub fn t(&self) -> &'static Strings {
+        self.lang.get().strings()
+    }
+
+    /// Chooses a node and shows its buttons at the stage.
+    pub fn select(&self, node: &NodeName) {
+        self.selected.set(Some(node.clone()));
+        self.popover.set(true);
+    }
+
+    /// Lets the root element and the browser's memory follow the choices.
+    fn follow(self) {
+        Effect::new(move || {
+            let theme = self.theme.get().name();
+            remember("theme", theme);
+            set_root("data-theme", theme);
+        });
+        Effect::new(move || {
+            let lang = self.lang.get().tag();
+            remember("lang", lang);
+            set_root("lang", lang);
+        });
+        Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
+        let measure = move || self.portrait.set(matches_media("(max-width: 760px)"));
+        measure();
+        let _ = window_event_listener(leptos::ev::resize, move |_| measure());
+    }
+}
+
+fn set_root(attribute: &str, value: &str) {
+    if let Some(root) = document().document_element() {
+        // Only a name that is no attribute name can fail here.
+        let _ = root.set_attribute(attribute, value);
+    }
+}
+
+/// Whether a CSS media query matches now.
+pub fn matches_media(query: &str) -> bool {
+    window().match_media(query).ok().flatten().is_some_and(|list| list.matches())
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
+fn remembered(key: &str) -> Option<String> {
+    storage()?.get_item(&format!("orrery.{key}")).ok().flatten()
+}
+
+fn remember(key: &str, value: &str) {
+    if let Some(storage) = storage() {
+        // A full or forbidden storage only costs the memory of a choice.
+        let _ = storage.set_item(&format!("orrery.{key}"), value);
+    }
+}

@@ -1,0 +1,376 @@
+//! What the page asks the cluster to do: lock operations as one of its clients, process operations.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, WAIT_MS_DEFAULT};
+use orrery_shared::error::{ApiError, ErrorCode};
+use orrery_shared::ids::{ClientName, NodeName};
+use orrery_shared::lock::Mode;
+use smol_str::SmolStr;
+
+use crate::look::Status;
+use crate::request::{self, Answered, Failure, ProcessAction};
+use crate::store::Playback;
+use crate::ui::{CLIENTS_MAX, Ui};
+
+/// Outcomes that are kept for the result line.
+const OUTCOMES_MAX: usize = 12;
+
+/// A queued wait is asked for again so often: each time renews it, the last one reads its outcome.
+const POLL_EVERY_MS: u32 = 3_000;
+
+/// A queued wait is asked for at most so often: ten minutes.
+const POLLS_MAX: u32 = 200;
+
+/// On top of the time that the node itself may wait.
+const ANSWER_SLACK_MS: u64 = 6_000;
+
+/// A lock operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Take it, waiting at most ten seconds.
+    Acquire,
+    /// Take it or keep a place in the queue.
+    Queue,
+    /// Give it back.
+    Release,
+    /// Begin its lease anew.
+    Renew,
+    /// End a wait.
+    Cancel,
+}
+
+impl Operation {
+    /// Last part of its path.
+    fn path(self) -> &'static str {
+        match self {
+            Operation::Acquire | Operation::Queue => "acquire",
+            Operation::Release => "release",
+            Operation::Renew => "renew",
+            Operation::Cancel => "cancel",
+        }
+    }
+}
+
+/// One request as one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What to do.
+    pub operation: Operation,
+    /// On what.
+    pub resource: SmolStr,
+    /// As whom.
+    pub client: ClientName,
+    /// How.
+    pub mode: Mode,
+    /// Length of the lease.
+    pub ttl_ms: u64,
+}
+
+/// How a request went so far.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// On its way.
+    Asking,
+    /// The lock service answered.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// What.
+        answer: Box<LockAnswer>,
+    },
+    /// An error came back.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The error.
+        error: ApiError,
+    },
+    /// Nothing came back in time.
+    NoAnswer,
+    /// There is no node to ask.
+    NoNode,
+}
+
+/// A request and how it went, for the result line.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its number on this page.
+    pub id: u64,
+    /// What was asked.
+    pub ask: Ask,
+    /// Who was asked.
+    pub node: Option<NodeName>,
+    /// Under which key.
+    pub key: String,
+    /// From click to answer.
+    pub took_us: u64,
+    /// How it went.
+    pub progress: Progress,
+}
+
+impl Outcome {
+    /// Whether a retry under the same key makes sense: nobody knows whether it took effect.
+    pub fn unknown(&self) -> bool {
+        match &self.progress {
+            Progress::NoAnswer => true,
+            Progress::Refused { error, .. } => error.code == ErrorCode::OutcomeUnknown,
+            _ => false,
+        }
+    }
+}
+
+/// What the page can do. `Copy`; a context of the whole page.
+#[derive(Clone, Copy)]
+pub struct Actions {
+    /// The recording, for addresses and for who is there.
+    pub playback: Playback,
+    /// The reader's choices.
+    pub ui: Ui,
+    /// What was asked last, newest last.
+    pub outcomes: RwSignal<Vec<Arc<Outcome>>>,
+    /// What went wrong with a process or a scenario, as a sentence.
+    pub notice: RwSignal<Option<String>>,
+    /// The scenario that runs, and its present step.
+    pub scenario: RwSignal<Option<(super::scenario::Scenario, String)>>,
+    waits: StoredValue<Vec<(ClientName, SmolStr)>>,
+    turn: StoredValue<usize>,
+}
+
+impl Actions {
+    /// Makes it and provides it as a context.
+    pub fn provide(playback: Playback, ui: Ui) -> Actions {
+        let actions = Actions {
+            playback,
+            ui,
+            outcomes: RwSignal::new(Vec::new()),
+            notice: RwSignal::new(None),
+            scenario: RwSignal::new(None),
+            waits: StoredValue::new(Vec::new()),
+            turn: StoredValue::new(0),
+        };
+        provide_context(actions);
+        actions
+    }
+
+    /// The page's actions; [`Actions::provide`] comes first.
+    pub fn expect() -> Actions {
+        expect_context()
+    }
+
+    /// Does what the form says.
+    pub fn submit(self, operation: Operation) {
+        let resource = SmolStr::from(self.ui.resource.get_untracked().trim());
+        if resource.is_empty() {
+            self.notice.set(Some(self.ui.lang.get_untracked().strings().locks.choose_resource.to_owned()));
+            return;
+        }
+        self.notice.set(None);
+        self.start(Ask {
+            operation,
+            resource,
+            client: self.ui.client.get_untracked(),
+            mode: self.ui.mode.get_untracked(),
+            ttl_ms: self.ui.ttl_ms.get_untracked(),
+        });
+    }
+
+    /// Sends a request and shows how it goes.
+    pub fn start(self, ask: Ask) {
+        spawn_local(async move {
+            self.send(ask, request::new_key()).await;
+        });
+    }
+
+    /// Sends a request again under its key.
+    pub fn retry(self, outcome: &Outcome) {
+        let (ask, key) = (outcome.ask.clone(), outcome.key.clone());
+        spawn_local(async move {
+            self.send(ask, key).await;
+        });
+    }
+
+    /// Sends a request under a key, shows how it goes, and answers with the end of it.
+    pub async fn send(self, ask: Ask, key: String) -> Option<LockAnswer> {
+        if matches!(ask.operation, Operation::Release | Operation::Cancel) {
+            self.forget_wait(&ask);
+        }
+        let asked = self.whom();
+        let id = self.note(Outcome {
+            id: 0,
+            ask: ask.clone(),
+            node: asked.as_ref().map(|(node, _)| node.clone()),
+            key: key.clone(),
+            took_us: 0,
+            progress: if asked.is_some() { Progress::Asking } else { Progress::NoNode },
+        });
+        let (_, base) = asked?;
+        let begun = now_ms();
+        let answered = send_once(&base, &ask, &key).await;
+        let took_us = ((now_ms() - begun).max(0.0) * 1e3) as u64;
+        let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
+        self.settle(id, took_us, answered);
+        if let Some(LockAnswer::Waiting { .. }) = answer {
+            self.keep_wait(ask, base, id);
+        }
+        answer
+    }
+
+    /// The node that is asked: the chosen one, or in turn one that is reachable as far as the page knows.
+    fn whom(self) -> Option<(NodeName, String)> {
+        let chosen = self.ui.ask.get_untracked();
+        self.playback.view.with_untracked(|view| {
+            let name = match chosen {
+                Some(name) => name,
+                None => {
+                    let up: Vec<_> =
+                        view.in_order().filter(|node| Status::of(node).reachable()).map(|node| &node.name).collect();
+                    let turn = self.turn.get_value();
+                    self.turn.set_value(turn.wrapping_add(1));
+                    (*up.get(turn % up.len().max(1))?).clone()
+                }
+            };
+            let base = request::base(view, &name)?;
+            Some((name, base))
+        })
+    }
+
+    fn note(self, mut outcome: Outcome) -> u64 {
+        let mut id = 0;
+        self.outcomes.update(|all| {
+            id = all.last().map_or(1, |last| last.id + 1);
+            outcome.id = id;
+            if all.len() >= OUTCOMES_MAX {
+                all.remove(0);
+            }
+            all.push(Arc::new(outcome));
+        });
+        id
+    }
+
+    fn settle(self, id: u64, took_us: u64, answered: Answered<LockAnswer>) {
+        let progress = match answered {
+            Ok((status, answer)) => Progress::Answered { status, answer: Box::new(answer) },
+            Err(Failure::Refused { status, error }) => Progress::Refused { status, error },
+            Err(Failure::Garbled { status }) => Progress::Refused {
+                status,
+                error: ApiError::new(ErrorCode::Internal, format!("HTTP {status}")),
+            },
+            Err(Failure::NoAnswer) => Progress::NoAnswer,
+        };
+        self.outcomes.update(|all| {
+            if let Some(outcome) = all.iter_mut().find(|outcome| outcome.id == id) {
+                let settled = Outcome { took_us, progress, ..Outcome::clone(outcome) };
+                *outcome = Arc::new(settled);
+            }
+        });
+    }
+
+    /// Asks again and again for a queued wait, until it ended one way or another.
+    fn keep_wait(self, ask: Ask, base: String, id: u64) {
+        let wait = (ask.client.clone(), ask.resource.clone());
+        let known = self.waits.with_value(|waits| waits.contains(&wait));
+        if known {
+            return;
+        }
+        self.waits.update_value(|waits| waits.push(wait.clone()));
+        spawn_local(async move {
+            let begun = now_ms();
+            for _ in 0..POLLS_MAX {
+                request::sleep_ms(POLL_EVERY_MS).await;
+                if !self.waits.with_value(|waits| waits.contains(&wait)) {
+                    return;
+                }
+                let answered = send_once(&base, &ask, &request::new_key()).await;
+                let waits_on = matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
+                if !waits_on {
+                    self.settle(id, ((now_ms() - begun).max(0.0) * 1e3) as u64, answered);
+                    break;
+                }
+            }
+            self.forget_wait(&ask);
+        });
+    }
+
+    fn forget_wait(self, ask: &Ask) {
+        self.waits.update_value(|waits| {
+            waits.retain(|(client, resource)| *client != ask.client || *resource != ask.resource);
+        });
+    }
+
+    /// Lets the supervisor do something to a node's process.
+    pub fn process(self, node: NodeName, action: ProcessAction) {
+        spawn_local(async move {
+            if let Err(why) = self.process_now(&node, action).await {
+                self.notice.set(Some(format!("{node}: {why}")));
+            }
+        });
+    }
+
+    /// The same, and waits for the supervisor's answer.
+    pub async fn process_now(self, node: &NodeName, action: ProcessAction) -> Result<(), String> {
+        self.notice.set(None);
+        let t = self.ui.lang.get_untracked().strings();
+        match request::process(node, action).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused { error, .. }) => Err(format!("{} {}", (t.error)(error.code), error.message)),
+            Err(Failure::Garbled { status: 404 | 405 }) => Err(t.cluster.no_supervisor.to_owned()),
+            Err(Failure::Garbled { status }) => Err(format!("HTTP {status}")),
+            Err(Failure::NoAnswer) => Err(t.trouble.unreachable.to_owned()),
+        }
+    }
+
+    /// Adds a client and acts as it.
+    pub fn add_client(self, name: &str) {
+        let name = ClientName::from(name.trim());
+        if name.is_empty() {
+            return;
+        }
+        self.ui.clients.update(|clients| {
+            if !clients.contains(&name) && clients.len() < CLIENTS_MAX {
+                Arc::make_mut(clients).push(name.clone());
+            }
+        });
+        if self.ui.clients.with_untracked(|clients| clients.contains(&name)) {
+            self.ui.client.set(name);
+        }
+    }
+}
+
+fn now_ms() -> f64 {
+    js_sys::Date::now()
+}
+
+async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
+    let (resource, client, path) = (ask.resource.clone(), ask.client.clone(), ask.operation.path());
+    let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
+    match ask.operation {
+        Operation::Acquire | Operation::Queue => {
+            let body = Acquire {
+                resource,
+                client,
+                session: None,
+                mode: ask.mode,
+                ttl_ms: Some(ask.ttl_ms),
+                wait_ms: None,
+                queue: ask.operation == Operation::Queue,
+            };
+            request::lock(base, path, &body, key, timeout_ms).await
+        }
+        Operation::Release => {
+            let body = Release { resource, client, session: None, fencing_token: None };
+            request::lock(base, path, &body, key, timeout_ms).await
+        }
+        Operation::Renew => {
+            let ttl_ms = Some(ask.ttl_ms);
+            let body = Renew { resource, client, session: None, fencing_token: None, ttl_ms };
+            request::lock(base, path, &body, key, timeout_ms).await
+        }
+        Operation::Cancel => {
+            let body = Cancel { resource, client, session: None };
+            request::lock(base, path, &body, key, timeout_ms).await
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The left column: layers, scenarios, what is broken now.
+
+use leptos::prelude::*;
+
+use super::Shared;
+use super::actions::Actions;
+use super::scenario::{self, Scenario};
+use crate::i18n::number::{duration, grouped, seconds};
+use crate::look::faults::{Fault, faults};
+use crate::stage::glyph::{Icon, IconView};
+use crate::store::{Origin, Playback};
+use crate::ui::{Layers, Ui};
+
+/// The column.
+#[component]
+pub(crate) fn Left(shared: Shared) -> impl IntoView {
+    view! {
+        <aside class="left">
+            <LayerList />
+            <Scenarios />
+            <Faults />
+            <Origins shared />
+        </aside>
+    }
+}
+
+#[component]
+fn LayerList() -> impl IntoView {
+    let ui = Ui::expect();
+    let layer = move |icon: Icon, key: &'static str, test_id: &'static str, get: fn(&mut Layers) -> &mut bool| {
+        let on = move || {
+            let mut layers = ui.layers.get();
+            *get(&mut layers)
+        };
+        let word = move || match icon {
+            Icon::Locks => ui.t().ui.layer_locks,
+            _ => ui.t().ui.layer_consensus,
+        };
+        view! {
+            <button
+                type="button"
+                class="layer"
+                class:on=on
+                aria-pressed=move || on().to_string()
+                data-testid=test_id
+                on:click=move |_| ui.layers.update(|layers| { let on = get(layers); *on = !*on; })
+            >
+                <IconView icon />
+                {word}
+                <kbd>{key}</kbd>
+            </button>
+        }
+    };
+    view! {
+        <section>
+            <h2>{move || ui.t().ui.layers}</h2>
+            {layer(Icon::Consensus, "1", "layer-consensus", |layers| &mut layers.consensus)}
+            {layer(Icon::Locks, "2", "layer-locks", |layers| &mut layers.locks)}
+        </section>
+    }
+}
+
+#[component]
+fn Scenarios() -> impl IntoView {
+    let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
+    let row = move |scenario: Scenario| {
+        let on = move || actions.scenario.with(|running| running.as_ref().is_some_and(|(which, _)| *which == scenario));
+        let blocked = move || scenario.needs_supervisor() && playback.origin.get() == Origin::Node;
+        view! {
+            <button
+                type="button"
+                class="scenario"
+                class:on=on
+                data-testid=format!("scenario-{}", scenario.name())
+                title=move || scenario.words(ui.t()).text
+                disabled=blocked
+                on:click=move |_| scenario::run(scenario, actions)
+            >
+                <span class="mark">{move || if on() { "▸" } else { "" }}</span>
+                <span>{move || scenario.words(ui.t()).name}</span>
+                <kbd>{scenario.key()}</kbd>
+            </button>
+        }
+    };
+    let step = move || {
+        actions.scenario.get().filter(|(_, step)| !step.is_empty()).map(|(_, step)| view! { <p class="step">{step}</p> })
+    };
+    let notice = move || {
+        actions.notice.get().map(|notice| {
+            view! {
+                <p class="notice" role="alert" data-testid="notice">
+                    {notice}
+                    <button
+                        type="button"
+                        class="close"
+                        aria-label=move || ui.t().ui.close
+                        on:click=move |_| actions.notice.set(None)
+                    >
+                        "×"
+                    </button>
+                </p>
+            }
+        })
+    };
+    view! {
+        <section class="scenarios">
+            <h2>{move || ui.t().ui.scenarios}</h2>
+            {Scenario::ALL.map(row).collect_view()}
+            {step}
+            {notice}
+        </section>
+    }
+}
+
+#[component]
+fn Faults() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let list = Memo::new(move |_| playback.view.with(|view| faults(view)));
+    // A tenth of a second is what the words can show.
+    let tenth = Memo::new(move |_| playback.now_us.get() / 100_000);
+    let since = move |since_us: u64| {
+        let ago_us = (tenth.get() * 100_000).saturating_sub(since_us);
+        seconds(ago_us, ui.lang.get())
+    };
+    let words = move |fault: &Fault| {
+        let t = ui.t();
+        match fault {
+            Fault::Down { node, since_us, killed: true } => {
+                format!("✕ {}", (t.cluster.fault_killed)(node, &since(*since_us)))
+            }
+            Fault::Down { node, since_us, .. } => format!("✕ {}", (t.cluster.fault_down)(node, &since(*since_us))),
+            Fault::Paused { node, since_us } => format!("❚❚ {}", (t.cluster.fault_paused)(node, &since(*since_us))),
+            Fault::Cut { from, to } => format!("⚡ {}", (t.cluster.fault_cut)(from, to)),
+            Fault::Gap { node, events } => format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang))),
+            Fault::Clock { node, offset_us } => {
+                format!("◷ {}", (t.cluster.fault_clock)(node, &duration(offset_us.unsigned_abs(), t.lang)))
+            }
+        }
+    };
+    view! {
+        <section>
+            <h2>{move || ui.t().ui.faults}</h2>
+            <ul class="faults" data-testid="faults">
+                {move || {
+                    let list = list.get();
+                    if list.is_empty() {
+                        return view! { <li class="none">{ui.t().ui.no_faults}</li> }.into_any();
+                    }
+                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect_view().into_any()
+                }}
+            </ul>
+        </section>
+    }
+}
+
+/// What is told at the foot: the timing, where the header has no room for it, and who served the page.
+#[component]
+fn Origins(shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    view! {
+        <section class="foot">
+            <p class="profile-foot">{move || shared.summary.with(|summary| (ui.t().cluster.timing)(&summary.profile))}</p>
+            {move || {
+                (playback.origin.get() == Origin::Node)
+                    .then(|| view! { <p data-testid="served-by-node">{ui.t().trouble.served_by_node}</p> })
+            }}
+            <label class="check">
+                <input
+                    type="checkbox"
+                    prop:checked=move || ui.still.get()
+                    on:change=move |event| ui.still.set(event_target_checked(&event))
+                />
+                {move || ui.t().ui.motion}
+            </label>
+        </section>
+    }
+}

@@ -1,0 +1,272 @@
+//! What every shape and every key means, over the page.
+
+use leptos::prelude::*;
+
+use crate::stage::glyph::{Crown, KeyGlyph, hexagon};
+use crate::ui::Ui;
+
+/// The overlay.
+#[component]
+pub(crate) fn Legend() -> impl IntoView {
+    let ui = Ui::expect();
+    move || ui.legend.get().then(|| view! { <Sheet /> })
+}
+
+#[component]
+fn Sheet() -> impl IntoView {
+    let ui = Ui::expect();
+    let close = NodeRef::<leptos::html::Button>::new();
+    Effect::new(move || {
+        if let Some(close) = close.get() {
+            // Without focus the overlay is still there to be read.
+            let _ = close.focus();
+        }
+    });
+    view! {
+        <div class="veil" on:click=move |_| ui.legend.set(false)>
+            <div
+                class="sheet"
+                role="dialog"
+                aria-modal="true"
+                aria-label=move || ui.t().legend.title
+                data-testid="legend"
+                on:click=|event| event.stop_propagation()
+            >
+                <div class="head">
+                    <p class="title">{move || ui.t().legend.title}</p>
+                    <button
+                        type="button"
+                        class="icon"
+                        node_ref=close
+                        aria-label=move || ui.t().ui.close
+                        data-testid="legend-close"
+                        on:click=move |_| ui.legend.set(false)
+                    >
+                        "×"
+                    </button>
+                </div>
+                <div class="columns">
+                    <section>
+                        <h2>{move || ui.t().legend.shapes}</h2>
+                        <Shapes />
+                    </section>
+                    <section>
+                        <h2>{move || ui.t().legend.keys}</h2>
+                        <Keys />
+                    </section>
+                </div>
+            </div>
+        </div>
+    }
+}
+
+fn shape(drawing: impl IntoView, word: impl Fn() -> &'static str + Send + Sync + 'static) -> impl IntoView {
+    view! {
+        <div class="shape">
+            <svg class="standing sample" viewBox="-30 -22 60 44" aria-hidden="true">
+                {drawing}
+            </svg>
+            <span>{word}</span>
+        </div>
+    }
+}
+
+#[component]
+fn Shapes() -> impl IntoView {
+    let ui = Ui::expect();
+    let t = move || &ui.t().legend;
+    view! {
+        <div class="shapes n1">
+            {shape(view! { <g class="node up"><circle class="disc" r="14" /></g> }, move || t().follower)}
+            {shape(
+                view! { <g class="node up"><polygon class="disc candidate" points=hexagon(15.0) /></g> },
+                move || t().candidate,
+            )}
+            {shape(
+                view! {
+                    <g class="node up" transform="translate(0 5) scale(.8)">
+                        <circle class="second-ring" r="17" />
+                        <circle class="disc" r="12" />
+                        <g transform="translate(0 -20) scale(.7)"><Crown /></g>
+                    </g>
+                },
+                move || t().leader,
+            )}
+            {shape(
+                view! {
+                    <g class="node down">
+                        <circle class="disc" r="14" />
+                        <text class="state bad" y="5">"✕"</text>
+                    </g>
+                },
+                move || t().down,
+            )}
+            {shape(
+                view! {
+                    <g class="node paused">
+                        <circle class="disc" r="14" />
+                        <text class="state bad" y="5">"❚❚"</text>
+                    </g>
+                },
+                move || t().paused,
+            )}
+            {shape(
+                view! {
+                    <g class="node up">
+                        <g class="crowned deposed" transform="translate(-4 6)">
+                            <Crown />
+                            <text class="doubt" x="20" y="0">"?"</text>
+                        </g>
+                    </g>
+                },
+                move || t().deposed,
+            )}
+            {shape(
+                view! {
+                    <g class="node up">
+                        <circle class="disc" r="11" />
+                        <circle class="timer" r="16" pathLength="100" stroke-dasharray="68 101" transform="rotate(-90)" />
+                    </g>
+                },
+                move || t().timer,
+            )}
+            {shape(
+                view! {
+                    <g class="votes">
+                        <circle class="vote yes" cx="-20" r="4.6" />
+                        <circle class="vote yes" cx="-7" r="4.6" />
+                        <line class="notch" x1="0" x2="0" y1="-9" y2="9" />
+                        <circle class="vote" cx="8" r="4.6" />
+                        <circle class="vote no" cx="21" r="4.6" />
+                    </g>
+                },
+                move || t().votes,
+            )}
+            {shape(view! { <path class="msg" d="M0 -9L9 0L0 9L-9 0Z" /> }, move || t().request_vote)}
+            {shape(
+                view! {
+                    <g>
+                        <rect class="msg" x="-9" y="-9" width="18" height="18" rx="3" />
+                        <circle class="msg-bead" cx="-4.5" r="1.7" />
+                        <circle class="msg-bead" r="1.7" />
+                        <circle class="msg-bead" cx="4.5" r="1.7" />
+                    </g>
+                },
+                move || t().append,
+            )}
+            {shape(view! { <circle class="msg" r="6.5" /> }, move || t().heartbeat)}
+            {shape(
+                view! {
+                    <g>
+                        <circle class="msg yes" cx="-11" r="8.5" />
+                        <text class="msg-sign yes" x="-11" y="5">"+"</text>
+                        <circle class="msg no" cx="11" r="8.5" />
+                        <text class="msg-sign no" x="11" y="5">"−"</text>
+                    </g>
+                },
+                move || t().reply,
+            )}
+            {shape(view! { <KeyGlyph /> }, move || t().client_message)}
+            {shape(
+                view! {
+                    <g>
+                        <line class="chord" x1="-26" x2="2" />
+                        <circle class="msg lost" cx="4" r="6.5" />
+                        <text class="state bad" x="18" y="5">"✕"</text>
+                    </g>
+                },
+                move || t().lost,
+            )}
+            {shape(
+                view! {
+                    <g>
+                        <line class="chord cut" x1="-26" x2="26" />
+                        <text class="bolt" text-anchor="middle" y="6">"⚡"</text>
+                    </g>
+                },
+                move || t().cut,
+            )}
+            {shape(
+                view! {
+                    <g class="node up strip" transform="translate(-19 -4.5)">
+                        <rect class="committed" width="11" height="9" rx="2" />
+                        <rect class="durable" x="13.4" width="11" height="9" rx="2" />
+                        <rect class="missing" x="26.8" width="11" height="9" rx="2" />
+                    </g>
+                },
+                move || t().log,
+            )}
+            {shape(
+                view! {
+                    <g class="sample-lock">
+                        <rect class="hold" x="-26" y="-9" width="52" height="18" rx="4" />
+                        <rect class="drained" x="8" y="-9" width="18" height="18" rx="4" />
+                    </g>
+                },
+                move || t().lock_exclusive,
+            )}
+            {shape(
+                view! {
+                    <g class="sample-lock">
+                        <rect class="hold" x="-26" y="-6" width="25" height="12" rx="4" />
+                        <rect class="hold" x="1" y="-6" width="25" height="12" rx="4" />
+                    </g>
+                },
+                move || t().lock_shared,
+            )}
+            {shape(
+                view! {
+                    <g class="sample-lock">
+                        <rect class="wait" x="-24" y="-9" width="48" height="18" rx="9" />
+                        <text class="sample-word" y="4">"1 Budi"</text>
+                    </g>
+                },
+                move || t().waiter,
+            )}
+            {shape(
+                view! {
+                    <g class="orbit">
+                        <path class="ticks" d="M-24 10A40 40 0 0 1 24 10" />
+                        <circle class="bead" cy="2.6" cx="7" r="4" />
+                    </g>
+                },
+                move || t().clock_bead,
+            )}
+        </div>
+    }
+}
+
+#[component]
+fn Keys() -> impl IntoView {
+    let ui = Ui::expect();
+    let t = move || &ui.t().legend;
+    let row = |keys: &'static [&'static str], word: &'static str| {
+        let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view();
+        view! {
+            <div class="key-row">
+                <span class="keys">{keys}</span>
+                <span>{word}</span>
+            </div>
+        }
+    };
+    move || {
+        let t = t();
+        view! {
+            <div class="key-rows">
+                {row(&["Space"], t.key_pause)}
+                {row(&["←", "→"], t.key_step)}
+                {row(&["⇧←", "L"], t.key_marks)}
+                {row(&["-", "0", "="], t.key_rates)}
+                {row(&["1", "2"], t.key_layers)}
+                {row(&["Q", "W", "E", "V"], t.key_tabs)}
+                {row(&["N", "⇧N"], t.key_node)}
+                {row(&["K", "T", "P", "R"], t.key_process)}
+                {row(&["I", "O", "U", "Y"], t.key_lock)}
+                {row(&["A", "S", "D", "F", "G", "H"], t.key_scenarios)}
+                {row(&["M"], t.key_language)}
+                {row(&["B"], t.key_theme)}
+                {row(&["?", "Esc"], t.key_legend)}
+            </div>
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Acquire, queue, release, renew as one of several clients; below, what the servers answered.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
+use orrery_shared::lock::Mode;
+
+use super::lanes::known_resources;
+use crate::i18n::Strings;
+use crate::i18n::number::duration;
+use crate::store::Playback;
+use crate::ui::{CLIENTS_MAX, Ui};
+use crate::view::actions::{Actions, Operation, Outcome, Progress};
+use crate::view::rich::rich;
+
+/// Outcomes that are shown under the form.
+const SHOWN: usize = 3;
+
+/// The form.
+#[component]
+pub(crate) fn LockForm() -> impl IntoView {
+    let (ui, actions) = (Ui::expect(), Actions::expect());
+    view! {
+        <form
+            class="card lock-form"
+            on:submit=move |event| {
+                event.prevent_default();
+                actions.submit(Operation::Acquire);
+            }
+        >
+            <ClientChips />
+            <div class="row">
+                <ResourceField />
+                <div class="seg" role="radiogroup" aria-label=move || ui.t().locks.mode>
+                    <ModeButton mode=Mode::Exclusive />
+                    <ModeButton mode=Mode::Shared />
+                </div>
+            </div>
+            <div class="row four">
+                <button type="submit" class="button" data-testid="acquire">{move || ui.t().locks.acquire}</button>
+                <OperationButton operation=Operation::Queue test_id="queue" />
+                <OperationButton operation=Operation::Release test_id="release" />
+                <OperationButton operation=Operation::Renew test_id="renew" />
+            </div>
+            <div class="row minor">
+                <AskNode />
+                <Lease />
+            </div>
+            <Results />
+        </form>
+    }
+}
+
+#[component]
+fn ClientChips() -> impl IntoView {
+    let (ui, actions) = (Ui::expect(), Actions::expect());
+    let adding = RwSignal::new(false);
+    let field = NodeRef::<leptos::html::Input>::new();
+    let chip = move |name: ClientName| {
+        let (me, clicked) = (name.clone(), name.clone());
+        let mine = Memo::new(move |_| ui.client.get() == me);
+        view! {
+            <button
+                type="button"
+                role="radio"
+                class="chip"
+                class:me=move || mine.get()
+                aria-checked=move || mine.get().to_string()
+                data-testid=format!("as-{name}")
+                on:click=move |_| ui.client.set(clicked.clone())
+            >
+                {move || if mine.get() { "● " } else { "" }}
+                {name.to_string()}
+            </button>
+        }
+    };
+    let add = move || {
+        if let Some(field) = field.get_untracked() {
+            actions.add_client(&field.value());
+        }
+        adding.set(false);
+    };
+    Effect::new(move || {
+        if let Some(field) = field.get().filter(|_| adding.get()) {
+            // Without focus the field is still there to be clicked.
+            let _ = field.focus();
+        }
+    });
+    let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
+    view! {
+        <div class="chips" role="radiogroup" aria-label=move || ui.t().locks.act_as>
+            <For each=move || ui.clients.get().to_vec() key=Clone::clone let:name>{chip(name)}</For>
+            {move || {
+                if adding.get() {
+                    view! {
+                        <input
+                            class="field name-field"
+                            node_ref=field
+                            maxlength="24"
+                            placeholder=move || ui.t().locks.client_name
+                            aria-label=move || ui.t().locks.client_name
+                            data-testid="client-name"
+                            on:blur=move |_| add()
+                            on:keydown=move |event| match event.key().as_str() {
+                                "Enter" => { event.prevent_default(); add() }
+                                "Escape" => adding.set(false),
+                                _ => {}
+                            }
+                        />
+                    }
+                        .into_any()
+                } else {
+                    view! {
+                        <button
+                            type="button"
+                            class="chip"
+                            data-testid="add-client"
+                            title=move || ui.t().locks.add_client
+                            aria-label=move || ui.t().locks.add_client
+                            disabled=full
+                            on:click=move |_| adding.set(true)
+                        >
+                            "+"
+                        </button>
+                    }
+                        .into_any()
+                }
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn ResourceField() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let suggestions = Memo::new(move |_| playback.view.with(|view| known_resources(view, &[])));
+    view! {
+        <input
+            class="field"
+            list="resources"
+            autocomplete="off"
+            spellcheck="false"
+            maxlength=NAME_BYTES_MAX.to_string()
+            aria-label=move || ui.t().locks.resource
+            placeholder=move || ui.t().locks.resource
+            data-testid="resource"
+            prop:value=move || ui.resource.get()
+            on:input=move |event| ui.resource.set(event_target_value(&event))
+        />
+        <datalist id="resources">
+            <For each=move || suggestions.get() key=Clone::clone let:name>
+                <option value=name.to_string()></option>
+            </For>
+        </datalist>
+    }
+}
+
+#[component]
+fn ModeButton(mode: Mode) -> impl IntoView {
+    let ui = Ui::expect();
+    let word = move || match mode {
+        Mode::Exclusive => ui.t().locks.exclusive,
+        Mode::Shared => ui.t().locks.shared,
+    };
+    view! {
+        <button
+            type="button"
+            role="radio"
+            aria-checked=move || (ui.mode.get() == mode).to_string()
+            data-testid=if mode == Mode::Exclusive { "mode-exclusive" } else { "mode-shared" }
+            on:click=move |_| ui.mode.set(mode)
+        >
+            {word}
+        </button>
+    }
+}
+
+#[component]
+fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView {
+    let (ui, actions) = (Ui::expect(), Actions::expect());
+    let word = move || {
+        let locks = &ui.t().locks;
+        match operation {
+            Operation::Acquire => locks.acquire,
+            Operation::Queue => locks.queue,
+            Operation::Renew => locks.renew,
+            Operation::Release | Operation::Cancel => locks.release,
+        }
+    };
+    view! {
+        <button type="button" class="button alt" data-testid=test_id on:click=move |_| actions.submit(operation)>
+            {word}
+        </button>
+    }
+}
+
+#[component]
+fn AskNode() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
+    view! {
+        <label>
+            {move || ui.t().locks.ask_node}
+            <select
+                data-testid="ask-node"
+                on:change=move |event| {
+                    let value = event_target_value(&event);
+                    ui.ask.set((!value.is_empty()).then(|| value.into()));
+                }
+            >
+                <option value="">{move || ui.t().locks.any_node}</option>
+                <For each=move || order.get().to_vec() key=Clone::clone let:name>
+                    <option value=name.to_string()>{name.to_string()}</option>
+                </For>
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn Lease() -> impl IntoView {
+    const LEASES_S: [u64; 4] = [5, 30, 120, 600];
+    let ui = Ui::expect();
+    let option = move |seconds: u64| {
+        view! {
+            <option value=seconds.to_string() selected=move || ui.ttl_ms.get() == seconds * 1_000>
+                {format!("{seconds} s")}
+            </option>
+        }
+    };
+    view! {
+        <label>
+            {move || ui.t().locks.lease}
+            <select
+                data-testid="lease"
+                on:change=move |event| {
+                    if let Ok(seconds) = event_target_value(&event).parse::<u64>() {
+                        ui.ttl_ms.set(seconds * 1_000);
+                    }
+                }
+            >
+                {LEASES_S.map(option).collect_view()}
+            </select>
+        </label>
+    }
+}
+
+/// What the servers answered, newest first.
+#[component]
+fn Results() -> impl IntoView {
+    let actions = Actions::expect();
+    let shown =
+        Memo::new_with_compare(move |_| actions.outcomes.get(), |old, new| {
+            // Outcomes are replaced as a whole, so that identity is equality.
+            let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
+            !matches!((old, new), (Some(old), Some(new)) if old.len() == new.len() && old.iter().zip(new).all(same))
+        });
+    view! {
+        <div class="results" aria-live="polite">
+            {move || shown.get().iter().rev().take(SHOWN).map(|outcome| result(outcome.clone(), actions)).collect_view()}
+        </div>
+    }
+}
+
+/// One word for the outcome, for programs.
+fn outcome_name(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::Asking => "asking",
+        Progress::NoAnswer => "unknown",
+        Progress::NoNode => "no-node",
+        Progress::Refused { .. } => "error",
+        Progress::Answered { answer, .. } => match answer.as_ref() {
+            LockAnswer::Acquired { .. } => "acquired",
+            LockAnswer::Waiting { .. } => "waiting",
+            LockAnswer::Timeout { .. } => "timeout",
+            LockAnswer::Deadlock { .. } => "deadlock",
+            LockAnswer::Released { .. } => "released",
+            LockAnswer::Renewed { .. } => "renewed",
+            LockAnswer::Cancelled { .. } => "cancelled",
+            LockAnswer::NotHolder { .. } => "not_holder",
+            LockAnswer::NotWaiting { .. } => "not_waiting",
+        },
+    }
+}
+
+fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
+    let node = outcome.node.as_deref().unwrap_or("–");
+    match &outcome.progress {
+        Progress::Asking => {
+            format!("{} **{}**", (t.locks.asking)(&outcome.ask.client, node), outcome.ask.resource)
+        }
+        Progress::NoNode => t.trouble.no_node.to_owned(),
+        Progress::NoAnswer => format!("{node}: {}", t.trouble.unreachable),
+        Progress::Refused { error, .. } => {
+            let mut words = format!("**{}** {}", (t.error)(error.code), error.message);
+            if outcome.unknown() {
+                words.push(' ');
+                words.push_str(&(t.trouble.unknown_outcome)(&outcome.key));
+            }
+            words
+        }
+        Progress::Answered { answer, .. } => (t.answer)(answer),
+    }
+}
+
+fn result(outcome: Arc<Outcome>, actions: Actions) -> impl IntoView {
+    let ui = actions.ui;
+    let (good, busy) = match &outcome.progress {
+        Progress::Asking => (true, true),
+        Progress::Answered { status, .. } => (*status < 300, *status == 202),
+        _ => (false, false),
+    };
+    let status = match &outcome.progress {
+        Progress::Answered { status, .. } | Progress::Refused { status, .. } => Some(*status),
+        _ => None,
+    };
+    let unknown = outcome.unknown();
+    let told = outcome.clone();
+    let order = actions.playback.view.with_untracked(|view| view.order.clone());
+    let node = outcome.node.clone();
+    let took = outcome.took_us;
+    view! {
+        <div
+            class="result"
+            class:bad=!good
+            class:busy=busy
+            data-testid="result"
+            data-outcome=outcome_name(&outcome.progress)
+            data-client=outcome.ask.client.to_string()
+            data-resource=outcome.ask.resource.to_string()
+        >
+            <p>{move || rich(&sentence(&told, ui.t()), &order)}</p>
+            {status.map(|status| {
+                view! {
+                    <small>
+                        {move || {
+                            let t = ui.t();
+                            (t.locks.answered_by)(node.as_deref().unwrap_or("–"), status, &duration(took, t.lang))
+                        }}
+                    </small>
+                }
+            })}
+            {unknown
+                .then(|| {
+                    let outcome = outcome.clone();
+                    view! {
+                        <button
+                            type="button"
+                            class="link"
+                            data-testid="retry"
+                            on:click=move |_| actions.retry(&outcome)
+                        >
+                            {move || ui.t().trouble.retry_same_key}
+                        </button>
+                    }
+                })}
+        </div>
+    }
+}

@@ -1,0 +1,157 @@
+//! Who waits for whom. Only a cycle is drawn thick, its edges numbered, its victim marked.
+
+use leptos::prelude::*;
+use orrery_shared::lock::{Holder, WaitEdge};
+
+use crate::look::waits::WaitGraph;
+use crate::store::Playback;
+use crate::ui::Ui;
+
+const WIDTH: f64 = 330.0;
+const RADIUS: f64 = 21.0;
+
+/// The drawing.
+#[component]
+pub(crate) fn Graph() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let graph = Memo::new(move |_| playback.view.with(|view| WaitGraph::of(view)));
+    let cycle = Memo::new(move |_| graph.with(|graph| !graph.cycle.is_empty()));
+    let empty = Memo::new(move |_| graph.with(|graph| graph.people.is_empty()));
+    view! {
+        <div class="card waits" data-testid="wait-graph">
+            <p class="head">
+                <span>{move || ui.t().locks.waits_for}</span>
+                {move || {
+                    if cycle.get() {
+                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }.into_any()
+                    } else if empty.get() {
+                        view! { <span>{ui.t().locks.no_waits}</span> }.into_any()
+                    } else {
+                        view! { <span>{ui.t().locks.no_cycle}</span> }.into_any()
+                    }
+                }}
+            </p>
+            {move || (!empty.get()).then(|| draw(&graph.get(), ui))}
+        </div>
+    }
+}
+
+fn height(people: usize) -> f64 {
+    match people {
+        0..=2 => 104.0,
+        3 => 190.0,
+        _ => 230.0,
+    }
+}
+
+fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
+    let height = height(graph.people.len());
+    let margin = if graph.people.len() <= 2 { (58.0, 50.0) } else { (64.0, 34.0) };
+    let place = |person: &Holder| graph.place(person, WIDTH, height, margin);
+    let middle = (WIDTH / 2.0, height / 2.0);
+    let thin = graph.others.iter().map(|edge| thin_edge(edge, place(&edge.waiter), place(&edge.blocker)));
+    let numbered = graph.cycle.iter().enumerate();
+    let thick =
+        numbered.map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
+    let people = graph.people.iter().map(|person| {
+        let (x, y) = place(person);
+        let victim = graph.victim.as_ref() == Some(person);
+        let name: String = person.client.chars().take(9).collect();
+        view! {
+            <g class="person" class:victim=victim transform=format!("translate({x:.1} {y:.1})")>
+                <circle r=RADIUS />
+                <text y="4.5">{name}</text>
+                {victim
+                    .then(|| {
+                        view! {
+                            <text class="refused" y={RADIUS + 14.0} data-testid="victim">
+                                {move || format!("✕ {}", ui.t().locks.refused)}
+                            </text>
+                        }
+                    })}
+            </g>
+        }
+    });
+    view! {
+        <svg class="graph" viewBox=format!("0 0 {WIDTH} {height}") role="img" aria-label=said(graph)>
+            <defs>
+                <marker id="arrow-cycle" markerWidth="8" markerHeight="8" refX="6" refY="3" orient="auto" markerUnits="userSpaceOnUse" viewBox="0 0 6 6">
+                    <path class="arrow-cycle" d="M0 0L6 3L0 6z" />
+                </marker>
+                <marker id="arrow-cycle-big" markerWidth="13" markerHeight="13" refX="5" refY="3" orient="auto" markerUnits="userSpaceOnUse" viewBox="0 0 6 6">
+                    <path class="arrow-cycle" d="M0 0L6 3L0 6z" />
+                </marker>
+                <marker id="arrow-thin" markerWidth="9" markerHeight="9" refX="5" refY="3" orient="auto" markerUnits="userSpaceOnUse" viewBox="0 0 6 6">
+                    <path class="arrow-thin" d="M0 0L6 3L0 6z" />
+                </marker>
+            </defs>
+            {thin.collect_view()}
+            {thick.collect_view()}
+            {people.collect_view()}
+        </svg>
+    }
+}
+
+/// The graph in words, for ears.
+fn said(graph: &WaitGraph) -> String {
+    let edges = graph.cycle.iter().chain(&graph.others);
+    edges
+        .map(|edge| format!("{} → {} ({})", edge.waiter, edge.blocker, edge.resource))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A curve between the rims of two discs, bent to the left of its direction, and the middle of it.
+fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.hypot(dy).max(1.0);
+    let (ux, uy) = (dx / length, dy / length);
+    let control = ((from.0 + to.0) / 2.0 + uy * bend, (from.1 + to.1) / 2.0 - ux * bend);
+    let rim = |center: (f64, f64), gap: f64| {
+        let (cx, cy) = (control.0 - center.0, control.1 - center.1);
+        let away = cx.hypot(cy).max(1.0);
+        (center.0 + cx / away * gap, center.1 + cy / away * gap)
+    };
+    let (start, end) = (rim(from, RADIUS + 2.0), rim(to, RADIUS + 5.0));
+    let path = format!(
+        "M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}",
+        start.0, start.1, control.0, control.1, end.0, end.1
+    );
+    let middle = ((start.0 + 2.0 * control.0 + end.0) / 4.0, (start.1 + 2.0 * control.1 + end.1) / 4.0);
+    (path, middle)
+}
+
+fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64)) -> impl IntoView + use<> {
+    let (path, middle) = curve(from, to, 12.0);
+    view! {
+        <path class="wait-edge" d=path marker-end="url(#arrow-thin)" />
+        <text class="edge-word" x=middle.0 y={middle.1 - 4.0}>{edge.resource.to_string()}</text>
+    }
+}
+
+fn cycle_edge(
+    number: usize,
+    edge: &WaitEdge,
+    from: (f64, f64),
+    to: (f64, f64),
+    center: (f64, f64),
+    ui: Ui,
+) -> impl IntoView + use<> {
+    let (path, middle) = curve(from, to, 34.0);
+    // Outside of the curve, away from the middle of the drawing.
+    let (ox, oy) = (middle.0 - center.0, middle.1 - center.1);
+    let away = ox.hypot(oy).max(1.0);
+    let (x, y) = (middle.0 + ox / away * 8.0, middle.1 + oy / away * 11.0 + 4.0);
+    let anchor = match ox / away {
+        side if side > 0.5 => "start",
+        side if side < -0.5 => "end",
+        _ => "middle",
+    };
+    let resource = edge.resource.clone();
+    view! {
+        <path class="cycle-edge" d=path marker-end="url(#arrow-cycle-big)" />
+        <text class="edge-word cycle" x=x y=y text-anchor=anchor>
+            {move || (ui.t().locks.wants)(number, &resource)}
+        </text>
+    }
+}

@@ -1,0 +1,149 @@
+//! The log matrix: one row per node, one column per index.
+
+use leptos::prelude::*;
+use orrery_shared::ids::{LogIndex, NodeName};
+
+use super::Shared;
+use crate::i18n::number::grouped;
+use crate::look::{self, hue};
+use crate::store::Playback;
+use crate::ui::Ui;
+
+/// Columns.
+const COLUMNS: u64 = 12;
+
+/// The panel.
+#[component]
+pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let window = Memo::new(move |_| playback.view.with(|view| look::log::window(view, COLUMNS)));
+    let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
+    let columns = move || window.get().collect::<Vec<_>>();
+    let rows = move || shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>();
+    let line = move || {
+        quorum.get().map(|index| {
+            let t = ui.t();
+            view! { <p class="quorum-words">{(t.cluster.quorum_line)(&grouped(index, t.lang))}</p> }
+        })
+    };
+    view! {
+        <div class="card log">
+            <p class="quiet">{move || ui.t().cluster.log_hint}</p>
+            <table class="matrix" data-testid="log">
+                <thead>
+                    <tr>
+                        <th scope="col">{move || ui.t().cluster.index}</th>
+                        <For each=columns key=|index| *index let:index>
+                            <th scope="col" class:quorum=move || quorum.get() == Some(index)>
+                                {format!("{:02}", index % 100)}
+                            </th>
+                        </For>
+                    </tr>
+                </thead>
+                <tbody>
+                    <For each=rows key=Clone::clone let:row>
+                        <Row name=row.1 place=row.0 shared />
+                    </For>
+                </tbody>
+            </table>
+            {line}
+            <Key />
+        </div>
+        <Entries />
+    }
+}
+
+#[component]
+fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
+    let leads = {
+        let name = name.clone();
+        move || shared.summary.with(|summary| summary.leader.as_ref().is_some_and(|(leader, _)| *leader == name))
+    };
+    let cells = {
+        let name = name.clone();
+        Memo::new(move |_| {
+            playback.view.with(|view| look::log::cells(view.control(&name), look::log::window(view, COLUMNS)))
+        })
+    };
+    let word = move |cell: &look::log::Cell| {
+        let cluster = &ui.t().cluster;
+        match cell.mark {
+            None => cluster.mark_missing,
+            Some(_) if cell.committed() => cluster.mark_committed,
+            Some(_) => cluster.mark_uncommitted,
+        }
+    };
+    view! {
+        <tr class=hue(place) data-testid=format!("log-{name}")>
+            <th scope="row">
+                <b class="hued">{name.to_string()}</b>
+                <span class="small-crown">{move || if leads() { "♛" } else { "" }}</span>
+            </th>
+            <For each=move || cells.get() key=|cell| (cell.index, cell.class(), cell.term, cell.purged) let:cell>
+                <td class:quorum=move || quorum.get() == Some(cell.index)>
+                    <span
+                        class=format!("cell {}", cell.class())
+                        title=move || format!("{} · {}", grouped(cell.index, ui.lang.get()), word(&cell))
+                    >
+                        {cell.committed().then_some("✓")}
+                    </span>
+                </td>
+            </For>
+        </tr>
+    }
+}
+
+#[component]
+fn Key() -> impl IntoView {
+    let ui = Ui::expect();
+    view! {
+        <p class="matrix-key n1">
+            <span class="cell committed">"✓"</span>
+            {move || ui.t().cluster.mark_committed}
+            <span class="cell durable"></span>
+            {move || ui.t().cluster.mark_uncommitted}
+            <span class="cell missing"></span>
+            {move || ui.t().cluster.mark_missing}
+        </p>
+    }
+}
+
+/// What the entries say, newest first.
+#[component]
+fn Entries() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let entries = Memo::new(move |_| {
+        playback.view.with(|view| {
+            let commit = view.order.iter().filter_map(|name| view.control(name)?.commit).max();
+            let said = look::log::window(view, COLUMNS).rev().map(|index| {
+                let said = look::log::what(view, index);
+                let have = view.order.iter().filter(|name| {
+                    view.control(name).is_some_and(|part| part.mark(index).is_some())
+                });
+                (index, said, have.count(), commit.is_some_and(|commit| index <= commit))
+            });
+            said.collect::<Vec<(LogIndex, _, usize, bool)>>()
+        })
+    });
+    view! {
+        <div class="card entries">
+            <For each=move || entries.get() key=Clone::clone let:entry>
+                {
+                    let (index, said, have, committed) = entry;
+                    let (term, what) = said.map_or_else(|| (None, "…".into()), |(term, what)| (Some(term), what));
+                    view! {
+                        <div class="entry" class:committed=committed>
+                            <span class="index">{move || grouped(index, ui.lang.get())}</span>
+                            <span class="term">{term.map(|term| format!("T{term}"))}</span>
+                            <span class="what">{what.to_string()}</span>
+                            <span class="have">{format!("{have}×")} {committed.then_some(" ✓")}</span>
+                        </div>
+                    }
+                }
+            </For>
+            {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.log_empty}</p> })}
+        </div>
+    }
+}

@@ -1,0 +1,109 @@
+//! The page: the grid of header, left column, stage, panels and tape.
+//!
+//! Test ids (`data-testid`), stable for browser tests:
+//! - header: `pill-term`, `pill-leader`, `pill-up`, `pill-committed`, `pill-profile`, `back-mark`, `step-back`,
+//!   `pause`, `step-forward`, `live`, `rate-hundredth`, `rate-director`, `rate-real`, `badge` (`data-live`),
+//!   `lang-en`, `lang-id`, `theme`, `legend-button`; `legend`, `legend-close`;
+//! - left: `layer-consensus`, `layer-locks`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
+//! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
+//!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`,
+//!   `caption`, `banner`, `nothing`;
+//! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
+//!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
+//!   `retry`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
+//!   `cancel-CLIENT`, `wait-graph`, `cycle`, `victim`; `log`, `log-NODE`; `inspect`, `inspect-NODE`,
+//!   `inspect-kill-NODE` …; `stage-table`, `flights`; `feed`, `feed-detail`;
+//! - tape: `tape`.
+
+pub mod actions;
+mod caption;
+mod feed;
+mod header;
+mod inspect;
+mod keys;
+mod left;
+mod legend;
+mod locks;
+mod log;
+mod panels;
+mod popover;
+mod process;
+mod rich;
+mod scenario;
+mod table;
+mod trouble;
+
+use std::sync::{Arc, OnceLock};
+
+use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
+
+use crate::i18n::number::time_of_day;
+use crate::look::Summary;
+use crate::stage::Standing;
+use crate::stage::clients::StageClients;
+use crate::stage::geometry::Geometry;
+use crate::store::Playback;
+use crate::ui::Ui;
+use actions::Actions;
+
+/// Parts of the view that many panels look at.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    /// The cluster in short.
+    pub summary: Memo<Summary>,
+    /// Names in the order of the circle.
+    pub order: Memo<Arc<Vec<NodeName>>>,
+}
+
+/// The page.
+#[component]
+pub(crate) fn App() -> impl IntoView {
+    let playback = Playback::provide();
+    let ui = Ui::provide();
+    let actions = Actions::provide(playback, ui);
+    keys::listen(actions);
+    let shared = Shared {
+        summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
+        order: Memo::new(move |_| playback.view.with(|view| view.order.clone())),
+    };
+    view! {
+        <div class="page">
+            <a class="skip" href="#panels">{move || ui.t().ui.skip}</a>
+            <header::Header shared />
+            <left::Left shared />
+            <Stage shared />
+            <panels::Panels shared />
+            <footer class="tape" aria-label=move || ui.t().ui.tape data-testid="tape"></footer>
+        </div>
+        <legend::Legend />
+    }
+}
+
+/// The stage with the narrator under it.
+#[component]
+fn Stage(shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
+    let geometry =
+        Memo::new(move |_| Geometry::new(shared.summary.with(|summary| summary.all), ui.portrait.get()));
+    let clients = StageClients::provide();
+    let scene = NodeRef::<leptos::html::Div>::new();
+    view! {
+        <main class="stage">
+            <trouble::Banner shared />
+            <div class="scene" node_ref=scene on:click=move |_| ui.popover.set(false)>
+                <Standing geometry summary=shared.summary clients />
+                <popover::Popover geometry scene shared />
+                <trouble::Nothing shared />
+            </div>
+            <caption::Caption shared />
+        </main>
+    }
+}
+
+/// A time of the hybrid logical clock as the reader's time of day.
+pub fn local_time(wall_us: u64) -> String {
+    static OFFSET: OnceLock<i32> = OnceLock::new();
+    let offset = OFFSET.get_or_init(|| -js_sys::Date::new_0().get_timezone_offset() as i32);
+    time_of_day(wall_us, *offset)
+}

@@ -1,0 +1,65 @@
+//! The tabs at the right.
+
+use leptos::prelude::*;
+
+use super::Shared;
+use super::feed::Feed;
+use super::inspect::Inspect;
+use super::locks::LocksPanel;
+use super::log::LogPanel;
+use crate::ui::{Tab, Ui};
+
+/// Tabs and the chosen panel.
+#[component]
+pub(crate) fn Panels(shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
+    let word = move |tab: Tab| {
+        let words = &ui.t().ui;
+        match tab {
+            Tab::Locks => words.tab_locks,
+            Tab::Log => words.tab_log,
+            Tab::Inspect => words.tab_inspect,
+            Tab::Feed => words.feed,
+        }
+    };
+    let key = |tab: Tab| match tab {
+        Tab::Locks => "Q",
+        Tab::Log => "W",
+        Tab::Inspect => "E",
+        Tab::Feed => "V",
+    };
+    let button = move |tab: Tab| {
+        view! {
+            <button
+                type="button"
+                role="tab"
+                id=format!("tab-{}", tab.name())
+                data-testid=format!("tab-{}", tab.name())
+                aria-selected=move || (ui.tab.get() == tab).to_string()
+                aria-controls="panel"
+                title=key(tab)
+                on:click=move |_| ui.tab.set(tab)
+            >
+                {move || word(tab)}
+            </button>
+        }
+    };
+    view! {
+        <section class="right" id="panels" aria-label=move || ui.t().ui.panels tabindex="-1">
+            <div class="tabs" role="tablist">{Tab::ALL.map(button).collect_view()}</div>
+            <div
+                class="panel"
+                id="panel"
+                role="tabpanel"
+                aria-labelledby=move || format!("tab-{}", ui.tab.get().name())
+            >
+                {move || match ui.tab.get() {
+                    Tab::Locks => view! { <LocksPanel /> }.into_any(),
+                    Tab::Log => view! { <LogPanel shared /> }.into_any(),
+                    Tab::Inspect => view! { <Inspect shared /> }.into_any(),
+                    Tab::Feed => view! { <Feed shared /> }.into_any(),
+                }}
+            </div>
+        </section>
+    }
+}

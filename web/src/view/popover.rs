@@ -1,0 +1,80 @@
+//! The chosen node's buttons, beside it on the stage.
+
+use leptos::html::Div;
+use leptos::prelude::*;
+
+use super::Shared;
+use super::process::ProcessButtons;
+use crate::look::hue;
+use crate::stage::geometry::Geometry;
+use crate::store::{Origin, Playback};
+use crate::ui::{Tab, Ui};
+
+/// Size of the box in pixels, as the style sheet makes it; it is kept whole inside the scene.
+const WIDTH: f64 = 212.0;
+const HEIGHT: f64 = 150.0;
+
+/// The box.
+#[component]
+pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let place = Memo::new(move |_| {
+        let chosen = ui.selected.get().filter(|_| ui.popover.get())?;
+        shared.order.get().iter().position(|name| *name == chosen)
+    });
+    let at = move || {
+        let (Some(place), Some(scene)) = (place.get(), scene.get()) else { return (0.0, 0.0) };
+        let (width, height) = (f64::from(scene.client_width()), f64::from(scene.client_height()));
+        let geometry = geometry.get();
+        let (fit, node) = (geometry.fit(width, height), geometry.node(place));
+        let (x, y) = (node.x * fit.scale + fit.left, node.y * fit.scale + fit.top);
+        // Beside the node, towards the middle, so that neither the node nor its log strip is covered.
+        let reach = 58.0 * fit.scale;
+        let left = if node.x >= geometry.center.x - 1.0 { x - reach - WIDTH } else { x + reach };
+        let top = y - HEIGHT / 2.0;
+        (left.clamp(6.0, (width - WIDTH - 6.0).max(6.0)), top.clamp(6.0, (height - HEIGHT - 6.0).max(6.0)))
+    };
+    let opened = Memo::new(move |_| place.get().is_some());
+    move || {
+        opened.get().then(|| {
+            view! {
+                <div
+                    class=move || format!("popover {}", hue(place.get().unwrap_or_default()))
+                    role="dialog"
+                    aria-label=move || ui.selected.get().map(|name| name.to_string())
+                    data-testid="popover"
+                    style:left=move || format!("{:.0}px", at().0)
+                    style:top=move || format!("{:.0}px", at().1)
+                    on:click=|event| event.stop_propagation()
+                >
+                    <div class="head">
+                        <b class="hued">{move || ui.selected.get().map(|name| name.to_string())}</b>
+                        <button
+                            type="button"
+                            class="link"
+                            on:click=move |_| {
+                                ui.tab.set(Tab::Inspect);
+                                ui.popover.set(false);
+                            }
+                        >
+                            {move || ui.t().ui.tab_inspect}
+                        </button>
+                        <button
+                            type="button"
+                            class="close"
+                            aria-label=move || ui.t().ui.close
+                            on:click=move |_| ui.popover.set(false)
+                        >
+                            "×"
+                        </button>
+                    </div>
+                    <ProcessButtons node=ui.selected />
+                    {move || {
+                        (playback.origin.get() == Origin::Node)
+                            .then(|| view! { <p class="quiet">{ui.t().cluster.no_supervisor}</p> })
+                    }}
+                </div>
+            }
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! Kill, start, pause, resume: the buttons of one node.
+
+use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
+
+use super::actions::Actions;
+use crate::look::{NodeLook, Status};
+use crate::request::ProcessAction;
+use crate::store::{Origin, Playback};
+use crate::ui::Ui;
+
+/// The buttons. `prefix` stands before the action in their test ids: `kill-node1`.
+#[component]
+pub(crate) fn ProcessButtons(
+    #[prop(into)] node: Signal<Option<NodeName>>,
+    #[prop(default = "")] prefix: &'static str,
+) -> impl IntoView {
+    let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
+    let status = Memo::new(move |_| {
+        let node = node.get();
+        node.map_or(Status::Unknown, |node| playback.view.with(|view| NodeLook::of(view, &node).status))
+    });
+    let allowed = move || playback.origin.get() != Origin::Node;
+    let button = move |action: ProcessAction| {
+        let word = move || {
+            let cluster = &ui.t().cluster;
+            match action {
+                ProcessAction::Kill => cluster.kill,
+                ProcessAction::Start => cluster.start,
+                ProcessAction::Pause => cluster.pause,
+                ProcessAction::Resume => cluster.resume,
+            }
+        };
+        let hint = move || match action {
+            _ if !allowed() => Some(ui.t().cluster.no_supervisor),
+            ProcessAction::Kill => Some(ui.t().cluster.kill_hint),
+            ProcessAction::Pause => Some(ui.t().cluster.pause_hint),
+            ProcessAction::Start | ProcessAction::Resume => None,
+        };
+        let key = match action {
+            ProcessAction::Kill => "K",
+            ProcessAction::Start => "T",
+            ProcessAction::Pause => "P",
+            ProcessAction::Resume => "R",
+        };
+        view! {
+            <button
+                type="button"
+                class="button alt"
+                class:danger={action == ProcessAction::Kill}
+                data-testid=move || {
+                    let node = node.get().unwrap_or_default();
+                    format!("{prefix}{}-{node}", action.name())
+                }
+                disabled=move || !allowed() || !action.fits(status.get())
+                title=hint
+                on:click=move |_| {
+                    if let Some(node) = node.get_untracked() {
+                        actions.process(node, action);
+                    }
+                }
+            >
+                {word}
+                <kbd>{key}</kbd>
+            </button>
+        }
+    };
+    view! { <div class="buttons">{ProcessAction::ALL.map(button).collect_view()}</div> }
+}

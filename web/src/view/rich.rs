@@ -1,0 +1,72 @@
+//! Sentences with `**…**` for what stands out, and names of nodes in their hue.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
+
+use crate::look::hue;
+
+/// A piece of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    text: String,
+    strong: bool,
+    /// Place on the circle of the node that is named.
+    node: Option<usize>,
+}
+
+fn pieces(sentence: &str, order: &[NodeName]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (part, text) in sentence.split("**").enumerate() {
+        let strong = part % 2 == 1;
+        for word in text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '-' && c != '_') {
+            let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+            let node = order.iter().position(|node| node == name);
+            let (named, rest) = if node.is_some() { word.split_at(name.len()) } else { ("", word) };
+            if node.is_some() {
+                pieces.push(Piece { text: named.to_owned(), strong, node });
+            }
+            if rest.is_empty() {
+                continue;
+            }
+            match pieces.last_mut() {
+                Some(last) if last.node.is_none() && last.strong == strong => last.text.push_str(rest),
+                _ => pieces.push(Piece { text: rest.to_owned(), strong, node: None }),
+            }
+        }
+    }
+    pieces
+}
+
+/// A sentence as inline elements.
+pub fn rich(sentence: &str, order: &Arc<Vec<NodeName>>) -> impl IntoView + use<> {
+    pieces(sentence, order)
+        .into_iter()
+        .map(|piece| match (piece.node, piece.strong) {
+            (Some(place), _) => view! { <b class=format!("hued {}", hue(place))>{piece.text}</b> }.into_any(),
+            (None, true) => view! { <b>{piece.text}</b> }.into_any(),
+            (None, false) => piece.text.into_any(),
+        })
+        .collect_view()
+}
+
+/// The sentence without its marks, for ears.
+pub fn plain(sentence: &str) -> String {
+    sentence.replace("**", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_found_in_a_sentence() {
+        let order = ["node1".into(), "node10".into()];
+        let found = pieces("node10 follows **node1**, 3 of 5.", &order);
+        let text: String = found.iter().map(|piece| piece.text.as_str()).collect();
+        assert_eq!(text, "node10 follows node1, 3 of 5.");
+        let named: Vec<_> = found.iter().filter_map(|piece| piece.node).collect();
+        assert_eq!(named, [1, 0]);
+    }
+}

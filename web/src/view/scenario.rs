@@ -1,0 +1,294 @@
+//! Scenarios: a few requests and process operations in the order that makes one thing visible.
+//! Each waits for the state that it needs, with a deadline, never for time to pass.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::event::view::View;
+use orrery_shared::ids::{ClientName, NodeName};
+use orrery_shared::lock::Mode;
+use smol_str::SmolStr;
+
+use super::actions::{Actions, Ask, Operation};
+use crate::i18n::{Meaning, Strings};
+use crate::look::Status;
+use crate::request::{self, ProcessAction};
+use crate::store::{Origin, Playback};
+
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Kill the leader.
+    LeaderCrash,
+    /// Two clients in a circle.
+    DeadlockTwo,
+    /// Three clients in a circle.
+    DeadlockThree,
+    /// A lease runs out, and the token grows.
+    HolderDies,
+    /// Stop the leader until another leads, then let it go on.
+    StaleLeader,
+    /// Start and resume every node.
+    Restore,
+}
+
+/// Between two requests, so that their order is seen.
+const BEAT_MS: u32 = 500;
+
+/// Lease of the holder that falls silent.
+const SHORT_LEASE_MS: u64 = 6_000;
+
+/// A scenario waits for the cluster at most so long.
+const PATIENCE_MS: u32 = 30_000;
+
+impl Scenario {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Scenario; 6] = [
+        Scenario::LeaderCrash,
+        Scenario::StaleLeader,
+        Scenario::DeadlockTwo,
+        Scenario::DeadlockThree,
+        Scenario::HolderDies,
+        Scenario::Restore,
+    ];
+
+    /// Its key on the keyboard.
+    pub fn key(self) -> &'static str {
+        match self {
+            Scenario::LeaderCrash => "A",
+            Scenario::StaleLeader => "D",
+            Scenario::DeadlockTwo => "S",
+            Scenario::DeadlockThree => "F",
+            Scenario::HolderDies => "G",
+            Scenario::Restore => "H",
+        }
+    }
+
+    /// The scenario of a key.
+    pub fn of_key(key: &str) -> Option<Scenario> {
+        Scenario::ALL.into_iter().find(|scenario| scenario.key().eq_ignore_ascii_case(key))
+    }
+
+    /// Stable name, for ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::LeaderCrash => "leader-crash",
+            Scenario::StaleLeader => "stale-leader",
+            Scenario::DeadlockTwo => "deadlock-two",
+            Scenario::DeadlockThree => "deadlock-three",
+            Scenario::HolderDies => "holder-dies",
+            Scenario::Restore => "restore",
+        }
+    }
+
+    /// Its words.
+    pub fn words(self, t: &'static Strings) -> &'static Meaning {
+        match self {
+            Scenario::LeaderCrash => &t.scenarios.leader_crash,
+            Scenario::StaleLeader => &t.scenarios.stale_leader,
+            Scenario::DeadlockTwo => &t.scenarios.deadlock_two,
+            Scenario::DeadlockThree => &t.scenarios.deadlock_three,
+            Scenario::HolderDies => &t.scenarios.holder_dies,
+            Scenario::Restore => &t.scenarios.restore,
+        }
+    }
+
+    /// Whether it needs the supervisor.
+    pub fn needs_supervisor(self) -> bool {
+        matches!(self, Scenario::LeaderCrash | Scenario::StaleLeader | Scenario::Restore)
+    }
+}
+
+/// Runs a scenario, unless one runs already.
+pub fn run(scenario: Scenario, actions: Actions) {
+    let t = actions.ui.lang.get_untracked().strings();
+    if actions.scenario.with_untracked(Option::is_some) {
+        return;
+    }
+    if scenario.needs_supervisor() && actions.playback.origin.get_untracked() == Origin::Node {
+        actions.notice.set(Some(t.cluster.no_supervisor.to_owned()));
+        return;
+    }
+    actions.notice.set(None);
+    actions.scenario.set(Some((scenario, String::new())));
+    spawn_local(async move {
+        let play = Play { scenario, actions, t };
+        if let Err(why) = play.perform().await {
+            actions.notice.set(Some((t.scenarios.failed)(scenario.words(t).name, &why)));
+        }
+        actions.scenario.set(None);
+    });
+}
+
+/// A scenario that runs.
+#[derive(Clone, Copy)]
+struct Play {
+    scenario: Scenario,
+    actions: Actions,
+    t: &'static Strings,
+}
+
+impl Play {
+    async fn perform(self) -> Result<(), String> {
+        match self.scenario {
+            Scenario::LeaderCrash => {
+                let leader = self.leader()?;
+                self.process(&leader, ProcessAction::Kill).await
+            }
+            Scenario::StaleLeader => self.stale_leader().await,
+            Scenario::DeadlockTwo => self.deadlock(2).await,
+            Scenario::DeadlockThree => self.deadlock(3).await,
+            Scenario::HolderDies => self.holder_dies().await,
+            Scenario::Restore => self.restore().await,
+        }
+    }
+
+    async fn stale_leader(self) -> Result<(), String> {
+        let old = self.leader()?;
+        self.process(&old, ProcessAction::Pause).await?;
+        let stopped = old.clone();
+        let elected = self
+            .until(move |view| {
+                let leader = view.leadership().leader;
+                leader.is_some_and(|leader| {
+                    leader != stopped && view.node(&leader).is_some_and(|node| Status::of(node) == Status::Up)
+                })
+            })
+            .await;
+        // It goes on in any case: a scenario leaves nobody stopped.
+        request::sleep_ms(3 * BEAT_MS).await;
+        self.process(&old, ProcessAction::Resume).await?;
+        if elected { Ok(()) } else { Err(self.t.scenarios.no_leader.to_owned()) }
+    }
+
+    /// Everybody takes one fork, then wants the next one's.
+    async fn deadlock(self, count: usize) -> Result<(), String> {
+        let people: Vec<ClientName> =
+            self.actions.ui.clients.get_untracked().iter().take(count).cloned().collect();
+        let forks: Vec<SmolStr> = (1..=count).map(|number| format!("fork-{number}").into()).collect();
+        // What an earlier run left behind would hide the circle.
+        for person in &people {
+            for fork in &forks {
+                self.quietly(Operation::Cancel, person, fork).await;
+                self.quietly(Operation::Release, person, fork).await;
+            }
+        }
+        for (person, fork) in people.iter().zip(&forks) {
+            self.say((self.t.scenarios.step_take)(person, fork));
+            let answer = self.ask(Operation::Acquire, person, fork, 30_000).await;
+            if !matches!(answer, Some(LockAnswer::Acquired { .. })) {
+                return Err(self.t.scenarios.no_leader.to_owned());
+            }
+            request::sleep_ms(BEAT_MS).await;
+        }
+        for (place, person) in people.iter().enumerate() {
+            let fork = &forks[(place + 1) % count];
+            self.say((self.t.scenarios.step_want)(person, fork));
+            self.ask(Operation::Queue, person, fork, 30_000).await;
+            request::sleep_ms(BEAT_MS).await;
+        }
+        Ok(())
+    }
+
+    async fn holder_dies(self) -> Result<(), String> {
+        let people = self.actions.ui.clients.get_untracked();
+        let [first, second, ..] = people.as_slice() else { return Ok(()) };
+        let what = SmolStr::new_static("exam-room");
+        for person in [first, second] {
+            self.quietly(Operation::Cancel, person, &what).await;
+            self.quietly(Operation::Release, person, &what).await;
+        }
+        self.say((self.t.scenarios.step_take)(first, &what));
+        self.ask(Operation::Acquire, first, &what, SHORT_LEASE_MS).await;
+        request::sleep_ms(BEAT_MS).await;
+        self.say((self.t.scenarios.step_want)(second, &what));
+        self.ask(Operation::Queue, second, &what, 30_000).await;
+        self.say((self.t.scenarios.step_silent)(first));
+        let heir = second.clone();
+        let granted = self
+            .until(move |view| {
+                let mut locks = view.locks.table.resources.iter();
+                locks.any(|lock| {
+                    lock.resource == what && lock.holders.iter().any(|holder| holder.holder.client == heir)
+                })
+            })
+            .await;
+        if granted { Ok(()) } else { Err(self.t.trouble.unreachable.to_owned()) }
+    }
+
+    async fn restore(self) -> Result<(), String> {
+        let broken: Vec<(NodeName, Status)> = self.playback().view.with_untracked(|view| {
+            view.in_order().map(|node| (node.name.clone(), Status::of(node))).collect()
+        });
+        for (node, status) in broken {
+            match status {
+                Status::Down => self.process(&node, ProcessAction::Start).await?,
+                Status::Paused => self.process(&node, ProcessAction::Resume).await?,
+                Status::Up | Status::Silent | Status::Unknown => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn playback(self) -> Playback {
+        self.actions.playback
+    }
+
+    fn say(self, step: String) {
+        self.actions.scenario.set(Some((self.scenario, step)));
+    }
+
+    fn leader(self) -> Result<NodeName, String> {
+        let leader = self.playback().view.with_untracked(|view| view.leadership().leader);
+        leader.ok_or_else(|| self.t.scenarios.no_leader.to_owned())
+    }
+
+    async fn process(self, node: &NodeName, action: ProcessAction) -> Result<(), String> {
+        let step = match action {
+            ProcessAction::Kill => self.t.scenarios.step_kill,
+            ProcessAction::Pause => self.t.scenarios.step_pause,
+            ProcessAction::Start | ProcessAction::Resume => self.t.scenarios.step_start,
+        };
+        self.say(step(node));
+        self.actions.process_now(node, action).await
+    }
+
+    async fn ask(
+        self,
+        operation: Operation,
+        client: &ClientName,
+        resource: &SmolStr,
+        ttl_ms: u64,
+    ) -> Option<LockAnswer> {
+        let (client, resource) = (client.clone(), resource.clone());
+        let ask = Ask { operation, client, resource, mode: Mode::Exclusive, ttl_ms };
+        self.actions.send(ask, request::new_key()).await
+    }
+
+    /// Only where the table says that there is something to undo.
+    async fn quietly(self, operation: Operation, client: &ClientName, resource: &SmolStr) {
+        let there = self.playback().view.with_untracked(|view| {
+            view.locks.table.resources.iter().filter(|lock| lock.resource == *resource).any(|lock| {
+                match operation {
+                    Operation::Cancel => lock.waiters.iter().any(|other| other.holder.client == *client),
+                    _ => lock.holders.iter().any(|other| other.holder.client == *client),
+                }
+            })
+        });
+        if there {
+            self.ask(operation, client, resource, 0).await;
+        }
+    }
+
+    /// Waits for a state of the view. False where it did not come in time.
+    async fn until(self, reached: impl Fn(&View) -> bool) -> bool {
+        const LOOK_EVERY_MS: u32 = 100;
+        for _ in 0..PATIENCE_MS / LOOK_EVERY_MS {
+            if self.playback().view.with_untracked(|view| reached(view)) {
+                return true;
+            }
+            request::sleep_ms(LOOK_EVERY_MS).await;
+        }
+        false
+    }
+}

@@ -1,0 +1,139 @@
+//! The stage as a table, for readers who do not see it: nodes, and messages on their way.
+
+use leptos::prelude::*;
+use orrery_shared::event::fact::Message;
+
+use super::{Shared, local_time};
+use crate::i18n::number::grouped;
+use crate::look::NodeLook;
+use crate::stage::node::status_word;
+use crate::store::Playback;
+use crate::ui::Ui;
+
+/// Most messages that are listed.
+const MESSAGES_MAX: usize = 30;
+
+/// The short name of a message, as in the Raft paper.
+pub fn message_name(body: &Message) -> &'static str {
+    match body {
+        Message::Vote { pre: true, .. } => "PreVote",
+        Message::Vote { pre: false, .. } => "RequestVote",
+        Message::VoteReply { granted: true, .. } => "Vote +",
+        Message::VoteReply { granted: false, .. } => "Vote −",
+        Message::Append { entries: 0, .. } => "Heartbeat",
+        Message::Append { .. } => "AppendEntries",
+        Message::AppendReply { success: true, .. } => "Append +",
+        Message::AppendReply { success: false, .. } => "Append −",
+        Message::Snapshot { .. } => "InstallSnapshot",
+        Message::SnapshotReply { .. } => "Snapshot +",
+        Message::TransferLeader { .. } => "TransferLeader",
+        Message::Forward { .. } => "Forward",
+        Message::ForwardReply { .. } => "Forward +",
+        Message::ReadIndex => "ReadIndex",
+        Message::ReadIndexReply { .. } => "ReadIndex +",
+    }
+}
+
+/// The table; it costs nothing while it is closed.
+#[component]
+pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
+    let open = RwSignal::new(false);
+    view! {
+        <div class="card stage-table">
+            <button
+                type="button"
+                class="disclose"
+                data-testid="stage-table"
+                aria-expanded=move || open.get().to_string()
+                on:click=move |_| open.update(|open| *open = !*open)
+            >
+                {move || if open.get() { "▾ " } else { "▸ " }}
+                {move || ui.t().ui.table_title}
+            </button>
+            {move || {
+                open.get().then(|| view! {
+                    <Nodes shared />
+                    <Messages />
+                })
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn Nodes(shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let rows = Memo::new(move |_| {
+        let t = ui.t();
+        let order = shared.order.get();
+        playback.view.with(|view| {
+            let row = |name: &orrery_shared::ids::NodeName| {
+                let look = NodeLook::of(view, name);
+                let commit = view.control(name).and_then(|part| part.commit);
+                let role = if look.deposed { t.cluster.deposed } else { (t.cluster.role)(look.role) };
+                [
+                    name.to_string(),
+                    status_word(look.status, t).to_owned(),
+                    role.to_owned(),
+                    look.term.map(|term| term.to_string()).unwrap_or_default(),
+                    commit.map(|commit| grouped(commit, t.lang)).unwrap_or_default(),
+                ]
+            };
+            order.iter().map(row).collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <table class="plain" tabindex="0">
+            <thead>
+                <tr>
+                    <th>{move || ui.t().cluster.node}</th>
+                    <th>{move || ui.t().cluster.status}</th>
+                    <th>{move || ui.t().cluster.role_title}</th>
+                    <th>{move || ui.t().cluster.term}</th>
+                    <th>{move || ui.t().cluster.committed}</th>
+                </tr>
+            </thead>
+            <tbody>
+                <For each=move || rows.get() key=Clone::clone let:row>
+                    <tr>{row.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr>
+                </For>
+            </tbody>
+        </table>
+    }
+}
+
+#[component]
+fn Messages() -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let rows = Memo::new(move |_| {
+        playback.view.with(|view| {
+            let flying = view.flights.values().take(MESSAGES_MAX);
+            flying
+                .map(|flight| {
+                    let (from, to) = (flight.from.to_string(), flight.to.to_string());
+                    [message_name(&flight.body).to_owned(), from, to, local_time(flight.sent_us)]
+                })
+                .collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <h3>{move || ui.t().cluster.flights}</h3>
+        {move || rows.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.no_flights}</p> })}
+        <table class="plain" tabindex="0" data-testid="flights">
+            <thead>
+                <tr>
+                    <th>{move || ui.t().cluster.message}</th>
+                    <th>{move || ui.t().cluster.from}</th>
+                    <th>{move || ui.t().cluster.to}</th>
+                    <th>{move || ui.t().cluster.sent_at}</th>
+                </tr>
+            </thead>
+            <tbody>
+                <For each=move || rows.get() key=Clone::clone let:row>
+                    <tr>{row.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr>
+                </For>
+            </tbody>
+        </table>
+    }
+}

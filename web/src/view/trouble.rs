@@ -1,0 +1,74 @@
+//! What is said over the stage when there is nothing, or not everything, to show.
+
+use leptos::prelude::*;
+use orrery_shared::event::view::StreamState;
+use orrery_shared::ids::NodeName;
+use std::time::Duration;
+
+use super::Shared;
+use crate::look::{NodeLook, Status};
+use crate::store::Playback;
+use crate::ui::Ui;
+
+/// After so long without a node the page says what may be wrong.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The whole stage, while no node was ever heard of.
+#[component]
+pub(crate) fn Nothing(shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
+    let late = RwSignal::new(false);
+    set_timeout(move || late.set(true), PATIENCE);
+    let empty = Memo::new(move |_| shared.summary.with(|summary| summary.all == 0));
+    move || {
+        empty.get().then(|| {
+            view! {
+                <div class="nothing" role="status" data-testid="nothing">
+                    <svg class="waiting" viewBox="-60 -60 120 120" aria-hidden="true">
+                        <circle class="wait-orbit" r="50" />
+                        <circle class="wait-orbit" r="28" />
+                        <circle class="wait-sun" r="7" />
+                        <g class="wait-planet"><circle cx="50" r="6" /></g>
+                        <g class="wait-planet inner"><circle cx="28" r="4" /></g>
+                    </svg>
+                    <p class="title">
+                        {move || if late.get() { ui.t().trouble.no_cluster } else { ui.t().trouble.connecting }}
+                    </p>
+                    <p>
+                        {move || {
+                            if late.get() { ui.t().trouble.no_cluster_hint } else { ui.t().trouble.connecting_hint }
+                        }}
+                    </p>
+                </div>
+            }
+        })
+    }
+}
+
+/// A line over the stage: no quorum, no leader, streams that broke.
+#[component]
+pub(crate) fn Banner(shared: Shared) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let broken = Memo::new(move |_| {
+        playback.view.with(|view| {
+            let silent = view.in_order().filter(|node| {
+                node.stream == StreamState::Silent && NodeLook::of(view, &node.name).status == Status::Silent
+            });
+            silent.map(|node| node.name.clone()).collect::<Vec<NodeName>>()
+        })
+    });
+    let words = move || {
+        let t = ui.t();
+        let quorum = shared.summary.with(|summary| {
+            (summary.all > 0 && summary.without_quorum())
+                .then(|| (t.trouble.no_quorum)(summary.voters_up, summary.voters, summary.quorum()))
+        });
+        quorum.or_else(|| {
+            let broken = broken.get();
+            let names: Vec<_> = broken.iter().map(NodeName::as_str).collect();
+            (!names.is_empty()).then(|| (t.trouble.stream_broken)(&names.join(", ")))
+        })
+    };
+    let words = Memo::new(move |_| words());
+    move || words.get().map(|words| view! { <p class="banner" role="status" data-testid="banner">{words}</p> })
+}

@@ -112,7 +112,7 @@ impl Ui {
     /// Makes the signals from what the browser remembers, and provides them as a context.
     pub fn provide() -> Ui {
         let lang = remembered("lang")
-            .or_else(|| window().navigator().language())
+            .or_else(preferred_language)
             .and_then(|tag| Lang::from_tag(&tag))
             .unwrap_or_default();
         let theme = remembered("theme").and_then(|name| Theme::from_name(&name)).unwrap_or_default();
@@ -184,6 +184,11 @@ fn set_root(attribute: &str, value: &str) {
 /// Whether a CSS media query matches now.
 pub fn matches_media(query: &str) -> bool {
     window().match_media(query).ok().flatten().is_some_and(|list| list.matches())
+}
+
+fn preferred_language() -> Option<String> {
+    let navigator = js_sys::Reflect::get(&window(), &"navigator".into()).ok()?;
+    js_sys::Reflect::get(&navigator, &"language".into()).ok()?.as_string()
 }
 
 fn storage() -> Option<web_sys::Storage> {

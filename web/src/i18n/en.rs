@@ -245,7 +245,9 @@ pub static STRINGS: Strings = Strings {
         no_cluster_hint: "Is `orrery demo` running? The page goes on trying and recovers by itself.",
         no_quorum: |up, all, needed| format!("no quorum: {up} of {all} up, {needed} needed"),
         no_leader_yet: "No leader: an election is due.",
-        stream_broken: |node| format!("Events of {node} do not arrive; what is drawn of it may be old. Trying again."),
+        stream_broken: |node| {
+            format!("Events of {node} do not arrive; what is drawn of it may be old. Trying again.")
+        },
         served_by_node: "Served by a node without a supervisor: watching and locking work, killing and starting do not.",
         unreachable: "No answer: the node is not reachable. It is unknown whether the request was carried out.",
         unknown_outcome: |key| format!("Retry with the same key {key}: it takes effect once."),
@@ -271,7 +273,9 @@ fn answer(answer: &LockAnswer) -> String {
             let how = if mode.letter() == "X" { "exclusively" } else { "shared" };
             let left = duration(expires_in_ms * 1_000, Lang::En);
             if *reentrant {
-                format!("{client} already holds **{resource}** {how}: same token **{fencing_token}**, {left} left.")
+                format!(
+                    "{client} already holds **{resource}** {how}: same token **{fencing_token}**, {left} left."
+                )
             } else {
                 format!("{client} holds **{resource}** {how}, token **{fencing_token}**, for {left}.")
             }
@@ -290,7 +294,10 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} released **{resource}** (token {fencing_token}).")
         }
         A::Renewed { resource, client, expires_in_ms, .. } => {
-            format!("{client} keeps **{resource}** for another {}.", duration(expires_in_ms * 1_000, Lang::En))
+            format!(
+                "{client} keeps **{resource}** for another {}.",
+                duration(expires_in_ms * 1_000, Lang::En)
+            )
         }
         A::Cancelled { resource, client } => format!("{client} no longer waits for **{resource}**."),
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {

@@ -245,7 +245,9 @@ pub static STRINGS: Strings = Strings {
         no_cluster_hint: "Apakah `orrery demo` berjalan? Halaman terus mencoba dan pulih sendiri.",
         no_quorum: |up, all, needed| format!("tanpa kuorum: {up} dari {all} hidup, perlu {needed}"),
         no_leader_yet: "Tidak ada pemimpin: pemilihan segera dimulai.",
-        stream_broken: |node| format!("Peristiwa {node} tidak sampai; gambarnya mungkin usang. Mencoba lagi."),
+        stream_broken: |node| {
+            format!("Peristiwa {node} tidak sampai; gambarnya mungkin usang. Mencoba lagi.")
+        },
         served_by_node: "Disajikan oleh node tanpa pengawas: menonton dan mengunci bisa, mematikan dan memulai tidak.",
         unreachable: "Tidak ada jawaban: node tidak terjangkau. Tidak diketahui apakah permintaan dijalankan.",
         unknown_outcome: |key| format!("Ulangi dengan kunci yang sama {key}: hanya berlaku sekali."),
@@ -271,7 +273,9 @@ fn answer(answer: &LockAnswer) -> String {
             let how = if mode.letter() == "X" { "secara eksklusif" } else { "bersama" };
             let left = duration(expires_in_ms * 1_000, Lang::Id);
             if *reentrant {
-                format!("{client} sudah memegang **{resource}** {how}: token sama **{fencing_token}**, sisa {left}.")
+                format!(
+                    "{client} sudah memegang **{resource}** {how}: token sama **{fencing_token}**, sisa {left}."
+                )
             } else {
                 format!("{client} memegang **{resource}** {how}, token **{fencing_token}**, selama {left}.")
             }
@@ -290,7 +294,10 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} melepas **{resource}** (token {fencing_token}).")
         }
         A::Renewed { resource, client, expires_in_ms, .. } => {
-            format!("{client} memegang **{resource}** selama {} lagi.", duration(expires_in_ms * 1_000, Lang::Id))
+            format!(
+                "{client} memegang **{resource}** selama {} lagi.",
+                duration(expires_in_ms * 1_000, Lang::Id)
+            )
         }
         A::Cancelled { resource, client } => format!("{client} tidak lagi menunggu **{resource}**."),
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {

@@ -48,7 +48,8 @@ pub fn seconds(us: u64, lang: Lang) -> String {
 
 /// A time of day: `14:02:07.118`. `offset_minutes` is what is added to UTC where the page is read.
 pub fn time_of_day(wall_us: u64, offset_minutes: i32) -> String {
-    let local_us = (wall_us as i64 + i64::from(offset_minutes) * 60_000_000).rem_euclid(86_400_000_000) as u64;
+    let local_us =
+        (wall_us as i64 + i64::from(offset_minutes) * 60_000_000).rem_euclid(86_400_000_000) as u64;
     let (seconds, milliseconds) = (local_us / 1_000_000, local_us / 1_000 % 1_000);
     format!("{:02}:{:02}:{:02}.{milliseconds:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
@@ -59,9 +60,12 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        for (value, english, indonesian) in
-            [(0, "0", "0"), (999, "999", "999"), (1_284, "1,284", "1.284"), (1_234_567, "1,234,567", "1.234.567")]
-        {
+        for (value, english, indonesian) in [
+            (0, "0", "0"),
+            (999, "999", "999"),
+            (1_284, "1,284", "1.284"),
+            (1_234_567, "1,234,567", "1.234.567"),
+        ] {
             assert_eq!(grouped(value, Lang::En), english);
             assert_eq!(grouped(value, Lang::Id), indonesian);
         }

@@ -104,7 +104,8 @@ impl NodeLook {
         let Some(node) = view.node(name) else { return NodeLook::default() };
         let status = Status::of(node);
         let Some(part) = view.control(name) else { return NodeLook { status, ..NodeLook::default() } };
-        let newest = view.in_order().filter_map(|other| view.control(&other.name)).map(|part| part.term).max();
+        let newest =
+            view.in_order().filter_map(|other| view.control(&other.name)).map(|part| part.term).max();
         NodeLook {
             status,
             role: part.role,

@@ -26,8 +26,10 @@ impl WaitGraph {
     /// Of the view.
     pub fn of(view: &View) -> WaitGraph {
         let now_us = view.at.wall_us();
-        let deadlock =
-            view.deadlock.as_ref().filter(|deadlock| now_us.saturating_sub(deadlock.at_us) < DEADLOCK_SHOWN_US);
+        let deadlock = view
+            .deadlock
+            .as_ref()
+            .filter(|deadlock| now_us.saturating_sub(deadlock.at_us) < DEADLOCK_SHOWN_US);
         let cycle = deadlock.map(|deadlock| deadlock.cycle.clone()).unwrap_or_default();
         let victim = deadlock.map(|deadlock| deadlock.victim.clone());
         let others: Vec<_> =
@@ -110,8 +112,7 @@ mod tests {
 
     #[test]
     fn a_reader_behind_a_writer_waits_for_the_writer_only() {
-        let table =
-            table(&[("Ayu", Mode::Shared)], &[("Budi", Mode::Exclusive), ("Citra", Mode::Shared)]);
+        let table = table(&[("Ayu", Mode::Shared)], &[("Budi", Mode::Exclusive), ("Citra", Mode::Shared)]);
         let found: Vec<_> =
             edges(&table).into_iter().map(|edge| (edge.waiter.client, edge.blocker.client)).collect();
         assert_eq!(found, [("Budi".into(), "Ayu".into()), ("Citra".into(), "Budi".into())]);

@@ -1,5 +1,10 @@
 //! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
 use orrery_shared::api::demo::DemoNodes;
@@ -8,8 +13,6 @@ use orrery_shared::error::{ApiError, ErrorBody};
 use orrery_shared::event::view::View;
 use orrery_shared::ids::NodeName;
 use serde::Serialize;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::look::Status;
 
@@ -131,17 +134,7 @@ async fn post<B: Serialize>(
     key: Option<&str>,
     timeout_ms: u64,
 ) -> Result<(u16, String), Failure> {
-    let aborter = web_sys::AbortController::new().ok();
-    let signal = aborter.as_ref().map(web_sys::AbortController::signal);
-    let timeout = set_timeout_with_handle(
-        move || {
-            if let Some(aborter) = aborter {
-                aborter.abort();
-            }
-        },
-        Duration::from_millis(timeout_ms),
-    );
-    let mut request = Request::post(url).abort_signal(signal.as_ref());
+    let mut request = Request::post(url);
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
@@ -150,22 +143,22 @@ async fn post<B: Serialize>(
         let response = request.send().await?;
         Ok::<_, gloo_net::Error>((response.status(), response.text().await?))
     };
-    let answer = answer.await;
-    if let Ok(timeout) = timeout {
-        timeout.clear();
+    // What is not answered in time is left alone: it may still be carried out, and the caller says so.
+    match select(pin!(answer), pin!(sleep_ms(timeout_ms))).await {
+        Either::Left((answer, _)) => answer.map_err(|_| Failure::NoAnswer),
+        Either::Right(_) => Err(Failure::NoAnswer),
     }
-    answer.map_err(|_| Failure::NoAnswer)
 }
 
 /// Lets so much real time pass.
-pub async fn sleep_ms(ms: u32) {
+pub async fn sleep_ms(ms: u64) {
     let promise = js_sys::Promise::new(&mut |resolve, _| {
         // Without a timer the promise never resolves, and what waits for it goes no further: the safe side.
         let _ = set_timeout_with_handle(
             move || {
                 let _ = resolve.call0(&wasm_bindgen::JsValue::UNDEFINED);
             },
-            Duration::from_millis(u64::from(ms)),
+            Duration::from_millis(ms),
         );
     });
     let _ = wasm_bindgen_futures::JsFuture::from(promise).await;

@@ -49,14 +49,18 @@ impl StageClients {
 #[component]
 pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let requests = Memo::new(move |_| {
-        playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>())
-    });
-    let asking = move |name: &ClientName| requests.with(|all| all.iter().any(|request| request.client == *name));
+    let requests =
+        Memo::new(move |_| playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>()));
+    let asking =
+        move |name: &ClientName| requests.with(|all| all.iter().any(|request| request.client == *name));
     let everybody = Memo::new(move |_| {
         let names = clients.0.get();
         let (count, geometry) = (names.len(), geometry.get());
-        names.iter().enumerate().map(|(i, name)| (name.clone(), geometry.client(i, count).into())).collect::<Vec<_>>()
+        names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (name.clone(), geometry.client(i, count).into()))
+            .collect::<Vec<_>>()
     });
     view! {
         <g class="clients">
@@ -107,14 +111,23 @@ impl std::hash::Hash for Place {
 
 /// At most eleven letters and a mark that there are more.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= 12 { name.to_owned() } else { format!("{}…", name.chars().take(11).collect::<String>()) }
+    if name.chars().count() <= 12 {
+        name.to_owned()
+    } else {
+        format!("{}…", name.chars().take(11).collect::<String>())
+    }
 }
 
-fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<impl IntoView + use<>> {
+fn draw_request(
+    request: &RequestView,
+    geometry: Geometry,
+    clients: StageClients,
+) -> Option<impl IntoView + use<>> {
     let playback = Playback::expect();
     let names = clients.0.get();
     let place = names.iter().position(|name| *name == request.client)?;
-    let node = playback.view.with_untracked(|view| view.order.iter().position(|name| *name == request.node))?;
+    let node =
+        playback.view.with_untracked(|view| view.order.iter().position(|name| *name == request.node))?;
     let (from, to) = (geometry.client(place, names.len()), geometry.node(node));
     let whole = from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, CLIENT_RADIUS / whole), from.toward(to, 1.0 - NODE_RING / whole));

@@ -191,7 +191,8 @@ fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
         view! { <circle class=kind cx=spot.x cy=spot.y r="4.6" /> }
     });
     let notch = votes.quorum as f64 - 0.5;
-    let (from, to, word) = (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0), at(notch, VOTE_RING + 14.0));
+    let (from, to, word) =
+        (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0), at(notch, VOTE_RING + 14.0));
     view! {
         <g class="votes" class:pre=votes.pre data-testid="votes">
             {dots.collect_view()}

@@ -15,7 +15,11 @@ use crate::ui::Ui;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
-pub(crate) fn Standing(geometry: Memo<Geometry>, summary: Memo<Summary>, clients: StageClients) -> impl IntoView {
+pub(crate) fn Standing(
+    geometry: Memo<Geometry>,
+    summary: Memo<Summary>,
+    clients: StageClients,
+) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| {
         playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())

@@ -19,7 +19,7 @@ use crate::ui::{CLIENTS_MAX, Ui};
 const OUTCOMES_MAX: usize = 12;
 
 /// A queued wait is asked for again so often: each time renews it, the last one reads its outcome.
-const POLL_EVERY_MS: u32 = 3_000;
+const POLL_EVERY_MS: u64 = 3_000;
 
 /// A queued wait is asked for at most so often: ten minutes.
 const POLLS_MAX: u32 = 200;
@@ -225,8 +225,11 @@ impl Actions {
             let name = match chosen {
                 Some(name) => name,
                 None => {
-                    let up: Vec<_> =
-                        view.in_order().filter(|node| Status::of(node).reachable()).map(|node| &node.name).collect();
+                    let up: Vec<_> = view
+                        .in_order()
+                        .filter(|node| Status::of(node).reachable())
+                        .map(|node| &node.name)
+                        .collect();
                     let turn = self.turn.get_value();
                     self.turn.set_value(turn.wrapping_add(1));
                     (*up.get(turn % up.len().max(1))?).clone()
@@ -284,7 +287,8 @@ impl Actions {
                     return;
                 }
                 let answered = send_once(&base, &ask, &request::new_key()).await;
-                let waits_on = matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
+                let waits_on =
+                    matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
                 if !waits_on {
                     self.settle(id, ((now_ms() - begun).max(0.0) * 1e3) as u64, answered);
                     break;
@@ -315,7 +319,9 @@ impl Actions {
         let t = self.ui.lang.get_untracked().strings();
         match request::process(node, action).await {
             Ok(_) => Ok(()),
-            Err(Failure::Refused { error, .. }) => Err(format!("{} {}", (t.error)(error.code), error.message)),
+            Err(Failure::Refused { error, .. }) => {
+                Err(format!("{} {}", (t.error)(error.code), error.message))
+            }
             Err(Failure::Garbled { status: 404 | 405 }) => Err(t.cluster.no_supervisor.to_owned()),
             Err(Failure::Garbled { status }) => Err(format!("HTTP {status}")),
             Err(Failure::NoAnswer) => Err(t.trouble.unreachable.to_owned()),

@@ -38,7 +38,10 @@ pub(crate) fn Caption(shared: Shared) -> impl IntoView {
     let playing = Memo::new(move |_| playback.clock.with(|clock| clock.playing));
     let line = Memo::new(move |_| playback.feed.with(|lines| chosen(lines, playing.get())));
     let slower = Memo::new(move |_| {
-        playback.clock.with(|clock| clock.slowdown().map(|times| times.round() as u64)).filter(|times| *times > 1)
+        playback
+            .clock
+            .with(|clock| clock.slowdown().map(|times| times.round() as u64))
+            .filter(|times| *times > 1)
     });
     let times = move || {
         let t = ui.t();

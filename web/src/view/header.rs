@@ -42,7 +42,9 @@ fn Pills(shared: Shared) -> impl IntoView {
     let summary = shared.summary;
     let leader = move || {
         summary.with(|summary| match &summary.leader {
-            Some((name, place)) => view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }.into_any(),
+            Some((name, place)) => {
+                view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }.into_any()
+            }
             None => view! { <b>{ui.t().cluster.no_leader}</b> }.into_any(),
         })
     };

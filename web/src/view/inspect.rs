@@ -69,8 +69,10 @@ fn rows(view: &View, name: &NodeName, t: &'static Strings) -> Vec<(&'static str,
     let Some(node) = view.node(name) else { return Vec::new() };
     let look = NodeLook::of(view, name);
     let cluster = &t.cluster;
-    let index = |index: Option<LogIndex>| index.map_or_else(|| "–".to_owned(), |index| grouped(index, t.lang));
-    let someone = |name: &Option<NodeName>| name.as_ref().map_or(cluster.nobody.to_owned(), ToString::to_string);
+    let index =
+        |index: Option<LogIndex>| index.map_or_else(|| "–".to_owned(), |index| grouped(index, t.lang));
+    let someone =
+        |name: &Option<NodeName>| name.as_ref().map_or(cluster.nobody.to_owned(), ToString::to_string);
     let mut rows = vec![(cluster.status, process_words(node, &look, t))];
     if let Some(part) = view.control(name) {
         let role = if look.deposed { cluster.deposed } else { (cluster.role)(part.role) };
@@ -96,7 +98,11 @@ fn rows(view: &View, name: &NodeName, t: &'static Strings) -> Vec<(&'static str,
     rows
 }
 
-fn process_words(node: &orrery_shared::event::view::NodeView, look: &NodeLook, t: &'static Strings) -> String {
+fn process_words(
+    node: &orrery_shared::event::view::NodeView,
+    look: &NodeLook,
+    t: &'static Strings,
+) -> String {
     let mut words = status_word(look.status, t).to_owned();
     if !node.exit_cause.is_empty() {
         words.push_str(&format!(" ({})", node.exit_cause));

@@ -33,7 +33,8 @@ pub fn listen(actions: Actions) {
         if matches!(tag.as_str(), "INPUT" | "SELECT" | "TEXTAREA") && key != "Escape" {
             return;
         }
-        let presses = matches!(key.as_str(), " " | "Enter") && (tag == "BUTTON" || tag == "SUMMARY" || role.is_some());
+        let presses =
+            matches!(key.as_str(), " " | "Enter") && (tag == "BUTTON" || tag == "SUMMARY" || role.is_some());
         if !presses && act(&key, event.shift_key(), actions) {
             event.prevent_default();
         }

@@ -27,30 +27,31 @@ pub(crate) fn Left(shared: Shared) -> impl IntoView {
 #[component]
 fn LayerList() -> impl IntoView {
     let ui = Ui::expect();
-    let layer = move |icon: Icon, key: &'static str, test_id: &'static str, get: fn(&mut Layers) -> &mut bool| {
-        let on = move || {
-            let mut layers = ui.layers.get();
-            *get(&mut layers)
+    let layer =
+        move |icon: Icon, key: &'static str, test_id: &'static str, get: fn(&mut Layers) -> &mut bool| {
+            let on = move || {
+                let mut layers = ui.layers.get();
+                *get(&mut layers)
+            };
+            let word = move || match icon {
+                Icon::Locks => ui.t().ui.layer_locks,
+                _ => ui.t().ui.layer_consensus,
+            };
+            view! {
+                <button
+                    type="button"
+                    class="layer"
+                    class:on=on
+                    aria-pressed=move || on().to_string()
+                    data-testid=test_id
+                    on:click=move |_| ui.layers.update(|layers| { let on = get(layers); *on = !*on; })
+                >
+                    <IconView icon />
+                    {word}
+                    <kbd>{key}</kbd>
+                </button>
+            }
         };
-        let word = move || match icon {
-            Icon::Locks => ui.t().ui.layer_locks,
-            _ => ui.t().ui.layer_consensus,
-        };
-        view! {
-            <button
-                type="button"
-                class="layer"
-                class:on=on
-                aria-pressed=move || on().to_string()
-                data-testid=test_id
-                on:click=move |_| ui.layers.update(|layers| { let on = get(layers); *on = !*on; })
-            >
-                <IconView icon />
-                {word}
-                <kbd>{key}</kbd>
-            </button>
-        }
-    };
     view! {
         <section>
             <h2>{move || ui.t().ui.layers}</h2>
@@ -64,7 +65,9 @@ fn LayerList() -> impl IntoView {
 fn Scenarios() -> impl IntoView {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let row = move |scenario: Scenario| {
-        let on = move || actions.scenario.with(|running| running.as_ref().is_some_and(|(which, _)| *which == scenario));
+        let on = move || {
+            actions.scenario.with(|running| running.as_ref().is_some_and(|(which, _)| *which == scenario))
+        };
         let blocked = move || scenario.needs_supervisor() && playback.origin.get() == Origin::Node;
         view! {
             <button
@@ -83,7 +86,11 @@ fn Scenarios() -> impl IntoView {
         }
     };
     let step = move || {
-        actions.scenario.get().filter(|(_, step)| !step.is_empty()).map(|(_, step)| view! { <p class="step">{step}</p> })
+        actions
+            .scenario
+            .get()
+            .filter(|(_, step)| !step.is_empty())
+            .map(|(_, step)| view! { <p class="step">{step}</p> })
     };
     let notice = move || {
         actions.notice.get().map(|notice| {
@@ -128,10 +135,16 @@ fn Faults() -> impl IntoView {
             Fault::Down { node, since_us, killed: true } => {
                 format!("✕ {}", (t.cluster.fault_killed)(node, &since(*since_us)))
             }
-            Fault::Down { node, since_us, .. } => format!("✕ {}", (t.cluster.fault_down)(node, &since(*since_us))),
-            Fault::Paused { node, since_us } => format!("❚❚ {}", (t.cluster.fault_paused)(node, &since(*since_us))),
+            Fault::Down { node, since_us, .. } => {
+                format!("✕ {}", (t.cluster.fault_down)(node, &since(*since_us)))
+            }
+            Fault::Paused { node, since_us } => {
+                format!("❚❚ {}", (t.cluster.fault_paused)(node, &since(*since_us)))
+            }
             Fault::Cut { from, to } => format!("⚡ {}", (t.cluster.fault_cut)(from, to)),
-            Fault::Gap { node, events } => format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang))),
+            Fault::Gap { node, events } => {
+                format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang)))
+            }
             Fault::Clock { node, offset_us } => {
                 format!("◷ {}", (t.cluster.fault_clock)(node, &duration(offset_us.unsigned_abs(), t.lang)))
             }

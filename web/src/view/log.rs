@@ -59,7 +59,9 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
     let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
     let leads = {
         let name = name.clone();
-        move || shared.summary.with(|summary| summary.leader.as_ref().is_some_and(|(leader, _)| *leader == name))
+        move || {
+            shared.summary.with(|summary| summary.leader.as_ref().is_some_and(|(leader, _)| *leader == name))
+        }
     };
     let cells = {
         let name = name.clone();
@@ -119,9 +121,10 @@ fn Entries() -> impl IntoView {
             let commit = view.order.iter().filter_map(|name| view.control(name)?.commit).max();
             let said = look::log::window(view, COLUMNS).rev().map(|index| {
                 let said = look::log::what(view, index);
-                let have = view.order.iter().filter(|name| {
-                    view.control(name).is_some_and(|part| part.mark(index).is_some())
-                });
+                let have = view
+                    .order
+                    .iter()
+                    .filter(|name| view.control(name).is_some_and(|part| part.mark(index).is_some()));
                 (index, said, have.count(), commit.is_some_and(|commit| index <= commit))
             });
             said.collect::<Vec<(LogIndex, _, usize, bool)>>()

@@ -33,13 +33,13 @@ pub enum Scenario {
 }
 
 /// Between two requests, so that their order is seen.
-const BEAT_MS: u32 = 500;
+const BEAT_MS: u64 = 500;
 
 /// Lease of the holder that falls silent.
 const SHORT_LEASE_MS: u64 = 6_000;
 
 /// A scenario waits for the cluster at most so long.
-const PATIENCE_MS: u32 = 30_000;
+const PATIENCE_MS: u64 = 30_000;
 
 impl Scenario {
     /// All of them, in the order in which they are listed.
@@ -282,7 +282,7 @@ impl Play {
 
     /// Waits for a state of the view. False where it did not come in time.
     async fn until(self, reached: impl Fn(&View) -> bool) -> bool {
-        const LOOK_EVERY_MS: u32 = 100;
+        const LOOK_EVERY_MS: u64 = 100;
         for _ in 0..PATIENCE_MS / LOOK_EVERY_MS {
             if self.playback().view.with_untracked(|view| reached(view)) {
                 return true;

@@ -70,5 +70,7 @@ pub(crate) fn Banner(shared: Shared) -> impl IntoView {
         })
     };
     let words = Memo::new(move |_| words());
-    move || words.get().map(|words| view! { <p class="banner" role="status" data-testid="banner">{words}</p> })
+    move || {
+        words.get().map(|words| view! { <p class="banner" role="status" data-testid="banner">{words}</p> })
+    }
 }

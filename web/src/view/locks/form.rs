@@ -251,12 +251,14 @@ fn Lease() -> impl IntoView {
 #[component]
 fn Results() -> impl IntoView {
     let actions = Actions::expect();
-    let shown =
-        Memo::new_with_compare(move |_| actions.outcomes.get(), |old, new| {
+    let shown = Memo::new_with_compare(
+        move |_| actions.outcomes.get(),
+        |old, new| {
             // Outcomes are replaced as a whole, so that identity is equality.
             let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
             !matches!((old, new), (Some(old), Some(new)) if old.len() == new.len() && old.iter().zip(new).all(same))
-        });
+        },
+    );
     view! {
         <div class="results" aria-live="polite">
             {move || shown.get().iter().rev().take(SHOWN).map(|outcome| result(outcome.clone(), actions)).collect_view()}

@@ -51,8 +51,8 @@ fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
     let middle = (WIDTH / 2.0, height / 2.0);
     let thin = graph.others.iter().map(|edge| thin_edge(edge, place(&edge.waiter), place(&edge.blocker)));
     let numbered = graph.cycle.iter().enumerate();
-    let thick =
-        numbered.map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
+    let thick = numbered
+        .map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
     let people = graph.people.iter().map(|person| {
         let (x, y) = place(person);
         let victim = graph.victim.as_ref() == Some(person);
@@ -113,10 +113,8 @@ fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
         (center.0 + cx / away * gap, center.1 + cy / away * gap)
     };
     let (start, end) = (rim(from, RADIUS + 2.0), rim(to, RADIUS + 5.0));
-    let path = format!(
-        "M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}",
-        start.0, start.1, control.0, control.1, end.0, end.1
-    );
+    let path =
+        format!("M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}", start.0, start.1, control.0, control.1, end.0, end.1);
     let middle = ((start.0 + 2.0 * control.0 + end.0) / 4.0, (start.1 + 2.0 * control.1 + end.1) / 4.0);
     (path, middle)
 }

@@ -55,9 +55,9 @@ fn Lane(name: ResourceName) -> impl IntoView {
         let name = name.clone();
         Memo::new(move |_| {
             playback.view.with(|view| {
-                view.locks.table.resources.iter().find(|lock| lock.resource == name).cloned().unwrap_or_else(|| {
-                    LockedResource { resource: name.clone(), holders: Vec::new(), waiters: Vec::new() }
-                })
+                view.locks.table.resources.iter().find(|lock| lock.resource == name).cloned().unwrap_or_else(
+                    || LockedResource { resource: name.clone(), holders: Vec::new(), waiters: Vec::new() },
+                )
             })
         })
     };
@@ -67,9 +67,13 @@ fn Lane(name: ResourceName) -> impl IntoView {
         let name = name.clone();
         move || {
             let t = ui.t();
-            let held: Vec<_> = holders.get().iter().map(|h| format!("{} {}", h.holder, h.mode.letter())).collect();
-            let waits: Vec<_> = waiters.get().iter().map(|w| format!("{} {}", w.holder, w.mode.letter())).collect();
-            let or_none = |list: Vec<String>| if list.is_empty() { t.cluster.nobody.to_owned() } else { list.join(", ") };
+            let held: Vec<_> =
+                holders.get().iter().map(|h| format!("{} {}", h.holder, h.mode.letter())).collect();
+            let waits: Vec<_> =
+                waiters.get().iter().map(|w| format!("{} {}", w.holder, w.mode.letter())).collect();
+            let or_none = |list: Vec<String>| {
+                if list.is_empty() { t.cluster.nobody.to_owned() } else { list.join(", ") }
+            };
             (t.locks.lane_label)(&name, &or_none(held), &or_none(waits))
         }
     };

@@ -86,7 +86,7 @@ impl EngineConfig {
     /// The configuration of a profile.
     pub fn new(profile: Profile) -> Self {
         let (heartbeat, election_min, election_max, append_timeout) = match profile {
-            Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 6 / 11, ELECTION_MS_MAX, 500),
+            Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 3 / 5, ELECTION_MS_MAX, 500),
             Profile::Classroom => (1_000, 4_000, 7_000, 4_000),
         };
         EngineConfig {

@@ -1,12 +1,34 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
+mod clock;
+pub mod codec;
 pub mod config;
+mod formation;
+mod group;
 pub mod host;
+mod housekeeping;
+mod identity;
 mod lock_service;
+pub mod log;
+mod network;
 mod node;
-mod types;
+mod peer;
+mod propose;
+mod publish;
+mod requests;
+mod serve;
+mod signal;
+pub mod state;
+mod status;
+mod summary;
+#[cfg(test)]
+mod tests;
+pub mod types;
+mod waits;
 
 pub use config::{EngineConfig, Profile};
 pub use lock_service::LockService;
+pub use network::{NOT_SENT_CUT, NOT_SENT_OVERFLOW};
 pub use node::{Engine, Formed, Local, ProposeError, ReadError, StartError, StaticPeer};
+pub use publish::Publisher;
 pub use types::Types;

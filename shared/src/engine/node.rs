@@ -1,19 +1,23 @@
 //! One node's engine: its groups, its place in the cluster, and what the services and the edge ask of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use openraft::AsyncRuntime;
 
 use super::config::EngineConfig;
-use super::host::Host;
+use super::group::Group;
+use super::host::{Host, Transport};
+use super::identity::Identity;
 use super::lock_service::LockService;
-use crate::api;
-use crate::error::{ApiError, ErrorCode};
-use crate::event::fact::LockTable;
-use crate::event::stream::GroupSnapshot;
-use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName};
-use crate::machine::{Command, Member, Reply};
+use super::network::Peers;
+use super::publish::{Publisher, lock};
+use super::requests::Requests;
+use super::signal::Signal;
+use crate::ids::{BootEpoch, ClusterId, GroupId, NodeId, NodeName};
+use crate::machine::Member;
 
 /// Who this node is by its configuration. The data directory may know more (see [`Formed`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +99,18 @@ impl<H: Host> Clone for Engine<H> {
 /// Shared by everything that belongs to one engine.
 pub(super) struct Inner<H: Host> {
     pub(super) host: H,
-    pub(super) config: EngineConfig,
+    pub(super) config: Arc<EngineConfig>,
     pub(super) local: Local,
+    pub(super) publisher: Arc<Publisher<H>>,
+    pub(super) peers: Arc<Peers<H>>,
+    pub(super) groups: Mutex<BTreeMap<GroupId, Arc<Group<H>>>>,
+    pub(super) identity: Mutex<Option<Identity>>,
+    /// Set whenever the identity on the disk changes, for the task that forms or joins.
+    pub(super) identity_changed: Signal,
+    pub(super) requests: Requests,
+    started_us: u64,
+    ready: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl<H: Host> Engine<H> {
@@ -104,123 +118,164 @@ impl<H: Host> Engine<H> {
     /// joins a cluster in the background (see [`Engine::wait_ready`]).
     pub async fn start(host: H, config: EngineConfig, local: Local) -> Result<Self, StartError> {
         config.raft().map_err(|error| StartError::Config(error.to_string()))?;
-        Ok(Engine { inner: Arc::new(Inner { host, config, local }) })
+        let identity = Identity::load(host.disk(), &local)?;
+        let publisher = Arc::new(Publisher::new(host.clone()));
+        let peers = Arc::new(Peers::new(host.clone(), local.clone()));
+        let engine = Engine {
+            inner: Arc::new(Inner {
+                started_us: host.monotonic_us(),
+                requests: Requests::new(&local, host.random()),
+                host,
+                config: Arc::new(config),
+                local,
+                publisher,
+                peers,
+                groups: Mutex::default(),
+                identity: Mutex::new(identity.clone()),
+                identity_changed: Signal::default(),
+                ready: AtomicBool::new(false),
+                stopping: AtomicBool::new(false),
+            }),
+        };
+        engine.inner.host.transport().members(&engine.members());
+        if let Some(identity @ Identity::Formed { .. }) = identity {
+            engine.join_groups(&identity).await?;
+        }
+        drop(H::Runtime::spawn(super::formation::run(engine.clone())));
+        drop(H::Runtime::spawn(super::housekeeping::run(engine.clone())));
+        Ok(engine)
+    }
+
+    /// Starts this node's groups under the identity that its disk holds.
+    pub(super) async fn join_groups(&self, identity: &Identity) -> Result<(), StartError> {
+        let Identity::Formed { foundation, me, .. } = identity else { return Ok(()) };
+        let Inner { host, config, local, publisher, peers, .. } = &*self.inner;
+        let formed = Formed { cluster: foundation.cluster, me: me.clone() };
+        tracing::info!(node = %local.name, cluster = %formed.cluster, id = %me.id, "starting as a member");
+        publisher.identify(me.id);
+        publisher.name(&foundation.members);
+        publisher.name(std::slice::from_ref(me));
+        peers.identify(formed);
+        let group = Group::start(
+            host.clone(),
+            GroupId::CONTROL,
+            me.id,
+            config.clone(),
+            publisher.clone(),
+            peers.clone(),
+        )
+        .await?;
+        lock(&self.inner.groups).insert(GroupId::CONTROL, group);
+        host.transport().members(&self.members());
+        drop(H::Runtime::spawn(super::housekeeping::watch_readiness(self.clone())));
+        drop(H::Runtime::spawn(super::housekeeping::lead(self.clone())));
+        Ok(())
     }
 
     /// Stops all groups. Requests under way end as unknown.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::Relaxed);
+        self.inner.ready.store(false, Ordering::Relaxed);
+        self.inner.identity_changed.notify();
+        let groups: Vec<_> = lock(&self.inner.groups).values().cloned().collect();
+        for group in groups {
+            group.log.flush_committed();
+            if let Err(error) = group.raft.shutdown().await {
+                tracing::warn!(group = %group.id, %error, "a group did not stop in order");
+            }
+        }
+    }
 
-    /// Answers a peer's request. `from` is the name that the transport's handshake established.
-    pub async fn serve(&self, from: &NodeName, request: Bytes) -> Bytes {
-        let _ = (from, request);
-        Bytes::new()
+    /// Whether [`Engine::stop`] was called.
+    pub(super) fn stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Recovery is complete.
+    pub(super) fn set_ready(&self) {
+        self.inner.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// A group that runs here.
+    pub(super) fn group(&self, group: GroupId) -> Option<Arc<Group<H>>> {
+        lock(&self.inner.groups).get(&group).cloned()
+    }
+
+    /// The identity on the disk.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        lock(&self.inner.identity).clone()
     }
 
     /// The host that it was started with.
     pub fn host(&self) -> &H {
         &self.inner.host
     }
+
     /// Its configuration.
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config
     }
+
     /// Who it is by configuration.
     pub fn local(&self) -> &Local {
         &self.inner.local
     }
+
     /// What its data directory is of; none before it is part of a cluster.
     pub fn formed(&self) -> Option<Formed> {
-        None
+        lock(&self.inner.identity).as_ref().and_then(Identity::formed)
     }
+
     /// Whether recovery is complete and it is a member: requests are served.
     pub fn ready(&self) -> bool {
-        false
+        self.inner.ready.load(Ordering::Relaxed)
     }
+
     /// Waits for [`Engine::ready`]; false when it did not come within the time.
     pub async fn wait_ready(&self, within: Duration) -> bool {
-        let _ = within;
+        let nap = self.inner.config.heartbeat.min(Duration::from_millis(20)).max(Duration::from_millis(1));
+        let mut waited = Duration::ZERO;
+        while !self.ready() && waited < within {
+            H::Runtime::sleep(nap).await;
+            waited += nap;
+        }
         self.ready()
     }
 
-    /// Appends a command to a group's log through its leader, wherever that is, and answers with what `apply`
-    /// made of it. A command with a key is tried again on its own within the time.
-    pub async fn propose(
-        &self,
-        group: GroupId,
-        command: Command,
-        within: Duration,
-    ) -> Result<(LogIndex, Reply), ProposeError> {
-        let _ = (group, command, within);
-        Err(ProposeError::NotApplied("the node is starting".into()))
+    /// Microseconds since this boot.
+    pub(super) fn uptime_us(&self) -> u64 {
+        self.inner.host.monotonic_us().saturating_sub(self.inner.started_us)
     }
 
-    /// A read-index round at the leader (Raft thesis, section 6.4), then waits until this node applied up to
-    /// the index that it answers: what is read here afterwards is linearizable.
-    pub async fn read_index(&self, group: GroupId, within: Duration) -> Result<LogIndex, ReadError> {
-        let _ = (group, within);
-        Err(ReadError("the node is starting".into()))
-    }
-
-    /// The lock table as this node applied it, without a read index.
-    pub fn lock_table(&self) -> LockTable {
-        LockTable::default()
-    }
-    /// The groups as the facts emitted so far describe them, and the lock table. `at` runs while no such fact
-    /// can be emitted: the head sequence that it returns fits the snapshot exactly.
-    pub fn snapshot<T>(&self, at: impl FnOnce() -> T) -> (T, Vec<GroupSnapshot>, LockTable) {
-        (at(), Vec::new(), LockTable::default())
-    }
-    /// `GET /health`
-    pub fn health(&self) -> api::node::Health {
-        api::node::Health {
-            status: "starting".into(),
-            node: self.inner.local.name.clone(),
-            role: Default::default(),
-            term: 0,
-        }
-    }
-    /// `GET /status`
-    pub fn status(&self) -> api::node::Status {
-        api::node::Status {
-            node_id: self.inner.local.name.clone(),
-            raft_id: None,
-            boot: self.inner.local.boot,
-            cluster: None,
-            role: Default::default(),
-            term: 0,
-            leader_id: None,
-            voted_for: None,
-            commit_index: None,
-            last_applied: None,
-            last_log_index: None,
-            log_length: 0,
-            purged: None,
-            peers: Vec::new(),
-            uptime_seconds: 0.0,
-            time_since_last_contact: None,
-            profile: self.inner.config.profile.name().into(),
-        }
-    }
-    /// `GET /cluster`
-    pub fn cluster(&self) -> api::node::Cluster {
-        api::node::Cluster {
-            cluster: None,
-            shards: self.inner.config.shards,
-            replicas: self.inner.config.replicas,
-            version: 0,
-            leader: None,
-            members: Vec::new(),
-        }
-    }
     /// Everybody, this node included, sorted by name: members once formed, static peers before.
     pub fn members(&self) -> Vec<Member> {
-        Vec::new()
+        let mut members: Vec<Member> = match self.group(GroupId::CONTROL) {
+            Some(group) => group.membership().nodes().map(|(_, member)| member.clone()).collect(),
+            None => Vec::new(),
+        };
+        if members.is_empty() {
+            members = match self.identity() {
+                Some(Identity::Formed { foundation, .. } | Identity::Founding(foundation)) => {
+                    foundation.members
+                }
+                None => self.static_members(),
+            };
+        }
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members
     }
 
-    /// Hands the control group's leadership to another voter and waits for it.
-    pub async fn transfer_leader(&self, to: &NodeName, within: Duration) -> Result<(), ApiError> {
-        let _ = (to, within);
-        Err(ApiError::new(ErrorCode::NotReady, "The node is starting."))
+    /// Everybody by configuration, this node included, sorted by name, without identities.
+    pub(super) fn static_members(&self) -> Vec<Member> {
+        let Local { name, address, peers, .. } = &self.inner.local;
+        let me = StaticPeer { name: name.clone(), address: address.clone() };
+        let mut everybody: Vec<StaticPeer> = peers.iter().cloned().chain([me]).collect();
+        everybody.sort();
+        everybody.dedup_by(|a, b| a.name == b.name);
+        everybody
+            .into_iter()
+            .map(|peer| Member { id: NodeId(0), name: peer.name, incarnation: 0, address: peer.address })
+            .collect()
     }
 
     /// The lock service of this node.

@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::impls::{BoxedErrorSource, InlineBatch, ProgressResponder};
+use openraft::vote::leader_id_std::CommittedLeaderId;
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftTypeConfig};
 
 use crate::ids::{NodeId, Term};
@@ -21,9 +23,9 @@ impl<R: AsyncRuntime> RaftTypeConfig for Types<R> {
     type Node = Member;
     type Term = Term;
     type LeaderId = LeaderId<Term, NodeId>;
-    type Vote = openraft::Vote<LeaderId<Term, NodeId>>;
-    type Payload = EntryPayload<Command, NodeId, Member>;
-    type Entry = openraft::Entry<openraft::alias::CommittedLeaderIdOf<Self>, Self::Payload>;
+    type Vote = Vote;
+    type Payload = Payload;
+    type Entry = Entry;
     type Responder<T>
         = ProgressResponder<Self, T>
     where
@@ -69,3 +71,20 @@ impl<R> Ord for Types<R> {
         Ordering::Equal
     }
 }
+
+/// Id of a term's committed leader: the term alone, as in the paper.
+pub type CommittedLeader = CommittedLeaderId<Term>;
+/// Term and index of an entry.
+pub type LogId = openraft::LogId<CommittedLeader>;
+/// A vote, and whether a majority granted it.
+pub type Vote = openraft::Vote<LeaderId<Term, NodeId>>;
+/// What an entry carries.
+pub type Payload = EntryPayload<Command, NodeId, Member>;
+/// One log entry.
+pub type Entry = openraft::Entry<CommittedLeader, Payload>;
+/// A membership with the log id of its entry.
+pub type StoredMembership = openraft::StoredMembership<CommittedLeader, NodeId, Member>;
+/// What a snapshot covers.
+pub type SnapshotMeta = openraft::SnapshotMeta<CommittedLeader, NodeId, Member>;
+/// A snapshot: what it covers and its bytes, in chunks.
+pub type Snapshot = openraft::Snapshot<CommittedLeader, NodeId, Member, Vec<Bytes>>;

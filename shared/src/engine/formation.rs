@@ -1,0 +1,262 @@
+//! How a cluster begins, and how a node with an empty disk becomes part of one.
+//!
+//! The first formation happens only when every node of the configuration answers that it holds nothing. The one
+//! with the smallest name founds: it mints the cluster's id, writes down that it is founding, has everybody
+//! else write the cluster down, then writes that it is formed, and only then brings the first membership into
+//! the log. Each step can be repeated after a crash at any point. Whoever answers that it is formed already makes
+//! this node join instead: an empty disk under a member's name never votes under the old identity.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+use openraft::async_runtime::Select2;
+
+use super::group::Group;
+use super::host::{Host, Urgency};
+use super::identity::{Foundation, Identity};
+use super::node::Engine;
+use super::peer::{PeerRequest, PeerResponse, Probed};
+use super::publish::lock;
+use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
+use crate::machine::{Command, ControlCommand, ControlReply, IdempotencyKey, Member, Operation, Reply};
+
+/// How long one question of this file waits for its answer.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long admitting takes at most, at the leader.
+const ADMIT_WITHIN: Duration = Duration::from_secs(4);
+
+/// What the others said.
+enum Survey {
+    /// Everybody answered, and nobody holds anything.
+    AllEmpty,
+    /// Somebody is part of a cluster.
+    Formed(NodeName),
+    /// Ask again.
+    Incomplete,
+}
+
+/// Brings this node into a cluster, then ends.
+pub async fn run<H: Host>(engine: Engine<H>) {
+    let mut pause = Duration::from_millis(20);
+    while !engine.stopping() {
+        let done = match engine.identity() {
+            Some(Identity::Formed { founder, .. }) => {
+                if founder {
+                    engine.initialize().await;
+                }
+                return;
+            }
+            Some(Identity::Founding(foundation)) => engine.spread(foundation).await,
+            None => match engine.survey().await {
+                Survey::AllEmpty => engine.found_if_smallest().await,
+                Survey::Formed(member) => engine.join(&member).await,
+                Survey::Incomplete => false,
+            },
+        };
+        if done {
+            pause = Duration::from_millis(20);
+            continue;
+        }
+        // Somebody else may have founded meanwhile.
+        let changed = engine.inner.identity_changed.wait();
+        if let Select2::Second(()) = H::Runtime::select2(changed, H::Runtime::sleep(pause)).await {
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+}
+
+impl<H: Host> Engine<H> {
+    fn others(&self) -> Vec<Member> {
+        let me = &self.inner.local.name;
+        self.static_members().into_iter().filter(|member| member.name != *me).collect()
+    }
+
+    async fn ask(&self, to: &Member, request: PeerRequest<H::Runtime>) -> Option<PeerResponse<H::Runtime>> {
+        let urgency = Urgency::Normal;
+        self.inner.peers.call(GroupId::CONTROL, to, urgency, request, ASK_WITHIN).await.ok()
+    }
+
+    async fn survey(&self) -> Survey {
+        let mut survey = Survey::AllEmpty;
+        for other in self.others() {
+            match self.ask(&other, PeerRequest::Probe).await {
+                Some(PeerResponse::Probe(Probed::Empty)) => {}
+                // Whoever is formed is proof of a cluster, whatever the others say.
+                Some(PeerResponse::Probe(Probed::Formed(_))) => return Survey::Formed(other.name),
+                _ => survey = Survey::Incomplete,
+            }
+        }
+        survey
+    }
+
+    /// Mints the cluster, where this node has the smallest name; otherwise waits to be told.
+    async fn found_if_smallest(&self) -> bool {
+        let mut members = self.static_members();
+        if members.first().is_none_or(|first| first.name != self.inner.local.name) {
+            return false;
+        }
+        for (member, id) in members.iter_mut().zip(1..) {
+            member.id = NodeId(id);
+            member.incarnation = 1;
+        }
+        let foundation = Foundation {
+            cluster: ClusterId(self.inner.host.random()),
+            shards: self.inner.config.shards,
+            replicas: self.inner.config.replicas.min(members.len() as u16),
+            members,
+        };
+        tracing::info!(cluster = %foundation.cluster, "founding a cluster");
+        self.write_identity(Identity::Founding(foundation)).await
+    }
+
+    /// Has everybody write the cluster down; when all have, this node is formed.
+    async fn spread(&self, foundation: Foundation) -> bool {
+        for other in self.others() {
+            match self.ask(&other, PeerRequest::Found(foundation.clone())).await {
+                Some(PeerResponse::Founded) => {}
+                Some(PeerResponse::Refused { why }) => {
+                    tracing::warn!(peer = %other.name, why, "the cluster cannot be founded yet");
+                    return false;
+                }
+                _ => return false,
+            }
+        }
+        let Some(me) = foundation.member(&self.inner.local.name).cloned() else { return false };
+        let identity = Identity::Formed { foundation, me, founder: true };
+        self.write_identity(identity.clone()).await && self.take_part(&identity).await
+    }
+
+    /// A founder says: this is our cluster.
+    pub(super) async fn found(&self, from: &NodeName, foundation: Foundation) -> PeerResponse<H::Runtime> {
+        let refuse = |why: String| PeerResponse::Refused { why };
+        let name = &self.inner.local.name;
+        match self.identity() {
+            Some(Identity::Formed { foundation: ours, .. }) if ours.cluster == foundation.cluster => {
+                return PeerResponse::Founded;
+            }
+            Some(Identity::Formed { foundation: ours, .. } | Identity::Founding(ours)) => {
+                return refuse(format!("{name} belongs to cluster {} already", ours.cluster));
+            }
+            None => {}
+        }
+        // Both must mean the same cluster: a node that was configured otherwise would be counted wrongly.
+        let names = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect::<Vec<_>>();
+        if names(&foundation.members) != names(&self.static_members()) {
+            return refuse(format!("{name} is configured with other peers than {from}"));
+        }
+        let Some(me) = foundation.member(name).cloned() else {
+            return refuse(format!("{name} is not among the founders"));
+        };
+        let identity = Identity::Formed { foundation, me, founder: false };
+        if self.write_identity(identity.clone()).await && self.take_part(&identity).await {
+            PeerResponse::Founded
+        } else {
+            refuse(format!("{name} could not write the cluster down"))
+        }
+    }
+
+    /// Asks for an identity in a cluster that exists.
+    async fn join(&self, member: &NodeName) -> bool {
+        tracing::info!(%member, "the cluster exists already: joining it");
+        // One attempt has one number, so that a repeated question gets the same identity.
+        let attempt = self.inner.host.random();
+        for asked in self.others() {
+            let request = PeerRequest::Join { address: self.inner.local.address.clone(), attempt };
+            let within = ADMIT_WITHIN + ASK_WITHIN;
+            let answer =
+                self.inner.peers.call(GroupId::CONTROL, &asked, Urgency::Normal, request, within).await;
+            match answer {
+                Ok(PeerResponse::Joined { me, foundation }) => {
+                    let identity = Identity::Formed { foundation, me, founder: false };
+                    return self.write_identity(identity.clone()).await && self.take_part(&identity).await;
+                }
+                Ok(PeerResponse::Refused { why }) => {
+                    tracing::info!(peer = %asked.name, why, "not admitted yet")
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// A node with an empty disk asks for an identity. The leader brings the membership in line afterwards.
+    pub(super) async fn admit(
+        &self,
+        name: NodeName,
+        address: String,
+        attempt: u64,
+    ) -> PeerResponse<H::Runtime> {
+        let refuse = |why: String| PeerResponse::Refused { why };
+        let Some(Identity::Formed { foundation, .. }) = self.identity() else {
+            return refuse(format!("{} is not part of a cluster yet", self.inner.local.name));
+        };
+        let key = IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 };
+        let operation = Operation::Control(ControlCommand::Admit { name: name.clone(), address });
+        let command = Command { key: Some(key), operation };
+        match self.propose(GroupId::CONTROL, command, ADMIT_WITHIN).await {
+            Ok((_, Reply::Control(ControlReply::Admitted { member }))) => {
+                let Some(group) = self.group(GroupId::CONTROL) else {
+                    return refuse("this node is stopping".into());
+                };
+                let mut members = group.state.read(|machine| machine.members());
+                members.retain(|other| other.name != member.name);
+                members.push(member.clone());
+                members.sort_by(|a, b| a.name.cmp(&b.name));
+                PeerResponse::Joined { me: member, foundation: Foundation { members, ..foundation } }
+            }
+            Ok((_, Reply::Control(ControlReply::Refused { why }))) => refuse(why),
+            Ok(_) => refuse("the cluster answered something unexpected".into()),
+            Err(error) => refuse(error.to_string()),
+        }
+    }
+
+    /// The founder brings the first membership into the log; openraft refuses when there is one.
+    async fn initialize(&self) {
+        let Some(group) = self.group(GroupId::CONTROL) else { return };
+        let Some(Identity::Formed { foundation, .. }) = self.identity() else { return };
+        if group.raft.is_initialized().await.unwrap_or(true) {
+            return;
+        }
+        let members = first_membership(&foundation, self.inner.config.voters_max);
+        if let Err(error) = group.raft.initialize(members).await {
+            tracing::info!(%error, "the first membership is in the log already");
+        }
+    }
+
+    /// The first command of a cluster, proposed by whoever leads first.
+    pub(super) async fn record_foundation(&self, group: &Group<H>) {
+        let Some(Identity::Formed { foundation, .. }) = self.identity() else { return };
+        if group.state.read(|machine| machine.cluster().id().is_some()) {
+            return;
+        }
+        let Foundation { cluster, shards, replicas, members } = foundation;
+        let operation = Operation::Control(ControlCommand::Form { cluster, shards, replicas, members });
+        // Refused where it is there already; asked again a second later where it failed.
+        group.propose(Command { key: None, operation }, ADMIT_WITHIN).await;
+    }
+
+    async fn write_identity(&self, identity: Identity) -> bool {
+        if identity.save(&self.inner.host).await.is_err() {
+            return false;
+        }
+        *lock(&self.inner.identity) = Some(identity);
+        self.inner.identity_changed.notify();
+        true
+    }
+
+    async fn take_part(&self, identity: &Identity) -> bool {
+        match self.join_groups(identity).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.inner.host.fail_stop(&error.to_string());
+                false
+            }
+        }
+    }
+}
+
+/// Voters in the order of their names, as far as there is room; openraft makes all of these voters.
+fn first_membership(foundation: &Foundation, voters_max: usize) -> BTreeMap<NodeId, Member> {
+    foundation.members.iter().take(voters_max).map(|member| (member.id, member.clone())).collect()
+}

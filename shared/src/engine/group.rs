@@ -1,0 +1,361 @@
+//! One Raft group on this node: openraft, its log, its state machine, and the tasks that watch it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
+use openraft::raft::SnapshotResponse;
+use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
+
+use super::config::EngineConfig;
+use super::host::Host;
+use super::log::LogStore;
+use super::network::{Factory, Peers};
+use super::node::StartError;
+use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
+use super::publish::{Publisher, lock};
+use super::signal::Signal;
+use super::state::StateMachine;
+use super::types::{Snapshot, StoredMembership, Types, Vote};
+use crate::event::Fact;
+use crate::event::fact::Role;
+use crate::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
+use crate::lock::LeaseMs;
+use crate::machine::{Command, Member, Operation};
+
+/// One group's raft.
+pub type GroupRaft<H> = Raft<Types<<H as Host>::Runtime>, StateMachine<H>>;
+
+/// One Raft group on this node.
+pub struct Group<H: Host> {
+    /// Which.
+    pub id: GroupId,
+    /// This node.
+    pub me: NodeId,
+    /// openraft.
+    pub raft: GroupRaft<H>,
+    /// Its log.
+    pub log: LogStore<H>,
+    /// Its state machine.
+    pub state: StateMachine<H>,
+    host: H,
+    config: Arc<EngineConfig>,
+    publisher: Arc<Publisher<H>>,
+    /// Monotonic microsecond of the last message of a leader; 0 before the first.
+    contact_us: Arc<AtomicU64>,
+    leading: Mutex<Leading>,
+    /// Last value of the lease clock that was proposed in this term.
+    proposed_clock: Mutex<(Term, LeaseMs)>,
+    assemblies: Mutex<BTreeMap<NodeName, Assembly>>,
+    /// Set when the next deadline of the lease clock may have moved.
+    pub deadline_moved: Arc<Signal>,
+    snapshot_due: Arc<Signal>,
+    /// Set when this node begins to lead.
+    pub begun_to_lead: Signal,
+    stopped: AtomicBool,
+}
+
+/// Who leads, as far as this node knows.
+#[derive(Clone, Debug, Default)]
+struct Leading {
+    term: Term,
+    me: bool,
+    leader: Option<Member>,
+    membership: Arc<StoredMembership>,
+}
+
+/// A snapshot that arrives in parts.
+struct Assembly {
+    transfer: u64,
+    received: u64,
+    chunks: Vec<Bytes>,
+}
+
+impl<H: Host> Group<H> {
+    /// Recovers the group and starts it.
+    pub async fn start(
+        host: H,
+        id: GroupId,
+        me: NodeId,
+        config: Arc<EngineConfig>,
+        publisher: Arc<Publisher<H>>,
+        peers: Arc<Peers<H>>,
+    ) -> Result<Arc<Self>, StartError> {
+        let contact_us = Arc::new(AtomicU64::new(0));
+        let snapshot_due = Arc::new(Signal::default());
+        let deadline_moved = Arc::new(Signal::default());
+        let silence = {
+            let (contact_us, host) = (contact_us.clone(), host.clone());
+            Box::new(move || match contact_us.load(Ordering::Relaxed) {
+                0 => None,
+                heard_us => Some(host.monotonic_us().saturating_sub(heard_us)),
+            })
+        };
+        let log =
+            LogStore::open(host.clone(), id, &config, publisher.clone(), silence, snapshot_due.clone())?;
+        let state = StateMachine::open(
+            host.clone(),
+            id,
+            &config,
+            publisher.clone(),
+            log.clone(),
+            deadline_moved.clone(),
+        )
+        .await?;
+        let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
+        let factory = Factory { peers, config: config.clone(), group: id, me };
+        let raft = Raft::new(me, Arc::new(raft_config), factory, log.clone(), state.clone())
+            .await
+            .map_err(|error| StartError::Disk(io::Error::other(error.to_string())))?;
+        let group = Arc::new(Group {
+            id,
+            me,
+            raft,
+            log,
+            state,
+            host,
+            config,
+            publisher,
+            contact_us,
+            leading: Mutex::default(),
+            proposed_clock: Mutex::default(),
+            assemblies: Mutex::default(),
+            deadline_moved,
+            snapshot_due,
+            begun_to_lead: Signal::default(),
+            stopped: AtomicBool::new(false),
+        });
+        drop(H::Runtime::spawn(group.clone().watch_roles()));
+        drop(H::Runtime::spawn(group.clone().watch_log_size()));
+        drop(H::Runtime::spawn(group.clone().watch_silence()));
+        drop(H::Runtime::spawn(super::clock::keep(group.clone())));
+        Ok(group)
+    }
+
+    /// openraft has ended: the group's tasks end too.
+    pub fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Timers and bounds.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<Member> {
+        lock(&self.leading).leader.clone()
+    }
+
+    /// Whether this node leads.
+    pub fn leads(&self) -> bool {
+        lock(&self.leading).me
+    }
+
+    /// The effective membership.
+    pub fn membership(&self) -> Arc<StoredMembership> {
+        lock(&self.leading).membership.clone()
+    }
+
+    /// Microseconds since the last message of a leader; 0 at the leader, none when there never was one.
+    pub fn silent_us(&self) -> Option<u64> {
+        if self.leads() {
+            return Some(0);
+        }
+        match self.contact_us.load(Ordering::Relaxed) {
+            0 => None,
+            heard_us => Some(self.host.monotonic_us().saturating_sub(heard_us)),
+        }
+    }
+
+    /// A message of the leader with this vote arrived; an old leader's does not count.
+    pub fn heard(&self, vote: &Vote) {
+        if self.log.vote().is_some_and(|mine| *vote < mine) {
+            return;
+        }
+        self.contact_us.store(self.host.monotonic_us().max(1), Ordering::Relaxed);
+    }
+
+    /// Appends a command, if this node leads, and waits until it is applied.
+    pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
+        self.touch_clock(&command).await;
+        let written = H::Runtime::timeout(within, self.raft.client_write(command)).await;
+        match written {
+            Ok(Ok(written)) => Outcome::Applied { index: written.log_id.index, reply: written.data },
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
+                Outcome::NotLeader { leader: forward.leader_node }
+            }
+            Ok(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)))) => {
+                Outcome::Unknown { why: "another leader took over".into() }
+            }
+            // Refused before anything was appended.
+            Ok(Err(RaftError::APIError(
+                ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_),
+            ))) => Outcome::NotLeader { leader: None },
+            Ok(Err(RaftError::Fatal(_))) => Outcome::Unknown { why: "this node is stopping".into() },
+            Err(_) => Outcome::Unknown { why: "no majority confirmed it in time".into() },
+        }
+    }
+
+    /// What a command counts from must not lie long in the past: an idle lease clock is moved first.
+    async fn touch_clock(&self, command: &Command) {
+        if !matches!(command.operation, Operation::Lock(_) | Operation::Session(_)) {
+            return;
+        }
+        let Some(clock) = self.state.clock() else { return };
+        let term = lock(&self.leading).term;
+        {
+            let mut proposed = lock(&self.proposed_clock);
+            let newest =
+                if proposed.0 == term { proposed.1.max(clock.committed_ms) } else { clock.committed_ms };
+            if clock.now_ms <= newest + self.config.clock_slack_ms {
+                return;
+            }
+            *proposed = (term, clock.now_ms);
+        }
+        let advance = Command { key: None, operation: Operation::AdvanceClock { to_ms: clock.now_ms } };
+        // It goes into the same batch; where it fails the command itself fails too.
+        let _ = self.raft.client_write_ff(advance, None).await;
+    }
+
+    /// At the leader: the last index that is known to match, by follower.
+    pub fn matching(&self) -> BTreeMap<NodeId, LogIndex> {
+        let metrics = self.raft.data_metrics();
+        let now = metrics.borrow_watched();
+        let replication = now.replication.iter().flatten();
+        replication.filter_map(|(id, matching)| Some((*id, matching.as_ref()?.index))).collect()
+    }
+
+    /// A read-index round, if this node leads.
+    pub async fn read_index(&self, within: Duration) -> ReadOutcome {
+        let round = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
+        match H::Runtime::timeout(within, round).await {
+            Ok(Ok(linearizer)) => ReadOutcome::Index(linearizer.read_log_id().index()),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
+                ReadOutcome::NotLeader { leader: forward.leader_node }
+            }
+            Ok(Err(_)) | Err(_) => ReadOutcome::NotLeader { leader: None },
+        }
+    }
+
+    /// Takes a part of a snapshot; the last one installs it.
+    pub async fn snapshot_part(&self, from: &NodeName, part: SnapshotPart) -> PeerResponse<H::Runtime> {
+        if let Some(vote) = self.log.vote()
+            && part.vote.partial_cmp(&vote).is_none_or(|order| order.is_lt())
+        {
+            return PeerResponse::Snapshot(SnapshotResponse::new(vote));
+        }
+        let SnapshotPart { transfer, vote, meta, total, offset, bytes } = part;
+        let complete = {
+            let mut assemblies = lock(&self.assemblies);
+            let fresh = || Assembly { transfer, received: 0, chunks: Vec::new() };
+            let assembly = assemblies.entry(from.clone()).or_insert_with(fresh);
+            if assembly.transfer != transfer {
+                *assembly = fresh();
+            }
+            if offset == assembly.received {
+                assembly.received += bytes.len() as u64;
+                assembly.chunks.push(bytes);
+            }
+            if assembly.received < total {
+                return PeerResponse::SnapshotPart { received: assembly.received };
+            }
+            assemblies.remove(from).map(|assembly| assembly.chunks).unwrap_or_default()
+        };
+        match self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: complete }).await {
+            Ok(response) => PeerResponse::Snapshot(response),
+            Err(error) => PeerResponse::Refused { why: error.to_string() },
+        }
+    }
+
+    /// Roles, leaders and memberships as openraft reports them.
+    async fn watch_roles(self: Arc<Self>) {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let (vote, state, leader, membership) = {
+                let now = metrics.borrow_and_update();
+                (now.vote, now.state, now.current_leader, now.membership_config.clone())
+            };
+            self.role_changed(&vote, state, leader, membership);
+            if metrics.changed().await.is_err() {
+                self.stopped.store(true, Ordering::Relaxed);
+                self.state.lead(None);
+                self.deadline_moved.notify();
+                self.snapshot_due.notify();
+                self.begun_to_lead.notify();
+                return;
+            }
+        }
+    }
+
+    fn role_changed(
+        &self,
+        vote: &Vote,
+        state: ServerState,
+        leader: Option<NodeId>,
+        membership: Arc<StoredMembership>,
+    ) {
+        let role = match state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Learner => Role::Learner,
+            ServerState::Follower | ServerState::Shutdown => Role::Follower,
+        };
+        let members: Vec<Member> = membership.nodes().map(|(_, member)| member.clone()).collect();
+        self.publisher.name(&members);
+        self.publisher.role(self.id, role, vote, leader, None);
+        let me = role == Role::Leader;
+        let term = vote.leader_id.term;
+        let leader = leader.and_then(|id| membership.get_node(&id).cloned());
+        *lock(&self.leading) = Leading { term, me, leader, membership };
+        self.state.lead(me.then_some(term));
+        if me {
+            self.begun_to_lead.notify();
+        }
+    }
+
+    /// Takes a snapshot whenever the log has grown enough.
+    async fn watch_log_size(self: Arc<Self>) {
+        loop {
+            self.snapshot_due.wait().await;
+            self.log.snapshot_begun();
+            if self.stopped() || self.raft.trigger().snapshot().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Says how the election timer stands whenever heartbeats stay away.
+    async fn watch_silence(self: Arc<Self>) {
+        let patience = self.config.heartbeat * 2;
+        let mut reported_us = 0;
+        loop {
+            H::Runtime::sleep(patience).await;
+            if self.stopped() {
+                return;
+            }
+            let heard_us = self.contact_us.load(Ordering::Relaxed);
+            let silent_us = self.host.monotonic_us().saturating_sub(heard_us);
+            if heard_us == reported_us || self.leads() || silent_us < patience.as_micros() as u64 {
+                continue;
+            }
+            reported_us = heard_us;
+            if self.host.records() {
+                let due_us = self.election_us().saturating_sub(silent_us);
+                self.host.emit(Fact::TimerStarted { group: self.id, due_us });
+            }
+        }
+    }
+
+    /// From the last message of a leader to standing for election: the lease, then the drawn time-out, of which
+    /// only the range is known here.
+    fn election_us(&self) -> u64 {
+        let EngineConfig { election_min, election_max, .. } = &*self.config;
+        (*election_max + (*election_min + *election_max) / 2).as_micros() as u64
+    }
+}

@@ -1,0 +1,211 @@
+//! Acquire: at once, by a place in the queue, or by a long poll that ends with the lock, a refusal, or a time-out.
+
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+use openraft::async_runtime::{Select3, Watch, WatchReceiver};
+use smol_str::SmolStr;
+
+use super::{LockService, refused, session_expired, unknown, validate};
+use crate::api::lock::{Acquire, LockAnswer};
+use crate::engine::host::Host;
+use crate::engine::waits::WaitEnd;
+use crate::error::ApiError;
+use crate::event::fact::ReleaseCause;
+use crate::ids::{GroupId, ResourceName};
+use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait, WaitEdge, WaitId};
+use crate::machine::IdempotencyKey;
+
+/// A long poll's wait outlives its time-out by this much on the lease clock: time for its cancel. It only counts
+/// where the serving node dies.
+const LONG_POLL_GRACE_MS: u64 = 15_000;
+
+/// A checked acquire.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub resource: ResourceName,
+    pub holder: Holder,
+    pub mode: Mode,
+    ttl_ms: u64,
+    wait_ms: u64,
+    queue: bool,
+}
+
+impl Asked {
+    /// Checks what a client sent.
+    pub fn new(request: Acquire) -> Result<Self, ApiError> {
+        let wait_ms = validate::wait(&request)?;
+        let Acquire { resource, client, session, mode, ttl_ms, queue, .. } = request;
+        validate::name("resource", &resource)?;
+        let holder = validate::holder(client, session)?;
+        Ok(Asked { resource, holder, mode, ttl_ms: validate::ttl(ttl_ms)?, wait_ms, queue })
+    }
+
+    fn command(&self) -> LockCommand {
+        let wait = if self.queue {
+            Wait::Queue { deadline_ms: self.ttl_ms.max(self.wait_ms) }
+        } else if self.wait_ms == 0 {
+            Wait::No
+        } else {
+            Wait::LongPoll { deadline_ms: self.wait_ms + LONG_POLL_GRACE_MS }
+        };
+        LockCommand::Acquire {
+            resource: self.resource.clone(),
+            holder: self.holder.clone(),
+            mode: self.mode,
+            ttl_ms: self.ttl_ms,
+            wait,
+        }
+    }
+}
+
+/// Changes when the caller goes away.
+type Gone<R> = <<R as AsyncRuntime>::Watch as Watch>::Receiver<()>;
+
+/// How a long poll's waiting ended here.
+enum Ended {
+    Known(WaitEnd),
+    TimedOut,
+    CallerGone,
+}
+
+impl<H: Host> LockService<H> {
+    pub(super) async fn acquire_checked(
+        &self,
+        asked: Asked,
+        key: IdempotencyKey,
+    ) -> Result<LockAnswer, ApiError> {
+        if asked.queue || asked.wait_ms == 0 {
+            let reply = self.lock(asked.command(), key).await?;
+            return self.settled(asked, reply);
+        }
+        // A task of its own: when the caller goes away in the middle, the wait must still be cancelled.
+        let (here, gone) = <<H::Runtime as AsyncRuntime>::Watch as Watch>::channel(());
+        let unfinished = unknown("this node is stopping", &key);
+        let task = H::Runtime::spawn(self.clone().long_poll(asked, key, gone));
+        let result = task.await;
+        drop(here);
+        result.unwrap_or(Err(unfinished))
+    }
+
+    async fn long_poll(
+        self,
+        asked: Asked,
+        key: IdempotencyKey,
+        mut gone: Gone<H::Runtime>,
+    ) -> Result<LockAnswer, ApiError> {
+        let end = <H::Runtime as AsyncRuntime>::sleep(Duration::from_millis(asked.wait_ms));
+        let reply = self.lock(asked.command(), key.clone()).await?;
+        let LockReply::Waiting { wait, .. } = reply else { return self.settled(asked, reply) };
+        match self.wait_for(wait, end, &mut gone).await {
+            Ended::Known(WaitEnd::Granted { fencing_token, mode, expires_in_ms }) => {
+                // Under a session its lease counts.
+                let expires_in_ms = expires_in_ms.or_else(|| self.lease_left_ms(fencing_token)).unwrap_or(0);
+                let Asked { resource, holder, .. } = asked;
+                let client = holder.client;
+                Ok(LockAnswer::Acquired {
+                    resource,
+                    client,
+                    mode,
+                    fencing_token,
+                    expires_in_ms,
+                    reentrant: false,
+                })
+            }
+            Ended::Known(WaitEnd::Deadlock { cycle, victim }) => Ok(deadlock(asked.resource, cycle, &victim)),
+            Ended::Known(WaitEnd::Ended(ReleaseCause::SessionClosed | ReleaseCause::SessionExpired)) => {
+                Err(session_expired())
+            }
+            Ended::Known(WaitEnd::Ended(_)) => Ok(self.timeout(asked)),
+            Ended::Known(WaitEnd::Skipped) | Ended::TimedOut | Ended::CallerGone => {
+                self.cancel_wait(asked, wait, key).await
+            }
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        wait: WaitId,
+        end: <H::Runtime as AsyncRuntime>::Sleep,
+        gone: &mut Gone<H::Runtime>,
+    ) -> Ended {
+        let Some(group) = self.engine.group(GroupId::CONTROL) else { return Ended::TimedOut };
+        let mut end = std::pin::pin!(end);
+        // A snapshot may replace the state while the wait goes on: then it is looked for once more.
+        for _ in 0..2 {
+            let ended = group.state.wait_ended(wait);
+            match H::Runtime::select3(ended, end.as_mut(), gone.changed()).await {
+                Select3::First(Ok(WaitEnd::Skipped)) => {}
+                Select3::First(Ok(known)) => return Ended::Known(known),
+                Select3::First(Err(_)) | Select3::Second(()) => return Ended::TimedOut,
+                Select3::Third(_) => return Ended::CallerGone,
+            }
+        }
+        Ended::Known(WaitEnd::Skipped)
+    }
+
+    /// Ends the wait through the log. Its committed outcome is the answer: the grant may have come first.
+    async fn cancel_wait(
+        &self,
+        asked: Asked,
+        wait: WaitId,
+        key: IdempotencyKey,
+    ) -> Result<LockAnswer, ApiError> {
+        let (resource, holder) = (asked.resource.clone(), asked.holder.clone());
+        let command = LockCommand::Cancel { resource, holder, wait: Some(wait) };
+        match self.lock(command, self.engine.inner.requests.key()).await {
+            Ok(reply) => self.settled(asked, reply),
+            // The acquire took effect; what became of its wait is what nobody knows now.
+            Err(error) if error.code.status() == 503 => Err(unknown(&error.message, &key)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The answer for a reply that leaves nothing to wait for.
+    fn settled(&self, asked: Asked, reply: LockReply) -> Result<LockAnswer, ApiError> {
+        match reply {
+            LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant } => {
+                Ok(LockAnswer::Acquired {
+                    resource: asked.resource,
+                    client: asked.holder.client,
+                    mode,
+                    fencing_token,
+                    expires_in_ms,
+                    reentrant,
+                })
+            }
+            LockReply::Waiting { position, .. } => {
+                Ok(LockAnswer::Waiting { resource: asked.resource, client: asked.holder.client, position })
+            }
+            LockReply::Busy { holders } => {
+                let holders = holders.into_iter().map(|holder| holder.client).collect();
+                Ok(LockAnswer::Timeout { resource: asked.resource, client: asked.holder.client, holders })
+            }
+            LockReply::Deadlock { cycle, victim } => Ok(deadlock(asked.resource, cycle, &victim)),
+            LockReply::Cancelled | LockReply::NotWaiting => Ok(self.timeout(asked)),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn timeout(&self, asked: Asked) -> LockAnswer {
+        let holders = match self.engine.group(GroupId::CONTROL) {
+            None => Vec::new(),
+            Some(group) => {
+                let table = group.state.lock_table(Some(&asked.resource));
+                let holders = table.resources.into_iter().flat_map(|locked| locked.holders);
+                holders.map(|view| view.holder.client).collect()
+            }
+        };
+        LockAnswer::Timeout { resource: asked.resource, client: asked.holder.client, holders }
+    }
+
+    fn lease_left_ms(&self, token: crate::lock::FencingToken) -> Option<u64> {
+        self.engine.group(GroupId::CONTROL)?.state.read(|machine| machine.lease_left_ms(token))
+    }
+}
+
+/// A refusal with its cycle.
+pub fn deadlock(resource: ResourceName, edges: Vec<WaitEdge>, victim: &Holder) -> LockAnswer {
+    let cycle: Vec<SmolStr> = edges.iter().map(|edge| edge.waiter.client.clone()).collect();
+    LockAnswer::Deadlock { resource, cycle, edges, victim: victim.client.clone() }
+}

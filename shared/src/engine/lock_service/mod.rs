@@ -1,0 +1,320 @@
+//! The lock service of one node: requests as clients make them, with waiting, time-outs and safe retries, on top
+//! of the replicated lock table.
+
+mod acquire;
+mod validate;
+mod watched;
+
+use smol_str::{SmolStr, format_smolstr};
+
+use super::host::Host;
+use super::node::{Engine, ProposeError};
+use crate::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, TTL_MS_RANGE};
+use crate::api::session::{OneSession, OpenSession, SESSION_TTL_MS_DEFAULT, SessionAnswer};
+use crate::error::{ApiError, ErrorCode};
+use crate::ids::{ClientName, GroupId, ResourceName};
+use crate::lock::{Holder, LockCommand, LockReply, SessionCommand, SessionReply};
+use crate::machine::{Command, IdempotencyKey, Operation, Reply};
+use watched::watched;
+
+/// The lock service of one node. Cheap to clone.
+///
+/// Every mutation takes the client's `Idempotency-Key`, if it sent one; without one the service mints it, and an
+/// `outcome_unknown` error carries the key under which a retry is safe. Each request ends within
+/// [`super::config::EngineConfig::request_timeout`], an acquire within that plus its `wait_ms`, or twice that
+/// where its wait has to be cancelled.
+pub struct LockService<H: Host> {
+    engine: Engine<H>,
+}
+
+impl<H: Host> Clone for LockService<H> {
+    fn clone(&self) -> Self {
+        LockService { engine: self.engine.clone() }
+    }
+}
+
+impl<H: Host> LockService<H> {
+    pub(super) fn new(engine: Engine<H>) -> Self {
+        LockService { engine }
+    }
+
+    /// `POST /lock/acquire`. Dropping the future cancels its wait in the background.
+    pub async fn acquire(
+        &self,
+        request: Acquire,
+        key: Option<IdempotencyKey>,
+    ) -> Result<LockAnswer, ApiError> {
+        let key = self.key(key)?;
+        let asked = acquire::Asked::new(request)?;
+        let client = asked.holder.client.clone();
+        let subject = || format_smolstr!("{} {}", asked.resource, asked.mode.letter());
+        watched(&self.engine, &client, "acquire", subject, self.acquire_checked(asked.clone(), key)).await
+    }
+
+    /// `POST /lock/release`
+    pub async fn release(
+        &self,
+        request: Release,
+        key: Option<IdempotencyKey>,
+    ) -> Result<LockAnswer, ApiError> {
+        let Release { resource, client, session, fencing_token } = request;
+        let key = self.key(key)?;
+        validate::name("resource", &resource)?;
+        let holder = validate::holder(client, session)?;
+        let subject = resource.clone();
+        let client = holder.client.clone();
+        let run = async {
+            let command =
+                LockCommand::Release { resource: resource.clone(), holder: holder.clone(), fencing_token };
+            match self.lock(command, key).await? {
+                LockReply::Released { fencing_token } => {
+                    Ok(LockAnswer::Released { resource, client: holder.client, fencing_token })
+                }
+                LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
+                other => Err(refused(other)),
+            }
+        };
+        watched(&self.engine, &client, "release", || subject, run).await
+    }
+
+    /// `POST /lock/renew`
+    pub async fn renew(&self, request: Renew, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
+        let Renew { resource, client, session, fencing_token, ttl_ms } = request;
+        let key = self.key(key)?;
+        validate::name("resource", &resource)?;
+        let holder = validate::holder(client, session)?;
+        let ttl_ms = ttl_ms.map(|ttl_ms| validate::length("ttl_ms", ttl_ms, TTL_MS_RANGE)).transpose()?;
+        let subject = resource.clone();
+        let client = holder.client.clone();
+        let run = async {
+            let command = LockCommand::Renew {
+                resource: resource.clone(),
+                holder: holder.clone(),
+                fencing_token,
+                ttl_ms,
+            };
+            match self.lock(command, key).await? {
+                LockReply::Renewed { expires_in_ms, fencing_token } => {
+                    Ok(LockAnswer::Renewed { resource, client: holder.client, expires_in_ms, fencing_token })
+                }
+                LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
+                other => Err(refused(other)),
+            }
+        };
+        watched(&self.engine, &client, "renew", || subject, run).await
+    }
+
+    /// `POST /lock/cancel`
+    pub async fn cancel(&self, request: Cancel, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
+        let Cancel { resource, client, session } = request;
+        let key = self.key(key)?;
+        validate::name("resource", &resource)?;
+        let holder = validate::holder(client, session)?;
+        let subject = resource.clone();
+        let client = holder.client.clone();
+        let run = async {
+            let command =
+                LockCommand::Cancel { resource: resource.clone(), holder: holder.clone(), wait: None };
+            match self.lock(command, key).await? {
+                LockReply::Cancelled => Ok(LockAnswer::Cancelled { resource, client: holder.client }),
+                LockReply::NotWaiting => Ok(LockAnswer::NotWaiting { resource, client: holder.client }),
+                LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant } => {
+                    Ok(LockAnswer::Acquired {
+                        resource,
+                        client: holder.client,
+                        mode,
+                        fencing_token,
+                        expires_in_ms,
+                        reentrant,
+                    })
+                }
+                LockReply::Deadlock { cycle, victim } => Ok(acquire::deadlock(resource, cycle, &victim)),
+                other => Err(refused(other)),
+            }
+        };
+        watched(&self.engine, &client, "cancel", || subject, run).await
+    }
+
+    /// `POST /session`
+    pub async fn open_session(
+        &self,
+        request: OpenSession,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SessionAnswer, ApiError> {
+        let OpenSession { client, ttl_ms } = request;
+        let key = self.key(key)?;
+        validate::name("client", &client)?;
+        let ttl_ms = validate::length("ttl_ms", ttl_ms.unwrap_or(SESSION_TTL_MS_DEFAULT), TTL_MS_RANGE)?;
+        let command = SessionCommand::Open { client: client.clone(), ttl_ms };
+        self.session("open session", client, SmolStr::default(), command, key).await
+    }
+
+    /// `POST /session/renew`
+    pub async fn renew_session(
+        &self,
+        request: OneSession,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SessionAnswer, ApiError> {
+        let OneSession { session } = request;
+        let key = self.key(key)?;
+        let subject = format_smolstr!("{}", session.0);
+        self.session("renew session", SmolStr::default(), subject, SessionCommand::Renew { session }, key)
+            .await
+    }
+
+    /// `POST /session/close`
+    pub async fn close_session(
+        &self,
+        request: OneSession,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SessionAnswer, ApiError> {
+        let OneSession { session } = request;
+        let key = self.key(key)?;
+        let subject = format_smolstr!("{}", session.0);
+        self.session("close session", SmolStr::default(), subject, SessionCommand::Close { session }, key)
+            .await
+    }
+
+    /// `GET /lock/status[?resource=]`, linearizable.
+    pub async fn status(&self, resource: Option<&str>) -> Result<LockStatus, ApiError> {
+        self.member().await?;
+        if let Some(resource) = resource {
+            validate::name("resource", &resource.into())?;
+        }
+        let within = self.engine.config().request_timeout;
+        let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
+        self.engine
+            .read_index(GroupId::CONTROL, within)
+            .await
+            .map_err(|error| unavailable(format!("The lock table cannot be read now ({}).", error.0)))?;
+        let group =
+            self.engine.group(GroupId::CONTROL).ok_or_else(|| unavailable("The node is stopping.".into()))?;
+        // A fork, so that showing a large table holds nobody up.
+        let (machine, applied) = group.state.fork();
+        let (table, edges) = match resource {
+            None => (machine.lock_table(applied), machine.edges()),
+            Some(resource) => (machine.lock_table_of(applied, resource), machine.edges_of(resource)),
+        };
+        Ok(LockStatus { now_ms: table.clock_ms, table, edges })
+    }
+
+    /// The client's key, checked, or a new one.
+    fn key(&self, key: Option<IdempotencyKey>) -> Result<IdempotencyKey, ApiError> {
+        match key {
+            Some(key) => validate::key(&key).map(|()| key),
+            None => Ok(self.engine.inner.requests.key()),
+        }
+    }
+
+    /// Waits, within a request's time, until this node is part of a cluster.
+    async fn member(&self) -> Result<(), ApiError> {
+        let within = self.engine.config().request_timeout;
+        if self.engine.ready() || self.engine.wait_ready(within).await {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorCode::NotReady,
+            "This node is not ready: it is starting and has not heard from a majority. Nothing was done.",
+        ))
+    }
+
+    async fn session(
+        &self,
+        operation: &'static str,
+        client: ClientName,
+        subject: SmolStr,
+        command: SessionCommand,
+        key: IdempotencyKey,
+    ) -> Result<SessionAnswer, ApiError> {
+        let session = match &command {
+            SessionCommand::Open { .. } => None,
+            SessionCommand::Renew { session } | SessionCommand::Close { session } => Some(*session),
+        };
+        let run = async {
+            match (self.mutate(Operation::Session(command), key).await?, session) {
+                (Reply::Session(SessionReply::Opened { session, expires_in_ms }), _) => {
+                    Ok(SessionAnswer::Opened { session, expires_in_ms })
+                }
+                (Reply::Session(SessionReply::Renewed { expires_in_ms }), Some(session)) => {
+                    Ok(SessionAnswer::Renewed { session, expires_in_ms })
+                }
+                (Reply::Session(SessionReply::Closed { released, cancelled }), Some(session)) => {
+                    Ok(SessionAnswer::Closed { session, released, cancelled })
+                }
+                (Reply::Session(SessionReply::Expired), _) => Err(session_expired()),
+                (Reply::Session(SessionReply::LimitReached { what }), _) => Err(limit_reached(&what)),
+                _ => Err(internal()),
+            }
+        };
+        watched(&self.engine, &client, operation, || subject, run).await
+    }
+
+    async fn lock(&self, command: LockCommand, key: IdempotencyKey) -> Result<LockReply, ApiError> {
+        match self.mutate(Operation::Lock(command), key).await? {
+            Reply::Lock(reply) => Ok(reply),
+            _ => Err(internal()),
+        }
+    }
+
+    /// One command through the log, once.
+    async fn mutate(&self, operation: Operation, key: IdempotencyKey) -> Result<Reply, ApiError> {
+        self.member().await?;
+        let within = self.engine.config().request_timeout;
+        let command = Command { key: Some(key.clone()), operation };
+        match self.engine.propose(GroupId::CONTROL, command, within).await {
+            Ok((_, Reply::KeyForgotten)) => Err(ApiError::new(
+                ErrorCode::IdempotencyConflict,
+                format!(
+                    "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
+                ),
+            )),
+            Ok((_, reply)) => Ok(reply),
+            Err(ProposeError::NotApplied(why)) => Err(ApiError::new(
+                ErrorCode::Unavailable,
+                format!("The cluster cannot take this now ({why}). Nothing was done; try again."),
+            )),
+            Err(ProposeError::Unknown(why)) => Err(unknown(&why, &key)),
+        }
+    }
+}
+
+fn unknown(why: &str, key: &IdempotencyKey) -> ApiError {
+    let message = format!(
+        "It is not known whether this took effect ({why}). Send it again with the header Idempotency-Key: {key} \
+         to learn its outcome; it takes effect at most once."
+    );
+    ApiError { code: ErrorCode::OutcomeUnknown, message, idempotency_key: Some(key.to_string()) }
+}
+
+fn session_expired() -> ApiError {
+    ApiError::new(ErrorCode::SessionExpired, "That session is unknown, closed or expired.")
+}
+
+fn limit_reached(what: &str) -> ApiError {
+    ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))
+}
+
+fn internal() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "The state machine answered something unexpected.")
+}
+
+/// Replies that no answer of the calling operation stands for.
+fn refused(reply: LockReply) -> ApiError {
+    match reply {
+        LockReply::LimitReached { what } => limit_reached(&what),
+        LockReply::SessionExpired => session_expired(),
+        _ => internal(),
+    }
+}
+
+fn not_holder(resource: ResourceName, asked: Holder, holders: Vec<Holder>) -> LockAnswer {
+    let holders: Vec<SmolStr> = holders.into_iter().map(|holder| holder.client).collect();
+    let message = match holders.as_slice() {
+        [] => format!("{asked} does not hold {resource}: nobody does."),
+        names if names.contains(&asked.client) => {
+            format!("{asked} does not hold {resource} under that token or session.")
+        }
+        names => format!("{asked} does not hold {resource}: {} does.", names.join(", ")),
+    };
+    LockAnswer::NotHolder { resource, client: asked.client, holders, message }
+}

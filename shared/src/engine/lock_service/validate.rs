@@ -1,0 +1,90 @@
+//! What a request may say, and sentences for what it may not.
+
+use std::ops::RangeInclusive;
+
+use smol_str::SmolStr;
+
+use crate::api::lock::{Acquire, TTL_MS_DEFAULT, TTL_MS_RANGE, WAIT_MS_DEFAULT, WAIT_MS_MAX};
+use crate::error::ApiError;
+use crate::ids::NAME_BYTES_MAX;
+use crate::lock::{Holder, SessionId};
+use crate::machine::IdempotencyKey;
+
+/// Longest name of the client in an idempotency key: room for a name and what a node adds to it.
+const KEY_BYTES_MAX: usize = 2 * NAME_BYTES_MAX;
+
+/// A name: 1 to 256 bytes without control characters.
+pub fn name(what: &str, name: &SmolStr) -> Result<(), ApiError> {
+    text(what, name, NAME_BYTES_MAX)
+}
+
+fn text(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiError> {
+    if text.is_empty() {
+        return Err(ApiError::bad_request(format!("\"{what}\" must not be empty.")));
+    }
+    if text.len() > bytes_max {
+        let bytes = text.len();
+        return Err(ApiError::bad_request(format!(
+            "\"{what}\" has {bytes} bytes; at most {bytes_max} are allowed."
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::bad_request(format!("\"{what}\" must not contain control characters.")));
+    }
+    Ok(())
+}
+
+/// A length within its range.
+pub fn length(what: &str, length: u64, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
+    if range.contains(&length) {
+        return Ok(length);
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(ApiError::bad_request(format!("\"{what}\" is {length}; it must be {least} to {most} milliseconds.")))
+}
+
+/// The length of a lease, or its default.
+pub fn ttl(ttl_ms: Option<u64>) -> Result<u64, ApiError> {
+    length("ttl_ms", ttl_ms.unwrap_or(TTL_MS_DEFAULT), TTL_MS_RANGE)
+}
+
+/// How long an acquire waits.
+pub fn wait(request: &Acquire) -> Result<u64, ApiError> {
+    length("wait_ms", request.wait_ms.unwrap_or(WAIT_MS_DEFAULT), 0..=WAIT_MS_MAX)
+}
+
+/// Who asks.
+pub fn holder(client: SmolStr, session: Option<SessionId>) -> Result<Holder, ApiError> {
+    name("client", &client)?;
+    Ok(Holder { client, session })
+}
+
+/// The key that a client sent.
+pub fn key(key: &IdempotencyKey) -> Result<(), ApiError> {
+    text("Idempotency-Key", &key.client, KEY_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    #[test]
+    fn names_have_bounds_and_sentences() {
+        for bad in ["", "a\nb", "a\u{0}", &"x".repeat(NAME_BYTES_MAX + 1)] {
+            let error = name("resource", &bad.into()).expect_err("a bad name");
+            assert_eq!(error.code, ErrorCode::BadRequest);
+            assert!(error.message.starts_with("\"resource\"") && error.message.ends_with('.'), "{error}");
+        }
+        assert!(name("resource", &"x".repeat(NAME_BYTES_MAX).into()).is_ok());
+        assert!(name("resource", &"a b ü 日本".into()).is_ok());
+    }
+
+    #[test]
+    fn lengths_have_ranges() {
+        assert_eq!(ttl(None).expect("the default"), TTL_MS_DEFAULT);
+        assert!(ttl(Some(TTL_MS_RANGE.start() - 1)).is_err());
+        assert!(ttl(Some(TTL_MS_RANGE.end() + 1)).is_err());
+        assert!(length("wait_ms", 0, 0..=WAIT_MS_MAX).is_ok());
+    }
+}

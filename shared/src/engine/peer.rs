@@ -1,0 +1,313 @@
+//! What nodes say to each other. Postcard with a version byte; golden bytes are in the tests.
+//!
+//! Every request and every answer is a message of its own, with its own number and stamp.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::AsyncRuntime;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+
+use super::identity::Foundation;
+use super::summary;
+use super::types::{LogId, SnapshotMeta, Types, Vote};
+use crate::event::fact::Message;
+use crate::hlc::Hlc;
+use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName};
+use crate::machine::{Command, Member, Reply};
+
+/// Around every message.
+#[derive(Serialize, Deserialize)]
+pub struct Envelope<B> {
+    /// The sender's cluster; none before it is part of one.
+    pub cluster: Option<ClusterId>,
+    /// The sender's name.
+    pub from: NodeName,
+    /// Its Raft identity; 0 before it has one.
+    pub from_id: NodeId,
+    /// For which identity it is; 0 when that does not matter.
+    pub to_id: NodeId,
+    /// The sender's boot.
+    pub boot: BootEpoch,
+    /// The message's number in that boot.
+    pub number: u64,
+    /// The sender's stamp.
+    pub hlc: Hlc,
+    /// The group that it is about.
+    pub group: GroupId,
+    /// What it says.
+    pub body: B,
+}
+
+/// A request. The order of the variants is part of the format: add at the end.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum PeerRequest<R: AsyncRuntime> {
+    /// AppendEntries; without entries a heartbeat.
+    Append(AppendEntriesRequest<Types<R>>),
+    /// RequestVote.
+    Vote(VoteRequest<Types<R>>),
+    /// The question before it.
+    PreVote(VoteRequest<Types<R>>),
+    /// Stand for election at once.
+    TransferLeader(TransferLeaderRequest<Types<R>>),
+    /// A part of a snapshot.
+    Snapshot(SnapshotPart),
+    /// Propose this command, if you lead.
+    Propose {
+        /// What.
+        command: Command,
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
+    /// A read-index round, if you lead.
+    ReadIndex {
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
+    /// Who are you, and what does your disk hold?
+    Probe,
+    /// This is the cluster that we found together: write it down.
+    Found(Foundation),
+    /// My disk is empty (or I am new): give me an identity.
+    Join {
+        /// My address.
+        address: String,
+        /// The same in every try of one attempt.
+        attempt: u64,
+    },
+}
+
+/// One part of a snapshot transfer. Parts come in order, one at a time.
+#[derive(Serialize, Deserialize)]
+pub struct SnapshotPart {
+    /// Number of the transfer at its sender.
+    pub transfer: u64,
+    /// The leader's vote.
+    pub vote: Vote,
+    /// What the snapshot covers.
+    pub meta: SnapshotMeta,
+    /// Bytes of the whole snapshot.
+    pub total: u64,
+    /// Where this part begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// An answer. The order of the variants is part of the format: add at the end.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum PeerResponse<R: AsyncRuntime> {
+    /// To `Append`.
+    Append(AppendEntriesResponse<Types<R>>),
+    /// To `Vote` and `PreVote`.
+    Vote(VoteResponse<Types<R>>),
+    /// To `TransferLeader`.
+    TransferLeader(TransferLeaderResponse<Types<R>>),
+    /// To `Snapshot`: this much has arrived.
+    SnapshotPart {
+        /// Bytes so far.
+        received: u64,
+    },
+    /// To the last part of a snapshot, or to any part under an old vote.
+    Snapshot(SnapshotResponse<Types<R>>),
+    /// To `Propose`.
+    Propose(Outcome),
+    /// To `ReadIndex`.
+    ReadIndex(ReadOutcome),
+    /// To `Probe`.
+    Probe(Probed),
+    /// To `Found`: it is on the disk.
+    Founded,
+    /// To `Join`: your identity, and the cluster.
+    Joined {
+        /// You.
+        me: Member,
+        /// The cluster, as it was founded, with its present members.
+        foundation: Foundation,
+    },
+    /// It cannot be done here and now; nothing was done.
+    Refused {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The asker's identity was given up: its data directory must not take part any more.
+    Dismissed {
+        /// Why, as a sentence.
+        why: String,
+    },
+}
+
+/// What became of a forwarded command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was applied.
+    Applied {
+        /// At this index.
+        index: LogIndex,
+        /// With this reply.
+        reply: Reply,
+    },
+    /// It surely was not appended.
+    NotLeader {
+        /// Who leads, as far as this node knows.
+        leader: Option<Member>,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What became of a read-index round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ReadOutcome {
+    /// Apply up to here before you read.
+    Index(LogIndex),
+    /// No leader here, or no majority.
+    NotLeader {
+        /// Who leads, as far as this node knows.
+        leader: Option<Member>,
+    },
+}
+
+/// What a node's disk holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Probed {
+    /// Nothing.
+    Empty,
+    /// It is founding this cluster.
+    Founding(Foundation),
+    /// It is part of this cluster.
+    Formed(Foundation),
+}
+
+impl<R: AsyncRuntime> PeerRequest<R> {
+    /// Without entries: counted, not shown one by one.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(self, PeerRequest::Append(append) if append.entries.is_empty())
+    }
+
+    /// The same for people. None for heartbeats and for formation, which are not drawn.
+    pub fn shown(&self) -> Option<Message> {
+        match self {
+            PeerRequest::Append(append) if append.entries.is_empty() => None,
+            PeerRequest::Append(append) => Some(Message::Append {
+                term: append.vote.leader_id.term,
+                previous: index(&append.prev_log_id),
+                entries: append.entries.len() as u32,
+                commit: index(&append.leader_commit),
+            }),
+            PeerRequest::Vote(vote) | PeerRequest::PreVote(vote) => Some(Message::Vote {
+                pre: matches!(self, PeerRequest::PreVote(_)),
+                term: vote.vote.leader_id.term,
+                last: index(&vote.last_log_id),
+            }),
+            PeerRequest::TransferLeader(transfer) => {
+                Some(Message::TransferLeader { term: transfer.from_leader().leader_id.term })
+            }
+            // One arrow for the whole transfer.
+            PeerRequest::Snapshot(part) => (part.offset == 0).then(|| Message::Snapshot {
+                term: part.vote.leader_id.term,
+                last: index(&part.meta.last_log_id),
+                bytes: part.total,
+            }),
+            PeerRequest::Propose { command, .. } => {
+                Some(Message::Forward { what: summary::command(command), client: summary::client(command) })
+            }
+            PeerRequest::ReadIndex { .. } => Some(Message::ReadIndex),
+            PeerRequest::Probe | PeerRequest::Found(_) | PeerRequest::Join { .. } => None,
+        }
+    }
+}
+
+impl<R: AsyncRuntime> PeerResponse<R> {
+    /// The answer for people. `to` tells what only the request knows.
+    pub fn shown(&self, to: &Asked) -> Option<Message> {
+        match self {
+            PeerResponse::Append(append) => to.last.map(|matching| {
+                let (term, success) = match append {
+                    AppendEntriesResponse::HigherVote(vote) => (vote.leader_id.term, false),
+                    AppendEntriesResponse::Conflict => (to.term, false),
+                    AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) => {
+                        (to.term, true)
+                    }
+                };
+                let matching = match append {
+                    AppendEntriesResponse::PartialSuccess(id) => index(id),
+                    _ => matching.filter(|_| success),
+                };
+                Message::AppendReply { term, success, matching }
+            }),
+            PeerResponse::Vote(vote) => Some(Message::VoteReply {
+                pre: to.pre,
+                term: vote.vote.leader_id.term,
+                granted: vote.vote_granted,
+            }),
+            PeerResponse::Snapshot(snapshot) => {
+                Some(Message::SnapshotReply { term: snapshot.vote.leader_id.term })
+            }
+            PeerResponse::Propose(outcome) => Some(Message::ForwardReply {
+                outcome: match outcome {
+                    Outcome::Applied { reply, .. } => summary::reply(reply),
+                    Outcome::NotLeader { .. } => "not leader".into(),
+                    Outcome::Unknown { .. } => "unknown".into(),
+                },
+            }),
+            PeerResponse::ReadIndex(outcome) => Some(Message::ReadIndexReply {
+                index: match outcome {
+                    ReadOutcome::Index(index) => Some(*index),
+                    ReadOutcome::NotLeader { .. } => None,
+                },
+            }),
+            PeerResponse::TransferLeader(_)
+            | PeerResponse::SnapshotPart { .. }
+            | PeerResponse::Probe(_)
+            | PeerResponse::Founded
+            | PeerResponse::Joined { .. }
+            | PeerResponse::Refused { .. }
+            | PeerResponse::Dismissed { .. } => None,
+        }
+    }
+}
+
+/// What an answer's drawing takes from its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// The asker's term.
+    pub term: crate::ids::Term,
+    /// It was the question before an election.
+    pub pre: bool,
+    /// With entries: the index of the last one.
+    pub last: Option<Option<LogIndex>>,
+}
+
+impl Asked {
+    /// What is needed of a request.
+    pub fn of<R: AsyncRuntime>(request: &PeerRequest<R>) -> Self {
+        match request {
+            PeerRequest::Append(append) => Asked {
+                term: append.vote.leader_id.term,
+                pre: false,
+                last: append.entries.last().map(|entry| Some(entry.log_id.index)),
+            },
+            PeerRequest::PreVote(_) => Asked { pre: true, ..Asked::default() },
+            _ => Asked::default(),
+        }
+    }
+}
+
+/// A duration on the wire.
+pub fn millis(within: Duration) -> u64 {
+    within.as_millis() as u64
+}
+
+fn index(id: &Option<LogId>) -> Option<LogIndex> {
+    id.as_ref().map(|id| id.index)
+}

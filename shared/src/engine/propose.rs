@@ -1,0 +1,166 @@
+//! Commands and linearizable reads from any node: served here by the leader, or sent to it.
+
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+use openraft::async_runtime::Instant;
+
+use super::group::Group;
+use super::host::{CallError, Host, Urgency};
+use super::node::{Engine, ProposeError, ReadError};
+use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
+use crate::ids::{GroupId, LogIndex};
+use crate::machine::{Command, Member, Reply};
+
+/// Of the time that is left, one try that may go unanswered takes at most this part, so that a message that got lost
+/// leaves time for another try.
+const TRY_PART: u32 = 3;
+
+/// What is left of a request's time.
+struct Budget<R: AsyncRuntime> {
+    end: R::Instant,
+    naps: u32,
+}
+
+impl<R: AsyncRuntime> Budget<R> {
+    fn new(within: Duration) -> Self {
+        Budget { end: R::Instant::now() + within, naps: 0 }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let now = R::Instant::now();
+        (now < self.end).then(|| self.end - now)
+    }
+
+    /// Sleeps a little longer each time, up to 50 ms, and never past the end.
+    async fn nap(&mut self) {
+        let pause = Duration::from_millis(2 << self.naps.min(4)).min(Duration::from_millis(50));
+        self.naps += 1;
+        R::sleep(pause.min(self.left().unwrap_or_default())).await;
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// Appends a command to a group's log through its leader, wherever that is, and answers with what `apply`
+    /// made of it. A command with a key is tried again on its own within the time.
+    pub async fn propose(
+        &self,
+        group: GroupId,
+        command: Command,
+        within: Duration,
+    ) -> Result<(LogIndex, Reply), ProposeError> {
+        let mut budget = Budget::<H::Runtime>::new(within);
+        let mut unknown = None;
+        let mut why = "there is no leader now";
+        let mut hint = None;
+        for _ in 0..self.config().attempts_max {
+            let Some(left) = budget.left() else { break };
+            let Some(group) = self.group(group) else {
+                why = "this node has no part in that group";
+                break;
+            };
+            // Keyed tries may be repeated, so each may be shorter than the whole time.
+            let within = if command.key.is_some() { (left / TRY_PART).max(left.min(TRY_MIN)) } else { left };
+            let outcome = self.propose_once(&group, &command, hint.take(), within).await;
+            match outcome {
+                Outcome::Applied { index, reply } => return Ok((index, reply)),
+                Outcome::NotLeader { leader } => {
+                    let elsewhere = leader.filter(|leader| leader.id != group.me);
+                    if elsewhere.is_none() || budget.naps > 0 {
+                        budget.nap().await;
+                    } else {
+                        budget.naps = 1;
+                    }
+                    hint = elsewhere;
+                }
+                Outcome::Unknown { why } => {
+                    if command.key.is_none() {
+                        return Err(ProposeError::Unknown(why));
+                    }
+                    unknown = Some(why);
+                    budget.nap().await;
+                }
+            }
+        }
+        // Once a try went out without an answer, nothing later can take that back.
+        Err(match unknown {
+            Some(why) => ProposeError::Unknown(why),
+            None => ProposeError::NotApplied(why.into()),
+        })
+    }
+
+    async fn propose_once(
+        &self,
+        group: &Group<H>,
+        command: &Command,
+        hint: Option<Member>,
+        within: Duration,
+    ) -> Outcome {
+        let leader = match hint {
+            Some(leader) => leader,
+            None if group.leads() => return group.propose(command.clone(), within).await,
+            None => match group.leader() {
+                Some(leader) if leader.id != group.me => leader,
+                // openraft knows better than what is published, when it just changed.
+                _ => return group.propose(command.clone(), within).await,
+            },
+        };
+        let request = PeerRequest::Propose { command: command.clone(), within_ms: millis(within) };
+        match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+            Ok(PeerResponse::Propose(outcome)) => outcome,
+            // It answered without doing anything.
+            Ok(_) | Err(CallError::NotSent(_)) => Outcome::NotLeader { leader: None },
+            Err(CallError::NoAnswer) => Outcome::Unknown { why: format!("{} did not answer", leader.name) },
+        }
+    }
+
+    /// A read-index round at the leader (Raft thesis, section 6.4), then waits until this node applied up to
+    /// the index that it answers: what is read here afterwards is linearizable.
+    pub async fn read_index(&self, group: GroupId, within: Duration) -> Result<LogIndex, ReadError> {
+        let mut budget = Budget::<H::Runtime>::new(within);
+        let mut hint = None;
+        for _ in 0..self.config().attempts_max {
+            let Some(left) = budget.left() else { break };
+            let Some(group) = self.group(group) else {
+                return Err(ReadError("this node has no part in that group".into()));
+            };
+            let within = (left / TRY_PART).max(left.min(TRY_MIN));
+            match self.read_index_once(&group, hint.take(), within).await {
+                ReadOutcome::Index(index) => return self.wait_applied(&group, index, &budget).await,
+                ReadOutcome::NotLeader { leader } => {
+                    hint = leader.filter(|leader| leader.id != group.me);
+                    budget.nap().await;
+                }
+            }
+        }
+        Err(ReadError("no leader confirmed itself in time".into()))
+    }
+
+    async fn read_index_once(&self, group: &Group<H>, hint: Option<Member>, within: Duration) -> ReadOutcome {
+        let leader = match hint.or_else(|| group.leader()) {
+            Some(leader) if leader.id != group.me => leader,
+            _ => return group.read_index(within).await,
+        };
+        let request = PeerRequest::ReadIndex { within_ms: millis(within) };
+        match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+            Ok(PeerResponse::ReadIndex(outcome)) => outcome,
+            Ok(_) | Err(_) => ReadOutcome::NotLeader { leader: None },
+        }
+    }
+
+    async fn wait_applied(
+        &self,
+        group: &Group<H>,
+        index: LogIndex,
+        budget: &Budget<H::Runtime>,
+    ) -> Result<LogIndex, ReadError> {
+        let applied = group.state.wait_applied(index);
+        match H::Runtime::timeout(budget.left().unwrap_or_default(), applied).await {
+            Ok(Ok(())) => Ok(index),
+            _ => Err(ReadError("this node did not catch up in time".into())),
+        }
+    }
+}
+
+/// Shortest time for one try: an election must not eat all of them.
+const TRY_MIN: Duration = Duration::from_millis(700);

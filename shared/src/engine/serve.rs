@@ -1,0 +1,180 @@
+//! The answering side of the links.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::codec::{self, PEER_VERSION};
+use super::group::Group;
+use super::host::Host;
+use super::identity::Identity;
+use super::node::Engine;
+use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
+use crate::ids::{GroupId, NodeId, NodeName};
+
+/// Longest time that a peer may make this node wait for a proposal or a read.
+const WITHIN_MAX: Duration = Duration::from_secs(60);
+
+impl<H: Host> Engine<H> {
+    /// Answers a peer's request. `from` is the name that the transport's handshake established.
+    ///
+    /// Boxed, because serving may call, and a transport in memory serves inside of a call.
+    pub fn serve<'a>(
+        &'a self,
+        from: &'a NodeName,
+        request: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Bytes> + Send + 'a>> {
+        Box::pin(self.serve_now(from, request))
+    }
+
+    async fn serve_now(&self, from: &NodeName, request: Bytes) -> Bytes {
+        let peers = &self.inner.peers;
+        let (to_id, group, from, asked, response) =
+            match codec::decode::<Envelope<PeerRequest<H::Runtime>>>(PEER_VERSION, &request) {
+                Err(error) => {
+                    let why = format!("the request cannot be read: {error}");
+                    (
+                        NodeId(0),
+                        GroupId::CONTROL,
+                        from.clone(),
+                        Asked::default(),
+                        PeerResponse::Refused { why },
+                    )
+                }
+                Ok(envelope) => {
+                    self.inner.host.witness(envelope.hlc);
+                    let asked = Asked::of(&envelope.body);
+                    let (to_id, group) = (envelope.from_id, envelope.group);
+                    let refused = self.check(from, &envelope);
+                    let response = match refused {
+                        Some(refused) => refused,
+                        None => self.answer(envelope).await,
+                    };
+                    (to_id, group, from.clone(), asked, response)
+                }
+            };
+        let shown = if self.inner.host.records() { response.shown(&asked) } else { None };
+        let envelope = peers.envelope(to_id, group, response);
+        if let Some(body) = shown {
+            peers.answered(&envelope, from, body);
+        }
+        // Everything that is answered can be encoded; were it not so, the asker hears nothing it can read.
+        codec::encode(PEER_VERSION, &envelope).unwrap_or_default()
+    }
+
+    /// Whether the sender may speak to this node: data of one cluster never meets data of another.
+    fn check(
+        &self,
+        from: &NodeName,
+        envelope: &Envelope<PeerRequest<H::Runtime>>,
+    ) -> Option<PeerResponse<H::Runtime>> {
+        let refuse = |why: String| Some(PeerResponse::Refused { why });
+        if *from != envelope.from {
+            return refuse(format!("the link is from {from}, the message from {}", envelope.from));
+        }
+        let formed = self.inner.peers.formed()?;
+        let other = envelope.cluster.filter(|cluster| *cluster != formed.cluster);
+        if let Some(other) = other {
+            return refuse(format!("{} is in cluster {}, {from} in {other}", formed.me.name, formed.cluster));
+        }
+        if envelope.to_id != NodeId(0) && envelope.to_id != formed.me.id {
+            let me = &formed.me;
+            return refuse(format!("{} has the identity {}, not {}", me.name, me.id, envelope.to_id));
+        }
+        let group = self.group(GroupId::CONTROL)?;
+        let present = group.state.read(|machine| machine.cluster().member(from).map(|member| member.id));
+        match present {
+            // Identities are never reused and grow: a smaller one was given up.
+            Some(present) if envelope.from_id != NodeId(0) && envelope.from_id < present => {
+                Some(PeerResponse::Dismissed {
+                    why: format!("{from} has the identity {present} now; {} was given up", envelope.from_id),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    async fn answer(&self, envelope: Envelope<PeerRequest<H::Runtime>>) -> PeerResponse<H::Runtime> {
+        let peers = &self.inner.peers;
+        if envelope.body.is_heartbeat() {
+            peers.heartbeat_received(&envelope.from);
+        } else if self.inner.host.records()
+            && let Some(body) = envelope.body.shown()
+        {
+            peers.received(&envelope, body);
+        }
+        let Envelope { from, group, body, .. } = envelope;
+        match body {
+            PeerRequest::Probe => PeerResponse::Probe(match self.identity() {
+                None => Probed::Empty,
+                Some(Identity::Founding(foundation)) => Probed::Founding(foundation),
+                Some(Identity::Formed { foundation, .. }) => Probed::Formed(foundation),
+            }),
+            PeerRequest::Found(foundation) => self.found(&from, foundation).await,
+            PeerRequest::Join { address, attempt } => self.admit(from, address, attempt).await,
+            body => match self.group(group) {
+                None => {
+                    let why = format!("{} has no part in group {group} yet", self.inner.local.name);
+                    PeerResponse::Refused { why }
+                }
+                Some(group) => answer_in(&group, &from, body).await,
+            },
+        }
+    }
+}
+
+async fn answer_in<H: Host>(
+    group: &Group<H>,
+    from: &NodeName,
+    body: PeerRequest<H::Runtime>,
+) -> PeerResponse<H::Runtime> {
+    let refused = |error: &dyn std::fmt::Display| PeerResponse::Refused { why: error.to_string() };
+    match body {
+        PeerRequest::Append(append) => {
+            let vote = append.vote;
+            match group.raft.append_entries(append).await {
+                Ok(response) => {
+                    group.heard(&vote);
+                    PeerResponse::Append(response)
+                }
+                Err(error) => refused(&error),
+            }
+        }
+        PeerRequest::Vote(vote) => match group.raft.vote(vote).await {
+            Ok(response) => PeerResponse::Vote(response),
+            Err(error) => refused(&error),
+        },
+        PeerRequest::PreVote(vote) => match group.raft.pre_vote(vote).await {
+            Ok(response) => PeerResponse::Vote(response),
+            Err(error) => refused(&error),
+        },
+        PeerRequest::TransferLeader(transfer) => match group.raft.handle_transfer_leader(transfer).await {
+            Ok(response) => PeerResponse::TransferLeader(response),
+            Err(error) => refused(&error),
+        },
+        PeerRequest::Snapshot(part) => {
+            group.heard(&part.vote);
+            group.snapshot_part(from, part).await
+        }
+        PeerRequest::Propose { command, within_ms } => {
+            let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+            PeerResponse::Propose(if group.leads() {
+                group.propose(command, within).await
+            } else {
+                Outcome::NotLeader { leader: group.leader() }
+            })
+        }
+        PeerRequest::ReadIndex { within_ms } => {
+            let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+            PeerResponse::ReadIndex(if group.leads() {
+                group.read_index(within).await
+            } else {
+                ReadOutcome::NotLeader { leader: group.leader() }
+            })
+        }
+        PeerRequest::Probe | PeerRequest::Found(_) | PeerRequest::Join { .. } => {
+            refused(&"this is not a group's business")
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! A group's state machine under openraft (`RaftStateMachine`): applies entries, wakes whoever waits for them,
+//! reports what happened, takes and installs snapshots.
+//!
+//! The state is in memory and structurally shared: a snapshot is a fork, encoded off the apply path.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+use openraft::async_runtime::{Oneshot, OneshotSender};
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftSnapshotBuilder};
+
+use super::codec::{self, DISK_VERSION};
+use super::config::EngineConfig;
+use super::host::{Disk, Host, Write};
+use super::log::LogStore;
+use super::publish::{Publisher, lock};
+use super::signal::Signal;
+use super::types::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
+use super::waits::{Receiver, WaitEnd, Waits};
+use crate::event::Fact;
+use crate::event::fact::{LockTable, ServiceFact};
+use crate::ids::{GroupId, LogIndex, Term};
+use crate::lock::{LeaseMs, WaitId};
+use crate::machine::{Machine, Reply};
+
+/// One group's state machine. Clones are the same one.
+pub struct StateMachine<H: Host> {
+    shared: Arc<Shared<H>>,
+}
+
+impl<H: Host> Clone for StateMachine<H> {
+    fn clone(&self) -> Self {
+        StateMachine { shared: self.shared.clone() }
+    }
+}
+
+struct Shared<H: Host> {
+    host: H,
+    group: GroupId,
+    publisher: Arc<Publisher<H>>,
+    log: LogStore<H>,
+    resend_us: u64,
+    resend_max: usize,
+    /// Set when the next deadline of the lease clock may have moved.
+    deadline_moved: Arc<Signal>,
+    inner: Mutex<Inner<H>>,
+}
+
+struct Inner<H: Host> {
+    machine: Machine,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    waits: Waits<H::Runtime>,
+    /// The last service facts, whoever led: a new leader resends them.
+    recent: VecDeque<Recent>,
+    leading: Option<Leading>,
+    snapshot: Option<Current>,
+}
+
+struct Recent {
+    at_us: u64,
+    index: LogIndex,
+    n: u32,
+    clock_ms: LeaseMs,
+    fact: ServiceFact,
+}
+
+/// This node leads: it sends the service facts and owns the lease clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leading {
+    term: Term,
+    /// Lease clock after the term's first entry was applied, and the monotonic microsecond of that moment.
+    base: Option<(LeaseMs, u64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Current {
+    meta: SnapshotMeta,
+    name: String,
+}
+
+/// What the lease clock's keeper has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockView {
+    /// Value that every replica has.
+    pub committed_ms: LeaseMs,
+    /// Value that it should have now, by this leader's own time.
+    pub now_ms: LeaseMs,
+    /// When something ends by itself.
+    pub next_deadline_ms: Option<LeaseMs>,
+}
+
+impl<H: Host> StateMachine<H> {
+    /// Recovers from the last snapshot; openraft applies the log after it.
+    pub async fn open(
+        host: H,
+        group: GroupId,
+        config: &EngineConfig,
+        publisher: Arc<Publisher<H>>,
+        log: LogStore<H>,
+        deadline_moved: Arc<Signal>,
+    ) -> io::Result<Self> {
+        let mut inner = Inner {
+            machine: Machine::default(),
+            applied: None,
+            membership: StoredMembership::default(),
+            waits: Waits::new(config.wait_memory.as_micros() as u64, config.wait_memory_max),
+            recent: VecDeque::new(),
+            leading: None,
+            snapshot: None,
+        };
+        if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
+            let meta: SnapshotMeta = codec::decode(DISK_VERSION, &meta)?;
+            let chunks = host.disk().read_snapshot(group, &name).await?;
+            host.disk().prune_snapshots(group, &name);
+            log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
+            inner.machine = decode_machine(&chunks)?;
+            inner.applied = meta.last_log_id;
+            inner.membership = meta.last_membership.clone();
+            inner.snapshot = Some(Current { meta, name });
+        }
+        publisher.membership(group, &inner.membership);
+        if let Some(applied) = inner.applied {
+            publisher.committed(group, applied.index);
+            publisher.applied(group, applied.index);
+        }
+        Ok(StateMachine {
+            shared: Arc::new(Shared {
+                host,
+                group,
+                publisher,
+                log,
+                resend_us: config.resend.as_micros() as u64,
+                resend_max: config.resend_facts_max,
+                deadline_moved,
+                inner: Mutex::new(inner),
+            }),
+        })
+    }
+
+    /// Looks at the state as it was applied here.
+    pub fn read<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        look(&self.inner().machine)
+    }
+
+    /// Applied index.
+    pub fn applied(&self) -> Option<LogIndex> {
+        self.inner().applied.map(|id| id.index)
+    }
+
+    /// A cheap fork of the state and its applied index: for whatever takes longer than a look.
+    pub fn fork(&self) -> (Machine, Option<LogIndex>) {
+        let inner = self.inner();
+        (inner.machine.clone(), inner.applied.map(|id| id.index))
+    }
+
+    /// The lock table as it was applied here.
+    pub fn lock_table(&self, resource: Option<&str>) -> LockTable {
+        let (machine, applied) = self.fork();
+        match resource {
+            None => machine.lock_table(applied),
+            Some(resource) => machine.lock_table_of(applied, resource),
+        }
+    }
+
+    /// Resolves when `index` is applied here.
+    pub fn wait_applied(&self, index: LogIndex) -> Receiver<H::Runtime, ()> {
+        let mut inner = self.inner();
+        let applied = inner.applied.map(|id| id.index);
+        inner.waits.index(index, applied)
+    }
+
+    /// Resolves when a lock's wait has ended here.
+    pub fn wait_ended(&self, wait: WaitId) -> Receiver<H::Runtime, WaitEnd> {
+        let mut inner = self.inner();
+        let Inner { machine, applied, waits, .. } = &mut *inner;
+        let begun = applied.map(|id| id.index) >= Some(wait.0);
+        waits.end_of(wait, begun, || machine.is_waiting(wait))
+    }
+
+    /// This node leads now, or does not any more. A new leader first sends the group's state and what happened in
+    /// the last seconds: what the old one applied and could not send any more is not lost.
+    pub fn lead(&self, term: Option<Term>) {
+        let mut inner = self.inner();
+        if inner.leading.map(|leading| leading.term) == term {
+            return;
+        }
+        inner.leading = term.map(|term| Leading { term, base: None });
+        let Some(term) = term else { return };
+        if inner.applied.is_some_and(|applied| applied.leader_id.term == term) {
+            self.start_clock(&mut inner);
+        }
+        if self.shared.host.records() {
+            self.resume(&inner);
+        }
+        drop(inner);
+        self.shared.deadline_moved.notify();
+    }
+
+    /// For the keeper of the lease clock; none while this node does not lead or its term has nothing applied.
+    pub fn clock(&self) -> Option<ClockView> {
+        let inner = self.inner();
+        let (base_ms, base_us) = inner.leading?.base?;
+        let elapsed_us = self.shared.host.monotonic_us().saturating_sub(base_us);
+        let committed_ms = inner.machine.clock_ms();
+        Some(ClockView {
+            committed_ms,
+            now_ms: (base_ms + elapsed_us / 1_000).max(committed_ms),
+            next_deadline_ms: inner.machine.next_deadline(),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner<H>> {
+        lock(&self.shared.inner)
+    }
+
+    fn start_clock(&self, inner: &mut Inner<H>) {
+        let base = (inner.machine.clock_ms(), self.shared.host.monotonic_us());
+        if let Some(leading) = &mut inner.leading {
+            leading.base = Some(base);
+        }
+    }
+
+    fn resume(&self, inner: &Inner<H>) {
+        let Shared { host, group, resend_us, .. } = &*self.shared;
+        let Some(applied) = inner.applied else { return };
+        let locks = Box::new(inner.machine.lock_table(Some(applied.index)));
+        host.emit(Fact::ServiceResumed { group: *group, index: applied.index, locks });
+        let now_us = host.monotonic_us();
+        for recent in inner.recent.iter().filter(|recent| recent.at_us + resend_us >= now_us) {
+            host.emit(Fact::Service {
+                group: *group,
+                index: recent.index,
+                n: recent.n,
+                clock_ms: recent.clock_ms,
+                fact: recent.fact.clone(),
+            });
+        }
+    }
+
+    fn apply_one(&self, log_id: LogId, payload: &Payload) -> Reply {
+        let Shared { host, group, publisher, .. } = &*self.shared;
+        let mut inner = self.inner();
+        let deadline = inner.machine.next_deadline();
+        let reply = match payload {
+            EntryPayload::Blank => Reply::None,
+            EntryPayload::Membership(membership) => {
+                inner.membership = StoredMembership::new(Some(log_id), membership.clone());
+                publisher.membership(*group, &inner.membership);
+                Reply::None
+            }
+            EntryPayload::Normal(command) => {
+                let applied = inner.machine.apply(log_id.index, command);
+                if !applied.facts.is_empty() {
+                    let now_us = host.monotonic_us();
+                    let clock_ms = inner.machine.clock_ms();
+                    self.report(&mut inner, log_id.index, clock_ms, now_us, applied.facts);
+                }
+                applied.reply
+            }
+        };
+        inner.applied = Some(log_id);
+        let first_of_term = inner
+            .leading
+            .is_some_and(|leading| leading.base.is_none() && leading.term == log_id.leader_id.term);
+        if first_of_term {
+            self.start_clock(&mut inner);
+        }
+        inner.waits.applied_index(log_id.index);
+        // Later ones are found when the keeper wakes for the present one.
+        let sooner = match (deadline, inner.machine.next_deadline()) {
+            (before, Some(now)) => before.is_none_or(|before| now < before),
+            (_, None) => false,
+        };
+        let moved = inner.leading.is_some() && (first_of_term || sooner);
+        drop(inner);
+        if moved {
+            self.shared.deadline_moved.notify();
+        }
+        reply
+    }
+
+    /// Wakes who waits for these facts, keeps them for a next leader, and sends them when this node leads.
+    fn report(
+        &self,
+        inner: &mut Inner<H>,
+        index: LogIndex,
+        clock_ms: LeaseMs,
+        now_us: u64,
+        facts: Vec<ServiceFact>,
+    ) {
+        let Shared { host, group, resend_us, resend_max, .. } = &*self.shared;
+        let records = host.records();
+        for (n, fact) in facts.into_iter().enumerate() {
+            inner.waits.applied_fact(&fact, clock_ms, now_us);
+            if !records {
+                continue;
+            }
+            let n = u32::try_from(n).unwrap_or(u32::MAX);
+            if inner.leading.is_some() {
+                host.emit(Fact::Service { group: *group, index, n, clock_ms, fact: fact.clone() });
+            }
+            inner.recent.push_back(Recent { at_us: now_us, index, n, clock_ms, fact });
+        }
+        while inner.recent.len() > *resend_max
+            || inner.recent.front().is_some_and(|recent| recent.at_us + resend_us < now_us)
+        {
+            inner.recent.pop_front();
+        }
+    }
+
+    /// Makes `chunks` the current snapshot: file first, then the pointer.
+    async fn keep(&self, meta: SnapshotMeta, chunks: Vec<Bytes>, installed: bool) -> io::Result<()> {
+        let Shared { host, group, log, .. } = &*self.shared;
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let name = match &meta.last_log_id {
+            Some(id) => format!("g{}-t{}-i{}", group.0, id.leader_id.term, id.index),
+            None => format!("g{}-empty", group.0),
+        };
+        let stop = |error: io::Error| {
+            host.fail_stop(&format!("writing snapshot {name} failed: {error}"));
+            error
+        };
+        host.disk().write_snapshot(*group, &name, chunks).await.map_err(stop)?;
+        let encoded = codec::encode(DISK_VERSION, &meta)?;
+        let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
+        let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
+        // The receiver is gone only when the whole group is.
+        host.disk().submit(vec![pointer], Box::new(move |result| drop(sender.send(result))));
+        receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped"))).map_err(stop)?;
+        let last = meta.last_log_id.map(|id| id.index);
+        lock(&self.shared.inner).snapshot = Some(Current { meta, name: name.clone() });
+        host.disk().prune_snapshots(*group, &name);
+        log.snapshot_size(bytes);
+        if host.records() {
+            host.emit(Fact::Snapshotted { group: *group, last, bytes, installed });
+        }
+        Ok(())
+    }
+}
+
+fn decode_machine(chunks: &[Bytes]) -> io::Result<Machine> {
+    Machine::decode(chunks).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+}
+
+/// A fork of the state that becomes a snapshot.
+pub struct Fork<H: Host> {
+    state: StateMachine<H>,
+    machine: Machine,
+    meta: SnapshotMeta,
+}
+
+impl<H: Host> RaftSnapshotBuilder<Types<H::Runtime>> for Fork<H> {
+    type SnapshotData = Vec<Bytes>;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let chunks = self.machine.encode();
+        self.state.keep(self.meta.clone(), chunks.clone(), false).await?;
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: chunks })
+    }
+}
+
+impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
+    type SnapshotData = Vec<Bytes>;
+    type SnapshotBuilder = Fork<H>;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let inner = self.inner();
+        Ok((inner.applied, inner.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = Result<EntryResponder<Types<H::Runtime>>, io::Error>> + Unpin + OptionalSend,
+    {
+        let mut last = None;
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let reply = self.apply_one(entry.log_id, &entry.payload);
+            if let Some(responder) = responder {
+                responder.send(reply);
+            }
+            last = Some(entry.log_id.index);
+        }
+        if let Some(last) = last {
+            self.shared.publisher.applied(self.shared.group, last);
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Fork<H> {
+        let inner = self.inner();
+        let meta = SnapshotMeta { last_log_id: inner.applied, last_membership: inner.membership.clone() };
+        Fork { state: self.clone(), machine: inner.machine.clone(), meta }
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, chunks: Vec<Bytes>) -> io::Result<()> {
+        let machine = decode_machine(&chunks)?;
+        self.keep(meta.clone(), chunks, true).await?;
+        let Shared { group, publisher, .. } = &*self.shared;
+        let mut inner = self.inner();
+        inner.machine = machine;
+        inner.applied = meta.last_log_id;
+        inner.membership = meta.last_membership.clone();
+        inner.waits.skipped();
+        publisher.membership(*group, &inner.membership);
+        if let Some(last) = meta.last_log_id {
+            inner.waits.applied_index(last.index);
+            publisher.committed(*group, last.index);
+            publisher.applied(*group, last.index);
+        }
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let Shared { host, group, .. } = &*self.shared;
+        // Read again where a newer one replaced it meanwhile: that happens once per new snapshot.
+        loop {
+            let Some(current) = self.inner().snapshot.clone() else { return Ok(None) };
+            match host.disk().read_snapshot(*group, &current.name).await {
+                Ok(chunks) => return Ok(Some(Snapshot { meta: current.meta, snapshot: chunks })),
+                Err(_) if self.inner().snapshot.as_ref().is_some_and(|now| now.name != current.name) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a node says about itself: `GET /health`, `/status`, `/cluster`, and the snapshots of its event stream.
+
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+
+use super::host::{Host, Transport};
+use super::identity::Identity;
+use super::node::Engine;
+use crate::api::node::{Cluster, ClusterMember, Health, Peer, Status};
+use crate::error::{ApiError, ErrorCode};
+use crate::event::fact::LockTable;
+use crate::event::stream::GroupSnapshot;
+use crate::ids::{GroupId, NodeName};
+
+impl<H: Host> Engine<H> {
+    /// The lock table as this node applied it, without a read index.
+    pub fn lock_table(&self) -> LockTable {
+        self.group(GroupId::CONTROL).map(|group| group.state.lock_table(None)).unwrap_or_default()
+    }
+
+    /// The groups as the facts emitted so far describe them, and the lock table. `at` runs while no such fact
+    /// can be emitted: the head sequence that it returns fits the groups exactly. The table may be newer; the
+    /// service facts that it has already are known by its applied index.
+    pub fn snapshot<T>(&self, at: impl FnOnce() -> T) -> (T, Vec<GroupSnapshot>, LockTable) {
+        let (at, groups) = self.inner.publisher.snapshot(at);
+        (at, groups, self.lock_table())
+    }
+
+    /// `GET /health`
+    pub fn health(&self) -> Health {
+        let shown = self.inner.publisher.group(GroupId::CONTROL);
+        Health {
+            status: if self.ready() { "ok" } else { "starting" }.into(),
+            node: self.inner.local.name.clone(),
+            role: shown.role,
+            term: shown.term,
+        }
+    }
+
+    /// `GET /status`
+    pub fn status(&self) -> Status {
+        let shown = self.inner.publisher.group(GroupId::CONTROL);
+        let group = self.group(GroupId::CONTROL);
+        let log = group.as_ref().map(|group| group.log.summary()).unwrap_or_default();
+        let formed = self.formed();
+        let silent_us = group.as_ref().and_then(|group| group.silent_us());
+        Status {
+            node_id: self.inner.local.name.clone(),
+            raft_id: formed.as_ref().map(|formed| formed.me.id),
+            boot: self.inner.local.boot,
+            cluster: formed.as_ref().map(|formed| formed.cluster),
+            role: shown.role,
+            term: shown.term,
+            leader_id: shown.leader,
+            voted_for: shown.voted_for,
+            commit_index: shown.commit,
+            last_applied: shown.applied,
+            last_log_index: log.last,
+            log_length: log.length,
+            purged: log.purged,
+            peers: self.peers(),
+            uptime_seconds: self.uptime_us() as f64 / 1e6,
+            time_since_last_contact: silent_us.map(|us| us as f64 / 1e6),
+            profile: self.inner.config.profile.name().into(),
+        }
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        let group = self.group(GroupId::CONTROL);
+        let matching = group.as_ref().map(|group| group.matching()).unwrap_or_default();
+        let membership = group.as_ref().map(|group| group.membership());
+        let votes = |id| {
+            membership.as_ref().is_some_and(|membership| membership.voter_ids().any(|voter| voter == id))
+        };
+        self.members()
+            .into_iter()
+            .filter(|member| member.name != self.inner.local.name)
+            .map(|member| Peer {
+                connected: self.inner.host.transport().connected(&member),
+                voter: votes(member.id),
+                matching: matching.get(&member.id).copied(),
+                node_id: member.name,
+                address: member.address,
+            })
+            .collect()
+    }
+
+    /// `GET /cluster`
+    pub fn cluster(&self) -> Cluster {
+        let shown = self.inner.publisher.group(GroupId::CONTROL);
+        let group = self.group(GroupId::CONTROL);
+        let record = group.as_ref().map(|group| group.state.read(|machine| machine.cluster().clone()));
+        let record = record.unwrap_or_default();
+        let mut members: Vec<_> = record.members().cloned().collect();
+        let mut cluster = record.id();
+        let (mut shards, mut replicas) = (record.shards(), record.replicas());
+        if cluster.is_none() {
+            // Formed, and the record not applied here yet: what the disk says.
+            let found = self.identity();
+            members = self.members();
+            (shards, replicas) = (self.inner.config.shards, self.inner.config.replicas);
+            if let Some(Identity::Formed { foundation, .. }) = found {
+                cluster = Some(foundation.cluster);
+                (shards, replicas) = (foundation.shards, foundation.replicas);
+            }
+        }
+        let membership = group.as_ref().map(|group| group.membership());
+        let votes = |id| {
+            membership.as_ref().is_some_and(|membership| membership.voter_ids().any(|voter| voter == id))
+        };
+        Cluster {
+            cluster,
+            shards,
+            replicas,
+            version: record.version(),
+            leader: shown.leader,
+            members: members
+                .into_iter()
+                .map(|member| ClusterMember {
+                    voter: votes(member.id),
+                    node: member.name,
+                    raft_id: member.id,
+                    incarnation: member.incarnation,
+                    address: member.address,
+                })
+                .collect(),
+        }
+    }
+
+    /// Hands the control group's leadership to another voter and waits for it. Asked at a follower, it is refused:
+    /// the edge passes the request on by asking the leader.
+    pub async fn transfer_leader(&self, to: &NodeName, within: Duration) -> Result<(), ApiError> {
+        let not_ready = || ApiError::new(ErrorCode::NotReady, "This node is not part of a cluster yet.");
+        let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
+        let members = self.members();
+        let Some(target) = members.iter().find(|member| member.name == *to) else {
+            return Err(ApiError::new(ErrorCode::NotFound, format!("There is no node {to}.")));
+        };
+        if !group.membership().voter_ids().any(|voter| voter == target.id) {
+            return Err(ApiError::new(ErrorCode::Conflict, format!("{to} does not vote and cannot lead.")));
+        }
+        if !group.leads() {
+            let why = match group.leader() {
+                Some(leader) => format!("{} leads: ask it.", leader.name),
+                None => "There is no leader now.".to_owned(),
+            };
+            return Err(ApiError::new(ErrorCode::Unavailable, why));
+        }
+        if target.id == group.me {
+            return Ok(());
+        }
+        let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
+        group
+            .raft
+            .trigger()
+            .transfer_leader(target.id)
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
+        let nap = self.inner.config.heartbeat / 4;
+        let mut waited = Duration::ZERO;
+        while waited < within {
+            if group.leader().is_some_and(|leader| leader.id == target.id) {
+                return Ok(());
+            }
+            H::Runtime::sleep(nap).await;
+            waited += nap.max(Duration::from_millis(1));
+        }
+        Err(unavailable(format!("{to} did not take over in time.")))
+    }
+}

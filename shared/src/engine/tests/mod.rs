@@ -1,0 +1,6 @@
+//! The engine in a world of memory, and its log and state machine under openraft's suite.
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod suite;
+mod world;

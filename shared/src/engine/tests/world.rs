@@ -1,0 +1,321 @@
+//! An in-memory world on tokio: disks that outlive their engines, links that can be cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use openraft_rt_tokio::TokioRuntime;
+
+use crate::engine::host::{CallError, Disk, Done, Host, Recovered, Transport, Urgency, Write};
+use crate::engine::publish::lock;
+use crate::engine::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StaticPeer};
+use crate::event::Fact;
+use crate::hlc::{Hlc, HlcClock};
+use crate::ids::{GroupId, LogIndex, NodeName};
+use crate::machine::Member;
+
+/// What a whole cluster shares.
+#[derive(Default)]
+pub struct World {
+    engines: Mutex<BTreeMap<NodeName, Engine<TestHost>>>,
+    disks: Mutex<BTreeMap<NodeName, MemoryDisk>>,
+    boots: Mutex<BTreeMap<NodeName, u32>>,
+    cut: Mutex<BTreeSet<NodeName>>,
+    facts: Mutex<Vec<(NodeName, Fact)>>,
+    random: AtomicU64,
+}
+
+impl World {
+    /// The names `node1`..`node<n>`.
+    pub fn names(n: usize) -> Vec<NodeName> {
+        (1..=n).map(|i| format!("node{i}").into()).collect()
+    }
+
+    /// Starts (again) a node of a cluster of `n`.
+    pub async fn start(self: &Arc<Self>, name: &str, n: usize, config: EngineConfig) -> Engine<TestHost> {
+        let name: NodeName = name.into();
+        let boot = {
+            let mut boots = lock(&self.boots);
+            let boot = boots.entry(name.clone()).or_default();
+            *boot += 1;
+            *boot
+        };
+        let disk = lock(&self.disks).entry(name.clone()).or_default().clone();
+        let clock = Arc::new(Mutex::new(HlcClock::default()));
+        let host = TestHost { world: self.clone(), name: name.clone(), disk, clock, epoch: Instant::now() };
+        let peers = Self::names(n.max(1))
+            .into_iter()
+            .filter(|other| *other != name)
+            .map(|other| StaticPeer { address: format!("{other}:0"), name: other })
+            .collect();
+        let local = Local { name: name.clone(), address: format!("{name}:0"), boot, peers };
+        let engine = Engine::start(host, config, local).await.expect("the engine starts");
+        lock(&self.engines).insert(name, engine.clone());
+        engine
+    }
+
+    /// Starts a whole cluster and waits until every node serves.
+    pub async fn cluster(self: &Arc<Self>, n: usize) -> Vec<Engine<TestHost>> {
+        let mut engines = Vec::new();
+        for name in Self::names(n) {
+            engines.push(self.start(&name, n, quick()).await);
+        }
+        for engine in &engines {
+            assert!(engine.wait_ready(Duration::from_secs(20)).await, "{} is ready", engine.local().name);
+        }
+        engines
+    }
+
+    /// Stops a node. Its disk stays.
+    pub async fn stop(&self, name: &str) {
+        let engine = lock(&self.engines).remove(name);
+        if let Some(engine) = engine {
+            engine.stop().await;
+        }
+    }
+
+    /// Its disk is lost.
+    pub fn wipe(&self, name: &str) {
+        lock(&self.disks).remove(name);
+        lock(&self.boots).remove(name);
+    }
+
+    /// Cuts (or heals) all links of a node.
+    pub fn cut(&self, name: &str, on: bool) {
+        let mut cut = lock(&self.cut);
+        if on {
+            cut.insert(name.into());
+        } else {
+            cut.remove(name);
+        }
+    }
+
+    /// A node's disk.
+    pub fn disk(&self, name: &str) -> MemoryDisk {
+        lock(&self.disks).get(name).cloned().expect("a disk")
+    }
+
+    /// What a node has reported.
+    pub fn facts(&self, name: &str) -> Vec<Fact> {
+        lock(&self.facts).iter().filter(|(node, _)| node == name).map(|(_, fact)| fact.clone()).collect()
+    }
+
+    /// The leader that most nodes mean, once there is one.
+    pub async fn leader(&self) -> Engine<TestHost> {
+        eventually("a leader", || {
+            let engines = lock(&self.engines);
+            let cut = lock(&self.cut);
+            let leads = |(name, engine): &(&NodeName, &Engine<TestHost>)| {
+                !cut.contains(*name) && engine.group(GroupId::CONTROL).is_some_and(|group| group.leads())
+            };
+            engines.iter().find(leads).map(|(_, engine)| engine.clone())
+        })
+        .await
+    }
+}
+
+/// Timers for tests on a busy machine.
+pub fn quick() -> EngineConfig {
+    EngineConfig { request_timeout: Duration::from_secs(8), ..EngineConfig::new(Profile::Realistic) }
+}
+
+/// Polls until there is something.
+pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what} did not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// One node's world.
+#[derive(Clone)]
+pub struct TestHost {
+    world: Arc<World>,
+    name: NodeName,
+    disk: MemoryDisk,
+    clock: Arc<Mutex<HlcClock>>,
+    epoch: Instant,
+}
+
+impl TestHost {
+    /// A host outside of any cluster.
+    pub fn lonely(disk: MemoryDisk) -> Self {
+        let clock = Arc::default();
+        TestHost { world: Arc::default(), name: "node1".into(), disk, clock, epoch: Instant::now() }
+    }
+}
+
+impl Host for TestHost {
+    type Runtime = TokioRuntime;
+    type Disk = MemoryDisk;
+    type Transport = TestHost;
+
+    fn disk(&self) -> &MemoryDisk {
+        &self.disk
+    }
+    fn transport(&self) -> &TestHost {
+        self
+    }
+    fn monotonic_us(&self) -> u64 {
+        self.epoch.elapsed().as_micros() as u64
+    }
+    fn wall_us(&self) -> u64 {
+        1_000_000 + self.monotonic_us()
+    }
+    fn random(&self) -> u64 {
+        let n = self.world.random.fetch_add(1, Ordering::Relaxed) + 1;
+        n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+    fn emit(&self, fact: Fact) {
+        lock(&self.world.facts).push((self.name.clone(), fact));
+    }
+    fn stamp(&self) -> Hlc {
+        lock(&self.clock).tick(self.wall_us())
+    }
+    fn witness(&self, remote: Hlc) {
+        lock(&self.clock).receive(self.wall_us(), remote);
+    }
+    fn fail_stop(&self, why: &str) {
+        panic!("{} stops: {why}", self.name);
+    }
+}
+
+impl Transport for TestHost {
+    async fn call(
+        &self,
+        to: &Member,
+        _: Urgency,
+        request: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, CallError> {
+        let blocked = {
+            let cut = lock(&self.world.cut);
+            cut.contains(&self.name) || cut.contains(&to.name)
+        };
+        if blocked {
+            return Err(CallError::NotSent(NOT_SENT_CUT.into()));
+        }
+        let Some(engine) = lock(&self.world.engines).get(&to.name).cloned() else {
+            return Err(CallError::NotSent("no such node".into()));
+        };
+        let from = self.name.clone();
+        let serving = tokio::spawn(async move { engine.serve(&from, request).await });
+        match tokio::time::timeout(within, serving).await {
+            Ok(Ok(answer)) => Ok(answer),
+            _ => Err(CallError::NoAnswer),
+        }
+    }
+    fn connected(&self, to: &Member) -> bool {
+        lock(&self.world.engines).contains_key(&to.name)
+    }
+    fn members(&self, _: &[Member]) {}
+}
+
+/// A disk in memory: everything that is submitted is durable a moment later.
+#[derive(Clone, Default)]
+pub struct MemoryDisk {
+    state: Arc<Mutex<DiskState>>,
+}
+
+#[derive(Default)]
+struct DiskState {
+    groups: BTreeMap<GroupId, GroupRows>,
+    values: BTreeMap<&'static str, Bytes>,
+    files: BTreeMap<(GroupId, String), Vec<Bytes>>,
+    writes: u64,
+}
+
+#[derive(Default)]
+struct GroupRows {
+    entries: BTreeMap<LogIndex, Bytes>,
+    vote: Option<Bytes>,
+    committed: Option<Bytes>,
+    purged: Option<Bytes>,
+    snapshot: Option<(String, Bytes)>,
+}
+
+impl MemoryDisk {
+    /// How many units were written.
+    pub fn writes(&self) -> u64 {
+        lock(&self.state).writes
+    }
+}
+
+impl DiskState {
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Entries { group, entries } => {
+                self.groups.entry(group).or_default().entries.extend(entries)
+            }
+            Write::TruncateAfter { group, after } => {
+                let rows = self.groups.entry(group).or_default();
+                rows.entries.retain(|index, _| after.is_some_and(|after| *index <= after));
+            }
+            Write::Purge { group, through, log_id } => {
+                let rows = self.groups.entry(group).or_default();
+                rows.entries.retain(|index, _| *index > through);
+                rows.purged = Some(log_id);
+            }
+            Write::Vote { group, vote } => self.groups.entry(group).or_default().vote = Some(vote),
+            Write::Committed { group, log_id } => self.groups.entry(group).or_default().committed = log_id,
+            Write::SnapshotPointer { group, name, meta } => {
+                self.groups.entry(group).or_default().snapshot = Some((name, meta));
+            }
+            Write::Node { key, value } => {
+                self.values.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn submit(&self, writes: Vec<Write>, done: Done) {
+        let mut state = lock(&self.state);
+        state.writes += 1;
+        for write in writes {
+            state.write(write);
+        }
+        // The order of completions does not matter to anybody but the order of writes, which is kept above.
+        tokio::spawn(async move { done(Ok(())) });
+    }
+    fn recover(&self, group: GroupId) -> io::Result<Recovered> {
+        let state = lock(&self.state);
+        let Some(rows) = state.groups.get(&group) else { return Ok(Recovered::default()) };
+        let first = rows.entries.first_key_value().map(|(index, _)| *index);
+        let last = rows.entries.last_key_value().map(|(index, _)| *index);
+        Ok(Recovered {
+            vote: rows.vote.clone(),
+            committed: rows.committed.clone(),
+            purged: rows.purged.clone(),
+            entries: first.zip(last),
+            snapshot: rows.snapshot.clone(),
+        })
+    }
+    fn entries(&self, group: GroupId, range: Range<LogIndex>) -> io::Result<Vec<(LogIndex, Bytes)>> {
+        let state = lock(&self.state);
+        let Some(rows) = state.groups.get(&group) else { return Ok(Vec::new()) };
+        Ok(rows.entries.range(range).map(|(index, bytes)| (*index, bytes.clone())).collect())
+    }
+    fn node_value(&self, key: &'static str) -> io::Result<Option<Bytes>> {
+        Ok(lock(&self.state).values.get(key).cloned())
+    }
+    async fn write_snapshot(&self, group: GroupId, name: &str, chunks: Vec<Bytes>) -> io::Result<()> {
+        lock(&self.state).files.insert((group, name.into()), chunks);
+        Ok(())
+    }
+    async fn read_snapshot(&self, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {
+        let found = lock(&self.state).files.get(&(group, name.to_owned())).cloned();
+        found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+    fn prune_snapshots(&self, group: GroupId, keep: &str) {
+        lock(&self.state).files.retain(|(of, name), _| *of != group || name == keep);
+    }
+}

@@ -1,7 +1,7 @@
 //! The lock table as people see it.
 
 use super::table::{Resource, Table};
-use super::{Mode, WaitEdge};
+use super::{FencingToken, Mode, WaitEdge, WaitId};
 use crate::event::fact::{HolderView, LockTable, LockedResource, SessionView, WaiterView};
 use crate::ids::{LogIndex, ResourceName};
 
@@ -50,6 +50,16 @@ impl Table {
             })
         });
         LockedResource { resource: name.clone(), holders: holders.collect(), waiters: waiters.collect() }
+    }
+
+    /// Whether that wait has not ended.
+    pub fn is_waiting(&self, wait: WaitId) -> bool {
+        self.waits.contains_key(&wait)
+    }
+
+    /// What is left of the lease of the lock with that token; none where nobody holds it any more.
+    pub fn lease_left_ms(&self, token: FencingToken) -> Option<u64> {
+        self.holds.get(&token).map(|hold| self.hold_left(hold))
     }
 
     /// The wait-for graph (or only its edges on `resource`): by resource, then by place in its queue.

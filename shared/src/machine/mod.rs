@@ -19,7 +19,10 @@ pub use snapshot::SnapshotError;
 
 use crate::event::fact::{LockTable, ServiceFact};
 use crate::ids::{ClusterId, LogIndex, NodeId, NodeName};
-use crate::lock::{LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Step, Table, WaitEdge};
+use crate::lock::{
+    FencingToken, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Step, Table, WaitEdge,
+    WaitId,
+};
 use replies::{Known, Remembered, Replies};
 
 /// `<client>/<number>`: makes the retry of a mutation safe.
@@ -242,6 +245,16 @@ impl Machine {
     /// Its edges on one resource.
     pub fn edges_of(&self, resource: &str) -> Vec<WaitEdge> {
         self.table.edges(Some(resource))
+    }
+
+    /// Whether that wait has not ended.
+    pub fn is_waiting(&self, wait: WaitId) -> bool {
+        self.table.is_waiting(wait)
+    }
+
+    /// What is left of the lease of the lock with that token; none where nobody holds it any more.
+    pub fn lease_left_ms(&self, token: FencingToken) -> Option<u64> {
+        self.table.lease_left_ms(token)
     }
 
     /// Earliest value of the lease clock at which something ends by itself: an advance is due then.

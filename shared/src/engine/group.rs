@@ -243,6 +243,23 @@ impl<H: Host> Group<H> {
         }
     }
 
+    /// Asks a voter to stand for election at once, and waits until it leads.
+    pub async fn hand_over(&self, to: NodeId, within: Duration) -> bool {
+        if to != self.me && self.raft.trigger().transfer_leader(to).await.is_err() {
+            return false;
+        }
+        let nap = (self.config.heartbeat / 8).max(Duration::from_millis(1));
+        let mut waited = Duration::ZERO;
+        while waited < within {
+            if self.leader().is_some_and(|leader| leader.id == to) {
+                return true;
+            }
+            H::Runtime::sleep(nap).await;
+            waited += nap;
+        }
+        false
+    }
+
     /// Takes a part of a snapshot; the last one installs it.
     pub async fn snapshot_part(&self, from: &NodeName, part: SnapshotPart) -> PeerResponse<H::Runtime> {
         if let Some(vote) = self.log.vote()

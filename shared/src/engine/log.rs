@@ -11,6 +11,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::stream::{self, Stream, TryStreamExt};
 use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{AsyncRuntime, OptionalSend};
@@ -22,6 +23,9 @@ use super::publish::{Publisher, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
 use crate::ids::{GroupId, LogIndex};
+
+/// Entries that are read at a time to be applied.
+const APPLY_ENTRIES: u64 = 1_024;
 
 /// One group's log. Clones are the same log.
 pub struct LogStore<H: Host> {
@@ -262,26 +266,49 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: Option<&Bytes>) -> io::Result<O
     bytes.map(|bytes| codec::decode(DISK_VERSION, bytes)).transpose().map_err(io::Error::from)
 }
 
+/// First index of a range, and the one after its last.
+fn ends(range: &impl RangeBounds<u64>) -> (LogIndex, LogIndex) {
+    let from = match range.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(to) => *to,
+        Bound::Unbounded => LogIndex::MAX,
+    };
+    (from, to)
+}
+
 impl<H: Host> RaftLogReader<Types<H::Runtime>> for LogStore<H> {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
         range: RB,
     ) -> io::Result<Vec<Entry>> {
-        let from = match range.start_bound() {
-            Bound::Included(from) => *from,
-            Bound::Excluded(before) => before + 1,
-            Bound::Unbounded => 0,
-        };
-        let to = match range.end_bound() {
-            Bound::Included(last) => last + 1,
-            Bound::Excluded(to) => *to,
-            Bound::Unbounded => LogIndex::MAX,
-        };
+        let (from, to) = ends(&range);
         if from >= to { Ok(Vec::new()) } else { self.read(from, to, usize::MAX) }
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         self.read(start, end, self.shared.limits.read_bytes)
+    }
+
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        // In pieces: a restart applies everything since its last snapshot.
+        let (from, to) = ends(&range);
+        let pieces = stream::try_unfold((self.clone(), from), move |(log, from)| async move {
+            if from >= to {
+                return Ok(None);
+            }
+            let piece = log.read(from, to.min(from.saturating_add(APPLY_ENTRIES)), usize::MAX)?;
+            let next = piece.last().map(|entry| entry.log_id.index + 1);
+            Ok::<_, io::Error>(next.map(|next| (stream::iter(piece.into_iter().map(Ok)), (log, next))))
+        });
+        Box::pin(pieces.try_flatten())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

@@ -139,6 +139,9 @@ impl<H: Host> Peers<H> {
                 } else if self.host.records() {
                     self.arrived(&answer, &asked);
                 }
+                if let PeerResponse::Dismissed { why } = &answer.body {
+                    self.host.fail_stop(&format!("{why}. Empty the data directory to join again."));
+                }
                 Ok(answer.body)
             }
             Err(error) => {

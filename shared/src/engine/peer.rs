@@ -80,6 +80,13 @@ pub enum PeerRequest<R: AsyncRuntime> {
         /// The same in every try of one attempt.
         attempt: u64,
     },
+    /// Hand leadership over, if you lead.
+    HandOver {
+        /// To whom.
+        to: NodeId,
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
 }
 
 /// One part of a snapshot transfer. Parts come in order, one at a time.
@@ -136,6 +143,8 @@ pub enum PeerResponse<R: AsyncRuntime> {
         /// Why, as a sentence.
         why: String,
     },
+    /// To `HandOver`.
+    HandedOver,
     /// The asker's identity was given up: its data directory must not take part any more.
     Dismissed {
         /// Why, as a sentence.
@@ -222,7 +231,10 @@ impl<R: AsyncRuntime> PeerRequest<R> {
                 Some(Message::Forward { what: summary::command(command), client: summary::client(command) })
             }
             PeerRequest::ReadIndex { .. } => Some(Message::ReadIndex),
-            PeerRequest::Probe | PeerRequest::Found(_) | PeerRequest::Join { .. } => None,
+            PeerRequest::Probe
+            | PeerRequest::Found(_)
+            | PeerRequest::Join { .. }
+            | PeerRequest::HandOver { .. } => None,
         }
     }
 }
@@ -271,6 +283,7 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Probe(_)
             | PeerResponse::Founded
             | PeerResponse::Joined { .. }
+            | PeerResponse::HandedOver
             | PeerResponse::Refused { .. }
             | PeerResponse::Dismissed { .. } => None,
         }

@@ -93,7 +93,7 @@ impl<H: Host> Publisher<H> {
         purged: Option<LogIndex>,
     ) {
         let mut state = lock(&self.state);
-        let voted = vote.map(|vote| state.name_of(vote.leader_id.voted_for));
+        let voted = vote.filter(|vote| !vote.committed).map(|vote| state.name_of(vote.leader_id.voted_for));
         let shown = &mut state.group(group).shown;
         shown.term = vote.map(|vote| vote.leader_id.term).unwrap_or_default();
         shown.voted_for = voted;
@@ -229,9 +229,18 @@ impl<H: Host> Publisher<H> {
     ) {
         let mut state = lock(&self.state);
         let term: Term = vote.leader_id.term;
-        let voted_for = (term > 0 || vote.committed).then(|| state.name_of(vote.leader_id.voted_for));
+        let candidate = state.name_of(vote.leader_id.voted_for);
+        let mine = vote.leader_id.voted_for == *lock(&self.me);
         let leader = leader.map(|id| state.name_of(id));
         let shown = &mut state.group(group).shown;
+        // openraft keeps one vote: a leader's replaces the one that was given in the same term.
+        let voted_for = if !vote.committed || mine {
+            (term > 0).then_some(candidate)
+        } else if term == shown.term {
+            shown.voted_for.clone()
+        } else {
+            None
+        };
         let rank = |role: Role| u8::from(role == Role::Leader);
         let stale = term < shown.term
             || term == shown.term

@@ -173,6 +173,14 @@ async fn answer_in<H: Host>(
                 ReadOutcome::NotLeader { leader: group.leader() }
             })
         }
+        PeerRequest::HandOver { to, within_ms } => {
+            let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+            if group.leads() && group.hand_over(to, within).await {
+                PeerResponse::HandedOver
+            } else {
+                refused(&"leadership was not handed over")
+            }
+        }
         PeerRequest::Probe | PeerRequest::Found(_) | PeerRequest::Join { .. } => {
             refused(&"this is not a group's business")
         }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use openraft::AsyncRuntime;
-
-use super::host::{Host, Transport};
+use super::host::{Host, Transport, Urgency};
 use super::identity::Identity;
 use super::node::Engine;
+use super::peer::{PeerRequest, PeerResponse, millis};
 use crate::api::node::{Cluster, ClusterMember, Health, Peer, Status};
 use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::LockTable;
@@ -128,44 +127,25 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Hands the control group's leadership to another voter and waits for it. Asked at a follower, it is refused:
-    /// the edge passes the request on by asking the leader.
+    /// Hands the control group's leadership to another voter and waits for it. Any node may be asked.
     pub async fn transfer_leader(&self, to: &NodeName, within: Duration) -> Result<(), ApiError> {
         let not_ready = || ApiError::new(ErrorCode::NotReady, "This node is not part of a cluster yet.");
+        let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
         let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
-        let members = self.members();
-        let Some(target) = members.iter().find(|member| member.name == *to) else {
+        let Some(target) = self.members().into_iter().find(|member| member.name == *to) else {
             return Err(ApiError::new(ErrorCode::NotFound, format!("There is no node {to}.")));
         };
         if !group.membership().voter_ids().any(|voter| voter == target.id) {
             return Err(ApiError::new(ErrorCode::Conflict, format!("{to} does not vote and cannot lead.")));
         }
-        if !group.leads() {
-            let why = match group.leader() {
-                Some(leader) => format!("{} leads: ask it.", leader.name),
-                None => "There is no leader now.".to_owned(),
-            };
-            return Err(ApiError::new(ErrorCode::Unavailable, why));
-        }
-        if target.id == group.me {
-            return Ok(());
-        }
-        let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
-        group
-            .raft
-            .trigger()
-            .transfer_leader(target.id)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
-        let nap = self.inner.config.heartbeat / 4;
-        let mut waited = Duration::ZERO;
-        while waited < within {
-            if group.leader().is_some_and(|leader| leader.id == target.id) {
-                return Ok(());
-            }
-            H::Runtime::sleep(nap).await;
-            waited += nap.max(Duration::from_millis(1));
-        }
-        Err(unavailable(format!("{to} did not take over in time.")))
+        let leader = group.leader().ok_or_else(|| unavailable("There is no leader now.".into()))?;
+        let done = if leader.id == group.me {
+            group.hand_over(target.id, within).await
+        } else {
+            let request = PeerRequest::HandOver { to: target.id, within_ms: millis(within) };
+            let answer = self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await;
+            matches!(answer, Ok(PeerResponse::HandedOver))
+        };
+        if done { Ok(()) } else { Err(unavailable(format!("{to} did not take over in time."))) }
     }
 }

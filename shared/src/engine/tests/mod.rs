@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod golden;
 mod suite;
 mod world;

@@ -1,0 +1,212 @@
+//! Golden bytes of what is written to disks and to peers: format version 1.
+//!
+//! A difference here means that an older data directory or an older peer is no longer understood: raise the version
+//! instead. `UPDATE_GOLDEN=1 cargo test -p orrery-shared --features engine golden` writes the file anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
+use openraft::{EntryPayload, Membership};
+use openraft_rt_tokio::TokioRuntime;
+use serde::Serialize;
+
+use crate::engine::codec::{self, DISK_VERSION, PEER_VERSION};
+use crate::engine::identity::{Foundation, Identity};
+use crate::engine::peer::{Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart};
+use crate::engine::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
+use crate::hlc::Hlc;
+use crate::ids::{ClusterId, GroupId, NodeId};
+use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait};
+use crate::machine::{Command, IdempotencyKey, Member, Operation, Reply};
+
+type Request = PeerRequest<TokioRuntime>;
+type Response = PeerResponse<TokioRuntime>;
+
+const GOLDEN: &str = include_str!("golden.txt");
+
+fn log_id(term: u64, index: u64) -> LogId {
+    LogId { leader_id: CommittedLeader::new(term), index }
+}
+
+fn member(id: u64) -> Member {
+    Member {
+        id: NodeId(id),
+        name: format!("node{id}").into(),
+        incarnation: 1,
+        address: format!("127.0.0.1:800{id}"),
+    }
+}
+
+fn command() -> Command {
+    Command {
+        key: Some(IdempotencyKey { client: "Ayu".into(), number: 7 }),
+        operation: Operation::Lock(LockCommand::Acquire {
+            resource: "printer".into(),
+            holder: Holder { client: "Ayu".into(), session: None },
+            mode: Mode::Exclusive,
+            ttl_ms: 30_000,
+            wait: Wait::LongPoll { deadline_ms: 25_000 },
+        }),
+    }
+}
+
+fn membership() -> Membership<NodeId, Member> {
+    let voters = BTreeSet::from([NodeId(1), NodeId(2)]);
+    let nodes: BTreeMap<_, _> = (1..=3).map(|id| (NodeId(id), member(id))).collect();
+    Membership::new(vec![voters], nodes).expect("every voter is a node")
+}
+
+fn foundation() -> Foundation {
+    Foundation { cluster: ClusterId(0xc1), shards: 8, replicas: 3, members: vec![member(1), member(2)] }
+}
+
+fn meta() -> SnapshotMeta {
+    SnapshotMeta {
+        last_log_id: Some(log_id(3, 300)),
+        last_membership: StoredMembership::new(Some(log_id(1, 0)), membership()),
+    }
+}
+
+fn entries() -> Vec<Entry> {
+    vec![
+        Entry { log_id: log_id(1, 0), payload: EntryPayload::Membership(membership()) },
+        Entry { log_id: log_id(1, 1), payload: EntryPayload::Blank },
+        Entry { log_id: log_id(2, 2), payload: EntryPayload::Normal(command()) },
+    ]
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    let vote = Vote::new(4, NodeId(2));
+    let part = SnapshotPart {
+        transfer: 1,
+        vote: Vote::new_committed(4, NodeId(2)),
+        meta: meta(),
+        total: 6,
+        offset: 3,
+        bytes: Bytes::from_static(b"abc"),
+    };
+    let append = AppendEntriesRequest {
+        vote: Vote::new_committed(4, NodeId(2)),
+        prev_log_id: Some(log_id(1, 1)),
+        entries: entries().split_off(2),
+        leader_commit: Some(log_id(1, 1)),
+    };
+    vec![
+        ("append", PeerRequest::Append(append)),
+        ("vote", PeerRequest::Vote(VoteRequest::new(vote, Some(log_id(2, 2))))),
+        ("pre-vote", PeerRequest::PreVote(VoteRequest::new(vote, None))),
+        ("snapshot", PeerRequest::Snapshot(part)),
+        ("propose", PeerRequest::Propose { command: command(), within_ms: 5_000 }),
+        ("read-index", PeerRequest::ReadIndex { within_ms: 5_000 }),
+        ("probe", PeerRequest::Probe),
+        ("found", PeerRequest::Found(foundation())),
+        ("join", PeerRequest::Join { address: "127.0.0.1:8003".into(), attempt: 9 }),
+        ("hand-over", PeerRequest::HandOver { to: NodeId(3), within_ms: 5_000 }),
+    ]
+}
+
+fn responses() -> Vec<(&'static str, Response)> {
+    let reply =
+        LockReply::Acquired { fencing_token: 5, expires_in_ms: 30_000, mode: Mode::Shared, reentrant: false };
+    vec![
+        ("append", PeerResponse::Append(AppendEntriesResponse::Success)),
+        ("conflict", PeerResponse::Append(AppendEntriesResponse::Conflict)),
+        ("vote", PeerResponse::Vote(VoteResponse::new(Vote::new(4, NodeId(2)), Some(log_id(2, 2)), true))),
+        ("part", PeerResponse::SnapshotPart { received: 6 }),
+        ("applied", PeerResponse::Propose(Outcome::Applied { index: 2, reply: Reply::Lock(reply) })),
+        ("not-leader", PeerResponse::Propose(Outcome::NotLeader { leader: Some(member(1)) })),
+        ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index(2))),
+        ("formed", PeerResponse::Probe(Probed::Formed(foundation()))),
+        ("founded", PeerResponse::Founded),
+        ("joined", PeerResponse::Joined { me: member(3), foundation: foundation() }),
+        ("refused", PeerResponse::Refused { why: "no".into() }),
+        ("handed-over", PeerResponse::HandedOver),
+        ("dismissed", PeerResponse::Dismissed { why: "no".into() }),
+    ]
+}
+
+fn envelope<B>(body: B) -> Envelope<B> {
+    Envelope {
+        cluster: Some(ClusterId(0xc1)),
+        from: "node2".into(),
+        from_id: NodeId(2),
+        to_id: NodeId(1),
+        boot: 3,
+        number: 77,
+        hlc: Hlc::new(1_700_000_000_000_000, 1),
+        group: GroupId::CONTROL,
+        body,
+    }
+}
+
+fn line<T: Serialize>(lines: &mut String, name: &str, version: u8, value: &T) {
+    let bytes = codec::encode(version, value).expect("it encodes");
+    write!(lines, "{name} ").expect("a string grows");
+    for byte in bytes {
+        write!(lines, "{byte:02x}").expect("a string grows");
+    }
+    lines.push('\n');
+}
+
+#[test]
+fn golden_bytes_of_version_1() {
+    let mut lines = String::new();
+    for (number, entry) in entries().iter().enumerate() {
+        line(&mut lines, &format!("disk entry-{number}"), DISK_VERSION, entry);
+    }
+    line(&mut lines, "disk vote", DISK_VERSION, &Vote::new_committed(4, NodeId(2)));
+    line(&mut lines, "disk log-id", DISK_VERSION, &log_id(3, 300));
+    line(&mut lines, "disk snapshot-meta", DISK_VERSION, &meta());
+    line(&mut lines, "disk founding", DISK_VERSION, &Identity::Founding(foundation()));
+    let formed = Identity::Formed { foundation: foundation(), me: member(1), founder: true };
+    line(&mut lines, "disk formed", DISK_VERSION, &formed);
+    for (name, request) in requests() {
+        line(&mut lines, &format!("request {name}"), PEER_VERSION, &envelope(request));
+    }
+    for (name, response) in responses() {
+        line(&mut lines, &format!("response {name}"), PEER_VERSION, &envelope(response));
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/tests/golden.txt");
+        std::fs::write(path, &lines).expect("the file can be written");
+        return;
+    }
+    assert_eq!(lines, GOLDEN);
+}
+
+#[test]
+fn golden_bytes_are_still_understood() {
+    for golden in GOLDEN.lines() {
+        let (name, hex) = golden.rsplit_once(' ').expect("a name and bytes");
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+            .collect();
+        let again = match name.split_once(' ').expect("two words") {
+            ("request", _) => {
+                let envelope: Envelope<Request> = codec::decode(PEER_VERSION, &bytes).expect(name);
+                codec::encode(PEER_VERSION, &envelope)
+            }
+            ("response", _) => {
+                let envelope: Envelope<Response> = codec::decode(PEER_VERSION, &bytes).expect(name);
+                codec::encode(PEER_VERSION, &envelope)
+            }
+            (_, "vote") => {
+                codec::encode(DISK_VERSION, &codec::decode::<Vote>(DISK_VERSION, &bytes).expect(name))
+            }
+            (_, "log-id") => {
+                codec::encode(DISK_VERSION, &codec::decode::<LogId>(DISK_VERSION, &bytes).expect(name))
+            }
+            (_, "snapshot-meta") => {
+                codec::encode(DISK_VERSION, &codec::decode::<SnapshotMeta>(DISK_VERSION, &bytes).expect(name))
+            }
+            (_, "founding" | "formed") => {
+                codec::encode(DISK_VERSION, &codec::decode::<Identity>(DISK_VERSION, &bytes).expect(name))
+            }
+            _ => codec::encode(DISK_VERSION, &codec::decode::<Entry>(DISK_VERSION, &bytes).expect(name)),
+        };
+        assert_eq!(again.expect("it encodes"), bytes, "{name}");
+    }
+}

@@ -44,8 +44,10 @@ const meet = (a, b) => ({
 const empty = (r) => r.right - r.left < 1 || r.bottom - r.top < 1;
 
 // What is left of a rectangle inside its ancestors: null when none of it is to be seen (scrolled away, or text for
-// screen readers only). Says which ancestor cuts it without a way to scroll there.
+// screen readers only). Reports which ancestor cuts it without a way to scroll there.
 function clipped(element, rect) {
+  // parked far away until it has the focus: a way around the page for keys and screen readers
+  if (rect.right < -500 || rect.bottom + window.scrollY < -500) return null;
   let rest = box(rect);
   let cutter = null;
   let style = getComputedStyle(element);

@@ -1,8 +1,23 @@
 //! One sentence for what just happened and why, in English or Indonesian.
+//!
+//! [`narrate`] looks at one fact and the view before it; [`Feed`] keeps the sentences and draws those
+//! together that come too fast to be read.
+
+mod election;
+mod feed;
+mod locks;
+mod process;
+#[cfg(test)]
+mod tests;
 
 use smol_str::SmolStr;
 
-use crate::ids::NodeName;
+use super::fact::{Fact, LostWhy, Message, Role};
+use super::view::{GapView, View};
+use super::{Event, view};
+use crate::ids::{GroupId, NodeName};
+
+pub use feed::{FEED_MAX, Feed};
 
 /// The languages of the dashboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,6 +63,8 @@ pub struct Line {
     pub count: u32,
     /// It was inserted late, or its time was moved.
     pub late: bool,
+    /// Lines with the same word may be drawn together when there are too many; empty for never.
+    pub alike: &'static str,
     /// The sentence, English first, Indonesian second.
     pub words: [SmolStr; 2],
 }
@@ -58,6 +75,241 @@ impl Line {
         match language {
             Language::English => &self.words[0],
             Language::Indonesian => &self.words[1],
+        }
+    }
+}
+
+/// What is said about a fact, before it is a [`Line`].
+struct Said {
+    topic: Topic,
+    bad: bool,
+    alike: &'static str,
+    words: [SmolStr; 2],
+}
+
+impl Said {
+    fn new(topic: Topic, english: String, indonesian: String) -> Said {
+        Said { topic, bad: false, alike: "", words: [english.into(), indonesian.into()] }
+    }
+
+    fn bad(self) -> Said {
+        Said { bad: true, ..self }
+    }
+
+    fn alike(self, alike: &'static str) -> Said {
+        Said { alike, ..self }
+    }
+}
+
+/// The sentence for a fact, if it deserves one. `view` is the view before it.
+pub fn narrate(view: &View, node: &NodeName, event: &Event) -> Option<Line> {
+    let said = say(view, node, event)?;
+    let at = match &event.fact {
+        Fact::NodeStarted { node, .. }
+        | Fact::NodeExited { node, .. }
+        | Fact::NodePaused { node }
+        | Fact::NodeResumed { node } => node,
+        _ => node,
+    };
+    Some(Line {
+        at_us: event.hlc.wall_us(),
+        node: at.clone(),
+        topic: said.topic,
+        bad: said.bad,
+        count: 1,
+        late: false,
+        alike: said.alike,
+        words: said.words,
+    })
+}
+
+/// The sentence for events that will never come.
+pub fn narrate_gap(gap: &GapView) -> Line {
+    let count = gap.last.saturating_sub(gap.first) + 1;
+    let node = &gap.node;
+    Line {
+        at_us: gap.from_us,
+        node: node.clone(),
+        topic: Topic::Link,
+        bad: true,
+        count: 1,
+        late: false,
+        alike: "",
+        words: [
+            format!("{count} events of {node} will never come; its newest state follows").into(),
+            format!("{count} peristiwa dari {node} tidak akan datang; keadaan terbarunya menyusul").into(),
+        ],
+    }
+}
+
+fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
+    let now_us = event.hlc.wall_us();
+    match &event.fact {
+        Fact::RoleChanged { group: GroupId::CONTROL, role, term, leader, silent_us, .. } => {
+            let change = election::Change { role: *role, term: *term, leader: leader.as_ref() };
+            election::role(view, node, &change, *silent_us, now_us)
+        }
+        Fact::Sent { group: GroupId::CONTROL, body, .. } => election::asked(view, node, body),
+        Fact::Received {
+            group: GroupId::CONTROL,
+            message,
+            body: Message::VoteReply { pre, granted, .. },
+        } => election::vote(view, node, &message.from, *pre, *granted),
+        Fact::Service { group: GroupId::CONTROL, fact, .. } => locks::service(view, fact),
+        Fact::NodeStarted { .. }
+        | Fact::NodeExited { .. }
+        | Fact::NodePaused { .. }
+        | Fact::NodeResumed { .. }
+        | Fact::LinkUp { .. }
+        | Fact::LinkDown { .. }
+        | Fact::LinkFault { .. } => process::say(view, node, &event.fact),
+        Fact::Lost { to, why, .. } => Some(lost(node, to, *why)),
+        Fact::Committed { group: GroupId::CONTROL, index } => committed(view, node, *index),
+        Fact::Truncated { group: GroupId::CONTROL, after } => Some(truncated(node, *after)),
+        Fact::Snapshotted { group: GroupId::CONTROL, last: Some(last), bytes, installed } => {
+            Some(snapshotted(node, *last, *bytes, *installed))
+        }
+        Fact::MembershipChanged { group: GroupId::CONTROL, voters, .. } => {
+            let news = view.membership.voters != *voters;
+            news.then(|| {
+                Said::new(
+                    Topic::Log,
+                    format!("The voters are now {}", list(voters, "and")),
+                    format!("Pemilihnya sekarang {}", list(voters, "dan")),
+                )
+            })
+        }
+        Fact::RequestBegun { client, operation, subject, .. } => Some(
+            Said::new(
+                Topic::Request,
+                format!("{client} asks {node}: {operation} {subject}"),
+                format!("{client} meminta kepada {node}: {operation} {subject}"),
+            )
+            .alike("request"),
+        ),
+        Fact::RequestEnded { request, outcome, status, took_us } => {
+            ended(view, node, *request, outcome, *status, *took_us)
+        }
+        Fact::Burst { first, last, .. } => {
+            let count = last.saturating_sub(*first) + 1;
+            Some(
+                Said::new(
+                    Topic::Log,
+                    format!("{node} is busy: {count} events are shown as one burst"),
+                    format!("{node} sibuk: {count} peristiwa ditampilkan sebagai satu rombongan"),
+                )
+                .alike("burst"),
+            )
+        }
+        _ => None,
+    }
+}
+
+fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
+    let part = view.control(node)?;
+    let entry = part.entry(index)?;
+    let dull = matches!(entry.what.as_str(), "blank" | "clock" | "membership");
+    if part.role != Role::Leader || dull {
+        return None;
+    }
+    let (quorum, what) = (part.quorum(), &entry.what);
+    Some(
+        Said::new(
+            Topic::Log,
+            format!("Entry {index} ({what}) is on the disks of {quorum} nodes, a majority: committed"),
+            format!("Entri {index} ({what}) ada di disk {quorum} node, mayoritas: ter-commit"),
+        )
+        .alike("committed"),
+    )
+}
+
+fn truncated(node: &NodeName, after: Option<u64>) -> Said {
+    let from = after.map_or(0, |index| index + 1);
+    Said::new(
+        Topic::Log,
+        format!("{node} removes its entries from {from} on: they were never committed, and the new leader has others"),
+        format!("{node} menghapus entrinya mulai {from}: belum pernah ter-commit, dan pemimpin baru punya yang lain"),
+    )
+    .bad()
+}
+
+fn snapshotted(node: &NodeName, last: u64, bytes: u64, installed: bool) -> Said {
+    let kib = bytes.div_ceil(1_024);
+    let words = if installed {
+        (
+            format!(
+                "{node} was too far behind for the log and took over the leader's snapshot up to entry {last} ({kib} KiB)"
+            ),
+            format!(
+                "{node} tertinggal terlalu jauh dan mengambil snapshot pemimpin sampai entri {last} ({kib} KiB)"
+            ),
+        )
+    } else {
+        (
+            format!("{node} wrote a snapshot up to entry {last} ({kib} KiB), so older entries can go"),
+            format!("{node} menulis snapshot sampai entri {last} ({kib} KiB), jadi entri lama boleh dibuang"),
+        )
+    };
+    Said::new(Topic::Log, words.0, words.1)
+}
+
+fn lost(node: &NodeName, to: &NodeName, why: LostWhy) -> Said {
+    let (english, indonesian) = match why {
+        LostWhy::Cut => ("the link is cut", "jalurnya diputus"),
+        LostWhy::Unreachable => ("there is no connection", "tidak ada koneksi"),
+        LostWhy::Overflow => ("its queue is full", "antreannya penuh"),
+        LostWhy::TimedOut => (
+            "no answer came in time, nobody knows whether it arrived",
+            "tidak ada jawaban, tak ada yang tahu apakah sampai",
+        ),
+    };
+    Said::new(
+        Topic::Link,
+        format!("A message from {node} to {to} is lost: {english}"),
+        format!("Pesan dari {node} ke {to} hilang: {indonesian}"),
+    )
+    .bad()
+    .alike("lost")
+}
+
+fn ended(
+    view: &View,
+    node: &NodeName,
+    request: u64,
+    outcome: &str,
+    status: u16,
+    took_us: u64,
+) -> Option<Said> {
+    if status < 400 && took_us < 2_000_000 {
+        return None;
+    }
+    let begun = view.requests.get(&(node.clone(), request))?;
+    let view::RequestView { client, operation, subject, .. } = &**begun;
+    let took = seconds(took_us);
+    let said = Said::new(
+        Topic::Request,
+        format!("{client}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
+        format!("Permintaan {client} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
+    );
+    Some(if status >= 400 { said.bad().alike("refused") } else { said })
+}
+
+/// `1.9` and `1,9`; three digits below a tenth of a second.
+fn seconds(us: u64) -> [String; 2] {
+    let text =
+        if us < 100_000 { format!("{:.3}", us as f64 / 1e6) } else { format!("{:.1}", us as f64 / 1e6) };
+    let comma = text.replace('.', ",");
+    [text, comma]
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list<T: AsRef<str>>(names: &[T], and: &str) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [most @ .., last] => {
+            let most: Vec<&str> = most.iter().map(AsRef::as_ref).collect();
+            format!("{} {and} {}", most.join(", "), last.as_ref())
         }
     }
 }

@@ -3,6 +3,10 @@
 //! It runs on microseconds of the hybrid logical clock. The core is pure: input comes through `handle_*`,
 //! time as an argument of `poll`.
 
+pub mod director;
+pub mod score;
+pub mod view_clock;
+
 use std::fmt;
 
 /// How fast the view clock goes.

@@ -1,5 +1,8 @@
 //! The recording of everything that streams brought, and the playback that shows one moment of it.
 
+pub mod flights;
+pub mod marks;
 pub mod playback;
+pub mod recording;
 
 pub use playback::{Control, Origin, Playback};

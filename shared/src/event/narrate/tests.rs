@@ -1,0 +1,249 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::event::fact::{EntrySummary, MessageId, ReleaseCause, ServiceFact};
+use crate::hlc::Hlc;
+use crate::lock::{Holder, Mode, WaitEdge, WaitId};
+
+fn event(seq: u64, fact: Fact) -> Event {
+    let us = 1_000_000 + seq * 1_000;
+    Event { seq, hlc: Hlc::new(us, 0), wall_us: us, fact }
+}
+
+fn role(role: Role, silent_us: Option<u64>, leader: Option<&str>) -> Fact {
+    Fact::RoleChanged {
+        group: GroupId::CONTROL,
+        role,
+        term: 5,
+        voted_for: None,
+        leader: leader.map(NodeName::from),
+        silent_us,
+    }
+}
+
+fn reply(from: &str, granted: bool) -> Fact {
+    let message = MessageId { from: from.into(), boot: 1, number: 1 };
+    let body = Message::VoteReply { pre: false, term: 5, granted };
+    Fact::Received { message, group: GroupId::CONTROL, body }
+}
+
+fn voters() -> Fact {
+    let voters = ["node1", "node2", "node3", "node4", "node5"].map(NodeName::from).to_vec();
+    Fact::MembershipChanged { group: GroupId::CONTROL, index: Some(0), voters, learners: vec![] }
+}
+
+fn holder(client: &str) -> Holder {
+    Holder { client: client.into(), session: None }
+}
+
+fn service(index: u64, fact: ServiceFact) -> Fact {
+    Fact::Service { group: GroupId::CONTROL, index, n: 0, clock_ms: 0, fact }
+}
+
+fn granted(client: &str, mode: Mode, wait: Option<u64>) -> ServiceFact {
+    ServiceFact::LockGranted {
+        resource: "printer".into(),
+        holder: holder(client),
+        mode,
+        fencing_token: 41,
+        expires_at_ms: None,
+        wait: wait.map(WaitId),
+        reentrant: false,
+    }
+}
+
+fn queued(client: &str) -> ServiceFact {
+    ServiceFact::LockQueued {
+        resource: "printer".into(),
+        holder: holder(client),
+        mode: Mode::Exclusive,
+        wait: WaitId(8),
+        position: 1,
+        upgrade: false,
+    }
+}
+
+fn deadlock() -> ServiceFact {
+    let edge = |waiter: &str, blocker: &str, resource: &str| WaitEdge {
+        waiter: holder(waiter),
+        blocker: holder(blocker),
+        resource: resource.into(),
+    };
+    ServiceFact::Deadlock {
+        cycle: vec![edge("Budi", "Citra", "report"), edge("Citra", "Budi", "printer")],
+        victim: holder("Citra"),
+        wait: WaitId(9),
+    }
+}
+
+/// Who says what, and what is written then; the empty sentence stands for none.
+fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
+    let append = |index| Fact::Appended {
+        group: GroupId::CONTROL,
+        entries: vec![EntrySummary { index, term: 5, what: "acquire printer Ayu".into() }],
+        first: index,
+        last: index,
+    };
+    let committed = |index| Fact::Committed { group: GroupId::CONTROL, index };
+    vec![
+        (
+            "node3",
+            voters(),
+            "The voters are now node1, node2, node3, node4 and node5",
+            "Pemilihnya sekarang node1, node2, node3, node4 dan node5",
+        ),
+        ("node4", voters(), "", ""),
+        (
+            "supervisor",
+            Fact::NodeExited { node: "node2".into(), cause: "killed".into() },
+            "node2 was killed: no farewell, nothing flushed",
+            "node2 dimatikan: tanpa pamit, tanpa menyimpan",
+        ),
+        ("node1", Fact::LinkDown { peer: "node2".into() }, "", ""),
+        (
+            "node3",
+            role(Role::Candidate, Some(1_900_000), None),
+            "node3 heard nothing from a leader for 1.9 s, so it stands for election in term 5",
+            "node3 tidak mendengar pemimpin selama 1,9 d, maka ia mencalonkan diri di term 5",
+        ),
+        (
+            "node3",
+            reply("node1", true),
+            "node1 votes for node3 in term 5: 2 of 3 needed",
+            "node1 memilih node3 di term 5: 2 dari 3 yang dibutuhkan",
+        ),
+        (
+            "node3",
+            reply("node5", false),
+            "node5 refuses node3 its vote in term 5",
+            "node5 menolak memilih node3 di term 5",
+        ),
+        (
+            "node3",
+            reply("node4", true),
+            "node4 votes for node3 in term 5: 3 of 3 needed",
+            "node4 memilih node3 di term 5: 3 dari 3 yang dibutuhkan",
+        ),
+        (
+            "node3",
+            role(Role::Leader, None, Some("node3")),
+            "node3 won the vote of node1 and node4, 3 of 5 with its own, and leads term 5",
+            "node3 memenangi suara node1 dan node4, 3 dari 5 dengan suaranya, dan memimpin term 5",
+        ),
+        (
+            "node1",
+            role(Role::Follower, None, Some("node3")),
+            "node1 follows node3 in term 5",
+            "node1 mengikuti node3 di term 5",
+        ),
+        ("node3", append(7), "", ""),
+        (
+            "node3",
+            committed(7),
+            "Entry 7 (acquire printer Ayu) is on the disks of 3 nodes, a majority: committed",
+            "Entri 7 (acquire printer Ayu) ada di disk 3 node, mayoritas: ter-commit",
+        ),
+        ("node1", committed(7), "", ""),
+        (
+            "node3",
+            service(7, granted("Ayu", Mode::Exclusive, None)),
+            "Ayu gets printer exclusively, token 41",
+            "Ayu mendapat printer secara eksklusif, token 41",
+        ),
+        (
+            "node3",
+            service(8, queued("Budi")),
+            "Budi waits for printer, place 1: Ayu has it",
+            "Budi menunggu printer, urutan 1: dipegang Ayu",
+        ),
+        (
+            "node3",
+            service(9, deadlock()),
+            "Deadlock: Budi waits for Citra (report) and Citra waits for Budi (printer). The youngest wait goes: Citra is refused",
+            "Deadlock: Budi menunggu Citra (report) dan Citra menunggu Budi (printer). Penunggu termuda mengalah: Citra ditolak",
+        ),
+        (
+            "node3",
+            service(
+                10,
+                ServiceFact::LockReleased {
+                    resource: "printer".into(),
+                    holder: holder("Ayu"),
+                    fencing_token: 41,
+                    cause: ReleaseCause::Expired,
+                },
+            ),
+            "Ayu's lease on printer ran out: the lock is taken back",
+            "Masa pinjam Ayu atas printer habis: kuncinya diambil kembali",
+        ),
+        (
+            "node3",
+            service(10, granted("Budi", Mode::Shared, Some(8))),
+            "Budi's turn: it gets printer shared, token 41",
+            "Giliran Budi: ia mendapat printer secara berbagi, token 41",
+        ),
+        (
+            "node1",
+            Fact::LinkFault { peer: "node4".into(), cut: true },
+            "The link from node1 to node4 was cut",
+            "Jalur dari node1 ke node4 diputus",
+        ),
+    ]
+}
+
+#[test]
+fn the_story_is_told_in_both_languages() {
+    let mut view = View::default();
+    let mut seqs = std::collections::BTreeMap::<&str, u64>::new();
+    for (node, fact, english, indonesian) in story() {
+        let seq = seqs.entry(node).or_default();
+        *seq += 1;
+        let event = event(*seq, fact);
+        let line = narrate(&view, &node.into(), &event);
+        let told =
+            line.as_ref().map_or(["", ""], |l| [l.text(Language::English), l.text(Language::Indonesian)]);
+        assert_eq!(told, [english, indonesian]);
+        view.apply(&node.into(), 1, &event);
+    }
+}
+
+fn line(at_us: u64, alike: &'static str) -> Line {
+    Line {
+        at_us,
+        node: "node1".into(),
+        topic: Topic::Lock,
+        bad: false,
+        count: 1,
+        late: false,
+        alike,
+        words: ["x".into(), "y".into()],
+    }
+}
+
+#[test]
+fn what_comes_too_fast_is_drawn_together() {
+    let mut feed = Feed::default();
+    for at in 0..1_000 {
+        feed.push(line(at * 1_000, if at % 2 == 0 { "granted" } else { "released" }));
+    }
+    feed.push(line(1_000_000, ""));
+    let lines = feed.until(2_000_000, 100);
+    assert!(lines.len() < 20, "{}", lines.len());
+    assert_eq!(lines.iter().map(|line| line.count).sum::<u32>(), 1_001);
+    let mut calm = Feed::default();
+    for at in 0..100 {
+        calm.push(line(at * 1_000_000, "granted"));
+    }
+    assert_eq!(calm.until(49_500_000, 10).len(), 10);
+    assert_eq!(calm.until(49_500_000, 100).len(), 50);
+}
+
+#[test]
+fn a_late_line_is_put_in_its_place() {
+    let mut feed = Feed::default();
+    for at_us in [100, 300, 200] {
+        feed.push(line(at_us, "granted"));
+    }
+    let moments: Vec<u64> = feed.until(1_000, 10).iter().map(|line| line.at_us).collect();
+    assert_eq!(moments, [100, 200, 300]);
+}

@@ -1,0 +1,454 @@
+//! The director: finds what is worth seeing in the facts, in order, and writes the [`Score`] that slows the
+//! view clock down for it.
+//!
+//! A message on one machine takes about a tenth of a millisecond, a write to the disk some milliseconds, an
+//! election timer some hundred. So each stretch between two moments of a scene has its own rate: slow while
+//! messages are on their way (one takes about [`CROSSING_S`] to cross), quicker while everybody waits.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use orrery_shared::event::Fact;
+use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
+use orrery_shared::ids::{GroupId, NodeName};
+
+use super::SceneKind;
+use super::score::{Score, Segment};
+
+/// How long a typical message takes to cross the stage in a scene.
+pub const CROSSING_S: f64 = 0.7;
+/// Longest stretch while messages are on their way, and while nothing is.
+const FLYING_S_MAX: f64 = 0.9;
+const WAITING_S_MAX: f64 = 0.4;
+/// A scene that takes longer than this on the screen is hurried.
+const SCENE_S: f64 = 9.0;
+/// Requests are followed only while there are at most this many within [`CALM_US`].
+const CALM_REQUESTS: usize = 2;
+const CALM_US: u64 = 1_500_000;
+/// Scenes that are not opened while what is planned already takes longer than this.
+const REQUEST_DEBT_S: f64 = 3.0;
+const GRANT_DEBT_S: f64 = 5.0;
+const ANY_DEBT_S: f64 = 45.0;
+/// A scene in which nothing happens for so long is over.
+const REQUEST_IDLE_US: u64 = 700_000;
+const ELECTION_IDLE_US: u64 = 3_000_000;
+/// Most messages of a scene that are followed at once.
+const FLYING_MAX: usize = 256;
+/// Screen time per real time that the crossing time may ask for.
+const STRETCH: std::ops::RangeInclusive<f64> = 60.0..=20_000.0;
+/// How a scene is led in: distance before its first moment, and rate from there.
+const LEAD_IN: [(u64, f64); 3] = [(40_000, 0.3), (10_000, 0.06), (1_500, 0.012)];
+
+#[derive(Clone, Debug)]
+struct Scene {
+    kind: SceneKind,
+    last_us: u64,
+    shown_s: f64,
+    /// Of a request: where it is served, and its number.
+    request: Option<(NodeName, u64)>,
+    /// Of an election: who won it.
+    leader: Option<NodeName>,
+}
+
+/// The director.
+#[derive(Clone, Debug)]
+pub struct Director {
+    scene: Option<Scene>,
+    flying: BTreeMap<MessageId, u64>,
+    /// Running mean of how long a message takes.
+    latency_us: f64,
+    requests: VecDeque<u64>,
+}
+
+impl Default for Director {
+    fn default() -> Self {
+        Director { scene: None, flying: BTreeMap::new(), latency_us: 150.0, requests: VecDeque::new() }
+    }
+}
+
+impl Director {
+    /// Notes one fact. Facts come in order. `shown_us` is the moment that is shown, so that it knows how
+    /// much it has planned already.
+    pub fn handle_fact(
+        &mut self,
+        node: &NodeName,
+        at_us: u64,
+        fact: &Fact,
+        shown_us: u64,
+        score: &mut Score,
+    ) {
+        self.expire(at_us);
+        match fact {
+            Fact::Sent { message, group: GroupId::CONTROL, body, .. } => {
+                self.sent(message, at_us, body, shown_us, score);
+            }
+            Fact::Received { message, .. } | Fact::Lost { message, .. } => {
+                self.ended(message, at_us, matches!(fact, Fact::Received { .. }), score);
+            }
+            Fact::RoleChanged { group: GroupId::CONTROL, role, .. } => {
+                self.role(node, *role, at_us, shown_us, score);
+            }
+            Fact::Committed { group: GroupId::CONTROL, .. } => self.committed(node, at_us, score),
+            Fact::Appended { group: GroupId::CONTROL, .. } | Fact::Synced { group: GroupId::CONTROL, .. } => {
+                self.moment(at_us, score);
+            }
+            Fact::RequestBegun { request, operation, .. } => {
+                self.begun(node, *request, operation, at_us, shown_us, score);
+            }
+            Fact::RequestEnded { request, .. } => {
+                let ours = |scene: &Scene| {
+                    scene.request.as_ref().is_some_and(|(at, number)| at == node && number == request)
+                };
+                if self.scene.as_ref().is_some_and(ours) {
+                    self.close(at_us, 0.5, score);
+                }
+            }
+            Fact::Service { group: GroupId::CONTROL, fact, .. } => {
+                self.service(fact, at_us, shown_us, score);
+            }
+            Fact::NodeExited { .. } => self.failure(at_us, 1.0, shown_us, score),
+            Fact::NodePaused { .. } | Fact::LinkFault { cut: true, .. } => {
+                self.failure(at_us, 0.7, shown_us, score);
+            }
+            Fact::NodeStarted { .. } | Fact::NodeResumed { .. } => {
+                self.failure(at_us, 0.4, shown_us, score);
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, message: &MessageId, at_us: u64, body: &Message, shown_us: u64, score: &mut Score) {
+        if matches!(body, Message::Vote { .. } | Message::TransferLeader { .. }) {
+            self.open(SceneKind::Election, at_us, shown_us, score);
+        }
+        let Some(scene) = &self.scene else { return };
+        let shown = match body {
+            Message::Vote { .. } | Message::VoteReply { .. } | Message::TransferLeader { .. } => true,
+            Message::Append { .. } | Message::AppendReply { .. } => {
+                scene.kind != SceneKind::Election || scene.leader.is_some()
+            }
+            Message::Forward { .. } | Message::ForwardReply { .. } => scene.kind != SceneKind::Election,
+            _ => false,
+        };
+        if shown {
+            self.moment(at_us, score);
+            if self.flying.len() < FLYING_MAX {
+                self.flying.insert(message.clone(), at_us);
+            }
+        }
+    }
+
+    fn ended(&mut self, message: &MessageId, at_us: u64, arrived: bool, score: &mut Score) {
+        if !self.flying.contains_key(message) {
+            return;
+        }
+        self.moment(at_us, score);
+        let Some(sent_us) = self.flying.remove(message) else { return };
+        if arrived {
+            let took_us = at_us.saturating_sub(sent_us).clamp(10, 20_000) as f64;
+            self.latency_us += (took_us - self.latency_us) * 0.1;
+        }
+    }
+
+    fn role(&mut self, node: &NodeName, role: Role, at_us: u64, shown_us: u64, score: &mut Score) {
+        match role {
+            Role::Candidate => {
+                self.open(SceneKind::Election, at_us, shown_us, score);
+                self.moment(at_us, score);
+                self.hold(at_us, 0.5, score);
+            }
+            Role::Leader => {
+                self.open(SceneKind::Election, at_us, shown_us, score);
+                self.moment(at_us, score);
+                self.hold(at_us, 1.2, score);
+                if let Some(scene) = &mut self.scene {
+                    scene.leader = Some(node.clone());
+                }
+            }
+            Role::Follower | Role::Learner => self.moment(at_us, score),
+        }
+    }
+
+    fn committed(&mut self, node: &NodeName, at_us: u64, score: &mut Score) {
+        self.moment(at_us, score);
+        let elected = self
+            .scene
+            .as_ref()
+            .is_some_and(|scene| scene.kind == SceneKind::Election && scene.leader.as_ref() == Some(node));
+        if elected {
+            self.close(at_us, 0.6, score);
+        } else if self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request) {
+            self.hold(at_us, 0.15, score);
+        }
+    }
+
+    fn begun(
+        &mut self,
+        node: &NodeName,
+        request: u64,
+        operation: &str,
+        at_us: u64,
+        shown_us: u64,
+        score: &mut Score,
+    ) {
+        while self.requests.front().is_some_and(|begun| begun + CALM_US < at_us) {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(at_us);
+        if self.requests.len() > 4 * CALM_REQUESTS {
+            self.requests.pop_front();
+        }
+        let calm = self.requests.len() <= CALM_REQUESTS;
+        let watched = matches!(operation, "acquire" | "release" | "cancel" | "queue" | "upgrade");
+        if calm && watched && self.open(SceneKind::Request, at_us, shown_us, score) {
+            if let Some(scene) = &mut self.scene {
+                scene.request = Some((node.clone(), request));
+            }
+            self.hold(at_us, 0.4, score);
+        }
+    }
+
+    fn service(&mut self, fact: &ServiceFact, at_us: u64, shown_us: u64, score: &mut Score) {
+        match fact {
+            ServiceFact::Deadlock { .. } => {
+                self.open(SceneKind::Deadlock, at_us, shown_us, score);
+                self.moment(at_us, score);
+                self.hold(at_us, 2.2, score);
+            }
+            ServiceFact::LockGranted { wait: Some(_), .. } => {
+                let opened = self.open(SceneKind::Grant, at_us, shown_us, score);
+                self.moment(at_us, score);
+                self.hold(at_us, if opened { 0.9 } else { 0.5 }, score);
+                if opened {
+                    self.close(at_us, 0.1, score);
+                }
+            }
+            ServiceFact::LockQueued { .. } => {
+                // The request goes on waiting, for longer than anybody wants to watch it slowly.
+                self.moment(at_us, score);
+                if self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request) {
+                    self.close(at_us, 0.7, score);
+                }
+            }
+            ServiceFact::SessionRenewed { .. } | ServiceFact::LockRenewed { .. } => {}
+            _ => {
+                self.moment(at_us, score);
+                if self.scene.is_some() {
+                    self.hold(at_us, 0.3, score);
+                }
+            }
+        }
+    }
+
+    fn failure(&mut self, at_us: u64, hold_s: f64, shown_us: u64, score: &mut Score) {
+        let opened = self.open(SceneKind::Failure, at_us, shown_us, score);
+        self.moment(at_us, score);
+        self.hold(at_us, hold_s, score);
+        if opened {
+            self.close(at_us, 0.2, score);
+        }
+    }
+
+    /// Opens a scene, unless a more important one runs or too much is planned already. True where it did.
+    fn open(&mut self, kind: SceneKind, at_us: u64, shown_us: u64, score: &mut Score) -> bool {
+        if let Some(scene) = &mut self.scene {
+            if kind > scene.kind {
+                scene.kind = kind;
+            }
+            return false;
+        }
+        let debt_s = score.shown_after_s(shown_us * 1_000);
+        let most_s = match kind {
+            SceneKind::Request => REQUEST_DEBT_S,
+            SceneKind::Grant => GRANT_DEBT_S,
+            _ => ANY_DEBT_S,
+        };
+        if debt_s > most_s {
+            return false;
+        }
+        for (at, (before_us, rate)) in LEAD_IN.iter().enumerate() {
+            let until_us = LEAD_IN.get(at + 1).map_or(0, |next| next.0);
+            score.push(Segment {
+                from_ns: at_us.saturating_sub(*before_us) * 1_000,
+                to_ns: at_us.saturating_sub(until_us) * 1_000,
+                rate: *rate,
+                kind,
+            });
+        }
+        self.flying.clear();
+        self.scene = Some(Scene { kind, last_us: at_us, shown_s: 0.0, request: None, leader: None });
+        true
+    }
+
+    /// Something happens in the scene: decides how long the stretch since the last moment takes.
+    fn moment(&mut self, at_us: u64, score: &mut Score) {
+        let Some(scene) = &mut self.scene else { return };
+        let gap_us = at_us.saturating_sub(scene.last_us);
+        if gap_us == 0 {
+            return;
+        }
+        let recent_us = (self.latency_us * 6.0) as u64 + 1_000;
+        let flying = self.flying.values().any(|sent_us| sent_us + recent_us >= at_us);
+        let stretch = (CROSSING_S * 1e6 / self.latency_us).clamp(*STRETCH.start(), *STRETCH.end());
+        let gap_s = gap_us as f64 / 1e6;
+        let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * (1.0 + gap_s * 100.0).ln() };
+        let hurry = 1.0 / (1.0 + (scene.shown_s / SCENE_S).powi(3));
+        let shown_s = (gap_s * stretch).min(most_s) * hurry;
+        scene.shown_s += shown_s;
+        if shown_s > gap_s {
+            let (from_ns, to_ns) = (scene.last_us * 1_000, at_us * 1_000);
+            score.push(Segment { from_ns, to_ns, rate: gap_s / shown_s, kind: scene.kind });
+        }
+        scene.last_us = at_us;
+    }
+
+    /// Stands still (nearly) at a moment, so that people can read it.
+    fn hold(&mut self, at_us: u64, seconds: f64, score: &mut Score) {
+        let Some(scene) = &mut self.scene else { return };
+        let seconds = seconds / (1.0 + (scene.shown_s / SCENE_S).powi(3));
+        scene.shown_s += seconds;
+        let (from_ns, to_ns) = (at_us * 1_000, at_us * 1_000 + 900);
+        score.push(Segment { from_ns, to_ns, rate: 900e-9 / seconds, kind: scene.kind });
+    }
+
+    fn close(&mut self, at_us: u64, hold_s: f64, score: &mut Score) {
+        self.moment(at_us, score);
+        self.hold(at_us, hold_s, score);
+        self.scene = None;
+        self.flying.clear();
+    }
+
+    fn expire(&mut self, at_us: u64) {
+        let over = self.scene.as_ref().is_some_and(|scene| {
+            let idle_us = match scene.kind {
+                SceneKind::Election | SceneKind::Failure => ELECTION_IDLE_US,
+                _ => REQUEST_IDLE_US,
+            };
+            scene.last_us + idle_us < at_us
+        });
+        if over {
+            self.scene = None;
+            self.flying.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: GroupId = GroupId::CONTROL;
+
+    struct Set {
+        director: Director,
+        score: Score,
+        shown_us: u64,
+    }
+
+    impl Set {
+        fn new() -> Set {
+            Set { director: Director::default(), score: Score::default(), shown_us: 0 }
+        }
+
+        fn say(&mut self, node: &str, at_us: u64, fact: Fact) {
+            self.director.handle_fact(&node.into(), at_us, &fact, self.shown_us, &mut self.score);
+        }
+
+        fn shown_s(&self, from_us: u64, to_us: u64) -> f64 {
+            let inside = |segment: &&Segment| {
+                segment.from_ns >= from_us * 1_000 && segment.to_ns <= to_us * 1_000 + 999
+            };
+            self.score.iter().filter(inside).map(Segment::shown_s).sum()
+        }
+    }
+
+    fn message(from: &str, number: u64) -> MessageId {
+        MessageId { from: from.into(), boot: 1, number }
+    }
+
+    fn vote(number: u64, to: &str) -> Fact {
+        let body = Message::Vote { pre: false, term: 2, last: None };
+        Fact::Sent { message: message("node1", number), group: GROUP, to: to.into(), body }
+    }
+
+    fn arrives(number: u64) -> Fact {
+        let body = Message::Vote { pre: false, term: 2, last: None };
+        Fact::Received { message: message("node1", number), group: GROUP, body }
+    }
+
+    fn role(role: Role) -> Fact {
+        Fact::RoleChanged { group: GROUP, role, term: 2, voted_for: None, leader: None, silent_us: None }
+    }
+
+    fn begun(request: u64) -> Fact {
+        Fact::RequestBegun {
+            request,
+            client: "Ayu".into(),
+            operation: "acquire".into(),
+            subject: "printer X".into(),
+        }
+    }
+
+    #[test]
+    fn a_vote_takes_about_a_second_to_cross() {
+        let mut set = Set::new();
+        let t = 10_000_000;
+        set.say("node1", t, role(Role::Candidate));
+        set.say("node1", t + 20, vote(1, "node2"));
+        set.say("node1", t + 30, vote(2, "node3"));
+        set.say("node2", t + 140, arrives(1));
+        set.say("node3", t + 160, arrives(2));
+        let crossing_s = set.shown_s(t + 20, t + 140);
+        assert!((0.4..1.2).contains(&crossing_s), "{crossing_s}");
+        assert!(set.shown_s(t - 50_000, t) > 0.3, "it is led in");
+    }
+
+    #[test]
+    fn an_election_ends_with_the_first_commit_of_its_leader() {
+        let mut set = Set::new();
+        let t = 10_000_000;
+        set.say("node1", t, role(Role::Candidate));
+        set.say("node1", t + 900, role(Role::Leader));
+        set.say("node2", t + 1_000, Fact::Committed { group: GROUP, index: 3 });
+        set.say("node1", t + 1_200, Fact::Committed { group: GROUP, index: 4 });
+        let end_ns = set.score.end_ns();
+        set.say("node1", t + 9_000, Fact::Committed { group: GROUP, index: 5 });
+        assert_eq!(set.score.end_ns(), end_ns);
+        let all_s = set.shown_s(0, u64::MAX / 2_000);
+        assert!((2.0..12.0).contains(&all_s), "{all_s}");
+    }
+
+    #[test]
+    fn under_load_requests_are_not_followed() {
+        let mut set = Set::new();
+        for request in 0..100 {
+            set.say("node1", 10_000_000 + request * 1_000, begun(request));
+        }
+        let planned_s = set.score.shown_after_s(0);
+        assert!(planned_s < 8.0, "{planned_s}");
+        let mut calm = Set::new();
+        calm.say("node1", 10_000_000, begun(1));
+        assert!(calm.score.shown_after_s(0) > 0.3);
+    }
+
+    #[test]
+    fn a_split_vote_that_goes_on_is_hurried() {
+        let mut set = Set::new();
+        for round in 0..200u64 {
+            set.say("node1", 10_000_000 + round * 2_000, role(Role::Candidate));
+        }
+        assert!(set.score.shown_after_s(0) < 40.0, "{}", set.score.shown_after_s(0));
+    }
+
+    #[test]
+    fn a_deadlock_is_held() {
+        let mut set = Set::new();
+        let fact = ServiceFact::Deadlock {
+            cycle: vec![],
+            victim: orrery_shared::lock::Holder { client: "Budi".into(), session: None },
+            wait: orrery_shared::lock::WaitId(7),
+        };
+        set.say("node1", 10_000_000, Fact::Service { group: GROUP, index: 7, n: 0, clock_ms: 1, fact });
+        assert!(set.score.shown_after_s(0) > 2.0);
+        assert_eq!(set.score.at(10_000_000_100).map(|segment| segment.kind), Some(SceneKind::Deadlock));
+    }
+}

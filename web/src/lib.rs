@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod i18n;
 pub mod look;
+pub mod net;
 pub mod request;
 pub mod stage;
 pub mod store;

@@ -4,5 +4,6 @@ pub mod flights;
 pub mod marks;
 pub mod playback;
 pub mod recording;
+pub mod runtime;
 
 pub use playback::{Control, Origin, Playback};

@@ -1,19 +1,35 @@
 //! What the page's panels see of the recording: signals that change at most once per animation frame, and
 //! the controls of the view clock.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use gloo_net::http::Request;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
+use orrery_shared::api::demo::DemoNodes;
 use orrery_shared::event::narrate::Line;
+use orrery_shared::event::stream::{Frame, MemberAddress};
 use orrery_shared::event::view::View;
+use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
 
+use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
+use crate::net::address::Place;
+use crate::net::{Sink, Streams};
 
 /// Most lines of the feed that are handed out.
 pub const FEED_MAX: usize = 200;
 
 /// Most controls that wait for the next frame; more are dropped, oldest first.
 const CONTROLS_MAX: usize = 64;
+
+/// A page that was hidden for this long closes its streams; they resume when it is seen again.
+const HIDDEN_MS: f64 = 20_000.0;
+
+/// The clock's times are rounded to this for [`Playback::clock`].
+const ROUNDED_US: u64 = 100_000;
 
 /// Who served the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +58,18 @@ pub struct Playback {
     /// Who served the page.
     pub origin: ReadSignal<Origin>,
     controls: StoredValue<Vec<Control>>,
+    painters: StoredValue<Vec<(u64, Painter)>, LocalStorage>,
+}
+
+/// The signals' other ends, and what feeds them.
+struct Machine {
+    runtime: RefCell<Runtime>,
+    hidden_since_ms: Cell<Option<f64>>,
+    set_view: WriteSignal<Arc<View>>,
+    set_now_us: WriteSignal<u64>,
+    set_clock: WriteSignal<ClockState>,
+    set_feed: WriteSignal<Arc<Vec<Arc<Line>>>>,
+    set_origin: WriteSignal<Origin>,
 }
 
 /// What the controls can ask of the view clock.
@@ -73,15 +101,34 @@ pub enum Control {
 }
 
 impl Playback {
-    /// Makes the signals and provides them as a context. Streams connect once the page has loaded.
+    /// Makes the signals, provides them as a context, and connects the streams.
     pub fn provide() -> Playback {
-        let (view, _set_view) = signal(Arc::new(View::default()));
-        let (now_us, _set_now_us) = signal(0);
-        let (clock, _set_clock) = signal(ClockState { playing: true, ..ClockState::default() });
-        let (feed, _set_feed) = signal(Arc::new(Vec::new()));
-        let (origin, _set_origin) = signal(Origin::default());
-        let playback = Playback { view, now_us, clock, feed, origin, controls: StoredValue::new(Vec::new()) };
+        let (view, set_view) = signal(Arc::new(View::default()));
+        let (now_us, set_now_us) = signal(0);
+        let (clock, set_clock) = signal(ClockState { playing: true, ..ClockState::default() });
+        let (feed, set_feed) = signal(Arc::new(Vec::new()));
+        let (origin, set_origin) = signal(Origin::default());
+        let playback = Playback {
+            view,
+            now_us,
+            clock,
+            feed,
+            origin,
+            controls: StoredValue::new(Vec::new()),
+            painters: StoredValue::new_local(Vec::new()),
+        };
         provide_context(playback);
+        let machine = Rc::new(Machine {
+            runtime: RefCell::default(),
+            hidden_since_ms: Cell::new(None),
+            set_view,
+            set_now_us,
+            set_clock,
+            set_feed,
+            set_origin,
+        });
+        connect(machine.clone());
+        turn(playback, machine);
         playback
     }
 
@@ -140,4 +187,125 @@ impl Playback {
     pub fn live(&self) {
         self.control(Control::Live);
     }
+}
+
+impl Playback {
+    /// Calls `painter` at every animation frame with what is shown. It decides itself whether there is
+    /// anything to draw. It goes with the reactive owner that is current.
+    pub fn paint(&self, painter: Painter) {
+        let painters = self.painters;
+        let id = painters.with_value(|list| list.last().map_or(0, |(id, _)| id + 1));
+        painters.update_value(|list| list.push((id, painter)));
+        on_cleanup(move || {
+            painters.try_update_value(|list| list.retain(|(other, _)| *other != id));
+        });
+    }
+
+    fn frame(&self, machine: &Machine) {
+        let now_ms = now_ms();
+        let controls = self.controls.try_update_value(std::mem::take).unwrap_or_default();
+        let changes = machine.runtime.borrow_mut().frame(controls, now_ms);
+        if let Some(view) = changes.view {
+            machine.set_view.set(view);
+        }
+        let clock = changes.clock;
+        if self.now_us.get_untracked() != clock.now_us {
+            machine.set_now_us.set(clock.now_us);
+        }
+        let rounded = ClockState {
+            now_us: clock.now_us / ROUNDED_US * ROUNDED_US,
+            live_us: clock.live_us / ROUNDED_US * ROUNDED_US,
+            start_us: clock.start_us / ROUNDED_US * ROUNDED_US,
+            rate: two_digits(clock.rate),
+            ..clock
+        };
+        if self.clock.get_untracked() != rounded {
+            machine.set_clock.set(rounded);
+        }
+        if let Some(feed) = changes.feed {
+            machine.set_feed.set(feed);
+        }
+        let painters = self.painters.try_with_value(Clone::clone).unwrap_or_default();
+        let mut runtime = machine.runtime.borrow_mut();
+        let painting = runtime.painting();
+        for (_, painter) in &painters {
+            painter(&painting);
+        }
+    }
+}
+
+impl Sink for Machine {
+    fn frame(&self, source: &NodeName, frame: Frame) {
+        let mut runtime = self.runtime.borrow_mut();
+        runtime.handle_frame(source, frame, now_ms());
+        if self.hidden_since_ms.get().is_some() {
+            // No animation frames come: keep what waits small.
+            runtime.ingest(now_ms());
+        }
+    }
+
+    fn closed(&self, source: &NodeName) {
+        self.runtime.borrow_mut().handle_closed(source);
+    }
+
+    fn cursor(&self, source: &NodeName) -> Option<(BootEpoch, Sequence)> {
+        self.runtime.borrow().merge().cursor(source)
+    }
+
+    fn wanted(&self) -> bool {
+        if !document().hidden() {
+            self.hidden_since_ms.set(None);
+            return true;
+        }
+        let since_ms = self.hidden_since_ms.get().unwrap_or_else(now_ms);
+        self.hidden_since_ms.set(Some(since_ms));
+        now_ms() - since_ms < HIDDEN_MS
+    }
+}
+
+/// Asks who served the page and opens the streams.
+fn connect(machine: Rc<Machine>) {
+    let location = window().location();
+    let (Ok(hostname), Ok(host), Ok(protocol)) = (location.hostname(), location.host(), location.protocol())
+    else {
+        return;
+    };
+    let place = Place { hostname, host, secure: protocol == "https:" };
+    let streams = Streams::new(place.clone(), machine.clone());
+    spawn_local(async move {
+        let asked = match Request::get(&place.url("/demo/nodes")).send().await {
+            Ok(answer) if answer.ok() => answer.json::<DemoNodes>().await.ok(),
+            _ => None,
+        };
+        machine.set_origin.set(if asked.is_some() { Origin::Supervisor } else { Origin::Node });
+        streams.open_origin(asked.is_some());
+        let members: Vec<MemberAddress> = asked
+            .into_iter()
+            .flat_map(|demo| demo.nodes)
+            .map(|node| MemberAddress { node: node.node, address: node.address })
+            .collect();
+        streams.open_members(&members);
+    });
+}
+
+/// One animation frame after the other. A hidden page gets none from its browser.
+fn turn(playback: Playback, machine: Rc<Machine>) {
+    request_animation_frame(move || {
+        playback.frame(&machine);
+        turn(playback, machine);
+    });
+}
+
+/// The reader's monotonic clock.
+fn now_ms() -> f64 {
+    window().performance().map(|clock| clock.now()).unwrap_or_default()
+}
+
+/// A rate changes a little at every frame; people read two digits of it.
+fn two_digits(rate: f64) -> f64 {
+    if rate <= 0.0 || !rate.is_finite() {
+        return 0.0;
+    }
+    let digit = 10f64.powf(rate.log10().floor() - 1.0);
+    (rate / digit).round() * digit
 }

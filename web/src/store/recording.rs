@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orrery_shared::event::fold::Effect;
 use orrery_shared::event::merge::{Item, Placed};
-use orrery_shared::event::narrate::{Feed, narrate};
+use orrery_shared::event::narrate::{Feed, narrate, narrate_gap};
 use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact, Stamp};
 use orrery_shared::ids::NodeName;
@@ -101,6 +101,11 @@ impl Recording {
         &self.cursor_view
     }
 
+    /// The view that [`Recording::view_at`] gave last.
+    pub fn shown(&self) -> &View {
+        &self.cursor_view
+    }
+
     /// Identifies what [`Recording::view_at`] would give: equal keys, equal views.
     pub fn key_at(&self, at_us: u64) -> (u64, u64) {
         let inserts = self.generation.wrapping_sub(self.first + self.items.len() as u64);
@@ -189,7 +194,10 @@ impl Recording {
                     observe(node, at_us, &event.fact);
                 }
             }
-            Item::Gap(gap) => self.marks.handle_gap(gap),
+            Item::Gap(gap) => {
+                self.marks.handle_gap(gap);
+                self.feed.push(narrate_gap(gap));
+            }
             Item::Stream(state) => self.marks.handle_stream(&placed.stamp.node, *state, at_us),
             Item::Snapshot(snapshot) => self.marks.handle_snapshot(snapshot, at_us),
             Item::Members { .. } => {}

@@ -21,6 +21,7 @@ use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::signal::Signal;
 use super::state::StateMachine;
+use super::timer::{Scoped, Sink, drawn};
 use super::types::{Snapshot, StoredMembership, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::Role;
@@ -48,6 +49,8 @@ pub struct Group<H: Host> {
     publisher: Arc<Publisher<H>>,
     /// Monotonic microsecond of the last message of a leader; 0 before the first.
     contact_us: Arc<AtomicU64>,
+    /// The election time-out that openraft drew last, milliseconds.
+    drawn_ms: Arc<AtomicU64>,
     leading: Mutex<Leading>,
     /// Last value of the lease clock that was proposed in this term.
     proposed_clock: Mutex<(Term, LeaseMs)>,
@@ -109,7 +112,10 @@ impl<H: Host> Group<H> {
         .await?;
         let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
         let factory = Factory { peers, config: config.clone(), group: id, me };
-        let raft = Raft::new(me, Arc::new(raft_config), factory, log.clone(), state.clone())
+        let drawn_ms = Arc::new(AtomicU64::new(0));
+        let sink = draw_sink(host.clone(), id, &config, drawn_ms.clone(), contact_us.clone());
+        let raft = Raft::new(me, Arc::new(raft_config), factory, log.clone(), state.clone());
+        let raft = Scoped::new(sink, raft)
             .await
             .map_err(|error| StartError::Disk(io::Error::other(error.to_string())))?;
         let group = Arc::new(Group {
@@ -122,6 +128,7 @@ impl<H: Host> Group<H> {
             config,
             publisher,
             contact_us,
+            drawn_ms,
             leading: Mutex::default(),
             proposed_clock: Mutex::default(),
             assemblies: Mutex::default(),
@@ -329,7 +336,11 @@ impl<H: Host> Group<H> {
         let me = role == Role::Leader;
         let term = vote.leader_id.term;
         let leader = leader.and_then(|id| membership.get_node(&id).cloned());
-        *lock(&self.leading) = Leading { term, me, leader, membership };
+        let follows = leader.as_ref().filter(|_| !me).map(|leader| leader.id);
+        let before = std::mem::replace(&mut *lock(&self.leading), Leading { term, me, leader, membership });
+        if follows.is_some() && follows != before.leader.map(|leader| leader.id) && self.host.records() {
+            self.host.emit(Fact::TimerStarted { group: self.id, due_us: self.election_us() });
+        }
         self.state.lead(me.then_some(term));
         if me {
             self.begun_to_lead.notify();
@@ -369,10 +380,27 @@ impl<H: Host> Group<H> {
         }
     }
 
-    /// From the last message of a leader to standing for election: the lease, then the drawn time-out, of which
-    /// only the range is known here.
+    /// From the last message of a leader to standing for election: the lease, then the drawn time-out.
     fn election_us(&self) -> u64 {
-        let EngineConfig { election_min, election_max, .. } = &*self.config;
-        (*election_max + (*election_min + *election_max) / 2).as_micros() as u64
+        self.config.election_max.as_micros() as u64 + self.drawn_ms.load(Ordering::Relaxed) * 1_000
     }
+}
+
+/// Hears what openraft draws. A draw in the middle of things is the beginning of an election: the next one comes
+/// after this time, where this one has no winner.
+fn draw_sink<H: Host>(
+    host: H,
+    group: GroupId,
+    config: &EngineConfig,
+    drawn_ms: Arc<AtomicU64>,
+    contact_us: Arc<AtomicU64>,
+) -> Sink {
+    let (min, max) = (config.election_min.as_millis() as u64, config.election_max.as_millis() as u64);
+    Arc::new(move |random| {
+        let ms = drawn(random, min, max);
+        drawn_ms.store(ms, Ordering::Relaxed);
+        if contact_us.load(Ordering::Relaxed) > 0 && host.records() {
+            host.emit(Fact::TimerStarted { group, due_us: ms * 1_000 });
+        }
+    })
 }

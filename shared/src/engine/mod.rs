@@ -23,6 +23,7 @@ mod status;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 pub mod types;
 mod waits;
 

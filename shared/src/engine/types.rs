@@ -10,10 +10,11 @@ use openraft::impls::{BoxedErrorSource, InlineBatch, ProgressResponder};
 use openraft::vote::leader_id_std::CommittedLeaderId;
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftTypeConfig};
 
+use super::timer::Traced;
 use crate::ids::{NodeId, Term};
 use crate::machine::{Command, Member, Reply};
 
-/// The type configuration of every group. `LeaderId` is the paper's: one leader per term.
+/// The type configuration of every group on a host's runtime `R`. `LeaderId` is the paper's: one leader per term.
 pub struct Types<R>(PhantomData<fn() -> R>);
 
 impl<R: AsyncRuntime> RaftTypeConfig for Types<R> {
@@ -34,7 +35,7 @@ impl<R: AsyncRuntime> RaftTypeConfig for Types<R> {
         = InlineBatch<T>
     where
         T: OptionalSend + 'static;
-    type AsyncRuntime = R;
+    type AsyncRuntime = Traced<R>;
     type ErrorSource = BoxedErrorSource;
 }
 

@@ -107,6 +107,20 @@ async fn a_lost_leader_is_replaced_and_everything_survives_a_full_restart() {
     // A retry has its first outcome.
     let again = token(new.locks().acquire(acquire("printer", "Ayu", 0), key).await.unwrap());
     assert_eq!(again, before);
+    // Whoever stood for election said how long it had heard nothing, and when its timer would be due.
+    let config = quick();
+    let (lease_us, min_us) = (config.election_max.as_micros() as u64, config.election_min.as_micros() as u64);
+    let facts = world.facts(&new.local().name);
+    let silent = facts.iter().find_map(|fact| match fact {
+        Fact::RoleChanged { silent_us, .. } => *silent_us,
+        _ => None,
+    });
+    assert!(silent.is_some_and(|silent_us| silent_us >= lease_us + min_us), "{silent:?}");
+    let due = facts.iter().find_map(|fact| match fact {
+        Fact::TimerStarted { due_us, .. } => Some(*due_us),
+        _ => None,
+    });
+    assert!(due.is_some_and(|due_us| (lease_us + min_us..2 * lease_us).contains(&due_us)), "{due:?}");
     let resumed = |fact: &Fact| matches!(fact, Fact::ServiceResumed { .. });
     assert!(world.facts(&new.local().name).iter().any(resumed));
 

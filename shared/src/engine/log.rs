@@ -19,7 +19,7 @@ use openraft::{AsyncRuntime, OptionalSend};
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
 use super::host::{Disk, Host, Write};
-use super::publish::{Publisher, lock};
+use super::publish::{Publisher, TAIL_MAX, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
 use crate::ids::{GroupId, LogIndex};
@@ -105,12 +105,16 @@ impl<H: Host> LogStore<H> {
             purged: decode(found.purged.as_ref())?,
             ..Inner::default()
         };
-        if let Some((_, last)) = found.entries {
-            let bytes = host.disk().entries(group, last..last + 1)?.pop();
-            let entry: Option<Entry> = decode(bytes.as_ref().map(|(_, bytes)| bytes))?;
-            let entry =
-                entry.ok_or_else(|| io::Error::other(format!("entry {last} of group {group} is missing")))?;
-            inner.last = Some(entry.log_id);
+        let mut tail: Vec<Entry> = Vec::new();
+        if let Some((first, last)) = found.entries {
+            let from = first.max(last.saturating_sub(TAIL_MAX as u64 - 1));
+            for (_, bytes) in host.disk().entries(group, from..last + 1)? {
+                tail.push(codec::decode(DISK_VERSION, &bytes)?);
+            }
+            inner.last = tail.last().map(|entry| entry.log_id);
+            if inner.last.is_none_or(|id| id.index != last) {
+                return Err(io::Error::other(format!("entry {last} of group {group} is missing")));
+            }
         }
         inner.last = inner.last.max(inner.purged);
         inner.synced = inner.last.map(|id| id.index);
@@ -119,8 +123,9 @@ impl<H: Host> LogStore<H> {
         publisher.recovered(
             group,
             inner.vote.as_ref(),
-            inner.last.map(|id| id.index),
             inner.purged.map(|id| id.index),
+            &tail,
+            found.entries,
         );
         let limits = Limits {
             cache_bytes: config.cache_bytes,
@@ -367,7 +372,8 @@ impl<H: Host> RaftLogStorage<Types<H::Runtime>> for LogStore<H> {
         for entry in &entries {
             encoded.push((entry.log_id.index, codec::encode(DISK_VERSION, entry)?));
         }
-        shared.publisher.appended(shared.group, &entries);
+        let first = entries.first().map_or(last.index, |entry| entry.log_id.index);
+        shared.publisher.appended(shared.group, &entries, first);
         let (committed, due) = {
             let mut inner = lock(&shared.inner);
             for (entry, (_, bytes)) in entries.into_iter().zip(&encoded) {

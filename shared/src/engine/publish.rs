@@ -14,7 +14,7 @@ use crate::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
 use crate::machine::Member;
 
 /// Most entries that one `Appended` fact and a snapshot's tail list.
-const TAIL_MAX: usize = 64;
+pub const TAIL_MAX: usize = 64;
 
 /// The published state of a node's groups.
 pub struct Publisher<H: Host> {
@@ -84,28 +84,33 @@ impl<H: Host> Publisher<H> {
         lock(&self.state).groups.get(&group).map(|group| group.shown.clone()).unwrap_or_default()
     }
 
-    /// What a restart found.
+    /// What a restart found, as facts too: whoever follows this boot from its first event knows as much as one who
+    /// asks. `tail` are the last entries, `log` the indexes of the first and last.
     pub fn recovered(
         &self,
         group: GroupId,
         vote: Option<&Vote>,
-        last: Option<LogIndex>,
         purged: Option<LogIndex>,
+        tail: &[Entry],
+        log: Option<(LogIndex, LogIndex)>,
     ) {
-        let mut state = lock(&self.state);
-        let voted = vote.filter(|vote| !vote.committed).map(|vote| state.name_of(vote.leader_id.voted_for));
-        let shown = &mut state.group(group).shown;
-        shown.term = vote.map(|vote| vote.leader_id.term).unwrap_or_default();
-        shown.voted_for = voted;
-        shown.last_log = last;
-        shown.synced = last;
-        shown.purged = purged;
+        if let Some(vote) = vote {
+            // Nobody leads and nobody stands for election before something happens.
+            self.role(group, Role::Follower, vote, None, None);
+        }
+        if let Some(through) = purged {
+            self.purged(group, through);
+        }
+        if let Some((first, last)) = log {
+            self.appended(group, tail, first);
+            self.synced(group, last, 0);
+        }
     }
 
-    /// Entries are in the log. `bytes` are not looked at; summaries are made only when somebody records.
-    pub fn appended(&self, group: GroupId, entries: &[Entry]) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
-        let (first, last) = (first.log_id.index, last.log_id.index);
+    /// Entries from `first` on are in the log; `entries` are the last of them, or all. Summaries are made only when
+    /// somebody records.
+    pub fn appended(&self, group: GroupId, entries: &[Entry], first: LogIndex) {
+        let Some(last) = entries.last().map(|last| last.log_id.index) else { return };
         let records = self.host.records();
         let listed: Vec<EntrySummary> = if records {
             entries[entries.len().saturating_sub(TAIL_MAX)..].iter().map(summary::entry).collect()

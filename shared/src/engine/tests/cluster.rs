@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{World, eventually, quick};
+use super::world::{TestHost, World, eventually, quick};
 use crate::api::lock::{Acquire, LockAnswer, Release};
+use crate::api::session::{OneSession, OpenSession, SessionAnswer};
+use crate::engine::StartError;
+use crate::engine::identity::{Foundation, Identity};
 use crate::event::Fact;
 use crate::event::fact::Role;
-use crate::ids::GroupId;
+use crate::event::view::{FoldedStatus, View};
+use crate::ids::{ClusterId, GroupId, NodeId};
 use crate::lock::Mode;
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, Member};
 
 fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
     Acquire {
@@ -229,4 +233,90 @@ async fn leadership_is_handed_over_and_facts_say_so() {
             .unwrap()
     };
     assert!(role(Role::Candidate) < facts.len() && role(Role::Leader) > role(Role::Candidate));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folded_facts_equal_what_the_nodes_answer() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    let locks = engines[0].locks();
+    for client in ["Ayu", "Budi", "Citra"] {
+        let queued = Acquire { queue: true, ..acquire("printer", client, 10_000) };
+        locks.acquire(queued, None).await.unwrap();
+    }
+    let old = world.leader().await.local().name.clone();
+    world.stop(&old).await;
+    let new = world.leader().await;
+    new.locks().release(release("printer", "Ayu"), None).await.unwrap();
+    let again = world.start(&old, 3, quick()).await;
+    assert!(again.wait_ready(Duration::from_secs(20)).await);
+    again.locks().acquire(acquire("plotter", "Ayu", 0), None).await.unwrap();
+    let running = || engines.iter().filter(|engine| engine.local().name != old).chain([&again]);
+    eventually("the fold to equal the nodes", || {
+        let mut view = View::default();
+        for (node, boot, event) in world.events() {
+            view.apply(&node, boot, &event);
+        }
+        let agree = running().all(|engine| {
+            let folded = view.status(&engine.local().name);
+            folded == Some(FoldedStatus::from(&engine.status()))
+                && view.lock_table().resources == engine.lock_table().resources
+        });
+        agree.then_some(())
+    })
+    .await;
+    assert_eq!(new.lock_table().resources.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cycle_through_two_nodes_is_refused_and_sessions_free_what_they_held() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    let (a, b) = (engines[0].locks(), engines[1].locks());
+    let SessionAnswer::Opened { session, .. } =
+        a.open_session(OpenSession { client: "Ayu".into(), ttl_ms: None }, None).await.unwrap()
+    else {
+        panic!("a session")
+    };
+    let ayu =
+        |resource: &str, wait_ms| Acquire { session: Some(session), ..acquire(resource, "Ayu", wait_ms) };
+    a.acquire(ayu("printer", 0), None).await.unwrap();
+    b.acquire(acquire("plotter", "Budi", 0), None).await.unwrap();
+    let waiting = tokio::spawn({
+        let (a, request) = (a.clone(), ayu("plotter", 20_000));
+        async move { a.acquire(request, None).await }
+    });
+    let waiters =
+        || engines[0].lock_table().resources.iter().map(|locked| locked.waiters.len()).sum::<usize>();
+    eventually("a waiter", || (waiters() == 1).then_some(())).await;
+    let refused = b.acquire(acquire("printer", "Budi", 20_000), None).await.unwrap();
+    let LockAnswer::Deadlock { victim, cycle, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!((victim.as_str(), cycle.len()), ("Budi", 2));
+    b.release(release("plotter", "Budi"), None).await.unwrap();
+    let granted = waiting.await.unwrap().unwrap();
+    let LockAnswer::Acquired { expires_in_ms, .. } = granted else { panic!("{granted:?}") };
+    assert!(expires_in_ms > 20_000, "the session's lease counts: {expires_in_ms}");
+    let closed = b.close_session(OneSession { session }, None).await.unwrap();
+    assert!(matches!(closed, SessionAnswer::Closed { released: 2, .. }), "{closed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn formation_goes_on_after_a_crash_and_identities_are_checked() {
+    let world = Arc::new(World::default());
+    // node1 crashed after it wrote down that it is founding.
+    let members = World::names(3).into_iter().zip(1..).map(|(name, id)| Member {
+        id: NodeId(id),
+        address: format!("{name}:0"),
+        incarnation: 1,
+        name,
+    });
+    let cluster = ClusterId(77);
+    let foundation = Foundation { cluster, shards: 8, replicas: 3, members: members.collect() };
+    let host = TestHost::lonely(world.fresh_disk("node1"));
+    Identity::Founding(foundation).save(&host).await.unwrap();
+    let engines = world.cluster(3).await;
+    assert!(engines.iter().all(|engine| engine.formed().unwrap().cluster == cluster));
+    world.stop("node2").await;
+    let error = world.start_on_disk_of("node3", "node2").await;
+    assert!(matches!(&error, StartError::Identity(why) if why.contains("belongs to node2")), "{error}");
 }

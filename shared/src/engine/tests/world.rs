@@ -12,10 +12,10 @@ use openraft_rt_tokio::TokioRuntime;
 
 use crate::engine::host::{CallError, Disk, Done, Host, Recovered, Transport, Urgency, Write};
 use crate::engine::publish::lock;
-use crate::engine::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StaticPeer};
-use crate::event::Fact;
+use crate::engine::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StartError, StaticPeer};
+use crate::event::{Event, Fact};
 use crate::hlc::{Hlc, HlcClock};
-use crate::ids::{GroupId, LogIndex, NodeName};
+use crate::ids::{BootEpoch, GroupId, LogIndex, NodeName};
 use crate::machine::Member;
 
 /// What a whole cluster shares.
@@ -25,7 +25,7 @@ pub struct World {
     disks: Mutex<BTreeMap<NodeName, MemoryDisk>>,
     boots: Mutex<BTreeMap<NodeName, u32>>,
     cut: Mutex<BTreeSet<NodeName>>,
-    facts: Mutex<Vec<(NodeName, Fact)>>,
+    events: Mutex<Vec<(NodeName, BootEpoch, Event)>>,
     random: AtomicU64,
 }
 
@@ -46,7 +46,8 @@ impl World {
         };
         let disk = lock(&self.disks).entry(name.clone()).or_default().clone();
         let clock = Arc::new(Mutex::new(HlcClock::default()));
-        let host = TestHost { world: self.clone(), name: name.clone(), disk, clock, epoch: Instant::now() };
+        let host =
+            TestHost { world: self.clone(), name: name.clone(), boot, disk, clock, epoch: Instant::now() };
         let peers = Self::names(n.max(1))
             .into_iter()
             .filter(|other| *other != name)
@@ -56,6 +57,16 @@ impl World {
         let engine = Engine::start(host, config, local).await.expect("the engine starts");
         lock(&self.engines).insert(name, engine.clone());
         engine
+    }
+
+    /// Starts a node on another one's disk, and hears why not.
+    pub async fn start_on_disk_of(self: &Arc<Self>, name: &str, other: &str) -> StartError {
+        let host = TestHost { world: self.clone(), name: name.into(), ..TestHost::lonely(self.disk(other)) };
+        let local = Local { name: name.into(), address: format!("{name}:0"), boot: 1, peers: Vec::new() };
+        match Engine::start(host, quick(), local).await {
+            Err(error) => error,
+            Ok(_) => panic!("{name} started on the disk of {other}"),
+        }
     }
 
     /// Starts a whole cluster and waits until every node serves.
@@ -94,6 +105,11 @@ impl World {
         }
     }
 
+    /// The disk of a node that may never have run.
+    pub fn fresh_disk(&self, name: &str) -> MemoryDisk {
+        lock(&self.disks).entry(name.into()).or_default().clone()
+    }
+
     /// A node's disk.
     pub fn disk(&self, name: &str) -> MemoryDisk {
         lock(&self.disks).get(name).cloned().expect("a disk")
@@ -101,7 +117,15 @@ impl World {
 
     /// What a node has reported.
     pub fn facts(&self, name: &str) -> Vec<Fact> {
-        lock(&self.facts).iter().filter(|(node, _)| node == name).map(|(_, fact)| fact.clone()).collect()
+        let events = lock(&self.events);
+        events.iter().filter(|(node, _, _)| node == name).map(|(_, _, event)| event.fact.clone()).collect()
+    }
+
+    /// All that was reported by all boots, in the order in which it is shown.
+    pub fn events(&self) -> Vec<(NodeName, BootEpoch, Event)> {
+        let mut events = lock(&self.events).clone();
+        events.sort_by_key(|(node, boot, event)| (event.hlc, node.clone(), *boot, event.seq));
+        events
     }
 
     /// The leader that most nodes mean, once there is one.
@@ -140,6 +164,7 @@ pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T
 pub struct TestHost {
     world: Arc<World>,
     name: NodeName,
+    boot: BootEpoch,
     disk: MemoryDisk,
     clock: Arc<Mutex<HlcClock>>,
     epoch: Instant,
@@ -149,7 +174,7 @@ impl TestHost {
     /// A host outside of any cluster.
     pub fn lonely(disk: MemoryDisk) -> Self {
         let clock = Arc::default();
-        TestHost { world: Arc::default(), name: "node1".into(), disk, clock, epoch: Instant::now() }
+        TestHost { world: Arc::default(), name: "node1".into(), boot: 1, disk, clock, epoch: Instant::now() }
     }
 }
 
@@ -168,14 +193,20 @@ impl Host for TestHost {
         self.epoch.elapsed().as_micros() as u64
     }
     fn wall_us(&self) -> u64 {
-        1_000_000 + self.monotonic_us()
+        // One wall clock for all boots, so that a later boot's stamps are above an earlier one's.
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.expect("after 1970").as_micros() as u64
     }
     fn random(&self) -> u64 {
         let n = self.world.random.fetch_add(1, Ordering::Relaxed) + 1;
         n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
     fn emit(&self, fact: Fact) {
-        lock(&self.world.facts).push((self.name.clone(), fact));
+        let mut events = lock(&self.world.events);
+        let mine = events.iter().rev().find(|(node, boot, _)| *node == self.name && *boot == self.boot);
+        let seq = mine.map_or(0, |(_, _, event)| event.seq) + 1;
+        let event = Event { seq, hlc: self.stamp(), wall_us: self.wall_us(), fact };
+        events.push((self.name.clone(), self.boot, event));
     }
     fn stamp(&self) -> Hlc {
         lock(&self.clock).tick(self.wall_us())

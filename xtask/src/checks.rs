@@ -195,7 +195,7 @@ impl Check {
                 command.env("ORRERY_BIN", workspace.orrery());
                 tests(command, limit)
             }
-            Run::Dashboard => dashboard::ensure(workspace, tools),
+            Run::Dashboard => dashboard::check(workspace, tools),
             Run::Node => launch::build_node(workspace, limit),
         }
     }

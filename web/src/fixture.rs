@@ -1,0 +1,259 @@
+//! Scripted moments for drawing without a cluster: `?fixture=busy`. Only with the feature `fixture`, never in the
+//! product.
+
+use std::sync::Arc;
+
+use orrery_shared::event::fact::{
+    EntrySummary, HolderView, LockTable, LockedResource, Role, WaiterView,
+};
+use orrery_shared::event::narrate::{Line, Topic};
+use orrery_shared::event::view::{
+    DeadlockView, Election, GroupView, LinkView, LocksView, Membership, NodeView, Process, RequestView,
+    StreamState, Timer, View,
+};
+use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::{GroupId, NodeName};
+use orrery_shared::lock::{Holder, Mode, WaitEdge, WaitId};
+
+/// The moment that every fixture shows.
+pub const NOW_US: u64 = 1_763_730_127_123_000;
+
+/// The fixture that the address asks for.
+pub fn asked() -> Option<String> {
+    let query = leptos::prelude::window().location().search().ok()?;
+    let name = query.trim_start_matches('?').split('&').find_map(|part| part.strip_prefix("fixture="))?;
+    Some(name.to_owned())
+}
+
+/// `busy`, `election`, `deposed`, `three`, `no-quorum`; anything else is a page without a cluster.
+pub fn view(name: &str) -> View {
+    match name {
+        "busy" => busy(),
+        "election" => election(),
+        "deposed" => deposed(),
+        "three" => three(),
+        "no-quorum" => no_quorum(),
+        _ => View::default(),
+    }
+}
+
+/// Sentences for any fixture.
+pub fn feed(name: &str) -> Vec<Arc<Line>> {
+    let line = |ms_ago: u64, node: &str, topic, bad, words: &str| {
+        Arc::new(Line {
+            at_us: NOW_US - ms_ago * 1_000,
+            node: node.into(),
+            topic,
+            bad,
+            count: 1,
+            late: false,
+            words: [words.into(), words.into()],
+        })
+    };
+    if name == "none" {
+        return Vec::new();
+    }
+    vec![
+        line(9_000, "node2", Topic::Lock, false, "**Ayu** holds **printer** exclusively, token **41**: a majority has it on disk."),
+        line(3_100, "node5", Topic::Process, true, "The process of **node5** ended: killed."),
+        line(2_000, "node2", Topic::Deadlock, true, "**Deadlock**: Budi waits for Citra and Citra waits for Budi. Nobody could ever go on, so **Citra**, whose wait is the youngest, is refused."),
+        line(5, "node2", Topic::Election, false, "node2 won the vote of node1 and node3, **3 of 5**, and leads term 7. Its first entry tells the others whom to follow."),
+    ]
+}
+
+fn part(term: u64, last: u64, commit: u64) -> GroupView {
+    let tail = (last.saturating_sub(20)..=last).map(|index| EntrySummary {
+        index,
+        term: if index + 3 > last { term } else { term - 1 },
+        what: ["acquire printer Ayu", "release report Budi", "clock", "blank"][index as usize % 4].into(),
+    });
+    GroupView {
+        term,
+        role_since_us: NOW_US - 100_000,
+        last_log: Some(last),
+        synced: Some(last),
+        commit: Some(commit),
+        applied: Some(commit),
+        tail: tail.collect(),
+        ..GroupView::default()
+    }
+}
+
+fn cluster(parts: Vec<GroupView>) -> View {
+    let names: Vec<NodeName> = (1..=parts.len()).map(|i| format!("node{i}").into()).collect();
+    let mut view = View {
+        at: Hlc::new(NOW_US, 0),
+        profile: "realistic".into(),
+        order: Arc::new(names.clone()),
+        membership: Arc::new(Membership { index: Some(1), voters: names.clone(), learners: Vec::new() }),
+        ..View::default()
+    };
+    for (i, mut part) in parts.into_iter().enumerate() {
+        part.voters.clone_from(&names);
+        if part.role != Role::Leader {
+            part.timer = Some(Timer { started_us: NOW_US - 40_000 * (i as u64 + 1), due_us: 300_000 });
+        }
+        let node = NodeView {
+            name: names[i].clone(),
+            address: format!("127.0.0.1:{}", 8_001 + i).into(),
+            boot: 3,
+            seq: 1_000,
+            process: Process::Up,
+            process_since_us: NOW_US - 60_000_000,
+            stream: StreamState::Live,
+            groups: [(GroupId::CONTROL, Arc::new(part))].into_iter().collect(),
+            ..NodeView::default()
+        };
+        view.nodes.insert(names[i].clone(), Arc::new(node));
+    }
+    for from in &names {
+        for to in names.iter().filter(|to| *to != from) {
+            view.links.insert((from.clone(), to.clone()), LinkView { up: Some(true), ..LinkView::default() });
+        }
+    }
+    view
+}
+
+fn change(view: &mut View, name: &str, with: impl FnOnce(&mut NodeView)) {
+    if let Some(node) = view.nodes.get_mut(name) {
+        with(Arc::make_mut(node));
+    }
+}
+
+fn person(name: &str) -> Holder {
+    Holder { client: name.into(), session: None }
+}
+
+fn holds(name: &str, mode: Mode, fencing_token: u64, gone_ms: u64) -> HolderView {
+    let since_ms = 100_000 - gone_ms;
+    HolderView { holder: person(name), mode, fencing_token, since_ms, expires_at_ms: Some(since_ms + 30_000) }
+}
+
+fn waits(name: &str, mode: Mode, wait: u64) -> WaiterView {
+    WaiterView { holder: person(name), mode, wait: WaitId(wait), upgrade: false }
+}
+
+fn locks() -> LocksView {
+    let lock = |name: &str, holders, waiters| LockedResource { resource: name.into(), holders, waiters };
+    let table = LockTable {
+        applied: Some(1_284),
+        clock_ms: 100_000,
+        resources: vec![
+            lock(
+                "printer",
+                vec![holds("Ayu", Mode::Exclusive, 41, 10_000)],
+                vec![waits("Budi", Mode::Exclusive, 1_270), waits("Citra", Mode::Shared, 1_280)],
+            ),
+            lock(
+                "report",
+                vec![holds("Budi", Mode::Shared, 38, 4_000), holds("Citra", Mode::Shared, 39, 26_000)],
+                vec![],
+            ),
+        ],
+        sessions: Vec::new(),
+    };
+    LocksView { table, seen: None, clock_at_us: NOW_US, ..LocksView::default() }
+}
+
+fn busy() -> View {
+    let mut leader = part(7, 1_286, 1_284);
+    leader.role = Role::Leader;
+    leader.election = Some(Election {
+        term: 7,
+        pre: false,
+        since_us: NOW_US - 200_000,
+        silent_us: Some(460_000),
+        granted: ["node2", "node1", "node3"].map(NodeName::from).to_vec(),
+        refused: Vec::new(),
+        won: true,
+    });
+    let mut view =
+        cluster(vec![part(7, 1_285, 1_284), leader, part(7, 1_286, 1_284), part(7, 1_284, 1_284), part(6, 1_282, 1_281)]);
+    change(&mut view, "node5", |node| {
+        node.process = Process::Down;
+        node.process_since_us = NOW_US - 3_100_000;
+        node.exit_cause = "killed".into();
+    });
+    view.links.insert(("node1".into(), "node4".into()), LinkView { up: Some(false), cut: true, ..LinkView::default() });
+    view.locks = Arc::new(locks());
+    let edge = |waiter, blocker, what: &str| WaitEdge {
+        waiter: person(waiter),
+        blocker: person(blocker),
+        resource: what.into(),
+    };
+    view.deadlock = Some(Arc::new(DeadlockView {
+        at_us: NOW_US - 2_000_000,
+        index: 1_281,
+        cycle: vec![edge("Budi", "Citra", "printer"), edge("Citra", "Budi", "report")],
+        victim: person("Citra"),
+        wait: WaitId(1_281),
+    }));
+    let request = RequestView {
+        node: "node1".into(),
+        request: 12,
+        client: "Ayu".into(),
+        operation: "acquire".into(),
+        subject: "printer X".into(),
+        begun_us: NOW_US - 20_000,
+    };
+    view.requests.insert(("node1".into(), 12), Arc::new(request));
+    view
+}
+
+fn election() -> View {
+    let mut candidate = part(8, 1_286, 1_284);
+    candidate.role = Role::Candidate;
+    candidate.election = Some(Election {
+        term: 8,
+        pre: false,
+        since_us: NOW_US - 20_000,
+        silent_us: Some(1_900_000),
+        granted: ["node3", "node1"].map(NodeName::from).to_vec(),
+        refused: vec!["node4".into()],
+        won: false,
+    });
+    let mut view =
+        cluster(vec![part(8, 1_286, 1_284), part(7, 1_286, 1_284), candidate, part(7, 1_286, 1_284), part(7, 1_286, 1_284)]);
+    change(&mut view, "node2", |node| node.process = Process::Down);
+    view.locks = Arc::new(locks());
+    view
+}
+
+fn deposed() -> View {
+    let mut old = part(7, 1_287, 1_284);
+    old.role = Role::Leader;
+    old.synced = Some(1_285);
+    let mut leader = part(8, 1_290, 1_289);
+    leader.role = Role::Leader;
+    let mut view =
+        cluster(vec![old, part(8, 1_290, 1_289), leader, part(8, 1_290, 1_289), part(8, 1_288, 1_287)]);
+    change(&mut view, "node5", |node| node.process = Process::Paused);
+    change(&mut view, "node4", |node| node.stream = StreamState::Silent);
+    let edge = |waiter, blocker, what: &str| WaitEdge {
+        waiter: person(waiter),
+        blocker: person(blocker),
+        resource: what.into(),
+    };
+    view.deadlock = Some(Arc::new(DeadlockView {
+        at_us: NOW_US - 1_000_000,
+        index: 1_281,
+        cycle: vec![edge("Ayu", "Budi", "fork-2"), edge("Budi", "Citra", "fork-3"), edge("Citra", "Ayu", "fork-1")],
+        victim: person("Citra"),
+        wait: WaitId(1_281),
+    }));
+    view
+}
+
+fn three() -> View {
+    let mut leader = part(2, 14, 14);
+    leader.role = Role::Leader;
+    cluster(vec![leader, part(2, 14, 14), part(2, 13, 13)])
+}
+
+fn no_quorum() -> View {
+    let mut view = busy();
+    for name in ["node1", "node2"] {
+        change(&mut view, name, |node| node.process = Process::Down);
+    }
+    view
+}

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::{ClockState, Pace};
 use orrery_shared::event::fact::{
     EntrySummary, HolderView, LockTable, LockedResource, Role, WaiterView,
 };
@@ -23,6 +24,19 @@ pub fn asked() -> Option<String> {
     let query = leptos::prelude::window().location().search().ok()?;
     let name = query.trim_start_matches('?').split('&').find_map(|part| part.strip_prefix("fixture="))?;
     Some(name.to_owned())
+}
+
+/// The clock of any fixture: 400 times slower, behind.
+pub fn clock() -> ClockState {
+    ClockState {
+        now_us: NOW_US,
+        live_us: NOW_US + 4_200_000,
+        start_us: NOW_US - 120_000_000,
+        playing: true,
+        pace: Pace::Director,
+        rate: 0.0025,
+        scene: None,
+    }
 }
 
 /// `busy`, `election`, `deposed`, `three`, `no-quorum`; anything else is a page without a cluster.

@@ -1,6 +1,8 @@
 //! The dashboard: a page that folds the nodes' facts into one view of the cluster and draws it on a view clock.
 
 pub mod clock;
+#[cfg(feature = "fixture")]
+pub mod fixture;
 pub mod i18n;
 pub mod look;
 pub mod net;

@@ -2,9 +2,8 @@
 
 use std::f64::consts::{PI, TAU};
 
-use orrery_shared::event::fact::LockTable;
 use orrery_shared::event::view::View;
-use orrery_shared::lock::{Holder, Mode, WaitEdge};
+use orrery_shared::lock::{Holder, WaitEdge, edges_of};
 
 /// For so long a deadlock stays drawn after it was found (view clock).
 const DEADLOCK_SHOWN_US: u64 = 20_000_000;
@@ -33,7 +32,7 @@ impl WaitGraph {
         let cycle = deadlock.map(|deadlock| deadlock.cycle.clone()).unwrap_or_default();
         let victim = deadlock.map(|deadlock| deadlock.victim.clone());
         let others: Vec<_> =
-            edges(&view.locks.table).into_iter().filter(|edge| !cycle.contains(edge)).collect();
+            edges_of(&view.locks.table).into_iter().filter(|edge| !cycle.contains(edge)).collect();
         let mut people: Vec<Holder> = Vec::new();
         let everybody = cycle.iter().map(|edge| &edge.waiter);
         for person in everybody.chain(others.iter().flat_map(|edge| [&edge.waiter, &edge.blocker])) {
@@ -44,83 +43,60 @@ impl WaitGraph {
         WaitGraph { people, cycle, victim, others }
     }
 
-    /// Where a person stands in a box of so many units.
-    pub fn place(&self, person: &Holder, width: f64, height: f64, margin: (f64, f64)) -> (f64, f64) {
-        let place = self.people.iter().position(|other| other == person).unwrap_or_default();
-        let count = self.people.len().max(1);
-        // Two stand side by side, three and more on an ellipse with the first one on top.
-        let start = if count == 2 { PI } else { -PI / 2.0 };
-        let angle = start + TAU * place as f64 / count as f64;
-        let (rx, ry) = (width / 2.0 - margin.0, height / 2.0 - margin.1);
-        (width / 2.0 + rx * angle.cos(), height / 2.0 + ry * angle.sin())
-    }
-}
-
-/// The wait-for edges of a table: from a waiter to conflicting holders and conflicting earlier waiters.
-pub fn edges(table: &LockTable) -> Vec<WaitEdge> {
-    let mut edges = Vec::new();
-    for lock in &table.resources {
-        for (place, waiter) in lock.waiters.iter().enumerate() {
-            let earlier = lock.waiters[..place].iter().map(|other| (&other.holder, other.mode));
-            let holders = lock.holders.iter().map(|other| (&other.holder, other.mode));
-            for (blocker, mode) in holders.chain(earlier) {
-                if *blocker != waiter.holder && !Mode::compatible(mode, waiter.mode) {
-                    edges.push(WaitEdge {
-                        waiter: waiter.holder.clone(),
-                        blocker: blocker.clone(),
-                        resource: lock.resource.clone(),
-                    });
-                }
-            }
+    /// Everybody's place in a box of so many units: a cycle of two side by side with everybody else below, anything
+    /// else on an ellipse with the first one on top (two: side by side).
+    pub fn places(&self, width: f64, height: f64, margin: (f64, f64)) -> Vec<(f64, f64)> {
+        let count = self.people.len();
+        let (left, right) = (margin.0, width - margin.0);
+        if self.cycle.len() == 2 && count > 2 {
+            let below = (count - 2) as f64;
+            let other = |place: usize| {
+                (left + (right - left) * (place as f64 - 1.5) / below, height - margin.1)
+            };
+            return [(left, margin.1), (right, margin.1)].into_iter().chain((2..count).map(other)).collect();
         }
+        let start = if count == 2 { PI } else { -PI / 2.0 };
+        let (rx, ry) = (width / 2.0 - margin.0, height / 2.0 - margin.1);
+        (0..count)
+            .map(|place| start + TAU * place as f64 / count.max(1) as f64)
+            .map(|angle| (width / 2.0 + rx * angle.cos(), height / 2.0 + ry * angle.sin()))
+            .collect()
     }
-    edges
 }
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::fact::{HolderView, LockedResource, WaiterView};
-    use orrery_shared::lock::WaitId;
-
     use super::*;
 
-    fn person(name: &str) -> Holder {
-        Holder { client: name.into(), session: None }
-    }
-
-    fn table(holders: &[(&str, Mode)], waiters: &[(&str, Mode)]) -> LockTable {
-        let holders = holders.iter().map(|(name, mode)| HolderView {
-            holder: person(name),
-            mode: *mode,
-            fencing_token: 1,
-            since_ms: 0,
-            expires_at_ms: None,
-        });
-        let waiters = waiters.iter().map(|(name, mode)| WaiterView {
-            holder: person(name),
-            mode: *mode,
-            wait: WaitId(1),
-            upgrade: false,
-        });
-        let lock = LockedResource {
+    fn graph(people: &[&str], cycle: usize) -> WaitGraph {
+        let person = |name: &str| Holder { client: name.into(), session: None };
+        let edge = |i: usize| WaitEdge {
+            waiter: person(people[i]),
+            blocker: person(people[(i + 1) % cycle]),
             resource: "printer".into(),
-            holders: holders.collect(),
-            waiters: waiters.collect(),
         };
-        LockTable { resources: vec![lock], ..LockTable::default() }
+        WaitGraph {
+            people: people.iter().map(|name| person(name)).collect(),
+            cycle: (0..cycle).map(edge).collect(),
+            ..WaitGraph::default()
+        }
+    }
+
+    fn near(a: (f64, f64), b: (f64, f64)) -> bool {
+        (a.0 - b.0).hypot(a.1 - b.1) < 1e-9
     }
 
     #[test]
-    fn a_reader_behind_a_writer_waits_for_the_writer_only() {
-        let table = table(&[("Ayu", Mode::Shared)], &[("Budi", Mode::Exclusive), ("Citra", Mode::Shared)]);
-        let found: Vec<_> =
-            edges(&table).into_iter().map(|edge| (edge.waiter.client, edge.blocker.client)).collect();
-        assert_eq!(found, [("Budi".into(), "Ayu".into()), ("Citra".into(), "Budi".into())]);
+    fn two_stand_side_by_side_and_three_in_a_triangle() {
+        let two = graph(&["Ayu", "Budi"], 2).places(300.0, 100.0, (50.0, 40.0));
+        assert!(near(two[0], (50.0, 50.0)) && near(two[1], (250.0, 50.0)));
+        let three = graph(&["Ayu", "Budi", "Citra"], 3).places(300.0, 200.0, (50.0, 40.0));
+        assert!(near(three[0], (150.0, 40.0)) && (three[1].1 - three[2].1).abs() < 1e-9);
     }
 
     #[test]
-    fn an_upgrade_does_not_wait_for_itself() {
-        let table = table(&[("Ayu", Mode::Shared), ("Budi", Mode::Shared)], &[("Ayu", Mode::Exclusive)]);
-        assert_eq!(edges(&table).len(), 1);
+    fn who_is_not_in_a_cycle_of_two_stands_below_it() {
+        let places = graph(&["Ayu", "Budi", "Citra"], 2).places(300.0, 200.0, (50.0, 40.0));
+        assert!(near(places[0], (50.0, 40.0)) && near(places[1], (250.0, 40.0)) && near(places[2], (150.0, 160.0)));
     }
 }

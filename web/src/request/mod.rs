@@ -19,6 +19,9 @@ use crate::look::Status;
 /// How long the supervisor may take to kill, start, pause or resume.
 const PROCESS_TIMEOUT_MS: u64 = 10_000;
 
+/// How long a node may take to cut a link.
+const FAULT_TIMEOUT_MS: u64 = 3_000;
+
 /// A process operation of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessAction {
@@ -109,6 +112,22 @@ pub async fn lock<B: Serialize>(
         Ok(answer) => Ok((status, answer)),
         Err(_) => Err(refused(status, &text)),
     }
+}
+
+/// Cuts or heals the link from the node at `base` to a peer.
+pub async fn cut_link(base: &str, peer: &NodeName, cut: bool) -> Result<(), Failure> {
+    let body = serde_json::json!({ "peer": peer, "cut": cut });
+    done(post(&format!("{base}/fault/link"), &body, None, FAULT_TIMEOUT_MS).await?)
+}
+
+/// Asks the cluster, through the node at `base`, to let `node` lead.
+pub async fn transfer_leader(base: &str, node: &NodeName) -> Result<(), Failure> {
+    let body = serde_json::json!({ "node": node });
+    done(post(&format!("{base}/cluster/leader"), &body, Some(&new_key()), PROCESS_TIMEOUT_MS).await?)
+}
+
+fn done((status, text): (u16, String)) -> Result<(), Failure> {
+    if status < 300 { Ok(()) } else { Err(refused(status, &text)) }
 }
 
 /// Asks the supervisor to do something to a node's process.

@@ -134,7 +134,7 @@ fn draw_request(
     // The node has it already: the key stands at the node, the client's way to it is a standing line.
     let key = from.toward(to, 1.0 - (NODE_RING + 16.0) / whole);
     let label = format!("{}: {}", request.client, request.subject);
-    let before = key.x > geometry.center.x;
+    let before = key.x < to.x;
     view! {
         <g class="request" data-testid="request">
             <line x1=start.x y1=start.y x2=end.x y2=end.y />

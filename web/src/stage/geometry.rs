@@ -25,7 +25,7 @@ const RADIUS_MIN: f64 = 186.0;
 const MARGIN_TOP: f64 = 66.0;
 const MARGIN_BOTTOM: f64 = 70.0;
 const MARGIN_SIDE: f64 = 68.0;
-const CLIENTS_WIDTH: f64 = 118.0;
+const CLIENTS_WIDTH: f64 = 92.0;
 const CLIENTS_HEIGHT: f64 = 62.0;
 
 /// A place in stage units; y grows downwards.
@@ -84,10 +84,11 @@ impl Geometry {
         let radius =
             if nodes > 1 { (NEIGHBOUR_DISTANCE_MIN / 2.0 / half_chord).max(RADIUS_MIN) } else { 120.0 };
         let lowest = (0..nodes).map(|i| angle(i, nodes).sin()).fold(f64::MIN, f64::max).max(0.0);
-        let side = radius + MARGIN_SIDE + if portrait { 0.0 } else { CLIENTS_WIDTH };
+        let side = radius + MARGIN_SIDE;
+        let left = side + if portrait { 0.0 } else { CLIENTS_WIDTH };
         let below = radius * lowest + MARGIN_BOTTOM + if portrait { CLIENTS_HEIGHT } else { 0.0 };
-        let center = Point { x: side, y: radius + MARGIN_TOP };
-        Geometry { nodes, portrait, radius, center, width: 2.0 * side, height: center.y + below }
+        let center = Point { x: left, y: radius + MARGIN_TOP };
+        Geometry { nodes, portrait, radius, center, width: left + side, height: center.y + below }
     }
 
     /// Centre of node `index`; clockwise from 12 o'clock.

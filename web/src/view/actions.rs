@@ -319,12 +319,55 @@ impl Actions {
         let t = self.ui.lang.get_untracked().strings();
         match request::process(node, action).await {
             Ok(_) => Ok(()),
-            Err(Failure::Refused { error, .. }) => {
-                Err(format!("{} {}", (t.error)(error.code), error.message))
-            }
             Err(Failure::Garbled { status: 404 | 405 }) => Err(t.cluster.no_supervisor.to_owned()),
-            Err(Failure::Garbled { status }) => Err(format!("HTTP {status}")),
-            Err(Failure::NoAnswer) => Err(t.trouble.unreachable.to_owned()),
+            Err(failure) => Err(self.words(&failure)),
+        }
+    }
+
+    /// Asks the cluster to let a node lead.
+    pub fn lead(self, node: NodeName) {
+        self.notice.set(None);
+        spawn_local(async move {
+            let base = self.playback.view.with_untracked(|view| request::base(view, &node));
+            let Some(base) = base else { return };
+            if let Err(failure) = request::transfer_leader(&base, &node).await {
+                self.notice.set(Some(format!("{node}: {}", self.words(&failure))));
+            }
+        });
+    }
+
+    /// Cuts or heals both directions between a node and each of the others. Stops at the first failure while
+    /// cutting; healing goes on to the end.
+    pub async fn isolate(self, node: &NodeName, cut: bool) -> Result<(), String> {
+        let (others, bases): (Vec<NodeName>, Vec<_>) = self.playback.view.with_untracked(|view| {
+            let others = view.order.iter().filter(|other| *other != node).cloned().collect();
+            (others, view.order.iter().map(|name| (name.clone(), request::base(view, name))).collect())
+        });
+        let base =
+            |name: &NodeName| bases.iter().find(|(other, _)| other == name).and_then(|(_, base)| base.clone());
+        let pairs = others.iter().flat_map(|other| [(node, other), (other, node)]);
+        let mut first = Ok(());
+        for (from, to) in pairs {
+            let Some(base) = base(from) else { continue };
+            let answer = request::cut_link(&base, to, cut).await;
+            // A node that is not there has no link to cut.
+            let failed = answer.err().filter(|failure| !matches!(failure, Failure::NoAnswer));
+            if let Some(failure) = failed {
+                first = first.and(Err(self.words(&failure)));
+                if cut {
+                    break;
+                }
+            }
+        }
+        first
+    }
+
+    fn words(self, failure: &Failure) -> String {
+        let t = self.ui.lang.get_untracked().strings();
+        match failure {
+            Failure::Refused { error, .. } => format!("{} {}", (t.error)(error.code), error.message),
+            Failure::Garbled { status } => format!("HTTP {status}"),
+            Failure::NoAnswer => t.trouble.unreachable.to_owned(),
         }
     }
 

@@ -95,6 +95,11 @@ fn operate(key: &str, actions: Actions) -> bool {
         "t" | "T" => on_node(ProcessAction::Start),
         "p" | "P" => on_node(ProcessAction::Pause),
         "r" | "R" => on_node(ProcessAction::Resume),
+        "j" | "J" => {
+            if let Some(node) = actions.ui.selected.get_untracked() {
+                actions.lead(node);
+            }
+        }
         "i" | "I" => actions.submit(Operation::Acquire),
         "o" | "O" => actions.submit(Operation::Queue),
         "u" | "U" => actions.submit(Operation::Release),

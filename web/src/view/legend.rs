@@ -260,7 +260,7 @@ fn Keys() -> impl IntoView {
                 {row(&["1", "2"], t.key_layers)}
                 {row(&["Q", "W", "E", "V"], t.key_tabs)}
                 {row(&["N", "⇧N"], t.key_node)}
-                {row(&["K", "T", "P", "R"], t.key_process)}
+                {row(&["K", "T", "P", "R", "J"], t.key_process)}
                 {row(&["I", "O", "U", "Y"], t.key_lock)}
                 {row(&["A", "S", "D", "F", "G", "H"], t.key_scenarios)}
                 {row(&["M"], t.key_language)}

@@ -6,7 +6,7 @@
 //!   `lang-en`, `lang-id`, `theme`, `legend-button`; `legend`, `legend-close`;
 //! - left: `layer-consensus`, `layer-locks`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
 //! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
-//!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`,
+//!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
 //!   `caption`, `banner`, `nothing`;
 //! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
 //!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),

@@ -19,7 +19,7 @@ pub(crate) fn Panels(shared: Shared) -> impl IntoView {
             Tab::Locks => words.tab_locks,
             Tab::Log => words.tab_log,
             Tab::Inspect => words.tab_inspect,
-            Tab::Feed => words.feed,
+            Tab::Feed => words.tab_feed,
         }
     };
     let key = |tab: Tab| match tab {

@@ -12,7 +12,7 @@ use crate::ui::{Tab, Ui};
 
 /// Size of the box in pixels, as the style sheet makes it; it is kept whole inside the scene.
 const WIDTH: f64 = 212.0;
-const HEIGHT: f64 = 150.0;
+const HEIGHT: f64 = 168.0;
 
 /// The box.
 #[component]

@@ -1,6 +1,7 @@
 //! Kill, start, pause, resume: the buttons of one node.
 
 use leptos::prelude::*;
+use orrery_shared::event::fact::Role;
 use orrery_shared::ids::NodeName;
 
 use super::actions::Actions;
@@ -65,5 +66,33 @@ pub(crate) fn ProcessButtons(
             </button>
         }
     };
-    view! { <div class="buttons">{ProcessAction::ALL.map(button).collect_view()}</div> }
+    let may_lead = Memo::new(move |_| {
+        node.get().is_some_and(|node| {
+            playback.view.with(|view| {
+                let look = NodeLook::of(view, &node);
+                look.status == Status::Up && look.role == Role::Follower
+            })
+        })
+    });
+    view! {
+        <div class="buttons">
+            {ProcessAction::ALL.map(button).collect_view()}
+            <button
+                type="button"
+                class="button alt wide"
+                data-testid=move || format!("{prefix}lead-{}", node.get().unwrap_or_default())
+                disabled=move || !may_lead.get()
+                title=move || ui.t().cluster.make_leader_hint
+                on:click=move |_| {
+                    if let Some(node) = node.get_untracked() {
+                        actions.lead(node);
+                    }
+                }
+            >
+                "♛ "
+                {move || ui.t().cluster.make_leader}
+                <kbd>"J"</kbd>
+            </button>
+        </div>
+    }
 }

@@ -26,7 +26,7 @@ pub enum Scenario {
     DeadlockThree,
     /// A lease runs out, and the token grows.
     HolderDies,
-    /// Stop the leader until another leads, then let it go on.
+    /// Cut the leader off until another leads, then heal the links.
     StaleLeader,
     /// Start and resume every node.
     Restore,
@@ -37,6 +37,9 @@ const BEAT_MS: u64 = 500;
 
 /// Lease of the holder that falls silent.
 const SHORT_LEASE_MS: u64 = 6_000;
+
+/// So long the old leader goes on believing that it leads, for people to see it.
+const STALE_MS: u64 = 5_000;
 
 /// A scenario waits for the cluster at most so long.
 const PATIENCE_MS: u64 = 30_000;
@@ -95,7 +98,7 @@ impl Scenario {
 
     /// Whether it needs the supervisor.
     pub fn needs_supervisor(self) -> bool {
-        matches!(self, Scenario::LeaderCrash | Scenario::StaleLeader | Scenario::Restore)
+        matches!(self, Scenario::LeaderCrash | Scenario::Restore)
     }
 }
 
@@ -143,21 +146,21 @@ impl Play {
         }
     }
 
+    /// Cuts the leader off. It does not notice; the others elect another. Then the links are healed.
     async fn stale_leader(self) -> Result<(), String> {
         let old = self.leader()?;
-        self.process(&old, ProcessAction::Pause).await?;
-        let stopped = old.clone();
-        let elected = self
-            .until(move |view| {
-                let leader = view.leadership().leader;
-                leader.is_some_and(|leader| {
-                    leader != stopped && view.node(&leader).is_some_and(|node| Status::of(node) == Status::Up)
-                })
-            })
-            .await;
-        // It goes on in any case: a scenario leaves nobody stopped.
-        request::sleep_ms(3 * BEAT_MS).await;
-        self.process(&old, ProcessAction::Resume).await?;
+        self.say((self.t.scenarios.step_cut)(&old));
+        let cut = self.actions.isolate(&old, true).await;
+        let alone = old.clone();
+        let elected = cut.is_ok()
+            && self.until(move |view| view.leadership().leader.is_some_and(|leader| leader != alone)).await;
+        if elected {
+            request::sleep_ms(STALE_MS).await;
+        }
+        // Healed in any case: a scenario leaves nothing cut.
+        self.say((self.t.scenarios.step_heal)(&old));
+        self.actions.isolate(&old, false).await?;
+        cut?;
         if elected { Ok(()) } else { Err(self.t.scenarios.no_leader.to_owned()) }
     }
 
@@ -226,6 +229,12 @@ impl Play {
                 Status::Paused => self.process(&node, ProcessAction::Resume).await?,
                 Status::Up | Status::Silent | Status::Unknown => {}
             }
+        }
+        let cut: Vec<NodeName> = self.playback().view.with_untracked(|view| {
+            view.links.iter().filter(|(_, link)| link.cut).map(|((from, _), _)| from.clone()).collect()
+        });
+        for node in cut {
+            self.actions.isolate(&node, false).await?;
         }
         Ok(())
     }

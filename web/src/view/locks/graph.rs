@@ -36,8 +36,8 @@ pub(crate) fn Graph() -> impl IntoView {
     }
 }
 
-fn height(people: usize) -> f64 {
-    match people {
+fn height(graph: &WaitGraph) -> f64 {
+    match graph.people.len() {
         0..=2 => 104.0,
         3 => 190.0,
         _ => 230.0,
@@ -45,14 +45,24 @@ fn height(people: usize) -> f64 {
 }
 
 fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
-    let height = height(graph.people.len());
-    let margin = if graph.people.len() <= 2 { (58.0, 50.0) } else { (64.0, 34.0) };
-    let place = |person: &Holder| graph.place(person, WIDTH, height, margin);
-    let middle = (WIDTH / 2.0, height / 2.0);
-    let thin = graph.others.iter().map(|edge| thin_edge(edge, place(&edge.waiter), place(&edge.blocker)));
+    let height = height(graph);
+    let margin = if graph.people.len() <= 2 { (58.0, 50.0) } else { (64.0, 38.0) };
+    let places = graph.places(WIDTH, height, margin);
+    let place = |person: &Holder| {
+        graph.people.iter().position(|other| other == person).map_or((0.0, 0.0), |place| places[place])
+    };
+    // Beside a cycle all other waits step back: no words, and none between two who are in it.
+    let quiet = !graph.cycle.is_empty();
+    let within = |person: &Holder| graph.cycle.iter().any(|edge| edge.waiter == *person);
+    let others = graph.others.iter().filter(|edge| !(within(&edge.waiter) && within(&edge.blocker)));
+    let thin = others.map(|edge| thin_edge(edge, place(&edge.waiter), place(&edge.blocker), quiet));
+    let (count, sum) = (graph.cycle.len().max(1) as f64, |pick: fn((f64, f64)) -> f64| {
+        graph.cycle.iter().map(|edge| pick(place(&edge.waiter))).sum::<f64>()
+    });
+    let middle = (sum(|at| at.0) / count, sum(|at| at.1) / count);
     let numbered = graph.cycle.iter().enumerate();
-    let thick = numbered
-        .map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
+    let thick =
+        numbered.map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
     let people = graph.people.iter().map(|person| {
         let (x, y) = place(person);
         let victim = graph.victim.as_ref() == Some(person);
@@ -119,11 +129,12 @@ fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
     (path, middle)
 }
 
-fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64)) -> impl IntoView + use<> {
+fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64), quiet: bool) -> impl IntoView + use<> {
     let (path, middle) = curve(from, to, 12.0);
+    let word = (!quiet).then(|| edge.resource.to_string());
     view! {
         <path class="wait-edge" d=path marker-end="url(#arrow-thin)" />
-        <text class="edge-word" x=middle.0 y={middle.1 - 4.0}>{edge.resource.to_string()}</text>
+        {word.map(|word| view! { <text class="edge-word" x=middle.0 y={middle.1 - 4.0}>{word}</text> })}
     }
 }
 

@@ -61,6 +61,7 @@ pub fn feed(name: &str) -> Vec<Arc<Line>> {
             bad,
             count: 1,
             late: false,
+            alike: Default::default(),
             words: [words.into(), words.into()],
         })
     };

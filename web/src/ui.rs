@@ -92,6 +92,8 @@ pub struct Ui {
     pub legend: RwSignal<bool>,
     /// Whether the page is an upright phone's.
     pub portrait: RwSignal<bool>,
+    /// Whether the page is so tall that the feed fits under the locks.
+    pub tall: RwSignal<bool>,
     /// Whether travel is replaced by standing arrows.
     pub still: RwSignal<bool>,
     /// Clients that the page may act as.
@@ -126,6 +128,7 @@ impl Ui {
             layers: RwSignal::new(Layers { consensus: true, locks: true }),
             legend: RwSignal::new(false),
             portrait: RwSignal::new(false),
+            tall: RwSignal::new(false),
             still: RwSignal::new(matches_media("(prefers-reduced-motion: reduce)")),
             client: RwSignal::new(clients[0].clone()),
             clients: RwSignal::new(Arc::new(clients)),
@@ -168,9 +171,18 @@ impl Ui {
             set_root("lang", lang);
         });
         Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
-        let measure = move || self.portrait.set(matches_media("(max-width: 760px)"));
+        let measure = move || {
+            set_changed(self.portrait, matches_media("(max-width: 760px)"));
+            set_changed(self.tall, matches_media("(min-width: 1101px) and (min-height: 900px)"));
+        };
         measure();
         let _ = window_event_listener(leptos::ev::resize, move |_| measure());
+    }
+}
+
+fn set_changed(signal: RwSignal<bool>, value: bool) {
+    if signal.get_untracked() != value {
+        signal.set(value);
     }
 }
 

@@ -56,7 +56,7 @@ pub static STRINGS: Strings = Strings {
         rate_real: "1×",
         live: "LIVE",
         behind: |time| format!("{time} BEHIND"),
-        paused_behind: |time| format!("❚❚ {time} BEHIND"),
+        paused_behind: |time| format!("‖ {time} BEHIND"),
         director_hint: "Slows down by itself for elections, grants and deadlocks, and catches up after",
     },
     locks: Locks {

@@ -55,8 +55,8 @@ pub static STRINGS: Strings = Strings {
         rate_director: "sutradara",
         rate_real: "1×",
         live: "LANGSUNG",
-        behind: |time| format!("TERTINGGAL {time}"),
-        paused_behind: |time| format!("❚❚ TERTINGGAL {time}"),
+        behind: |time| format!("TERLAMBAT {time}"),
+        paused_behind: |time| format!("‖ TERLAMBAT {time}"),
         director_hint: "Melambat sendiri untuk pemilihan, pemberian kunci dan kebuntuan, lalu menyusul",
     },
     locks: Locks {

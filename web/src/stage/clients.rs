@@ -132,7 +132,9 @@ fn draw_request(
     let whole = from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, CLIENT_RADIUS / whole), from.toward(to, 1.0 - NODE_RING / whole));
     // The node has it already: the key stands at the node, the client's way to it is a standing line.
-    let key = from.toward(to, 1.0 - (NODE_RING + 16.0) / whole);
+    // On an upright phone the way comes from below, where the log strip is: there it stands half-way.
+    let at = if geometry.portrait() { 0.5 } else { 1.0 - (NODE_RING + 16.0) / whole };
+    let key = from.toward(to, at);
     let label = format!("{}: {}", request.client, request.subject);
     let before = key.x < to.x;
     view! {

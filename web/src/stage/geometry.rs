@@ -91,6 +91,11 @@ impl Geometry {
         Geometry { nodes, portrait, radius, center, width: left + side, height: center.y + below }
     }
 
+    /// Whether it is an upright phone's.
+    pub fn portrait(&self) -> bool {
+        self.portrait
+    }
+
     /// Centre of node `index`; clockwise from 12 o'clock.
     pub fn node(&self, index: usize) -> Point {
         self.on_circle(angle(index, self.nodes))

@@ -132,7 +132,7 @@ fn Caption(look: Memo<NodeLook>) -> impl IntoView {
         let (look, t) = (look.get(), ui.t());
         match (look.status, look.term) {
             (Status::Down, _) => ("bad", format!("✕ {}", t.cluster.down)),
-            (Status::Paused, _) => ("bad", format!("❚❚ {}", t.cluster.paused)),
+            (Status::Paused, _) => ("bad", format!("‖ {}", t.cluster.paused)),
             (Status::Silent, _) => ("old", format!("… {}", t.cluster.silent)),
             (_, Some(term)) if look.stale => ("old", format!("T{term} ≈")),
             (_, Some(term)) => ("term", format!("T{term}")),

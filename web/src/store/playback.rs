@@ -127,6 +127,15 @@ impl Playback {
             set_feed,
             set_origin,
         });
+        #[cfg(feature = "fixture")]
+        if let Some(name) = crate::fixture::asked() {
+            machine.set_view.set(Arc::new(crate::fixture::view(&name)));
+            machine.set_now_us.set(crate::fixture::NOW_US);
+            machine.set_feed.set(Arc::new(crate::fixture::feed(&name)));
+            machine.set_clock.set(crate::fixture::clock());
+            machine.set_origin.set(Origin::Supervisor);
+            return playback;
+        }
         connect(machine.clone());
         turn(playback, machine);
         playback

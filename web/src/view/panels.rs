@@ -54,7 +54,7 @@ pub(crate) fn Panels(shared: Shared) -> impl IntoView {
                 aria-labelledby=move || format!("tab-{}", ui.tab.get().name())
             >
                 {move || match ui.tab.get() {
-                    Tab::Locks => view! { <LocksPanel /> }.into_any(),
+                    Tab::Locks => view! { <LocksPanel shared /> }.into_any(),
                     Tab::Log => view! { <LogPanel shared /> }.into_any(),
                     Tab::Inspect => view! { <Inspect shared /> }.into_any(),
                     Tab::Feed => view! { <Feed shared /> }.into_any(),

@@ -6,12 +6,18 @@ mod lanes;
 
 use leptos::prelude::*;
 
+use super::Shared;
+use super::feed::Feed;
+use crate::ui::Ui;
+
 /// The panel.
 #[component]
-pub(crate) fn LocksPanel() -> impl IntoView {
+pub(crate) fn LocksPanel(shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
     view! {
         <form::LockForm />
         <lanes::Lanes />
         <graph::Graph />
+        {move || ui.tall.get().then(|| view! { <Feed shared /> })}
     }
 }

@@ -47,7 +47,7 @@ pub struct EngineConfig {
     pub snapshot_log_entries: u64,
     /// Entries that stay in the log behind a snapshot, for followers that lag a little.
     pub keep_entries: u64,
-    /// Bytes of entries kept in memory per group.
+    /// Bytes of synced entries kept in memory per group.
     pub cache_bytes: usize,
     /// Most entries in one AppendEntries.
     pub append_entries_max: u64,
@@ -97,9 +97,9 @@ impl EngineConfig {
             append_timeout: Duration::from_millis(append_timeout),
             snapshot_timeout: Duration::from_secs(120),
             snapshot_log_bytes: 64 << 20,
-            snapshot_log_entries: 500_000,
+            snapshot_log_entries: 100_000,
             keep_entries: 2_000,
-            cache_bytes: 8 << 20,
+            cache_bytes: 4 << 20,
             append_entries_max: 512,
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,

@@ -41,7 +41,11 @@ pub async fn run<H: Host>(engine: Engine<H>) {
     let mut pause = Duration::from_millis(20);
     while !engine.stopping() {
         let done = match engine.identity() {
-            Some(Identity::Formed { founder, .. }) => {
+            Some(identity @ Identity::Formed { founder, .. }) => {
+                // Started here and not where the identity came from: a peer's question may be given up in the middle.
+                if engine.group(GroupId::CONTROL).is_none() && !engine.take_part(&identity).await {
+                    return;
+                }
                 if founder {
                     engine.initialize().await;
                 }
@@ -123,8 +127,7 @@ impl<H: Host> Engine<H> {
             }
         }
         let Some(me) = foundation.member(&self.inner.local.name).cloned() else { return false };
-        let identity = Identity::Formed { foundation, me, founder: true };
-        self.write_identity(identity.clone()).await && self.take_part(&identity).await
+        self.write_identity(Identity::Formed { foundation, me, founder: true }).await
     }
 
     /// A founder says: this is our cluster.
@@ -148,8 +151,7 @@ impl<H: Host> Engine<H> {
         let Some(me) = foundation.member(name).cloned() else {
             return refuse(format!("{name} is not among the founders"));
         };
-        let identity = Identity::Formed { foundation, me, founder: false };
-        if self.write_identity(identity.clone()).await && self.take_part(&identity).await {
+        if self.write_identity(Identity::Formed { foundation, me, founder: false }).await {
             PeerResponse::Founded
         } else {
             refuse(format!("{name} could not write the cluster down"))
@@ -168,8 +170,7 @@ impl<H: Host> Engine<H> {
                 self.inner.peers.call(GroupId::CONTROL, &asked, Urgency::Normal, request, within).await;
             match answer {
                 Ok(PeerResponse::Joined { me, foundation }) => {
-                    let identity = Identity::Formed { foundation, me, founder: false };
-                    return self.write_identity(identity.clone()).await && self.take_part(&identity).await;
+                    return self.write_identity(Identity::Formed { foundation, me, founder: false }).await;
                 }
                 Ok(PeerResponse::Refused { why }) => {
                     tracing::info!(peer = %asked.name, why, "not admitted yet")
@@ -236,7 +237,11 @@ impl<H: Host> Engine<H> {
         group.propose(Command { key: None, operation }, ADMIT_WITHIN).await;
     }
 
+    /// Never replaces what this node is part of already.
     async fn write_identity(&self, identity: Identity) -> bool {
+        if matches!(self.identity(), Some(Identity::Formed { .. })) {
+            return true;
+        }
         if identity.save(&self.inner.host).await.is_err() {
             return false;
         }

@@ -377,10 +377,12 @@ impl<H: Host> RaftLogStorage<Types<H::Runtime>> for LogStore<H> {
         let (committed, due) = {
             let mut inner = lock(&shared.inner);
             for (entry, (_, bytes)) in entries.into_iter().zip(&encoded) {
-                inner.cache_bytes += bytes.len();
+                // In memory an entry is larger than its bytes.
+                let size = bytes.len() + size_of::<Entry>();
+                inner.cache_bytes += size;
                 inner.since_bytes += bytes.len() as u64;
                 inner.since_entries += 1;
-                inner.cache.push_back((entry, bytes.len() as u32));
+                inner.cache.push_back((entry, size as u32));
             }
             inner.last = Some(last);
             let due = inner.since_entries >= shared.limits.snapshot_entries

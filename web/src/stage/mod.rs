@@ -1,5 +1,6 @@
 //! The stage: nodes on one circle, everything that stands (SVG). What moves is drawn on the canvas above it.
 
+pub mod canvas;
 pub mod clients;
 pub mod geometry;
 pub mod glyph;
@@ -7,4 +8,5 @@ mod links;
 pub mod node;
 mod standing;
 
+pub(crate) use canvas::Moving;
 pub(crate) use standing::Standing;

@@ -40,9 +40,9 @@ use orrery_shared::ids::NodeName;
 
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
-use crate::stage::Standing;
 use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
+use crate::stage::{Moving, Standing};
 use crate::store::Playback;
 use crate::ui::Ui;
 use actions::Actions;
@@ -93,6 +93,7 @@ fn Stage(shared: Shared) -> impl IntoView {
             <trouble::Banner shared />
             <div class="scene" node_ref=scene on:click=move |_| ui.popover.set(false)>
                 <Standing geometry summary=shared.summary clients />
+                <Moving geometry />
                 <popover::Popover geometry scene shared />
                 <trouble::Nothing shared />
             </div>

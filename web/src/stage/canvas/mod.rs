@@ -1,0 +1,132 @@
+//! What moves on the stage: messages, on one canvas above the SVG.
+//!
+//! It is drawn outside of the signals, once per animation frame, and only where something moved.
+
+mod draw;
+pub mod ink;
+pub mod plan;
+pub mod surface;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use leptos::html::Canvas;
+use leptos::prelude::*;
+
+use self::ink::Ink;
+use self::surface::Surface;
+use super::geometry::Geometry;
+use crate::store::Playback;
+use crate::store::runtime::Painting;
+use crate::ui::{Theme, Ui};
+
+/// Slower than this, words stand beside messages.
+const LABEL_RATE: f64 = 0.05;
+/// A theme's colours are read again for some frames: the page may set its style after the signal changed.
+const REREADS: u8 = 3;
+/// Standing arrows stay so much longer than a trail glows.
+const STILL_GLOW: f64 = 5.0;
+
+/// What the canvas remembers from frame to frame.
+struct Painter {
+    surface: Option<Surface>,
+    ink: Ink,
+    theme: Option<Theme>,
+    rereads: u8,
+    /// On the view clock; kept while paused, so that a frozen stage looks as it did.
+    glow_us: f64,
+    drawn: Option<Drawn>,
+}
+
+/// Two frames with the same of these look the same.
+#[derive(Clone, Copy, PartialEq)]
+struct Drawn {
+    at_ns: u64,
+    generation: u64,
+    geometry: Geometry,
+    still: bool,
+    sprites: usize,
+}
+
+/// The canvas. Lies above the SVG and takes no clicks; what it shows is in the table beside the stage, too.
+#[component]
+pub(crate) fn Moving(geometry: Memo<Geometry>) -> impl IntoView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let canvas = NodeRef::<Canvas>::new();
+    let painter = Rc::new(RefCell::new(Painter {
+        surface: None,
+        ink: Ink::default(),
+        theme: None,
+        rereads: 0,
+        glow_us: 0.0,
+        drawn: None,
+    }));
+    playback.paint(Rc::new(move |painting: &Painting<'_>| {
+        let mut painter = painter.borrow_mut();
+        if painter.surface.is_none() {
+            let Some(element) = canvas.get_untracked() else { return };
+            painter.surface = Surface::new(element);
+        }
+        let (Some(geometry), Some(theme), Some(still)) =
+            (geometry.try_get_untracked(), ui.theme.try_get_untracked(), ui.still.try_get_untracked())
+        else {
+            return;
+        };
+        painter.paint(painting, geometry, theme, still);
+    }));
+    view! { <canvas node_ref=canvas aria-hidden="true" data-testid="moving"></canvas> }
+}
+
+impl Painter {
+    fn paint(&mut self, painting: &Painting<'_>, geometry: Geometry, theme: Theme, still: bool) {
+        let recoloured = self.follow_theme(theme);
+        let Some(surface) = &self.surface else { return };
+        let resized = surface.fit();
+        let clock = painting.clock;
+        if clock.playing && clock.rate > 0.0 {
+            // A frame that had to wait must not stretch the trails.
+            self.glow_us = (plan::GLOW_S * clock.rate.min(1.0) * 1e6).max(1.0);
+        }
+        let generation = painting.recording.generation();
+        let same = self.drawn.is_some_and(|drawn| {
+            let nothing_new = drawn.at_ns == painting.at_ns
+                && (drawn.generation == generation || drawn.sprites == 0 && clock.playing);
+            nothing_new && drawn.geometry == geometry && drawn.still == still
+        });
+        if same && !resized && !recoloured {
+            return;
+        }
+        let glow_us = if still { self.glow_us * STILL_GLOW } else { self.glow_us };
+        let labels = clock.rate < LABEL_RATE;
+        let sprites = plan::sprites(painting, glow_us as u64, labels);
+        let was_empty = self.drawn.is_some_and(|drawn| drawn.sprites == 0);
+        self.drawn =
+            Some(Drawn { at_ns: painting.at_ns, generation, geometry, still, sprites: sprites.len() });
+        if sprites.is_empty() && was_empty && !resized {
+            return;
+        }
+        let (width, height) = surface.size();
+        let fit = geometry.fit(width, height);
+        surface.begin(fit.scale, fit.left, fit.top);
+        if still {
+            draw::standing(&surface.context, &self.ink, &geometry, &sprites);
+        } else {
+            draw::moving(&surface.context, &self.ink, &geometry, &sprites);
+        }
+    }
+
+    fn follow_theme(&mut self, theme: Theme) -> bool {
+        if self.theme != Some(theme) {
+            self.theme = Some(theme);
+            self.rereads = REREADS;
+        }
+        if self.rereads == 0 {
+            return false;
+        }
+        self.rereads -= 1;
+        let ink = Ink::read();
+        let changed = ink != self.ink;
+        self.ink = ink;
+        changed
+    }
+}

@@ -9,6 +9,7 @@ pub mod net;
 pub mod request;
 pub mod stage;
 pub mod store;
+pub mod tape;
 pub mod ui;
 pub mod view;
 

@@ -44,6 +44,7 @@ use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
 use crate::stage::{Moving, Standing};
 use crate::store::Playback;
+use crate::tape::Tape;
 use crate::ui::Ui;
 use actions::Actions;
 
@@ -74,7 +75,9 @@ pub(crate) fn App() -> impl IntoView {
             <left::Left shared />
             <Stage shared />
             <panels::Panels shared />
-            <footer class="tape" aria-label=move || ui.t().ui.tape data-testid="tape"></footer>
+            <footer class="tape" aria-label=move || ui.t().ui.tape data-testid="tape">
+                <Tape />
+            </footer>
         </div>
         <legend::Legend />
     }

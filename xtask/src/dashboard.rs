@@ -24,25 +24,28 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Builds the dashboard unless it is up to date. A module that is too large is said, and does not stop a demo.
 pub fn ensure(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
     build(workspace, tools)?;
-    let (size, fits) = size(&workspace.root.join("web").join("dist"))?;
+    let (size, fits) = size(&dist(workspace))?;
     if !fits {
         println!("warning: the main module is too large: {size}");
     }
     Ok(Outcome::done(size))
 }
 
-/// Builds the dashboard unless it is up to date, and fails if its main module is too large.
-pub fn check(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
-    build(workspace, tools)?;
-    let (size, fits) = size(&workspace.root.join("web").join("dist"))?;
+/// Fails if the main module is too large.
+pub fn check_size(workspace: &Workspace) -> Result<Outcome> {
+    let (size, fits) = size(&dist(workspace))?;
     if !fits {
         bail!("the main module is too large: {size}");
     }
     Ok(Outcome::done(size))
 }
 
+fn dist(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("web").join("dist")
+}
+
 fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
-    let dist = workspace.root.join("web").join("dist");
+    let dist = dist(workspace);
     let stamp_file = workspace.target.join("xtask").join("dashboard.stamp");
     let wasm_opt = on_path("wasm-opt");
     let compiler = setup::rustc_version(workspace)?;

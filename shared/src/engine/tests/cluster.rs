@@ -1,13 +1,14 @@
 //! Whole clusters in memory.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::world::{TestHost, World, eventually, quick};
 use crate::api::lock::{Acquire, LockAnswer, Release};
 use crate::api::session::{OneSession, OpenSession, SessionAnswer};
-use crate::engine::StartError;
 use crate::engine::identity::{Foundation, Identity};
+use crate::engine::{EngineConfig, StartError};
+use crate::error::ErrorCode;
 use crate::event::Fact;
 use crate::event::fact::Role;
 use crate::event::view::{FoldedStatus, View};
@@ -162,7 +163,7 @@ async fn a_node_that_lost_its_disk_rejoins_under_a_new_identity() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lagging_node_gets_a_snapshot_and_a_lease_ends_by_itself() {
     let world = Arc::new(World::default());
-    let config = crate::engine::EngineConfig { snapshot_log_entries: 40, keep_entries: 5, ..quick() };
+    let config = EngineConfig { snapshot_log_entries: 40, keep_entries: 5, ..quick() };
     for name in World::names(3) {
         world.start(&name, 3, config.clone()).await;
     }
@@ -204,7 +205,7 @@ async fn without_a_majority_nothing_is_promised() {
         }
     }
     let error = leader.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap_err();
-    assert_eq!(error.code, crate::error::ErrorCode::OutcomeUnknown, "{error}");
+    assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{error}");
     assert!(error.idempotency_key.is_some());
     assert!(leader.locks().status(None).await.is_err());
     for engine in &engines {
@@ -319,4 +320,50 @@ async fn formation_goes_on_after_a_crash_and_identities_are_checked() {
     world.stop("node2").await;
     let error = world.start_on_disk_of("node3", "node2").await;
     assert!(matches!(&error, StartError::Identity(why) if why.contains("belongs to node2")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stalled_majority_of_disks_is_an_unknown_outcome_in_time() {
+    let world = Arc::new(World::default());
+    let config = EngineConfig { request_timeout: Duration::from_millis(2_500), ..quick() };
+    for name in World::names(3) {
+        world.start(&name, 3, config.clone()).await;
+    }
+    let leader = world.leader().await;
+    assert!(leader.wait_ready(Duration::from_secs(20)).await);
+    let locks = leader.locks();
+    locks.acquire(acquire("plotter", "Ayu", 0), None).await.unwrap();
+    for name in World::names(3) {
+        world.disk(&name).stall(true);
+    }
+    let begun = Instant::now();
+    let key = Some(IdempotencyKey { client: "Ayu".into(), number: 9 });
+    let error = locks.acquire(acquire("printer", "Ayu", 0), key.clone()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    for name in World::names(3) {
+        world.disk(&name).stall(false);
+    }
+    let first = token(locks.acquire(acquire("printer", "Ayu", 0), key.clone()).await.unwrap());
+    let again = locks.acquire(acquire("printer", "Ayu", 0), key).await.unwrap();
+    assert!(matches!(again, LockAnswer::Acquired { reentrant: false, .. }), "once only: {again:?}");
+    assert_eq!(token(again), first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_node_joins_a_running_cluster() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    engines[0].locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap();
+    let new = world.start("node4", 4, quick()).await;
+    assert!(new.wait_ready(Duration::from_secs(20)).await);
+    assert_eq!(new.formed().unwrap().cluster, engines[0].formed().unwrap().cluster);
+    assert_eq!(new.formed().unwrap().me.id, NodeId(4));
+    eventually("four voters", || {
+        let members = engines[1].cluster().members;
+        (members.iter().filter(|member| member.voter).count() == 4).then_some(())
+    })
+    .await;
+    let released = new.locks().release(release("printer", "Ayu"), None).await.unwrap();
+    assert!(matches!(released, LockAnswer::Released { .. }), "{released:?}");
 }

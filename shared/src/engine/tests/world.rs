@@ -262,6 +262,8 @@ struct DiskState {
     values: BTreeMap<&'static str, Bytes>,
     files: BTreeMap<(GroupId, String), Vec<Bytes>>,
     writes: u64,
+    /// While it is stalled: what would have been reported.
+    stalled: Option<Vec<Done>>,
 }
 
 #[derive(Default)]
@@ -274,6 +276,18 @@ struct GroupRows {
 }
 
 impl MemoryDisk {
+    /// From now on nothing is synced, until it is let go.
+    pub fn stall(&self, on: bool) {
+        let mut state = lock(&self.state);
+        if on {
+            state.stalled.get_or_insert_default();
+            return;
+        }
+        for done in state.stalled.take().unwrap_or_default() {
+            tokio::spawn(async move { done(Ok(())) });
+        }
+    }
+
     /// How many units were written.
     pub fn writes(&self) -> u64 {
         lock(&self.state).writes
@@ -313,6 +327,10 @@ impl Disk for MemoryDisk {
         state.writes += 1;
         for write in writes {
             state.write(write);
+        }
+        if let Some(stalled) = &mut state.stalled {
+            stalled.push(done);
+            return;
         }
         // The order of completions does not matter to anybody but the order of writes, which is kept above.
         tokio::spawn(async move { done(Ok(())) });

@@ -62,7 +62,7 @@ pub struct EngineConfig {
     /// How stale the lease clock may be when a command that counts from it is proposed, milliseconds. An
     /// expiry is proposed that much late, so that no lease ends early.
     pub clock_slack_ms: u64,
-    /// A new leader resends service facts that are younger than this.
+    /// A new leader resends service facts this far back from the last one.
     pub resend: Duration,
     /// Service facts that are kept for it.
     pub resend_facts_max: usize,
@@ -85,9 +85,10 @@ pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
 impl EngineConfig {
     /// The configuration of a profile.
     pub fn new(profile: Profile) -> Self {
-        let (heartbeat, election_min, election_max, append_timeout) = match profile {
-            Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 3 / 5, ELECTION_MS_MAX, 500),
-            Profile::Classroom => (1_000, 4_000, 7_000, 4_000),
+        let (heartbeat, election_min, election_max, append_timeout, request_timeout) = match profile {
+            Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 3 / 5, ELECTION_MS_MAX, 500, 5_000),
+            // A request outlives an election here too.
+            Profile::Classroom => (1_000, 4_000, 7_000, 4_000, 20_000),
         };
         EngineConfig {
             profile,
@@ -103,7 +104,7 @@ impl EngineConfig {
             append_entries_max: 512,
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_millis(request_timeout),
             attempts_max: 64,
             clock_slack_ms: 20,
             resend: Duration::from_secs(5),
@@ -154,6 +155,7 @@ mod tests {
             let config = EngineConfig::new(profile);
             assert!(config.raft().is_ok(), "{profile:?}");
             assert!(config.heartbeat * 3 <= config.election_min, "{profile:?}");
+            assert!(config.request_timeout > config.election_max * 2, "{profile:?}");
             assert!(config.snapshot_frame_bytes <= 64 << 10);
         }
     }

@@ -230,8 +230,9 @@ impl<H: Host> StateMachine<H> {
         let Some(applied) = inner.applied else { return };
         let locks = Box::new(inner.machine.lock_table(Some(applied.index)));
         host.emit(Fact::ServiceResumed { group: *group, index: applied.index, locks });
-        let now_us = host.monotonic_us();
-        for recent in inner.recent.iter().filter(|recent| recent.at_us + resend_us >= now_us) {
+        // Counted from the last one, however long there was no leader: the old one may have died on it.
+        let Some(newest_us) = inner.recent.back().map(|recent| recent.at_us) else { return };
+        for recent in inner.recent.iter().filter(|recent| recent.at_us + resend_us >= newest_us) {
             host.emit(Fact::Service {
                 group: *group,
                 index: recent.index,

@@ -53,6 +53,8 @@ pub async fn run<H: Host>(engine: Engine<H>) {
             }
             Some(Identity::Founding(foundation)) => engine.spread(foundation).await,
             None => match engine.survey().await {
+                // A founder came first.
+                _ if engine.identity().is_some() => true,
                 Survey::AllEmpty => engine.found_if_smallest().await,
                 Survey::Formed(member) => engine.join(&member).await,
                 Survey::Incomplete => false,
@@ -79,6 +81,11 @@ impl<H: Host> Engine<H> {
     async fn ask(&self, to: &Member, request: PeerRequest<H::Runtime>) -> Option<PeerResponse<H::Runtime>> {
         let urgency = Urgency::Normal;
         self.inner.peers.call(GroupId::CONTROL, to, urgency, request, ASK_WITHIN).await.ok()
+    }
+
+    /// Whether the control group's log has entries here.
+    pub(super) fn has_begun(&self) -> bool {
+        self.group(GroupId::CONTROL).is_some_and(|group| group.log.summary().last.is_some())
     }
 
     async fn survey(&self) -> Survey {

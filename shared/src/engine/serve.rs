@@ -109,7 +109,10 @@ impl<H: Host> Engine<H> {
             PeerRequest::Probe => PeerResponse::Probe(match self.identity() {
                 None => Probed::Empty,
                 Some(Identity::Founding(foundation)) => Probed::Founding(foundation),
-                Some(Identity::Formed { foundation, .. }) => Probed::Formed(foundation),
+                // Only a log that was begun proves that every founder wrote the cluster down before: until then
+                // an empty node is one that was not told yet, and not one that lost its disk.
+                Some(Identity::Formed { foundation, .. }) if self.has_begun() => Probed::Formed(foundation),
+                Some(Identity::Formed { foundation, .. }) => Probed::Founding(foundation),
             }),
             PeerRequest::Found(foundation) => self.found(&from, foundation).await,
             PeerRequest::Join { address, attempt } => self.admit(from, address, attempt).await,

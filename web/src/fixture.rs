@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use crate::clock::{ClockState, Pace};
-use orrery_shared::event::fact::{
-    EntrySummary, HolderView, LockTable, LockedResource, Role, WaiterView,
-};
+use orrery_shared::event::fact::{EntrySummary, HolderView, LockTable, LockedResource, Role, WaiterView};
 use orrery_shared::event::narrate::{Line, Topic};
 use orrery_shared::event::view::{
     DeadlockView, Election, GroupView, LinkView, LocksView, Membership, NodeView, Process, RequestView,
@@ -69,10 +67,28 @@ pub fn feed(name: &str) -> Vec<Arc<Line>> {
         return Vec::new();
     }
     vec![
-        line(9_000, "node2", Topic::Lock, false, "**Ayu** holds **printer** exclusively, token **41**: a majority has it on disk."),
+        line(
+            9_000,
+            "node2",
+            Topic::Lock,
+            false,
+            "**Ayu** holds **printer** exclusively, token **41**: a majority has it on disk.",
+        ),
         line(3_100, "node5", Topic::Process, true, "The process of **node5** ended: killed."),
-        line(2_000, "node2", Topic::Deadlock, true, "**Deadlock**: Budi waits for Citra and Citra waits for Budi. Nobody could ever go on, so **Citra**, whose wait is the youngest, is refused."),
-        line(5, "node2", Topic::Election, false, "node2 won the vote of node1 and node3, **3 of 5**, and leads term 7. Its first entry tells the others whom to follow."),
+        line(
+            2_000,
+            "node2",
+            Topic::Deadlock,
+            true,
+            "**Deadlock**: Budi waits for Citra and Citra waits for Budi. Nobody could ever go on, so **Citra**, whose wait is the youngest, is refused.",
+        ),
+        line(
+            5,
+            "node2",
+            Topic::Election,
+            false,
+            "node2 won the vote of node1 and node3, **3 of 5**, and leads term 7. Its first entry tells the others whom to follow.",
+        ),
     ]
 }
 
@@ -182,14 +198,22 @@ fn busy() -> View {
         refused: Vec::new(),
         won: true,
     });
-    let mut view =
-        cluster(vec![part(7, 1_285, 1_284), leader, part(7, 1_286, 1_284), part(7, 1_284, 1_284), part(6, 1_282, 1_281)]);
+    let mut view = cluster(vec![
+        part(7, 1_285, 1_284),
+        leader,
+        part(7, 1_286, 1_284),
+        part(7, 1_284, 1_284),
+        part(6, 1_282, 1_281),
+    ]);
     change(&mut view, "node5", |node| {
         node.process = Process::Down;
         node.process_since_us = NOW_US - 3_100_000;
         node.exit_cause = "killed".into();
     });
-    view.links.insert(("node1".into(), "node4".into()), LinkView { up: Some(false), cut: true, ..LinkView::default() });
+    view.links.insert(
+        ("node1".into(), "node4".into()),
+        LinkView { up: Some(false), cut: true, ..LinkView::default() },
+    );
     view.locks = Arc::new(locks());
     let edge = |waiter, blocker, what: &str| WaitEdge {
         waiter: person(waiter),
@@ -227,8 +251,13 @@ fn election() -> View {
         refused: vec!["node4".into()],
         won: false,
     });
-    let mut view =
-        cluster(vec![part(8, 1_286, 1_284), part(7, 1_286, 1_284), candidate, part(7, 1_286, 1_284), part(7, 1_286, 1_284)]);
+    let mut view = cluster(vec![
+        part(8, 1_286, 1_284),
+        part(7, 1_286, 1_284),
+        candidate,
+        part(7, 1_286, 1_284),
+        part(7, 1_286, 1_284),
+    ]);
     change(&mut view, "node2", |node| node.process = Process::Down);
     view.locks = Arc::new(locks());
     view
@@ -252,7 +281,11 @@ fn deposed() -> View {
     view.deadlock = Some(Arc::new(DeadlockView {
         at_us: NOW_US - 1_000_000,
         index: 1_281,
-        cycle: vec![edge("Ayu", "Budi", "fork-2"), edge("Budi", "Citra", "fork-3"), edge("Citra", "Ayu", "fork-1")],
+        cycle: vec![
+            edge("Ayu", "Budi", "fork-2"),
+            edge("Budi", "Citra", "fork-3"),
+            edge("Citra", "Ayu", "fork-1"),
+        ],
         victim: person("Citra"),
         wait: WaitId(1_281),
     }));

@@ -11,6 +11,9 @@ use openraft::AsyncRuntime;
 
 use super::group::Group;
 use super::host::Host;
+use super::state::ClockView;
+use crate::api::lock::TTL_MS_RANGE;
+use crate::lock::LeaseMs;
 use crate::machine::{Command, Operation};
 
 /// Longest sleep: nothing needs it, it only bounds what a lost wake-up could cost.
@@ -18,6 +21,18 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// How long a proposed move may take before it is proposed again.
 const PROPOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How far the clock may be moved now, so that no lease ends before its time.
+///
+/// A lease may have been counted from a value that was `slack_ms` old, so only what was due `slack_ms` ago may
+/// end. Where no lease can be due yet, the clock may be moved further: all the way to now.
+pub fn target(clock: ClockView, slack_ms: u64, nothing_in_flight: bool) -> LeaseMs {
+    let safe_ms = clock.now_ms.saturating_sub(slack_ms);
+    // A command that is not applied yet may bring a lease that is not known yet, but none shorter than this.
+    let unknown_ms = if nothing_in_flight { LeaseMs::MAX } else { clock.committed_ms + TTL_MS_RANGE.start() };
+    let first_due_ms = clock.next_deadline_ms.unwrap_or(LeaseMs::MAX).min(unknown_ms);
+    clock.now_ms.min(first_due_ms.saturating_sub(1)).max(safe_ms)
+}
 
 /// Keeps one group's lease clock while this node leads it.
 pub async fn keep<H: Host>(group: Arc<Group<H>>) {
@@ -27,7 +42,7 @@ pub async fn keep<H: Host>(group: Arc<Group<H>>) {
             Some(clock) => match clock.next_deadline_ms {
                 // Late by the slack: whoever counted from a slightly old value still gets its whole lease.
                 Some(deadline_ms) if deadline_ms + slack_ms <= clock.now_ms => {
-                    let operation = Operation::AdvanceClock { to_ms: clock.now_ms };
+                    let operation = Operation::AdvanceClock { to_ms: clock.now_ms - slack_ms };
                     group.propose(Command { key: None, operation }, PROPOSE_WITHIN).await;
                     // A failure repeats itself not faster than this.
                     Duration::from_millis(slack_ms.max(1))
@@ -42,5 +57,25 @@ pub async fn keep<H: Host>(group: Arc<Group<H>>) {
         if group.stopped() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(committed_ms: LeaseMs, now_ms: LeaseMs, next_deadline_ms: Option<LeaseMs>) -> ClockView {
+        ClockView { committed_ms, now_ms, next_deadline_ms }
+    }
+
+    #[test]
+    fn no_lease_ends_early() {
+        assert_eq!(target(view(0, 5_000, None), 20, true), 5_000, "nothing can end");
+        assert_eq!(target(view(0, 5_000, Some(6_000)), 20, true), 5_000, "nothing is due");
+        assert_eq!(target(view(0, 5_000, Some(4_990)), 20, true), 4_989, "due, but not for the slack yet");
+        assert_eq!(target(view(0, 5_000, Some(4_980)), 20, true), 4_980, "due since the slack");
+        assert_eq!(target(view(0, 5_000, Some(100)), 20, true), 4_980, "due for long");
+        assert_eq!(target(view(4_950, 5_000, None), 20, false), 5_000, "no unknown lease is that short");
+        assert_eq!(target(view(4_000, 5_000, None), 20, false), 4_980, "an unknown lease may be due");
     }
 }

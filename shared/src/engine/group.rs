@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
-use openraft::raft::SnapshotResponse;
+use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
+use openraft::raft::{ClientWriteResponse, SnapshotResponse};
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 
+use super::clock;
 use super::config::EngineConfig;
 use super::host::Host;
 use super::log::LogStore;
@@ -52,8 +54,8 @@ pub struct Group<H: Host> {
     /// The election time-out that openraft drew last, milliseconds.
     drawn_ms: Arc<AtomicU64>,
     leading: Mutex<Leading>,
-    /// Last value of the lease clock that was proposed in this term.
-    proposed_clock: Mutex<(Term, LeaseMs)>,
+    /// Commands that are being proposed here.
+    proposing: AtomicUsize,
     assemblies: Mutex<BTreeMap<NodeName, Assembly>>,
     /// Set when the next deadline of the lease clock may have moved.
     pub deadline_moved: Arc<Signal>,
@@ -77,6 +79,21 @@ struct Assembly {
     transfer: u64,
     received: u64,
     chunks: Vec<Bytes>,
+}
+
+/// What openraft answers to a write.
+type Written<H> = Result<
+    ClientWriteResponse<Types<<H as Host>::Runtime>>,
+    RaftError<Types<<H as Host>::Runtime>, ClientWriteError<Types<<H as Host>::Runtime>>>,
+>;
+
+/// Counts a proposal while it lives, however it ends.
+struct Proposing<'a>(&'a AtomicUsize);
+
+impl Drop for Proposing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<H: Host> Group<H> {
@@ -130,7 +147,7 @@ impl<H: Host> Group<H> {
             contact_us,
             drawn_ms,
             leading: Mutex::default(),
-            proposed_clock: Mutex::default(),
+            proposing: AtomicUsize::new(0),
             assemblies: Mutex::default(),
             deadline_moved,
             snapshot_due,
@@ -190,8 +207,15 @@ impl<H: Host> Group<H> {
 
     /// Appends a command, if this node leads, and waits until it is applied.
     pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
-        self.touch_clock(&command).await;
-        let written = H::Runtime::timeout(within, self.raft.client_write(command)).await;
+        self.proposing.fetch_add(1, Ordering::Relaxed);
+        let _proposing = Proposing(&self.proposing);
+        let written = match self.clock_before(&command) {
+            None => H::Runtime::timeout(within, self.raft.client_write(command)).await,
+            Some(to_ms) => {
+                let advance = Command { key: None, operation: Operation::AdvanceClock { to_ms } };
+                H::Runtime::timeout(within, self.write_together(advance, command)).await
+            }
+        };
         match written {
             Ok(Ok(written)) => Outcome::Applied { index: written.log_id.index, reply: written.data },
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
@@ -209,25 +233,42 @@ impl<H: Host> Group<H> {
         }
     }
 
-    /// What a command counts from must not lie long in the past: an idle lease clock is moved first.
-    async fn touch_clock(&self, command: &Command) {
-        if !matches!(command.operation, Operation::Lock(_) | Operation::Session(_)) {
-            return;
+    /// Both are appended, one after the other, or none: a command never counts from a clock whose move was
+    /// refused.
+    async fn write_together(&self, advance: Command, command: Command) -> Written<H> {
+        let mut results = self.raft.client_write_many([advance, command]).await.map_err(RaftError::Fatal)?;
+        let mut last = None;
+        while let Some(result) = results.next().await {
+            last = Some(result.map_err(RaftError::Fatal)?);
         }
-        let Some(clock) = self.state.clock() else { return };
-        let term = lock(&self.leading).term;
-        {
-            let mut proposed = lock(&self.proposed_clock);
-            let newest =
-                if proposed.0 == term { proposed.1.max(clock.committed_ms) } else { clock.committed_ms };
-            if clock.now_ms <= newest + self.config.clock_slack_ms {
-                return;
+        match last {
+            Some(Ok(written)) => {
+                Ok(ClientWriteResponse { log_id: written.log_id, data: written.response, membership: None })
             }
-            *proposed = (term, clock.now_ms);
+            Some(Err(refused)) => Err(RaftError::APIError(refused)),
+            None => Err(RaftError::Fatal(Fatal::Stopped)),
         }
-        let advance = Command { key: None, operation: Operation::AdvanceClock { to_ms: clock.now_ms } };
-        // It goes into the same batch; where it fails the command itself fails too.
-        let _ = self.raft.client_write_ff(advance, None).await;
+    }
+
+    /// What a command counts from must not lie long in the past: an idle lease clock is moved first, but never so
+    /// far that it ends a lease that was counted from a slightly old value. Only moves that are in the log count
+    /// as made.
+    fn clock_before(&self, command: &Command) -> Option<LeaseMs> {
+        if !matches!(command.operation, Operation::Lock(_) | Operation::Session(_)) {
+            return None;
+        }
+        let clock = self.state.clock()?;
+        let newest = clock.committed_ms.max(self.log.clock_of_term(lock(&self.leading).term));
+        if clock.now_ms <= newest + self.config.clock_slack_ms {
+            return None;
+        }
+        let to_ms = clock::target(clock, self.config.clock_slack_ms, self.nothing_in_flight());
+        (to_ms > newest).then_some(to_ms)
+    }
+
+    /// Every command that this leader has was applied: there is no lease that its state does not show.
+    fn nothing_in_flight(&self) -> bool {
+        self.log.summary().last == self.state.applied() && self.proposing.load(Ordering::Relaxed) <= 1
     }
 
     /// At the leader: the last index that is known to match, by follower.

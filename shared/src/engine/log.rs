@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
-use openraft::{AsyncRuntime, OptionalSend};
+use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
@@ -22,7 +22,9 @@ use super::host::{Disk, Host, Write};
 use super::publish::{Publisher, TAIL_MAX, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
-use crate::ids::{GroupId, LogIndex};
+use crate::ids::{GroupId, LogIndex, Term};
+use crate::lock::LeaseMs;
+use crate::machine::{Command, Operation};
 
 /// Entries that are read at a time to be applied.
 const APPLY_ENTRIES: u64 = 1_024;
@@ -65,6 +67,8 @@ struct Inner {
     purged: Option<LogId>,
     last: Option<LogId>,
     synced: Option<LogIndex>,
+    /// The furthest move of the lease clock among the entries, and the term of that one.
+    clock: Option<(Term, LeaseMs)>,
     /// The last entries without a hole, with their sizes. What was not synced yet is always here.
     cache: VecDeque<(Entry, u32)>,
     cache_bytes: usize,
@@ -154,6 +158,11 @@ impl<H: Host> LogStore<H> {
             purged: inner.purged.map(|id| id.index),
             committed: inner.committed.map(|id| id.index),
         }
+    }
+
+    /// The furthest that entries of this term moved the lease clock; 0 when none did.
+    pub fn clock_of_term(&self, term: Term) -> LeaseMs {
+        lock(&self.shared.inner).clock.filter(|(of, _)| *of == term).map_or(0, |(_, to_ms)| to_ms)
     }
 
     /// A snapshot is being taken: counting starts again.
@@ -382,6 +391,12 @@ impl<H: Host> RaftLogStorage<Types<H::Runtime>> for LogStore<H> {
                 inner.cache_bytes += size;
                 inner.since_bytes += bytes.len() as u64;
                 inner.since_entries += 1;
+                if let EntryPayload::Normal(Command {
+                    operation: Operation::AdvanceClock { to_ms }, ..
+                }) = &entry.payload
+                {
+                    inner.clock = inner.clock.max(Some((entry.log_id.leader_id.term, *to_ms)));
+                }
                 inner.cache.push_back((entry, size as u32));
             }
             inner.last = Some(last);

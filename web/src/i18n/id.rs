@@ -192,7 +192,10 @@ pub static STRINGS: Strings = Strings {
             name: "Partisi, pemimpin usang",
             text: "Memutus pemimpin dari yang lain. Ia tetap merasa memimpin sementara yang lain memilih pengganti; lalu sambungan dipulihkan.",
         },
-        restore: Meaning { name: "Pulihkan semua", text: "Memulai dan melanjutkan setiap node dan memulihkan setiap sambungan." },
+        restore: Meaning {
+            name: "Pulihkan semua",
+            text: "Memulai dan melanjutkan setiap node dan memulihkan setiap sambungan.",
+        },
         running: |name| format!("{name} …"),
         failed: |name, why| format!("{name}: {why}"),
         step_kill: |node| format!("matikan {node}"),

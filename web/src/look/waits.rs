@@ -50,9 +50,8 @@ impl WaitGraph {
         let (left, right) = (margin.0, width - margin.0);
         if self.cycle.len() == 2 && count > 2 {
             let below = (count - 2) as f64;
-            let other = |place: usize| {
-                (left + (right - left) * (place as f64 - 1.5) / below, height - margin.1)
-            };
+            let other =
+                |place: usize| (left + (right - left) * (place as f64 - 1.5) / below, height - margin.1);
             return [(left, margin.1), (right, margin.1)].into_iter().chain((2..count).map(other)).collect();
         }
         let start = if count == 2 { PI } else { -PI / 2.0 };
@@ -97,6 +96,10 @@ mod tests {
     #[test]
     fn who_is_not_in_a_cycle_of_two_stands_below_it() {
         let places = graph(&["Ayu", "Budi", "Citra"], 2).places(300.0, 200.0, (50.0, 40.0));
-        assert!(near(places[0], (50.0, 40.0)) && near(places[1], (250.0, 40.0)) && near(places[2], (150.0, 160.0)));
+        assert!(
+            near(places[0], (50.0, 40.0))
+                && near(places[1], (250.0, 40.0))
+                && near(places[2], (150.0, 160.0))
+        );
     }
 }

@@ -343,8 +343,9 @@ impl Actions {
             let others = view.order.iter().filter(|other| *other != node).cloned().collect();
             (others, view.order.iter().map(|name| (name.clone(), request::base(view, name))).collect())
         });
-        let base =
-            |name: &NodeName| bases.iter().find(|(other, _)| other == name).and_then(|(_, base)| base.clone());
+        let base = |name: &NodeName| {
+            bases.iter().find(|(other, _)| other == name).and_then(|(_, base)| base.clone())
+        };
         let pairs = others.iter().flat_map(|other| [(node, other), (other, node)]);
         let mut first = Ok(());
         for (from, to) in pairs {

@@ -61,8 +61,8 @@ fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
     });
     let middle = (sum(|at| at.0) / count, sum(|at| at.1) / count);
     let numbered = graph.cycle.iter().enumerate();
-    let thick =
-        numbered.map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
+    let thick = numbered
+        .map(|(i, edge)| cycle_edge(i + 1, edge, place(&edge.waiter), place(&edge.blocker), middle, ui));
     let people = graph.people.iter().map(|person| {
         let (x, y) = place(person);
         let victim = graph.victim.as_ref() == Some(person);

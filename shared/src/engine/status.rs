@@ -10,12 +10,19 @@ use crate::api::node::{Cluster, ClusterMember, Health, Peer, Status};
 use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::LockTable;
 use crate::event::stream::GroupSnapshot;
-use crate::ids::{GroupId, NodeName};
+use crate::ids::{GroupId, LogIndex, NodeName};
+use crate::machine::Machine;
 
 impl<H: Host> Engine<H> {
     /// The lock table as this node applied it, without a read index.
     pub fn lock_table(&self) -> LockTable {
         self.group(GroupId::CONTROL).map(|group| group.state.lock_table(None)).unwrap_or_default()
+    }
+
+    /// The control group's whole state and the index up to which it was applied here: equal on all replicas at
+    /// equal indices. A cheap fork.
+    pub fn applied_state(&self) -> (Machine, Option<LogIndex>) {
+        self.group(GroupId::CONTROL).map(|group| group.state.fork()).unwrap_or_default()
     }
 
     /// The groups as the facts emitted so far describe them, and the lock table. `at` runs while no such fact

@@ -2,5 +2,15 @@
 //! disks that lose what was not synced.
 
 pub mod bugs;
+pub mod chaos;
+pub mod checks;
+pub mod cluster;
 pub mod disk;
+pub mod faults;
+pub mod fleet;
+pub mod host;
+pub mod network;
+pub mod run;
 pub mod runtime;
+pub mod trace;
+pub mod workload;

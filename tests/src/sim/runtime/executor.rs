@@ -22,6 +22,8 @@ pub type TaskGroup = u32;
 pub const WORLD: TaskGroup = 0;
 
 const MAIN: u64 = u64::MAX;
+/// A run needs a few hundred thousand; one that needs this many goes round in circles.
+const POLLS_MAX: u64 = 100_000_000;
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type ReadyQueue = Arc<Mutex<VecDeque<u64>>>;
@@ -282,7 +284,11 @@ impl Sim {
             let Some(future) = task.future.take() else { return };
             (future, task.waker.clone(), task.group)
         };
-        *self.0.polls.borrow_mut() += 1;
+        {
+            let mut polls = self.0.polls.borrow_mut();
+            *polls += 1;
+            assert!(*polls < POLLS_MAX, "livelock: {POLLS_MAX} polls in one simulation");
+        }
         let before = self.0.running.replace(group);
         let done = future.as_mut().poll(&mut Context::from_waker(&Waker::from(waker))).is_ready();
         if done {

@@ -1,0 +1,162 @@
+//! Injects faults, one after the other, and heals everything at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::faults::LinkFaults;
+use super::network::name;
+use super::runtime::{TaskGroup, WORLD};
+
+/// Longest time until a crashed node starts again, microseconds.
+const DOWN_US_MAX: u64 = 2_000_000;
+
+/// Does something bad to a cluster.
+type Fault = fn(&Arc<Cluster>);
+
+impl Cluster {
+    /// All rounds of faults; ends early after a violation.
+    pub async fn torment(self: &Arc<Self>) {
+        for _ in 0..self.faults.rounds {
+            let pause = self.random(self.faults.pause_between_us.clone());
+            self.sleep_us(pause).await;
+            if self.checks.failure().is_some() {
+                return;
+            }
+            self.inject();
+        }
+    }
+
+    /// No fault any more: everybody is up and hears everybody.
+    pub fn heal(self: &Arc<Self>) {
+        self.trace.note(format_args!("HEAL everything"));
+        self.network.heal();
+        self.network.set_faults(LinkFaults {
+            delay_us: 100..1_000,
+            slow_per_mille: 0,
+            slow_us: 0..1,
+            loss_per_mille: 0,
+            duplicate_per_mille: 0,
+        });
+        for node in self.nodes() {
+            self.resume(node);
+            self.start(node);
+        }
+    }
+
+    fn inject(self: &Arc<Self>) {
+        let weights = self.faults.weights.clone();
+        let kinds: [(u64, Fault); 8] = [
+            (weights.crash, Self::crash_one),
+            (weights.crash_all, Self::crash_all),
+            (weights.pause, Self::pause_one),
+            (weights.cut_one_way, Self::cut_one_way),
+            (weights.partition, Self::partition),
+            (weights.heal, Self::heal_links),
+            (weights.transfer, Self::transfer),
+            (weights.clock_jump, Self::jump_a_clock),
+        ];
+        let mut drawn = self.random(0..kinds.iter().map(|(weight, _)| weight).sum());
+        for (weight, act) in kinds {
+            if drawn < weight {
+                return act(self);
+            }
+            drawn -= weight;
+        }
+    }
+
+    fn any_node(&self) -> TaskGroup {
+        1 + self.random(0..u64::from(self.faults.nodes)) as TaskGroup
+    }
+
+    /// Whether one more node may fail and leave a majority that can go on.
+    fn may_fail(&self) -> bool {
+        let most = self.faults.nodes as usize;
+        self.faults.beyond_minority || most < 3 || self.working().len() > most / 2 + 1
+    }
+
+    fn crash_one(self: &Arc<Self>) {
+        let node = self.any_node();
+        if self.is_up(node) && self.may_fail() {
+            self.crash(node);
+            self.start_later(node);
+        }
+    }
+
+    fn crash_all(self: &Arc<Self>) {
+        for node in self.nodes() {
+            self.crash(node);
+            self.start_later(node);
+        }
+    }
+
+    fn start_later(self: &Arc<Self>, node: TaskGroup) {
+        let (cluster, after) = (self.clone(), self.random(0..DOWN_US_MAX));
+        self.sim.spawn_in(WORLD, async move {
+            cluster.sleep_us(after).await;
+            cluster.start(node);
+        });
+    }
+
+    fn pause_one(self: &Arc<Self>) {
+        let node = self.any_node();
+        if !self.may_fail() {
+            return;
+        }
+        self.pause(node);
+        let (cluster, after) = (self.clone(), self.random(self.faults.node_pause_us.clone()));
+        self.sim.spawn_in(WORLD, async move {
+            cluster.sleep_us(after).await;
+            cluster.resume(node);
+        });
+    }
+
+    fn cut_one_way(self: &Arc<Self>) {
+        let (from, to) = (self.any_node(), self.any_node());
+        if from != to {
+            self.trace.note(format_args!("CUT node{from} -> node{to}"));
+            self.network.cut(from, to);
+        }
+    }
+
+    fn partition(self: &Arc<Self>) {
+        let side = self.random(1..1 << self.faults.nodes);
+        let is_inside = |node: TaskGroup| side & (1 << (node - 1)) != 0;
+        let ways = self.random(0..3);
+        self.trace.note(format_args!("PARTITION {side:b}, ways {ways}"));
+        for from in self.nodes() {
+            for to in self.nodes() {
+                let cut = match ways {
+                    0 => is_inside(from) && !is_inside(to),
+                    _ => is_inside(from) != is_inside(to),
+                };
+                if cut {
+                    self.network.cut(from, to);
+                }
+            }
+        }
+    }
+
+    fn heal_links(self: &Arc<Self>) {
+        if self.network.cuts() > 0 {
+            self.trace.note(format_args!("HEAL the links"));
+            self.network.heal();
+        }
+    }
+
+    fn transfer(self: &Arc<Self>) {
+        let (at, to) = (self.any_node(), self.any_node());
+        let Some(engine) = self.network.engine(at) else { return };
+        self.trace.note(format_args!("TRANSFER to node{to}, asked at node{at}"));
+        self.sim.spawn_in(at, async move {
+            // Whether it works is the cluster's business.
+            let _ = engine.transfer_leader(&name(to), Duration::from_secs(1)).await;
+        });
+    }
+
+    fn jump_a_clock(self: &Arc<Self>) {
+        let node = self.any_node();
+        self.trace.note(format_args!("CLOCK of node{node} jumps"));
+        self.jump_clock(node);
+    }
+}

@@ -1,0 +1,127 @@
+//! What clients saw: who believes to hold what until when, and that no outcome is contradicted.
+
+use std::collections::BTreeMap;
+
+use orrery_shared::ids::ResourceName;
+use orrery_shared::lock::{FencingToken, Holder, Mode, SessionId};
+use orrery_shared::machine::IdempotencyKey;
+
+/// A definite outcome of a mutation, without what may differ between two answers about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The lock was granted under this token.
+    Acquired(FencingToken, bool),
+    /// It was given back.
+    Released(FencingToken),
+    /// Its lease was lengthened.
+    Renewed(FencingToken),
+    /// The session has this id.
+    Opened(SessionId),
+    /// What else, by its name.
+    Other(&'static str),
+}
+
+/// A client may use what it holds until then.
+#[derive(Clone, Debug)]
+pub struct Belief {
+    /// How it holds it.
+    pub mode: Mode,
+    /// Under which token.
+    pub token: FencingToken,
+    /// Virtual microseconds.
+    pub until_us: u64,
+}
+
+/// All clients of a run.
+#[derive(Default)]
+pub struct Clients {
+    beliefs: BTreeMap<ResourceName, BTreeMap<Holder, Belief>>,
+    outcomes: BTreeMap<IdempotencyKey, Outcome>,
+    /// Highest token that any client has seen.
+    tokens: BTreeMap<ResourceName, FencingToken>,
+    /// Definite outcomes.
+    pub answered: u64,
+    /// Grants among them.
+    pub granted: u64,
+}
+
+impl Clients {
+    /// A mutation's outcome became known, maybe once more.
+    pub fn outcome(&mut self, key: &IdempotencyKey, outcome: Outcome) -> Result<(), String> {
+        self.answered += 1;
+        self.granted += u64::from(matches!(outcome, Outcome::Acquired(..)));
+        match self.outcomes.get(key) {
+            Some(known) if *known != outcome => {
+                Err(format!("{key} was answered {known:?} and then {outcome:?}"))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.outcomes.insert(key.clone(), outcome);
+                Ok(())
+            }
+        }
+    }
+
+    /// Highest token of a resource that anybody has seen so far.
+    pub fn token(&self, resource: &str) -> FencingToken {
+        self.tokens.get(resource).copied().unwrap_or(0)
+    }
+
+    /// A client believes from now on that it holds a lock. `seen` is the highest token that was known before
+    /// it asked; a grant that came out of its request must be above.
+    pub fn holds(
+        &mut self,
+        now_us: u64,
+        resource: &ResourceName,
+        holder: &Holder,
+        belief: Belief,
+    ) -> Result<(), String> {
+        let highest = self.tokens.entry(resource.clone()).or_default();
+        *highest = (*highest).max(belief.token);
+        if belief.until_us <= now_us {
+            return Ok(());
+        }
+        let held = self.beliefs.entry(resource.clone()).or_default();
+        held.retain(|_, other| other.until_us > now_us);
+        for (other, theirs) in held.iter().filter(|(other, _)| *other != holder) {
+            if !belief.mode.compatible(theirs.mode) {
+                return Err(format!(
+                    "{holder} holds {resource} ({}, token {}) while {other} may use it ({}, token {}) for {} us more",
+                    belief.mode.letter(),
+                    belief.token,
+                    theirs.mode.letter(),
+                    theirs.token,
+                    theirs.until_us - now_us
+                ));
+            }
+        }
+        held.insert(holder.clone(), belief);
+        Ok(())
+    }
+
+    /// A client stops using a lock (it is about to give it back, or knows that it lost it).
+    pub fn lets_go(&mut self, resource: &str, holder: &Holder) {
+        if let Some(held) = self.beliefs.get_mut(resource) {
+            held.remove(holder);
+        }
+    }
+
+    /// A holder stops using everything (its session ends).
+    pub fn lets_go_of_all(&mut self, holder: &Holder) {
+        for held in self.beliefs.values_mut() {
+            held.remove(holder);
+        }
+    }
+
+    /// What a holder believes to hold.
+    pub fn belief(&self, now_us: u64, resource: &str, holder: &Holder) -> Option<Belief> {
+        self.beliefs.get(resource)?.get(holder).filter(|belief| belief.until_us > now_us).cloned()
+    }
+
+    /// A session was renewed: everything that is held under it is good until then.
+    pub fn lengthen_all(&mut self, holder: &Holder, until_us: u64) {
+        for belief in self.beliefs.values_mut().filter_map(|held| held.get_mut(holder)) {
+            belief.until_us = belief.until_us.max(until_us);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What must hold after every step. The first violation ends the run.
+
+mod clients;
+mod consensus;
+mod service;
+
+use std::sync::Arc;
+
+use orrery_shared::engine::Engine;
+use orrery_shared::engine::host::Write;
+use orrery_shared::event::Fact;
+use orrery_shared::ids::{GroupId, LogIndex};
+
+pub use clients::{Belief, Clients, Outcome};
+pub use consensus::Found;
+
+use super::disk::DiskWatch;
+use super::host::SimHost;
+use super::network::Network;
+use super::runtime::{SyncCell, TaskGroup};
+use super::trace::Trace;
+use consensus::Consensus;
+use service::Service;
+
+/// Every n-th applied index is compared including what the lock table does not show.
+const DIGEST_EVERY: LogIndex = 8;
+
+/// FNV-1a, going on from `hash`.
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// All checks of one run.
+pub struct Checks {
+    trace: Arc<Trace>,
+    consensus: SyncCell<Consensus>,
+    service: SyncCell<Service>,
+    clients: SyncCell<Clients>,
+    /// Nodes that applied something since the last look at their tables.
+    applied: SyncCell<Vec<TaskGroup>>,
+    failure: SyncCell<Option<String>>,
+}
+
+impl Checks {
+    /// Nothing happened yet.
+    pub fn new(trace: Arc<Trace>) -> Arc<Self> {
+        Arc::new(Checks {
+            trace,
+            consensus: SyncCell::default(),
+            service: SyncCell::default(),
+            clients: SyncCell::default(),
+            applied: SyncCell::default(),
+            failure: SyncCell::new(None),
+        })
+    }
+
+    /// A violation. Only the first one counts.
+    pub fn fail(&self, what: String) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_none() {
+            self.trace.note(format_args!("VIOLATION: {what}"));
+            *failure = Some(what);
+        }
+    }
+
+    /// The first violation.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow_mut().clone()
+    }
+
+    fn verdict(&self, verdict: Result<(), String>) {
+        if let Err(what) = verdict {
+            self.fail(what);
+        }
+    }
+
+    /// A node reports a fact.
+    pub fn fact(&self, node: TaskGroup, fact: &Fact) {
+        let bytes = postcard::to_stdvec(fact).expect("facts are plain values");
+        self.trace.event(&bytes, format_args!("node{node} {fact:?}"));
+        match fact {
+            Fact::Applied { group, .. } if *group == GroupId::CONTROL => {
+                self.applied.borrow_mut().push(node);
+            }
+            Fact::Service { group, index, n, fact, .. } => {
+                let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
+                self.verdict(verdict);
+            }
+            _ => {}
+        }
+        let verdict = self.consensus.borrow_mut().fact(node, fact);
+        self.verdict(verdict);
+    }
+
+    /// A node booted and found this on its disk.
+    pub fn booted(&self, node: TaskGroup, found: Vec<Found>) {
+        let verdict = self.consensus.borrow_mut().booted(node, found);
+        self.verdict(verdict);
+    }
+
+    /// Called after every poll of a node's task: compares what was applied meanwhile.
+    pub fn after_poll(&self, network: &Network) {
+        for node in self.applied.take() {
+            if let Some(engine) = network.engine(node) {
+                self.table(node, &engine);
+            }
+        }
+    }
+
+    fn table(&self, node: TaskGroup, engine: &Engine<SimHost>) {
+        let table = engine.lock_table();
+        let Some(index) = table.applied else { return };
+        let verdict = self.service.borrow_mut().table(node, &table);
+        self.verdict(verdict);
+        if index % DIGEST_EVERY == 0 {
+            let (machine, at) = engine.applied_state();
+            let digest = machine.encode().iter().fold(0, |digest, chunk| fnv(digest, chunk));
+            let verdict = self.service.borrow_mut().digest(node, at, digest);
+            self.verdict(verdict);
+        }
+    }
+
+    /// The highest index that any node called committed.
+    pub fn committed(&self) -> Option<LogIndex> {
+        self.consensus.borrow_mut().highest_committed(GroupId::CONTROL)
+    }
+
+    /// How many entries were committed.
+    pub fn committed_entries(&self) -> u64 {
+        self.consensus.borrow_mut().committed_entries()
+    }
+
+    /// What clients saw.
+    pub fn clients<T>(&self, look: impl FnOnce(&mut Clients) -> Result<T, String>) -> Option<T> {
+        let result = look(&mut self.clients.borrow_mut());
+        match result {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.fail(what);
+                None
+            }
+        }
+    }
+}
+
+impl DiskWatch for Checks {
+    fn submitted(&self, node: TaskGroup, writes: &[Write]) {
+        let verdict = self.consensus.borrow_mut().submitted(node, writes);
+        self.verdict(verdict);
+    }
+
+    fn durable(&self, node: TaskGroup, writes: &[Write]) {
+        self.consensus.borrow_mut().durable(node, writes);
+    }
+}

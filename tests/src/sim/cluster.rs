@@ -1,0 +1,202 @@
+//! A cluster of simulated nodes: start, crash, pause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::rt::AsyncRuntime;
+
+use orrery_shared::engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
+use orrery_shared::ids::GroupId;
+
+use super::bugs::Bugs;
+use super::checks::{Checks, Found};
+use super::disk::{Machine, SimDisk};
+use super::faults::Faults;
+use super::host::{Clocks, SimHost};
+use super::network::{Network, SimTransport, address, name};
+use super::runtime::{Sim, SimRuntime, SyncCell, TaskGroup, WORLD};
+use super::trace::Trace;
+
+/// A whole simulated world.
+pub struct Cluster {
+    /// Its time.
+    pub sim: Sim,
+    /// Its links.
+    pub network: Network,
+    /// What happened.
+    pub trace: Arc<Trace>,
+    /// What must hold.
+    pub checks: Arc<Checks>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What is broken on purpose.
+    pub bugs: Bugs,
+    nodes: BTreeMap<TaskGroup, Node>,
+    paused: SyncCell<BTreeSet<TaskGroup>>,
+}
+
+#[derive(Default)]
+struct Node {
+    machine: Arc<Machine>,
+    clocks: Arc<Clocks>,
+    /// Number of its last boot; 0 before the first one.
+    boot: SyncCell<u32>,
+    up: SyncCell<bool>,
+}
+
+impl Cluster {
+    /// Nodes that were never started.
+    pub fn new(seed: u64, faults: Faults, bugs: Bugs, text: bool) -> Arc<Self> {
+        let sim = Sim::new(seed);
+        let trace = Arc::new(Trace::new(sim.clone(), text));
+        let checks = Checks::new(trace.clone());
+        let network = Network::new(sim.clone(), trace.clone(), faults.links.clone());
+        let (watch, links) = (checks.clone(), network.clone());
+        sim.set_after_poll(move |_| watch.after_poll(&links));
+        let nodes = (1..=faults.nodes).map(|node| (node, Node::default())).collect();
+        let cluster =
+            Cluster { sim, network, trace, checks, faults, bugs, nodes, paused: SyncCell::default() };
+        for node in cluster.nodes() {
+            cluster.jump_clock(node);
+        }
+        Arc::new(cluster)
+    }
+
+    /// All nodes, up or not.
+    pub fn nodes(&self) -> Vec<TaskGroup> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// Nodes that run and do not stand still.
+    pub fn working(&self) -> Vec<TaskGroup> {
+        let paused = self.paused.borrow_mut();
+        self.nodes
+            .iter()
+            .filter(|(id, node)| node.up.get() && !paused.contains(id))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Whether a node's process is there.
+    pub fn is_up(&self, node: TaskGroup) -> bool {
+        self.nodes[&node].up.get()
+    }
+
+    /// A random number for the world's decisions.
+    pub fn random(&self, range: std::ops::Range<u64>) -> u64 {
+        self.sim.rng(WORLD).borrow_mut().range(range)
+    }
+
+    /// A virtual length of time.
+    pub async fn sleep_us(&self, us: u64) {
+        SimRuntime::sleep(Duration::from_micros(us)).await;
+    }
+
+    fn config(&self) -> EngineConfig {
+        EngineConfig {
+            // The same in a debug build as in a release build.
+            heartbeat: Duration::from_millis(44),
+            election_min: Duration::from_millis(120),
+            election_max: Duration::from_millis(220),
+            append_timeout: Duration::from_millis(500),
+            snapshot_timeout: Duration::from_secs(5),
+            snapshot_log_entries: self.faults.snapshot_entries,
+            keep_entries: self.faults.keep_entries,
+            request_timeout: Duration::from_secs(2),
+            ..EngineConfig::new(Profile::Realistic)
+        }
+    }
+
+    /// Starts a node's process in the background.
+    pub fn start(self: &Arc<Self>, id: TaskGroup) {
+        let node = &self.nodes[&id];
+        if node.up.replace(true) {
+            return;
+        }
+        let boot = node.boot.get() + 1;
+        node.boot.set(boot);
+        self.trace.note(format_args!("START node{id}, boot {boot}"));
+        let cluster = self.clone();
+        self.sim.spawn_in(WORLD, async move {
+            if let Err(why) = cluster.boot(id, boot).await {
+                cluster.checks.fail(format!("node {id} does not start: {why}"));
+            }
+        });
+    }
+
+    async fn boot(&self, id: TaskGroup, boot: u32) -> Result<(), String> {
+        let node = &self.nodes[&id];
+        let watch = self.checks.clone();
+        let disk =
+            SimDisk::open(&self.sim, node.machine.clone(), id, self.faults.disk.clone(), self.bugs, watch)
+                .map_err(|error| error.to_string())?;
+        self.checks.booted(id, vec![Found::read(&disk, GroupId::CONTROL)?]);
+        let transport = SimTransport::new(self.network.clone(), id);
+        let host =
+            SimHost::new(self.sim.clone(), id, disk, transport, node.clocks.clone(), self.checks.clone());
+        let peers = self.nodes().into_iter().filter(|peer| *peer != id);
+        let local = Local {
+            name: name(id),
+            address: address(id),
+            boot,
+            peers: peers.map(|peer| StaticPeer { name: name(peer), address: address(peer) }).collect(),
+        };
+        let config = self.config();
+        let started = self.sim.spawn_in(id, async move { Engine::start(host, config, local).await });
+        match started.await {
+            // It crashed meanwhile.
+            Err(_) => Ok(()),
+            Ok(_) if node.boot.get() != boot || !node.up.get() => Ok(()),
+            Ok(Ok(engine)) => {
+                self.network.listen(id, engine);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+        }
+    }
+
+    /// A node's machine stops: its tasks are gone, and what was not synced is lost or torn.
+    pub fn crash(&self, id: TaskGroup) {
+        let node = &self.nodes[&id];
+        if !node.up.replace(false) {
+            return;
+        }
+        self.trace.note(format_args!("CRASH node{id}"));
+        let engine = self.network.hang_up(id);
+        self.sim.kill(id);
+        self.paused.borrow_mut().remove(&id);
+        node.machine.crash(&mut self.sim.rng(WORLD).borrow_mut());
+        drop(engine);
+    }
+
+    /// A node's tasks stand still, its clocks go on.
+    pub fn pause(&self, id: TaskGroup) {
+        if self.is_up(id) && self.paused.borrow_mut().insert(id) {
+            self.trace.note(format_args!("PAUSE node{id}"));
+            self.sim.pause(id);
+        }
+    }
+
+    /// A paused node goes on.
+    pub fn resume(&self, id: TaskGroup) {
+        if self.paused.borrow_mut().remove(&id) {
+            self.trace.note(format_args!("RESUME node{id}"));
+            self.sim.resume(id);
+        }
+    }
+
+    /// A node's wall clock is somewhere else from now on.
+    pub fn jump_clock(&self, id: TaskGroup) {
+        let most = self.faults.clock_offset_us_max;
+        let offset = self.random(0..2 * most + 1) as i64 - most as i64;
+        self.nodes[&id].clocks.offset_us.set(offset);
+    }
+
+    /// The end of the world: everything is dropped.
+    pub fn end(&self) {
+        let engines: Vec<_> = self.nodes().into_iter().map(|node| self.network.hang_up(node)).collect();
+        self.sim.shutdown();
+        drop(engines);
+    }
+}

@@ -1,0 +1,119 @@
+//! Everything that a seed chooses, as one struct of options.
+
+use std::ops::Range;
+
+use super::disk::DiskFaults;
+use super::runtime::SplitMix;
+
+/// What happens to a cluster in one run.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// How many nodes there are.
+    pub nodes: u32,
+    /// How many faults are injected, one after the other.
+    pub rounds: u32,
+    /// Virtual time between two faults, microseconds.
+    pub pause_between_us: Range<u64>,
+    /// The links.
+    pub links: LinkFaults,
+    /// The disks.
+    pub disk: DiskFaults,
+    /// How often each kind of fault is drawn, relative to the others.
+    pub weights: Weights,
+    /// How long a paused node stands still, microseconds.
+    pub node_pause_us: Range<u64>,
+    /// How far a node's wall clock may be off, in either direction, microseconds.
+    pub clock_offset_us_max: u64,
+    /// Clients.
+    pub clients: u32,
+    /// Resources that they fight for.
+    pub resources: u32,
+    /// Entries after which a snapshot is due.
+    pub snapshot_entries: u64,
+    /// Entries that stay behind a snapshot.
+    pub keep_entries: u64,
+    /// More nodes than a minority may be down or cut off at the same time: nothing can go on then, and
+    /// nothing may go wrong either.
+    pub beyond_minority: bool,
+}
+
+/// What a link does to a message. Requests and answers are messages of their own.
+#[derive(Clone, Debug)]
+pub struct LinkFaults {
+    /// How long it travels, microseconds. The spread reorders messages.
+    pub delay_us: Range<u64>,
+    /// How many in a thousand take long,
+    pub slow_per_mille: u64,
+    /// and how long, microseconds.
+    pub slow_us: Range<u64>,
+    /// How many in a thousand are lost.
+    pub loss_per_mille: u64,
+    /// How many requests in a thousand arrive twice.
+    pub duplicate_per_mille: u64,
+}
+
+/// How often each kind of fault is drawn.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// A machine stops and loses what was not synced.
+    pub crash: u64,
+    /// All machines stop at once.
+    pub crash_all: u64,
+    /// A node's tasks stand still for a while.
+    pub pause: u64,
+    /// One direction of one link is cut.
+    pub cut_one_way: u64,
+    /// The nodes fall into two parts, in both directions or in one.
+    pub partition: u64,
+    /// All links work again.
+    pub heal: u64,
+    /// The leader hands over.
+    pub transfer: u64,
+    /// A wall clock jumps.
+    pub clock_jump: u64,
+}
+
+impl Faults {
+    /// What a seed means.
+    pub fn of_seed(seed: u64) -> Faults {
+        let mut rng = SplitMix::new(seed, 0xfa_0175);
+        let rng = &mut rng;
+        let calm = rng.chance(150);
+        let rare = |rng: &mut SplitMix, most: u64| if rng.chance(500) { 0 } else { rng.range(0..most) };
+        let weight = |rng: &mut SplitMix| if rng.chance(250) { 0 } else { rng.range(1..10) };
+        Faults {
+            nodes: *rng.pick(&[3, 3, 3, 5, 5, 1, 2, 4]).unwrap_or(&3),
+            rounds: 10 + rng.range(0..15) as u32,
+            pause_between_us: 20_000..rng.range(200_000..1_500_000),
+            links: LinkFaults {
+                delay_us: 100..rng.range(300..8_000),
+                slow_per_mille: rare(rng, 50),
+                slow_us: 10_000..rng.range(20_000..400_000),
+                loss_per_mille: if calm { 0 } else { rare(rng, 60) },
+                duplicate_per_mille: if calm { 0 } else { rare(rng, 60) },
+            },
+            disk: DiskFaults {
+                sync_us: 200..rng.range(400..8_000),
+                hang_per_mille: rare(rng, 20),
+                hang_us: 20_000..rng.range(50_000..500_000),
+            },
+            weights: Weights {
+                crash: weight(rng).max(1),
+                crash_all: if rng.chance(300) { 2 } else { 0 },
+                pause: weight(rng),
+                cut_one_way: weight(rng),
+                partition: weight(rng),
+                heal: 3,
+                transfer: weight(rng),
+                clock_jump: weight(rng) / 3,
+            },
+            node_pause_us: 50_000..rng.range(100_000..3_000_000),
+            clock_offset_us_max: 3_600_000_000,
+            clients: 2 + rng.range(0..5) as u32,
+            resources: 1 + rng.range(0..4) as u32,
+            snapshot_entries: *rng.pick(&[20, 60, 200, 100_000]).unwrap_or(&60),
+            keep_entries: rng.range(0..30),
+            beyond_minority: rng.chance(400),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One seed, one history.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
+use orrery_shared::lock::Mode;
+
+use super::bugs::Bugs;
+use super::cluster::Cluster;
+use super::faults::Faults;
+use super::runtime::TaskGroup;
+use super::workload::{TTL_MS, WAIT_MS, Workload};
+
+/// Virtual time within which a healed cluster serves every node's requests.
+const PROGRESS_US_MAX: u64 = 15_000_000;
+/// Virtual time within which every lease has run out and all nodes are equal, once nobody asks any more.
+const QUIET_US_MAX: u64 = PROGRESS_US_MAX + (TTL_MS.end + WAIT_MS.end) * 1_000 * 4;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Chooses everything.
+    pub seed: u64,
+    /// Instead of what the seed means.
+    pub faults: Option<Faults>,
+    /// What is broken on purpose.
+    pub bugs: Bugs,
+    /// Print every event.
+    pub text: bool,
+}
+
+impl Options {
+    /// What a seed means, with nothing broken.
+    pub fn of_seed(seed: u64) -> Options {
+        Options { seed, faults: None, bugs: Bugs::default(), text: false }
+    }
+}
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Of which seed.
+    pub seed: u64,
+    /// Hash of everything that happened.
+    pub trace_hash: u64,
+    /// How much that was.
+    pub events: u64,
+    /// How long it took in virtual time.
+    pub virtual_ms: u64,
+    /// How often a task was polled.
+    pub polls: u64,
+    /// Entries committed.
+    pub committed: u64,
+    /// Mutations with a definite outcome.
+    pub answered: u64,
+    /// Grants among them.
+    pub granted: u64,
+    /// The first violation, with the last notable events before it.
+    pub failure: Option<String>,
+}
+
+/// Runs a seed. A panic of the product is a failure like any other.
+pub fn run(options: &Options) -> Report {
+    let faults = options.faults.clone().unwrap_or_else(|| Faults::of_seed(options.seed));
+    let cluster = Cluster::new(options.seed, faults, options.bugs, options.text);
+    let outcome = catch_unwind(AssertUnwindSafe(|| cluster.sim.block_on(live(&cluster, options.seed))));
+    let panicked = outcome.err().map(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        format!("panic: {}", text.unwrap_or_default())
+    });
+    let failure = cluster.checks.failure().or_else(|| panicked.clone());
+    let failure =
+        failure.map(|failure| format!("{failure}\nthe last events:\n{}", cluster.trace.tail(25).join("\n")));
+    let (trace_hash, events) = cluster.trace.hash();
+    let mut report = Report {
+        seed: options.seed,
+        trace_hash,
+        events,
+        virtual_ms: cluster.sim.now_us() / 1_000,
+        polls: cluster.sim.polls(),
+        committed: 0,
+        answered: 0,
+        granted: 0,
+        failure,
+    };
+    if panicked.is_none() {
+        report.committed = cluster.checks.committed_entries();
+        cluster.checks.clients(|clients| {
+            (report.answered, report.granted) = (clients.answered, clients.granted);
+            Ok(())
+        });
+        cluster.end();
+    }
+    report
+}
+
+async fn live(cluster: &Arc<Cluster>, seed: u64) {
+    for node in cluster.nodes() {
+        cluster.start(node);
+    }
+    if cluster.random(0..2) == 0 {
+        expect_progress(cluster, "at the beginning").await;
+    }
+    let workload = Workload::start(cluster, seed);
+    cluster.torment().await;
+    if cluster.checks.failure().is_some() {
+        return;
+    }
+    cluster.heal();
+    expect_progress(cluster, "after healing").await;
+    if cluster.checks.failure().is_some() {
+        return;
+    }
+    workload.finish().await;
+    expect_quiet(cluster).await;
+}
+
+/// Every node serves a client within the bound.
+async fn expect_progress(cluster: &Arc<Cluster>, when: &str) {
+    let deadline_us = cluster.sim.now_us() + PROGRESS_US_MAX;
+    for node in cluster.nodes() {
+        loop {
+            if cluster.checks.failure().is_some() {
+                return;
+            }
+            if probe(cluster, node).await {
+                break;
+            }
+            if cluster.sim.now_us() > deadline_us {
+                return cluster.checks.fail(format!("node {node} serves nobody {when}"));
+            }
+            cluster.sleep_us(50_000).await;
+        }
+    }
+}
+
+/// Takes and gives back a lock that nobody else wants.
+async fn probe(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
+    let Some(engine) = cluster.network.engine(node) else { return false };
+    let locks = engine.locks();
+    let resource = smol_str::SmolStr::from(format!("probe{node}"));
+    let client = smol_str::SmolStr::new_static("prober");
+    let acquire = Acquire {
+        resource: resource.clone(),
+        client: client.clone(),
+        session: None,
+        mode: Mode::Exclusive,
+        ttl_ms: Some(TTL_MS.start),
+        wait_ms: Some(0),
+        queue: false,
+    };
+    let probed = cluster.sim.spawn_in(node, async move {
+        let acquired = locks.acquire(acquire, None).await;
+        let release = Release { resource, client, session: None, fencing_token: None };
+        let released = locks.release(release, None).await;
+        matches!(acquired, Ok(LockAnswer::Acquired { .. })) && released.is_ok()
+    });
+    probed.await.unwrap_or(false)
+}
+
+/// Every lease runs out, and all nodes have the same state.
+async fn expect_quiet(cluster: &Arc<Cluster>) {
+    let deadline_us = cluster.sim.now_us() + QUIET_US_MAX;
+    loop {
+        cluster.sleep_us(50_000).await;
+        if cluster.checks.failure().is_some() {
+            return;
+        }
+        let engines: Vec<_> =
+            cluster.nodes().into_iter().filter_map(|node| cluster.network.engine(node)).collect();
+        let tables: Vec<_> = engines.iter().map(|engine| engine.lock_table()).collect();
+        let all_up = tables.len() == cluster.nodes().len();
+        let equal = tables.windows(2).all(|pair| pair[0] == pair[1]);
+        let empty = tables.iter().all(|table| table.resources.is_empty() && table.sessions.is_empty());
+        if all_up && equal && empty {
+            return;
+        }
+        if cluster.sim.now_us() > deadline_us {
+            return cluster
+                .checks
+                .fail(format!("all up: {all_up}, all equal: {equal}, nothing held: {empty}: {tables:#?}"));
+        }
+    }
+}

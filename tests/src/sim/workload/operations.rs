@@ -1,0 +1,342 @@
+//! What clients do, and what they may conclude from the answers.
+
+use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew};
+use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
+use orrery_shared::error::ErrorCode;
+use orrery_shared::ids::ResourceName;
+use orrery_shared::lock::Mode;
+use orrery_shared::machine::IdempotencyKey;
+
+use super::call::Answer;
+use super::{Client, LEASE_GRAIN_US, Session, TTL_MS, WAIT_MS};
+use crate::sim::checks::{Belief, Outcome};
+
+/// What an answer of the lock service says for good; none for "waiting", which is not the end.
+fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
+    Some(match answer {
+        LockAnswer::Waiting { .. } => return None,
+        LockAnswer::Acquired { fencing_token, reentrant, .. } => {
+            Outcome::Acquired(*fencing_token, *reentrant)
+        }
+        LockAnswer::Released { fencing_token, .. } => Outcome::Released(*fencing_token),
+        LockAnswer::Renewed { fencing_token, .. } => Outcome::Renewed(*fencing_token),
+        // A wait that ended without a grant: which word its other observers hear depends on who ended it.
+        LockAnswer::Timeout { .. } | LockAnswer::Cancelled { .. } => Outcome::Other("not granted"),
+        LockAnswer::Deadlock { .. } => Outcome::Other("deadlock"),
+        LockAnswer::NotHolder { .. } => Outcome::Other("not holder"),
+        LockAnswer::NotWaiting { .. } => Outcome::Other("not waiting"),
+    })
+}
+
+impl Client {
+    fn learn(&self, key: &IdempotencyKey, outcome: Option<Outcome>) {
+        let Some(outcome) = outcome else { return };
+        let words = format!("{key} is answered {outcome:?}");
+        self.cluster.trace.event(words.as_bytes(), format_args!("{words}"));
+        self.cluster.checks.clients(|clients| clients.outcome(key, outcome));
+    }
+
+    pub(super) async fn acquire(&mut self, resource: ResourceName) {
+        let ttl_ms = self.rng.range(TTL_MS);
+        let request = Acquire {
+            resource: resource.clone(),
+            client: self.name.clone(),
+            session: self.session.map(|session| session.id),
+            mode: if self.rng.chance(600) { Mode::Exclusive } else { Mode::Shared },
+            ttl_ms: Some(ttl_ms),
+            wait_ms: Some(self.rng.range(WAIT_MS)),
+            queue: self.rng.chance(250),
+        };
+        let key = self.next_key();
+        let asked_us = self.now_us();
+        let since_us = *self.waiting.entry((self.holder(), resource.clone())).or_insert(asked_us);
+        let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource))).unwrap_or_default();
+        let learned = key.clone();
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.acquire(request, key).await }
+                },
+                move |client, answer| client.learn(&learned, outcome_of(answer)),
+            )
+            .await;
+        match answer {
+            Answer::Known(LockAnswer::Waiting { .. }) | Answer::Unknown => {}
+            Answer::Known(LockAnswer::Acquired { mode, fencing_token, expires_in_ms, reentrant, .. }) => {
+                self.waiting.remove(&(self.holder(), resource.clone()));
+                if !reentrant && since_us == asked_us && fencing_token <= highest {
+                    self.cluster.checks.fail(format!(
+                        "{key} was granted {resource} with token {fencing_token}, {highest} was known before"
+                    ));
+                }
+                // The grant came after the first question, so its lease ends no earlier than this.
+                let lease_us =
+                    if reentrant { asked_us + expires_in_ms * 1_000 } else { since_us + ttl_ms * 1_000 };
+                let until_us = match self.session {
+                    _ if self.cluster.bugs.lease_from_receipt => self.now_us() + expires_in_ms * 1_000,
+                    Some(session) => session.until_us,
+                    // A poll may have carried another length than the wait that it asks for.
+                    None if since_us < asked_us => lease_us.min(since_us + TTL_MS.start * 1_000),
+                    None => lease_us,
+                };
+                let (now_us, holder) = (self.now_us(), self.holder());
+                let belief = Belief { mode, token: fencing_token, until_us };
+                self.cluster.checks.clients(|clients| clients.holds(now_us, &resource, &holder, belief));
+            }
+            // What an earlier request waits for (or was granted unseen) is still open.
+            Answer::Known(_) if since_us < asked_us => {}
+            Answer::Known(_) => {
+                self.waiting.remove(&(self.holder(), resource.clone()));
+            }
+            Answer::Refused(code) => self.refused(code),
+        }
+    }
+
+    pub(super) async fn release(&mut self, resource: ResourceName) {
+        let holder = self.holder();
+        let now_us = self.now_us();
+        let belief = self.cluster.checks.clients(|clients| {
+            let belief = clients.belief(now_us, &resource, &holder);
+            clients.lets_go(&resource, &holder);
+            Ok(belief)
+        });
+        let belief = belief.flatten();
+        let request = Release {
+            resource: resource.clone(),
+            client: self.name.clone(),
+            session: holder.session,
+            // An upgrade that is granted unseen changes the token.
+            fencing_token: belief
+                .as_ref()
+                .filter(|_| !self.waiting.contains_key(&(holder.clone(), resource.clone())))
+                .map(|belief| belief.token),
+        };
+        let key = self.next_key();
+        let learned = key.clone();
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.release(request, key).await }
+                },
+                move |client, answer| client.learn(&learned, outcome_of(answer)),
+            )
+            .await;
+        self.check_held("release", &key, &resource, belief, &answer);
+        if let Answer::Refused(code) = answer {
+            self.refused(code);
+        }
+    }
+
+    pub(super) async fn renew(&mut self, resource: ResourceName) {
+        let (holder, asked_us) = (self.holder(), self.now_us());
+        let belief = self.cluster.checks.clients(|clients| Ok(clients.belief(asked_us, &resource, &holder)));
+        let belief = belief.flatten();
+        let request = Renew {
+            resource: resource.clone(),
+            client: self.name.clone(),
+            session: holder.session,
+            fencing_token: None,
+            ttl_ms: self.rng.chance(500).then_some(TTL_MS.end),
+        };
+        let key = self.next_key();
+        let learned = key.clone();
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.renew(request, key).await }
+                },
+                move |client, answer| client.learn(&learned, outcome_of(answer)),
+            )
+            .await;
+        self.check_held("renew", &key, &resource, belief.clone(), &answer);
+        match (answer, belief) {
+            (Answer::Known(LockAnswer::Renewed { expires_in_ms, fencing_token, .. }), Some(belief))
+                if fencing_token == belief.token && self.session.is_none() =>
+            {
+                // A shorter length replaces a longer one.
+                let until_us = (asked_us + expires_in_ms * 1_000).saturating_sub(LEASE_GRAIN_US);
+                let (now_us, belief) = (self.now_us(), Belief { until_us, ..belief });
+                self.cluster.checks.clients(|clients| {
+                    clients.lets_go(&resource, &holder);
+                    clients.holds(now_us, &resource, &holder, belief)
+                });
+            }
+            (Answer::Refused(code), _) => self.refused(code),
+            // Nobody knows how long the lease is now.
+            (Answer::Unknown, Some(_)) => {
+                self.cluster.checks.clients(|clients| {
+                    clients.lets_go(&resource, &holder);
+                    Ok(())
+                });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) async fn cancel(&mut self, resource: ResourceName) {
+        let request =
+            Cancel { resource: resource.clone(), client: self.name.clone(), session: self.holder().session };
+        let key = self.next_key();
+        let learned = key.clone();
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.cancel(request, key).await }
+                },
+                move |client, answer| client.learn(&learned, outcome_of(answer)),
+            )
+            .await;
+        if let Answer::Refused(code) = answer {
+            self.refused(code);
+        }
+    }
+
+    /// A linearizable read shows everything that was committed before it was asked for.
+    pub(super) async fn read(&mut self) {
+        let committed = self.cluster.checks.committed();
+        let asked_us = self.now_us();
+        let Some(node) = self.rng.pick(&self.cluster.working()).copied() else { return };
+        let Some(engine) = self.cluster.network.engine(node) else { return };
+        let table = if self.cluster.bugs.no_read_index {
+            engine.lock_table()
+        } else {
+            let locks = engine.locks();
+            match self.cluster.sim.spawn_in(node, async move { locks.status(None).await }).await {
+                Ok(Ok(status)) => status.table,
+                // Reads may fail, as long as they do not lie.
+                Ok(Err(_)) | Err(_) => return,
+            }
+        };
+        if table.applied < committed {
+            self.cluster.checks.fail(format!(
+                "a read at node {node} shows index {:?}; {committed:?} was committed before it was asked for at {asked_us} us",
+                table.applied
+            ));
+        }
+    }
+
+    pub(super) async fn open_session(&mut self) {
+        let ttl_ms = self.rng.range(TTL_MS);
+        let request = OpenSession { client: self.name.clone(), ttl_ms: Some(ttl_ms) };
+        let (key, asked_us) = (self.next_key(), self.now_us());
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.open_session(request, key).await }
+                },
+                {
+                    let key = key.clone();
+                    move |client, answer| client.learn(&key, session_outcome(answer))
+                },
+            )
+            .await;
+        if let Answer::Known(SessionAnswer::Opened { session, .. }) = answer {
+            // From now on it is another holder; what it held by its name alone runs out by itself.
+            self.session =
+                Some(Session { id: session, ttl_ms, until_us: asked_us + ttl_ms * 1_000 - LEASE_GRAIN_US });
+        }
+    }
+
+    pub(super) async fn renew_session(&mut self, session: Session) {
+        let request = OneSession { session: session.id };
+        let (key, asked_us) = (self.next_key(), self.now_us());
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.renew_session(request, key).await }
+                },
+                |_, _| {},
+            )
+            .await;
+        match answer {
+            Answer::Known(SessionAnswer::Renewed { .. }) => {
+                let until_us = session.until_us.max(asked_us + session.ttl_ms * 1_000 - LEASE_GRAIN_US);
+                self.session = Some(Session { until_us, ..session });
+                let holder = self.holder();
+                self.cluster.checks.clients(|clients| {
+                    clients.lengthen_all(&holder, until_us);
+                    Ok(())
+                });
+            }
+            Answer::Refused(code) => self.refused(code),
+            Answer::Known(_) | Answer::Unknown => {}
+        }
+    }
+
+    pub(super) async fn close_session(&mut self, session: Session) {
+        self.drop_session();
+        let request = OneSession { session: session.id };
+        let key = self.next_key();
+        let answer = self
+            .call(
+                &key,
+                move |locks, key| {
+                    let request = request.clone();
+                    async move { locks.close_session(request, key).await }
+                },
+                {
+                    let key = key.clone();
+                    move |client, answer| client.learn(&key, session_outcome(answer))
+                },
+            )
+            .await;
+        let early = self.now_us() < session.until_us;
+        if early && matches!(answer, Answer::Refused(ErrorCode::SessionExpired)) {
+            self.cluster.checks.fail(format!("{key}: session {} was gone before its lease", session.id.0));
+        }
+    }
+
+    /// Refusals that contradict what the client knows are violations.
+    fn refused(&mut self, code: ErrorCode) {
+        if code != ErrorCode::SessionExpired {
+            return;
+        }
+        if let Some(session) = self.session
+            && self.now_us() < session.until_us
+        {
+            let (name, id, left) = (&self.name, session.id.0, session.until_us - self.now_us());
+            self.cluster.checks.fail(format!("{name}'s session {id} expired {left} us before its lease"));
+        }
+        self.drop_session();
+    }
+
+    /// "You do not hold it" to a client whose lease cannot have run out: a granted lock was forgotten, or a
+    /// retry did not meet its first try.
+    fn check_held(
+        &self,
+        what: &str,
+        key: &IdempotencyKey,
+        resource: &ResourceName,
+        belief: Option<Belief>,
+        answer: &Answer<LockAnswer>,
+    ) {
+        let Some(belief) = belief else { return };
+        if matches!(answer, Answer::Known(LockAnswer::NotHolder { .. })) && self.now_us() < belief.until_us {
+            self.cluster.checks.fail(format!(
+                "{key}: {what} of {resource} was answered not_holder, its lease (token {}) lasts {} us more",
+                belief.token,
+                belief.until_us - self.now_us()
+            ));
+        }
+    }
+}
+
+fn session_outcome(answer: &SessionAnswer) -> Option<Outcome> {
+    match answer {
+        SessionAnswer::Opened { session, .. } => Some(Outcome::Opened(*session)),
+        SessionAnswer::Closed { .. } => Some(Outcome::Other("closed")),
+        SessionAnswer::Renewed { .. } => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! The deterministic simulation: 200 seeds hold every check, one seed is one history, and every planted bug is
+//! found. `cargo xtask sim --seeds N` runs more seeds, `--seed N` repeats one.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use orrery_tests::sim::bugs::Bugs;
+use orrery_tests::sim::fleet::{describe, run_all};
+use orrery_tests::sim::run::{Options, Report, run};
+
+/// The seeds of every build. A debug build is slower on purpose and runs fewer.
+const SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 240 };
+/// A planted bug must show within the same seeds.
+const SEEDS_FOR_BUGS: u64 = 240;
+
+/// These tests use all cores each: one after the other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+#[test]
+fn every_seed_holds() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let begun = Instant::now();
+    let runs: Vec<Options> = (1..=SEEDS).map(Options::of_seed).collect();
+    let reports = run_all(&runs, |report| report.failure.is_none());
+    let failed: Vec<String> =
+        reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert_eq!(reports.len() as u64, SEEDS);
+    let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
+    let (committed, granted) = (sum(|report| report.committed), sum(|report| report.granted));
+    println!(
+        "{SEEDS} seeds, {committed} entries, {granted} grants in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    // A simulation in which nothing happens would hold everything.
+    assert!(committed > 50 * SEEDS && granted > 5 * SEEDS, "{committed} entries, {granted} grants");
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    let _alone = ONE_AT_A_TIME.lock();
+    for seed in 1..=4 {
+        let runs = [Options::of_seed(seed), Options::of_seed(seed)];
+        // On two threads at once, and once more on this one.
+        let reports = run_all(&runs, |_| true);
+        assert_eq!(reports[0], reports[1], "seed {seed} on two threads");
+        assert_eq!(reports[0], run(&runs[0]), "seed {seed} on another thread");
+    }
+    let hashes = [1, 2].map(|seed| run(&Options::of_seed(seed)).trace_hash);
+    assert_ne!(hashes[0], hashes[1], "seeds mean something");
+}
+
+/// Runs seeds until one finds the bug; the violation names what it broke.
+fn expect_found(bugs: Bugs) -> String {
+    let _alone = ONE_AT_A_TIME.lock();
+    let runs: Vec<Options> =
+        (1..=SEEDS_FOR_BUGS).map(|seed| Options { bugs, ..Options::of_seed(seed) }).collect();
+    let reports = run_all(&runs, |report| report.failure.is_none());
+    let found = reports.into_iter().find_map(|report| Some((report.seed, report.failure?)));
+    let (seed, violation) = found.unwrap_or_else(|| panic!("no seed finds {bugs:?}"));
+    let violation = violation.lines().next().unwrap_or_default().to_owned();
+    println!("seed {seed} finds {bugs:?}: {violation}");
+    violation
+}
+
+#[test]
+fn acknowledging_before_the_sync_is_found() {
+    expect_found(Bugs { ack_before_sync: true, ..Bugs::default() });
+}
+
+#[test]
+fn a_vote_that_is_not_synced_is_found() {
+    expect_found(Bugs { vote_not_synced: true, ..Bugs::default() });
+}
+
+#[test]
+fn a_read_without_read_index_is_found() {
+    let violation = expect_found(Bugs { no_read_index: true, ..Bugs::default() });
+    assert!(violation.contains("a read at node"), "{violation}");
+}
+
+#[test]
+fn a_retry_without_its_key_is_found() {
+    expect_found(Bugs { no_dedupe: true, ..Bugs::default() });
+}
+
+#[test]
+fn a_lease_counted_from_its_receipt_is_found() {
+    let violation = expect_found(Bugs { lease_from_receipt: true, ..Bugs::default() });
+    assert!(violation.contains("while"), "{violation}");
+}

@@ -15,6 +15,7 @@ use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::{BootEpoch, NodeId};
 use orrery_shared::machine::Member;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::cli::ProfileName;
@@ -45,9 +46,29 @@ const STOP_SERVER_MAX: Duration = Duration::from_millis(500);
 /// How often slowly changing things are looked after: identity, members, clock bound.
 const UPKEEP: Duration = Duration::from_millis(200);
 
+/// A node that runs, but serves no clients yet.
+pub struct Running {
+    /// Its routes.
+    pub router: axum::Router,
+    /// Its engine.
+    pub engine: Engine<NodeHost>,
+    links: Links,
+    tasks: [JoinHandle<()>; 3],
+}
+
 /// Runs a node until `stop` resolves.
 pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    // First: a port that is taken is told before anything is touched.
     let listener = listen(config.listen).await?;
+    let running = assemble(&config).await?;
+    let router = running.router.clone();
+    serve_until(listener, router, stop, running.stop()).await?;
+    tracing::info!(node = %config.id, "node stopped");
+    Ok(())
+}
+
+/// Opens the disk and starts the engine and everything around it.
+pub async fn assemble(config: &NodeConfig) -> Result<Running> {
     let disk = NativeDisk::open(&config.data, Arc::new(|why: &str| fail_stop(why)))
         .with_context(|| format!("cannot use the data folder {}", config.data.display()))?;
     let boot = next_boot(&disk).await?;
@@ -55,15 +76,15 @@ pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'st
     let recorder = Recorder::new(config.id.clone(), boot, config.events, bound);
     persist_bound(&disk, &recorder).await;
 
-    let links = links(&config, &recorder, boot);
+    let links = links(config, &recorder, boot);
     let transport = FaultyTransport::new(links.clone());
     let metrics = Arc::new(Metrics::new());
     let host = NodeHost::new(disk.clone(), transport.clone(), recorder.clone(), metrics.clone());
     let hub = Hub::new(recorder.clone(), config.events_kept);
     host.emit(Fact::Started { version: env!("CARGO_PKG_VERSION").into() });
-    transport.members(&static_members(&config));
+    transport.members(&static_members(config));
 
-    let engine = Engine::start(host, engine_config(&config), local(&config, boot)).await?;
+    let engine = Engine::start(host, engine_config(config), local(config, boot)).await?;
     let serving = engine.clone();
     let serve: Serve = Arc::new(move |from, request: Bytes| {
         let engine = serving.clone();
@@ -76,8 +97,8 @@ pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'st
         profile: config.profile,
     }));
 
-    let guard = Guard::new(known_addresses(&config));
-    let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk.clone(), recorder.clone());
+    let guard = Guard::new(known_addresses(config));
+    let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk, recorder);
     let tasks =
         [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats()), tokio::spawn(upkeep)];
     let state = NodeState {
@@ -90,18 +111,28 @@ pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'st
         faults: config.faults,
     };
     tracing::info!(node = %config.id, listen = %config.listen, boot, data = %config.data.display(), "node runs");
-    serve_until(listener, router(state), stop, async {
-        if timeout(STOP_ENGINE_MAX, engine.stop()).await.is_err() {
+    Ok(Running { router: router(state), engine, links, tasks })
+}
+
+impl Running {
+    /// Stops the engine, then what it stands on.
+    pub async fn stop(self) {
+        if timeout(STOP_ENGINE_MAX, self.engine.stop()).await.is_err() {
             tracing::warn!("the engine did not stop in time; what was acknowledged is on the disk");
         }
-        links.close();
-    })
-    .await?;
-    for task in tasks {
-        task.abort();
+        self.links.close();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
-    tracing::info!(node = %config.id, "node stopped");
-    Ok(())
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
 }
 
 /// Serves until `stop`; then runs `end` while open requests get a little time.

@@ -18,7 +18,7 @@ use orrery_shared::ids::{ClusterId, NodeName, Sequence};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::burst::{self, Allowance};
 use super::recorder::{Recorder, Taken};
@@ -107,6 +107,9 @@ struct Moving {
     allowance: Allowance,
     /// How long facts may wait for company.
     window: Duration,
+    /// When facts were moved last, and how far that went.
+    moved: Instant,
+    at: (Sequence, Hlc),
     /// An empty vector to swap in.
     room: Vec<Event>,
 }
@@ -137,6 +140,8 @@ impl Hub {
                 moving: Mutex::new(Moving {
                     allowance: Allowance::new(wall_us()),
                     window: FLUSH,
+                    moved: Instant::now(),
+                    at: (0, Hlc::default()),
                     room: Vec::new(),
                 }),
                 came: Notify::new(),
@@ -173,9 +178,19 @@ impl Hub {
     pub async fn run(self) {
         loop {
             self.shared.recorder.filled().await;
-            let window = self.shared.moving.lock().window;
-            sleep(window).await;
-            self.flush();
+            loop {
+                let window = self.shared.moving.lock().window;
+                sleep(window).await;
+                // In a burst, the beats move events while somebody reads: batch and beat are then one write per reader.
+                if window == FLUSH || self.shared.progress.receiver_count() == 0 {
+                    let head = self.flush(true).0;
+                    self.shared.progress.send_modify(|progress| progress.head = head);
+                    break;
+                }
+                if self.shared.recorder.waiting().0 == 0 {
+                    break;
+                }
+            }
         }
     }
 
@@ -188,10 +203,10 @@ impl Hub {
                 self.shared.came.notified().await;
             }
             ticks.tick().await;
-            let (head, hlc) = self.shared.recorder.head();
-            self.flush();
+            let (head, hlc) = self.flush(false);
             let (beat_json, beat_postcard) = beat_frames(hlc, head);
             self.shared.progress.send_modify(|progress| {
+                progress.head = head;
                 progress.beat += 1;
                 progress.beat_head = head;
                 progress.beat_json = beat_json;
@@ -200,13 +215,22 @@ impl Hub {
         }
     }
 
-    /// Moves what the recorder has to the ring.
-    pub(super) fn flush(&self) {
+    /// Moves what the recorder has to the ring; in a burst only when its window is over, or when `now` says so.
+    /// Gives the ring's head and a stamp that nothing that comes later is before.
+    pub(super) fn flush(&self, now: bool) -> (Sequence, Hlc) {
         let shared = &*self.shared;
         let mut moving = shared.moving.lock();
+        if !now && moving.window > FLUSH && moving.moved.elapsed() + FLUSH < moving.window {
+            return moving.at;
+        }
+        // Before the facts are taken: what is recorded from here on has a later stamp, or is taken, too.
+        let (_, hlc) = shared.recorder.head();
         let (waiting, service) = shared.recorder.waiting();
+        moving.moved = Instant::now();
         if waiting == 0 {
-            return;
+            moving.window = FLUSH;
+            moving.at = (shared.ring.lock().head(), hlc);
+            return moving.at;
         }
         let covered = moving.allowance.covers(waiting, wall_us());
         let room = std::mem::take(&mut moving.room);
@@ -232,8 +256,8 @@ impl Hub {
             shared.bursts.fetch_add(1, Ordering::Relaxed);
             self.keep(burst::collapse(events, locks));
         }
-        drop(moving);
-        shared.progress.send_modify(|progress| progress.head = head);
+        moving.at = (head, hlc);
+        moving.at
     }
 
     /// Puts events into the ring in chunks; gives their emptied vector back.
@@ -266,7 +290,7 @@ impl Hub {
 
     /// First sequence that is kept, and the last one that was given out.
     pub(super) fn bounds(&self) -> (Sequence, Sequence) {
-        self.flush();
+        self.flush(true);
         let ring = self.shared.ring.lock();
         (ring.tail(), ring.head())
     }

@@ -55,12 +55,23 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failu
         ));
     }
     let bytes = read(&parts.headers, body).await?;
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        // A list would otherwise be taken for the fields in their order.
+        return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
+            Ok(_) => {
+                Failure::bad_request("The body is a JSON value, but no object: { \"field\": value, … }.")
+            }
+            Err(error) => not_json(&error),
+        });
+    }
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
         Category::Data => Failure::bad_request(format!("The body does not fit: {error}.")),
-        Category::Syntax | Category::Eof | Category::Io => {
-            Failure::new(ErrorCode::BadJson, format!("The body is not JSON: {error}."))
-        }
+        Category::Syntax | Category::Eof | Category::Io => not_json(&error),
     })
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    Failure::new(ErrorCode::BadJson, format!("The body is not JSON: {error}."))
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {

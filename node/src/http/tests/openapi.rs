@@ -1,0 +1,132 @@
+//! `docs/openapi.json` against the routes: every documented call is made with its example, and answers what is documented.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Map, Value};
+
+use super::{Setting, setting};
+
+const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
+
+/// Paths that the document leaves out on purpose: for nodes, and for browsers.
+const UNDOCUMENTED: [&str; 3] = ["/peer", "/", "/{*path}"];
+
+fn document() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap()
+}
+
+/// Whether `value` is what `schema` says; otherwise where not. Knows what the document uses.
+fn mismatch(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
+        return mismatch(root, target, value, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let all: Option<Vec<String>> =
+            choices.iter().map(|choice| mismatch(root, choice, value, at)).collect();
+        return all.map(|reasons| reasons.join("; "));
+    }
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.clone(),
+        kind => vec![kind.clone()],
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = kinds.iter().any(|allowed| allowed == kind || (allowed == "number" && kind == "integer"));
+    if !fits {
+        return Some(format!("{at} is {kind}, not {kinds:?}"));
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        return Some(format!("{at} is {value}, none of {allowed:?}"));
+    }
+    match value {
+        Value::Array(items) => {
+            items.iter().find_map(|item| mismatch(root, &schema["items"], item, &format!("{at}[]")))
+        }
+        Value::Object(fields) => object_mismatch(root, schema, fields, at),
+        _ => None,
+    }
+}
+
+fn object_mismatch(root: &Value, schema: &Value, fields: &Map<String, Value>, at: &str) -> Option<String> {
+    let missing = schema["required"].as_array().into_iter().flatten();
+    if let Some(name) = missing.filter_map(Value::as_str).find(|name| !fields.contains_key(*name)) {
+        return Some(format!("{at}.{name} is missing"));
+    }
+    fields.iter().find_map(|(name, value)| match schema["properties"].get(name) {
+        Some(schema) => mismatch(root, schema, value, &format!("{at}.{name}")),
+        None => Some(format!("{at}.{name} is not documented")),
+    })
+}
+
+async fn call(setting: &Setting, method: &str, path: &str, operation: &Value) -> (u16, String, Value) {
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8001");
+    let mut body = Body::empty();
+    if let Some(example) = operation.pointer("/requestBody/content/application~1json/example") {
+        request = request.header("content-type", "application/json");
+        body = Body::from(example.to_string());
+    }
+    let got = setting.send(request.body(body).unwrap()).await;
+    let kind = got.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+    let value = if kind == "application/json" { got.json() } else { Value::Null };
+    (got.status, kind, value)
+}
+
+#[tokio::test]
+async fn every_documented_call_answers_what_is_documented() {
+    let setting = setting().await;
+    let document = document();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method = method.to_uppercase();
+            let (status, kind, value) = call(&setting, &method, path, operation).await;
+            let response = &operation["responses"][status.to_string()];
+            assert!(
+                !response.is_null(),
+                "{method} {path} answered {status}, which is not documented: {value}"
+            );
+            if kind == "application/json" {
+                let schema = &response["content"]["application/json"]["schema"];
+                let wrong = mismatch(&document, schema, &value, "body");
+                assert_eq!(wrong, None, "{method} {path} {status}");
+            }
+            assert!(status < 500, "{method} {path} answered {status}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_example_fits_its_schema() {
+    let document = document();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for operation in operations.as_object().unwrap().values() {
+            let Some(content) = operation.pointer("/requestBody/content/application~1json") else { continue };
+            assert_eq!(mismatch(&document, &content["schema"], &content["example"], "body"), None, "{path}");
+        }
+    }
+}
+
+#[test]
+fn every_route_is_documented() {
+    let source = include_str!("../mod.rs");
+    let document = document();
+    let routes = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let mut count = 0;
+    for route in routes {
+        count += 1;
+        assert!(
+            UNDOCUMENTED.contains(&route) || document["paths"].get(route).is_some(),
+            "{route} is not in docs/openapi.json"
+        );
+    }
+    assert!(count > 10, "the routes were not found");
+}

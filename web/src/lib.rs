@@ -4,6 +4,7 @@ pub mod clock;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod i18n;
+pub mod keyed;
 pub mod look;
 pub mod net;
 pub mod request;

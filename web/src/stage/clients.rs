@@ -8,6 +8,7 @@ use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
 use super::glyph::KeyGlyph;
+use crate::keyed::list;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
 
@@ -48,64 +49,47 @@ impl StageClients {
 /// Discs with names.
 #[component]
 pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl IntoView {
-    let (playback, ui) = (Playback::expect(), Ui::expect());
-    let requests =
+    let playback = Playback::expect();
+    let requests: Memo<Requests> =
         Memo::new(move |_| playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>()));
-    let asking =
-        move |name: &ClientName| requests.with(|all| all.iter().any(|request| request.client == *name));
     let everybody = Memo::new(move |_| {
         let names = clients.0.get();
         let (count, geometry) = (names.len(), geometry.get());
         names
             .iter()
             .enumerate()
-            .map(|(i, name)| (name.clone(), geometry.client(i, count).into()))
+            .map(|(i, name)| (name.clone(), geometry.client(i, count)))
             .collect::<Vec<_>>()
     });
     view! {
         <g class="clients">
-            <For each=move || requests.get() key=|request| (request.node.clone(), request.request) let:request>
-                {move || draw_request(&request, geometry.get(), clients)}
-            </For>
-            <For each=move || everybody.get() key=Clone::clone let:item>
-                {
-                    let (name, Place(at)) = item;
-                    let (asks, acts) = (name.clone(), name.clone());
-                    let initial: String = name.chars().take(1).collect();
-                    view! {
-                        <g
-                            class="client"
-                            class:asking=move || asking(&asks)
-                            class:me=move || ui.client.get() == acts
-                            transform=format!("translate({:.1} {:.1})", at.x, at.y)
-                            data-testid=format!("client-{name}")
-                        >
-                            <circle r=CLIENT_RADIUS />
-                            <text class="initial" y="5">{initial.to_uppercase()}</text>
-                            <text class="client-name" y="31">{shortened(&name)}</text>
-                        </g>
-                    }
-                }
-            </For>
+            {move || list(requests.get(), |request| {
+                draw_request(&request, geometry.get(), clients).into_any()
+            })}
+            {move || list(everybody.get(), |(name, at)| draw_client(name, at, requests).into_any())}
         </g>
     }
 }
 
-/// A [`Point`] that can be part of a key: places are computed, equal places are equal bits.
-#[derive(Clone, Copy, PartialEq)]
-struct Place(Point);
+type Requests = Vec<Arc<RequestView>>;
 
-impl From<Point> for Place {
-    fn from(point: Point) -> Self {
-        Place(point)
-    }
-}
-
-impl Eq for Place {}
-
-impl std::hash::Hash for Place {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.0.x.to_bits(), self.0.y.to_bits()).hash(state);
+fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> impl IntoView {
+    let ui = Ui::expect();
+    let (asks, acts) = (name.clone(), name.clone());
+    let asking = move || requests.with(|all| all.iter().any(|request| request.client == asks));
+    let initial: String = name.chars().take(1).collect();
+    view! {
+        <g
+            class="client"
+            class:asking=asking
+            class:me=move || ui.client.get() == acts
+            transform=format!("translate({:.1} {:.1})", at.x, at.y)
+            data-testid=format!("client-{name}")
+        >
+            <circle r=CLIENT_RADIUS />
+            <text class="initial" y="5">{initial.to_uppercase()}</text>
+            <text class="client-name" y="31">{shortened(&name)}</text>
+        </g>
     }
 }
 

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use orrery_shared::event::view::View;
 
 use super::geometry::{Geometry, NODE_RING};
+use crate::keyed::list;
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 
@@ -59,9 +60,7 @@ pub(crate) fn Links(geometry: Memo<Geometry>) -> impl IntoView {
     let lines = Memo::new(move |_| playback.view.with(|view| lines(view)));
     view! {
         <g class="links">
-            <For each=move || lines.get() key=|line| *line let:line>
-                {move || draw(line, geometry.get())}
-            </For>
+            {move || list(lines.get(), |line| draw(line, geometry.get()).into_any())}
         </g>
     }
 }

@@ -9,6 +9,7 @@ use orrery_shared::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOTE_RING};
 use super::glyph::{Crown, hexagon};
+use crate::keyed::{item, keyed, list};
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -140,9 +141,14 @@ fn Caption(look: Memo<NodeLook>) -> impl IntoView {
         }
     });
     view! {
-        <For each=move || [words.get()] key=|words| words.clone() let:words>
-            <text class=format!("state flip {}", words.0) y="15">{words.1}</text>
-        </For>
+        {keyed(move || {
+            let (kind, words) = words.get();
+            let draw = {
+                let words = words.clone();
+                move || view! { <text class=format!("state flip {kind}") y="15">{words}</text> }.into_any()
+            };
+            vec![item(words, draw)]
+        })}
     }
 }
 
@@ -217,19 +223,10 @@ fn Strip(name: NodeName) -> impl IntoView {
     let left = -(STRIP_STEP * STRIP_CELLS as f64 - (STRIP_STEP - STRIP_CELL.0)) / 2.0;
     view! {
         <g class="strip" transform=format!("translate({left:.1} {STRIP_OFFSET})")>
-            <For
-                each=move || cells.get().into_iter().enumerate()
-                key=|(place, cell)| (*place, cell.index, cell.class())
-                let:item
-            >
-                <rect
-                    class=item.1.class()
-                    x={item.0 as f64 * STRIP_STEP}
-                    width=STRIP_CELL.0
-                    height=STRIP_CELL.1
-                    rx="2"
-                />
-            </For>
+            {move || list(cells.get().into_iter().enumerate(), |(place, cell)| {
+                let x = place as f64 * STRIP_STEP;
+                view! { <rect class=cell.class() x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }.into_any()
+            })}
         </g>
     }
 }

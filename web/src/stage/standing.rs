@@ -3,12 +3,14 @@
 use std::f64::consts::{PI, TAU};
 
 use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
 
 use super::clients::{Clients, StageClients};
 use super::geometry::Geometry;
 use super::links::Links;
 use super::node::NodeGlyph;
 use crate::i18n::number::grouped;
+use crate::keyed::{item, keyed};
 use crate::look::Summary;
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -47,9 +49,13 @@ pub(crate) fn Standing(
             <Links geometry />
             <Centre geometry summary />
             {move || ui.layers.get().locks.then(|| view! { <Clients geometry clients /> })}
-            <For each=move || order.get() key=Clone::clone let:item>
-                <NodeGlyph name=item.1 place=item.0 geometry />
-            </For>
+            {keyed(move || {
+                let glyph = |(place, name): (usize, NodeName)| {
+                    let key = format!("{place} {name}");
+                    item(key, move || view! { <NodeGlyph name place geometry /> }.into_any())
+                };
+                order.get().into_iter().map(glyph).collect()
+            })}
         </svg>
     }
 }
@@ -111,9 +117,14 @@ fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> impl IntoView {
     };
     view! {
         <g class="centre" transform=at>
-            <For each=move || [term.get()] key=|term| *term let:term>
-                <text class="big flip" y="10" data-testid="term">{(term > 0).then(|| format!("T{term}"))}</text>
-            </For>
+            {keyed(move || {
+                let term = term.get();
+                let word = if term > 0 { format!("T{term}") } else { String::new() };
+                let draw = move || {
+                    view! { <text class="big flip" y="10" data-testid="term">{word}</text> }.into_any()
+                };
+                vec![item(term.to_string(), draw)]
+            })}
             <text class="small" class:alert=move || summary.get().leader.is_none() y="34">{line}</text>
         </g>
     }

@@ -1,10 +1,13 @@
 //! What happened, in words, newest first.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
-use orrery_shared::event::narrate::Topic;
+use orrery_shared::event::narrate::{Line, Topic};
 
 use super::rich::rich;
 use super::{Shared, local_time};
+use crate::keyed::{item, keyed};
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -50,25 +53,31 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
                 </label>
             </div>
             <ol data-testid="feed">
-                <For
-                    each=move || lines.get()
-                    key=|line| (line.at_us, line.node.clone(), line.words[0].clone(), line.count)
-                    let:line
-                >
-                    <li class:bad=line.bad class:late=line.late>
-                        <span class="glyph-cell" aria-hidden="true">{glyph(line.topic)}</span>
-                        <time>{local_time(line.at_us)}</time>
-                        <p>
-                            {
-                                let line = line.clone();
-                                move || rich(line.text(ui.lang.get().language()), &shared.order.get())
-                            }
-                            {(line.count > 1).then(|| view! { <span class="count">{format!(" {}×", line.count)}</span> })}
-                        </p>
-                    </li>
-                </For>
+                {keyed(move || {
+                    let row = |line: Arc<Line>| {
+                        let key = format!("{} {} {} {}", line.at_us, line.node, line.count, line.words[0]);
+                        item(key, move || draw(line, shared).into_any())
+                    };
+                    lines.get().into_iter().map(row).collect()
+                })}
             </ol>
             {move || lines.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().ui.feed_empty}</p> })}
         </div>
+    }
+}
+
+fn draw(line: Arc<Line>, shared: Shared) -> impl IntoView {
+    let ui = Ui::expect();
+    let count = if line.count > 1 { format!(" {}×", line.count) } else { String::new() };
+    let (bad, late, topic, at_us) = (line.bad, line.late, line.topic, line.at_us);
+    view! {
+        <li class:bad=bad class:late=late>
+            <span class="glyph-cell" aria-hidden="true">{glyph(topic)}</span>
+            <time>{local_time(at_us)}</time>
+            <p>
+                {move || rich(line.text(ui.lang.get().language()), &shared.order.get())}
+                <span class="count">{count}</span>
+            </p>
+        </li>
     }
 }

@@ -9,6 +9,7 @@ use super::table::StageTable;
 use super::{Shared, local_time};
 use crate::i18n::Strings;
 use crate::i18n::number::{duration, grouped};
+use crate::keyed::list;
 use crate::look::{NodeLook, hue};
 use crate::stage::node::status_word;
 use crate::store::Playback;
@@ -51,10 +52,13 @@ pub(crate) fn Inspect(shared: Shared) -> impl IntoView {
                 view! {
                     <ProcessButtons node=ui.selected prefix="inspect-" />
                     <dl class="facts">
-                        <For each=move || rows.get() key=Clone::clone let:row>
-                            <dt>{row.0}</dt>
-                            <dd>{row.1}</dd>
-                        </For>
+                        {move || list(rows.get(), |(word, value)| {
+                            view! {
+                                <dt>{word}</dt>
+                                <dd>{value}</dd>
+                            }
+                                .into_any()
+                        })}
                     </dl>
                 }
                     .into_any()

@@ -5,6 +5,7 @@ use orrery_shared::ids::{LogIndex, NodeName};
 
 use super::Shared;
 use crate::i18n::number::grouped;
+use crate::keyed::list;
 use crate::look::{self, hue};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -33,17 +34,18 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
                 <thead>
                     <tr>
                         <th scope="col">{move || ui.t().cluster.index}</th>
-                        <For each=columns key=|index| *index let:index>
-                            <th scope="col" class:quorum=move || quorum.get() == Some(index)>
-                                {format!("{:02}", index % 100)}
-                            </th>
-                        </For>
+                        {move || list(columns(), move |index| {
+                            view! {
+                                <th scope="col" class:quorum=move || quorum.get() == Some(index)>
+                                    {format!("{:02}", index % 100)}
+                                </th>
+                            }
+                                .into_any()
+                        })}
                     </tr>
                 </thead>
                 <tbody>
-                    <For each=rows key=Clone::clone let:row>
-                        <Row name=row.1 place=row.0 shared />
-                    </For>
+                    {move || list(rows(), |(place, name)| view! { <Row name place shared /> }.into_any())}
                 </tbody>
             </table>
             {line}
@@ -83,16 +85,20 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
                 <b class="hued">{name.to_string()}</b>
                 <span class="small-crown">{move || if leads() { "♛" } else { "" }}</span>
             </th>
-            <For each=move || cells.get() key=|cell| (cell.index, cell.class(), cell.term, cell.purged) let:cell>
-                <td class:quorum=move || quorum.get() == Some(cell.index)>
-                    <span
-                        class=format!("cell {}", cell.class())
-                        title=move || format!("{} · {}", grouped(cell.index, ui.lang.get()), word(&cell))
-                    >
-                        {cell.committed().then_some("✓")}
-                    </span>
-                </td>
-            </For>
+            {move || list(cells.get(), move |cell| {
+                let index = cell.index;
+                view! {
+                    <td class:quorum=move || quorum.get() == Some(index)>
+                        <span
+                            class=format!("cell {}", cell.class())
+                            title=move || format!("{} · {}", grouped(index, ui.lang.get()), word(&cell))
+                        >
+                            {if cell.committed() { "✓" } else { "" }}
+                        </span>
+                    </td>
+                }
+                    .into_any()
+            })}
         </tr>
     }
 }
@@ -132,20 +138,21 @@ fn Entries() -> impl IntoView {
     });
     view! {
         <div class="card entries">
-            <For each=move || entries.get() key=Clone::clone let:entry>
-                {
-                    let (index, said, have, committed) = entry;
-                    let (term, what) = said.map_or_else(|| (None, "…".into()), |(term, what)| (Some(term), what));
-                    view! {
-                        <div class="entry" class:committed=committed>
-                            <span class="index">{move || grouped(index, ui.lang.get())}</span>
-                            <span class="term">{term.map(|term| format!("T{term}"))}</span>
-                            <span class="what">{what.to_string()}</span>
-                            <span class="have">{format!("{have}×")} {committed.then_some(" ✓")}</span>
-                        </div>
-                    }
+            {move || list(entries.get(), move |(index, said, have, committed)| {
+                let (term, what) = match said {
+                    Some((term, what)) => (format!("T{term}"), what.to_string()),
+                    None => (String::new(), "…".to_owned()),
+                };
+                view! {
+                    <div class="entry" class:committed=committed>
+                        <span class="index">{move || grouped(index, ui.lang.get())}</span>
+                        <span class="term">{term}</span>
+                        <span class="what">{what}</span>
+                        <span class="have">{format!("{have}×{}", if committed { " ✓" } else { "" })}</span>
+                    </div>
                 }
-            </For>
+                    .into_any()
+            })}
             {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.log_empty}</p> })}
         </div>
     }

@@ -5,6 +5,7 @@ use orrery_shared::event::fact::Message;
 
 use super::{Shared, local_time};
 use crate::i18n::number::grouped;
+use crate::keyed::list;
 use crate::look::NodeLook;
 use crate::stage::node::status_word;
 use crate::store::Playback;
@@ -61,6 +62,10 @@ pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
     }
 }
 
+fn table_row<const N: usize>(cells: [String; N]) -> AnyView {
+    view! { <tr>{list(cells, |cell| view! { <td>{cell}</td> }.into_any())}</tr> }.into_any()
+}
+
 #[component]
 fn Nodes(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
@@ -95,9 +100,7 @@ fn Nodes(shared: Shared) -> impl IntoView {
                 </tr>
             </thead>
             <tbody>
-                <For each=move || rows.get() key=Clone::clone let:row>
-                    <tr>{row.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr>
-                </For>
+                {move || list(rows.get(), table_row)}
             </tbody>
         </table>
     }
@@ -130,9 +133,7 @@ fn Messages() -> impl IntoView {
                 </tr>
             </thead>
             <tbody>
-                <For each=move || rows.get() key=Clone::clone let:row>
-                    <tr>{row.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr>
-                </For>
+                {move || list(rows.get(), table_row)}
             </tbody>
         </table>
     }

@@ -10,6 +10,7 @@ use orrery_shared::lock::Mode;
 use super::lanes::known_resources;
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
+use crate::keyed::list;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
 use crate::view::actions::{Actions, Operation, Outcome, Progress};
@@ -91,7 +92,7 @@ fn ClientChips() -> impl IntoView {
     let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
     view! {
         <div class="chips" role="radiogroup" aria-label=move || ui.t().locks.act_as>
-            <For each=move || ui.clients.get().to_vec() key=Clone::clone let:name>{chip(name)}</For>
+            {move || list(ui.clients.get().to_vec(), move |name| chip(name).into_any())}
             {move || {
                 if adding.get() {
                     view! {
@@ -150,9 +151,7 @@ fn ResourceField() -> impl IntoView {
             on:input=move |event| ui.resource.set(event_target_value(&event))
         />
         <datalist id="resources">
-            <For each=move || suggestions.get() key=Clone::clone let:name>
-                <option value=name.to_string()></option>
-            </For>
+            {move || list(suggestions.get(), |name| view! { <option value=name.to_string()></option> }.into_any())}
         </datalist>
     }
 }
@@ -211,9 +210,9 @@ fn AskNode() -> impl IntoView {
                 }
             >
                 <option value="">{move || ui.t().locks.any_node}</option>
-                <For each=move || order.get().to_vec() key=Clone::clone let:name>
-                    <option value=name.to_string()>{name.to_string()}</option>
-                </For>
+                {move || list(order.get().to_vec(), |name| {
+                    view! { <option value=name.to_string()>{name.to_string()}</option> }.into_any()
+                })}
             </select>
         </label>
     }

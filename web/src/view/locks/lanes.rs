@@ -7,6 +7,7 @@ use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::Mode;
 
 use crate::i18n::number::{grouped, seconds};
+use crate::keyed::{item, keyed, list};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::view::actions::{Actions, Ask, Operation};
@@ -41,9 +42,12 @@ pub(crate) fn Lanes() -> impl IntoView {
     });
     view! {
         <div class="card lanes" data-testid="lanes">
-            <For each=move || names.get() key=Clone::clone let:name>
-                <Lane name />
-            </For>
+            {keyed(move || {
+                let lane = |name: ResourceName| {
+                    item(name.to_string(), move || view! { <Lane name /> }.into_any())
+                };
+                names.get().into_iter().map(lane).collect()
+            })}
         </div>
     }
 }
@@ -95,22 +99,25 @@ fn Lane(name: ResourceName) -> impl IntoView {
             <div class="lane-body">
                 <div class="holders">
                     {move || holders.with(Vec::is_empty).then(|| view! { <span class="free">{ui.t().locks.free}</span> })}
-                    <For
-                        each=move || holders.get()
-                        key=|holder| (holder.holder.clone(), holder.mode, holder.fencing_token, holder.since_ms)
-                        let:holder
-                    >
-                        <HolderBar holder />
-                    </For>
+                    {keyed(move || {
+                        let bar = |holder: HolderView| {
+                            let key = format!(
+                                "{} {} {} {}",
+                                holder.holder,
+                                holder.mode.letter(),
+                                holder.fencing_token,
+                                holder.since_ms,
+                            );
+                            item(key, move || view! { <HolderBar holder /> }.into_any())
+                        };
+                        holders.get().into_iter().map(bar).collect()
+                    })}
                 </div>
                 <div class="waiters" class:none=move || waiters.with(Vec::is_empty)>
-                    <For
-                        each=move || waiters.get().into_iter().enumerate()
-                        key=|(place, waiter)| (*place, waiter.holder.clone(), waiter.wait.0, waiter.mode)
-                        let:item
-                    >
-                        <WaiterChip place={item.0 + 1} waiter=item.1 resource=resource.clone() />
-                    </For>
+                    {move || list(waiters.get().into_iter().enumerate(), |(place, waiter)| {
+                        let resource = resource.clone();
+                        view! { <WaiterChip place={place + 1} waiter resource /> }.into_any()
+                    })}
                 </div>
             </div>
         </div>

@@ -17,7 +17,8 @@ pub fn item(key: String, draw: impl FnOnce() -> AnyView + Send + 'static) -> Ite
 /// The list. Items that come are drawn, items that go are removed, all others stay as they are.
 pub fn keyed(items: impl Fn() -> Vec<Item> + Send + Sync + 'static) -> AnyView {
     let items: Box<dyn Fn() -> Vec<Item> + Send + Sync> = Box::new(items);
-    view! { <For each=items key=|item: &Item| item.key.clone() children=|item: Item| (item.draw)() /> }.into_any()
+    view! { <For each=items key=|item: &Item| item.key.clone() children=|item: Item| (item.draw)() /> }
+        .into_any()
 }
 
 /// Some of what is drawn anew whenever the list changes.

@@ -188,6 +188,16 @@ impl Running {
         self.child.wait().map(drop).with_context(|| format!("wait for {}", self.name))
     }
 
+    /// SIGSTOP: it stands still, and its connections stay open.
+    pub fn pause(&self) -> Result<()> {
+        signal::stop(self.child.id()).with_context(|| format!("pause {}", self.name))
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) -> Result<()> {
+        signal::go_on(self.child.id()).with_context(|| format!("resume {}", self.name))
+    }
+
     /// SIGTERM (what Ctrl-C and a service manager ask for), and the exit status.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
         signal::terminate(&mut self.child);
@@ -309,10 +319,23 @@ mod signal {
         send(pid, Signal::KILL);
     }
 
+    pub(super) fn stop(pid: u32) -> std::io::Result<()> {
+        try_send(pid, Signal::STOP)
+    }
+
+    pub(super) fn go_on(pid: u32) -> std::io::Result<()> {
+        try_send(pid, Signal::CONT)
+    }
+
     fn send(pid: u32, signal: Signal) {
         // a process that has ended meanwhile is no reason to complain
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, signal);
+        let _ = try_send(pid, signal);
+    }
+
+    fn try_send(pid: u32, signal: Signal) -> std::io::Result<()> {
+        match i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            Some(pid) => Ok(kill_process(pid, signal)?),
+            None => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
 }
@@ -326,6 +349,14 @@ mod signal {
     }
 
     pub(super) fn kill(_pid: u32) {}
+
+    pub(super) fn stop(_pid: u32) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn go_on(_pid: u32) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 #[cfg(test)]

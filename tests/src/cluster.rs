@@ -1,0 +1,293 @@
+//! A cluster of real `orrery node` processes that a test kills, pauses, restarts and wipes as it likes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use orrery_shared::api::lock::LockStatus;
+use orrery_shared::api::node::{Cluster as ClusterRecord, Status};
+use reqwest::{Client, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::process::{Folder, Running, free_ports, orrery_binary, until};
+
+/// How long a cluster may take to have a leader that everybody knows, on a machine that is busy with other tests.
+pub const READY: Duration = Duration::from_secs(40);
+/// Longest time of a question that is not told to wait. Shorter than the node's own, so that a paused one costs little.
+const REQUEST: Duration = Duration::from_secs(3);
+
+/// The nodes of one cluster. Dropping it ends them all.
+#[derive(Debug)]
+pub struct Cluster {
+    // in the order in which they are dropped: the folder last
+    nodes: Vec<Node>,
+    folder: Folder,
+    http: Client,
+    binary: PathBuf,
+    port: u16,
+}
+
+#[derive(Debug)]
+struct Node {
+    running: Option<Running>,
+    paused: bool,
+}
+
+/// One answer: its status and its JSON body.
+pub type Answer = (u16, Value);
+
+impl Cluster {
+    /// Starts `count` nodes and waits until they have a leader that all know. `name` is only for people who look at
+    /// its folder.
+    pub async fn start(name: &str, count: usize) -> Result<Cluster> {
+        let binary = orrery_binary()?;
+        let folder = Folder::new(name)?;
+        let port = free_ports(u16::try_from(count)?)?;
+        let http = Client::builder().no_proxy().timeout(REQUEST).build()?;
+        let nodes = (0..count).map(|_| Node { running: None, paused: false }).collect();
+        let mut cluster = Cluster { nodes, folder, http, binary, port };
+        for at in 0..count {
+            cluster.start_node(at)?;
+        }
+        cluster.wait_leader().await?;
+        Ok(cluster)
+    }
+
+    /// How many nodes there are, running or not.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The name of node number `at` (from 0).
+    pub fn name(&self, at: usize) -> String {
+        format!("node{}", at + 1)
+    }
+
+    /// The number of the node of that name.
+    pub fn number(&self, name: &str) -> Result<usize> {
+        (0..self.len()).find(|at| self.name(*at) == name).with_context(|| format!("there is no {name}"))
+    }
+
+    /// Where it listens, `host:port`.
+    pub fn address(&self, at: usize) -> String {
+        format!("127.0.0.1:{}", usize::from(self.port) + at)
+    }
+
+    /// Every node's address.
+    pub fn addresses(&self) -> Vec<String> {
+        (0..self.len()).map(|at| self.address(at)).collect()
+    }
+
+    /// Whether its process runs (paused or not).
+    pub fn is_running(&self, at: usize) -> bool {
+        self.nodes[at].running.is_some()
+    }
+
+    /// Whether its process was stopped by [`Cluster::pause`].
+    pub fn is_paused(&self, at: usize) -> bool {
+        self.nodes[at].paused
+    }
+
+    fn data(&self, at: usize) -> PathBuf {
+        self.folder.path().join(self.name(at))
+    }
+
+    /// Starts a node's process on its data folder, if it does not run.
+    pub fn start_node(&mut self, at: usize) -> Result<()> {
+        if self.is_running(at) {
+            return Ok(());
+        }
+        let name = self.name(at);
+        let peers: Vec<String> = (0..self.len())
+            .filter(|other| *other != at)
+            .map(|other| format!("{}={}", self.name(other), self.address(other)))
+            .collect();
+        let data = self.data(at).display().to_string();
+        let (address, peers) = (self.address(at), peers.join(","));
+        let arguments = [
+            "node",
+            "--end-with-stdin",
+            "--id",
+            &name,
+            "--listen",
+            &address,
+            "--peers",
+            &peers,
+            "--data",
+            &data,
+        ];
+        // Flags beat the environment: what a developer has set must not change the test.
+        let running = Running::start(&name, &self.binary, arguments, &[], self.folder.path())?;
+        self.nodes[at] = Node { running: Some(running), paused: false };
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, at: usize) -> Result<()> {
+        self.nodes[at].paused = false;
+        match self.nodes[at].running.take() {
+            Some(mut running) => running.kill(),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self, at: usize) -> Result<()> {
+        if let Some(running) = &self.nodes[at].running {
+            running.pause()?;
+            self.nodes[at].paused = true;
+        }
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, at: usize) -> Result<()> {
+        self.nodes[at].paused = false;
+        self.nodes[at].running.as_ref().map_or(Ok(()), Running::resume)
+    }
+
+    /// Removes the data folder of a node that does not run: a lost disk.
+    pub fn wipe(&mut self, at: usize) -> Result<()> {
+        ensure!(!self.is_running(at), "{} runs", self.name(at));
+        let data = self.data(at);
+        std::fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))
+    }
+
+    /// Fails when a process that should run has ended by itself.
+    pub fn check_alive(&mut self) -> Result<()> {
+        for at in 0..self.len() {
+            let name = self.name(at);
+            if let Some(running) = &mut self.nodes[at].running
+                && let Some(status) = running.ended()?
+            {
+                bail!("{name} ended by itself: {status}\n{}", running.log_tail());
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything runs again: paused nodes go on, killed ones are started.
+    pub fn heal(&mut self) -> Result<()> {
+        for at in 0..self.len() {
+            if self.is_paused(at) {
+                self.resume(at)?;
+            }
+            self.start_node(at)?;
+        }
+        self.check_alive()
+    }
+
+    /// `GET /status` of one node.
+    pub async fn status(&self, at: usize) -> Result<Status> {
+        self.get(at, "/status").await
+    }
+
+    /// `GET /cluster` of one node.
+    pub async fn record(&self, at: usize) -> Result<ClusterRecord> {
+        self.get(at, "/cluster").await
+    }
+
+    /// `GET /lock/status` of one node.
+    pub async fn locks(&self, at: usize) -> Result<LockStatus> {
+        self.get(at, "/lock/status").await
+    }
+
+    /// The number of the leader, when every node that runs and is not paused names it.
+    pub async fn agreed_leader(&self) -> Result<usize> {
+        let mut named = Vec::new();
+        for at in (0..self.len()).filter(|at| self.is_running(*at) && !self.is_paused(*at)) {
+            let status = self.status(at).await?;
+            named.push((status.node_id, status.leader_id, status.term));
+        }
+        let Some((_, Some(leader), term)) = named.first() else { bail!("nobody leads: {named:?}") };
+        let agreed = named.iter().all(|(_, of, in_term)| of.as_ref() == Some(leader) && in_term == term);
+        ensure!(agreed, "not all follow one leader: {named:?}");
+        ensure!(named.iter().any(|(node, ..)| node == leader), "the leader {leader} does not run");
+        self.number(leader)
+    }
+
+    /// Waits for [`Cluster::agreed_leader`]. Its error shows what the nodes printed.
+    pub async fn wait_leader(&mut self) -> Result<usize> {
+        let agreed = until("a leader that all nodes know", READY, || self.agreed_leader()).await;
+        agreed.or_else(|reason| {
+            self.folder.keep();
+            let logs = self.nodes.iter().filter_map(|node| node.running.as_ref()).map(Running::log_tail);
+            Err(reason.context(logs.collect::<Vec<_>>().join("\n")))
+        })
+    }
+
+    /// Waits until all nodes, having applied the same index, show the same lock table, and answers with it.
+    pub async fn agreed_locks(&self) -> Result<LockStatus> {
+        until("the same lock table on all nodes", READY, || async {
+            let mut first: Option<LockStatus> = None;
+            for at in 0..self.len() {
+                let locks = self.locks(at).await?;
+                match &first {
+                    None => first = Some(locks),
+                    Some(first) => ensure!(
+                        *first == locks,
+                        "{} shows {locks:?}\n{} shows {first:?}",
+                        self.name(at),
+                        self.name(0)
+                    ),
+                }
+            }
+            first.context("no nodes")
+        })
+        .await
+    }
+
+    /// A JSON body by GET; anything but 2xx is an error with its body.
+    pub async fn get<T: DeserializeOwned>(&self, at: usize, path: &str) -> Result<T> {
+        let url = format!("http://{}{path}", self.address(at));
+        let (status, body) = read(self.http.get(&url).send().await?).await?;
+        ensure!((200..300).contains(&status), "{url} answered {status}: {body}");
+        serde_json::from_value(body).with_context(|| format!("what {url} answered"))
+    }
+
+    /// A JSON body by POST: status and body, whatever they are.
+    pub async fn post(&self, at: usize, path: &str, body: &impl Serialize) -> Result<Answer> {
+        let url = format!("http://{}{path}", self.address(at));
+        read(self.http.post(&url).json(body).timeout(Duration::from_secs(20)).send().await?).await
+    }
+
+    /// The same, where another status than 200 is an error.
+    pub async fn done(&self, at: usize, path: &str, body: &impl Serialize) -> Result<Value> {
+        let (status, answer) = self.post(at, path, body).await?;
+        ensure!(status == 200, "{path} at {} answered {status}: {answer}", self.name(at));
+        Ok(answer)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Paused nodes could not end politely, and their logs are what a failure is explained by.
+            self.folder.keep();
+        }
+        for at in 0..self.len() {
+            // What a killed process leaves behind goes with the folder.
+            if !std::thread::panicking() {
+                let _ = self.kill(at);
+            } else if self.is_paused(at) {
+                let _ = self.resume(at);
+            }
+        }
+    }
+}
+
+/// Status and JSON body of a response.
+pub async fn read(response: Response) -> Result<Answer> {
+    let status = response.status().as_u16();
+    let url = response.url().clone();
+    let text = response.text().await?;
+    let body = serde_json::from_str(&text).with_context(|| format!("{url} answered {status}: {text}"))?;
+    Ok((status, body))
+}

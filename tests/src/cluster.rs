@@ -213,11 +213,20 @@ impl Cluster {
         self.number(leader)
     }
 
-    /// Waits for [`Cluster::agreed_leader`]. Its error shows what the nodes printed.
+    /// Waits for [`Cluster::agreed_leader`].
     pub async fn wait_leader(&mut self) -> Result<usize> {
         let agreed = until("a leader that all nodes know", READY, || self.agreed_leader()).await;
-        agreed.or_else(|reason| {
+        self.explained(agreed)
+    }
+
+    /// The same outcome; a failure with what the nodes printed, and the folder is kept.
+    pub fn explained<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        outcome.or_else(|reason| {
             self.folder.keep();
+            let reason = match self.check_alive() {
+                Ok(()) => reason,
+                Err(ended) => reason.context(ended),
+            };
             let logs = self.nodes.iter().filter_map(|node| node.running.as_ref()).map(Running::log_tail);
             Err(reason.context(logs.collect::<Vec<_>>().join("\n")))
         })

@@ -26,9 +26,14 @@ fn rounds() -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lock_is_granted_twice_or_forgotten_while_nodes_die() -> Result<()> {
     let _turn = turn().await;
-    let mut rng = StdRng::seed_from_u64(seed());
+    let rng = StdRng::seed_from_u64(seed());
     let mut cluster = Cluster::start("chaos", NODES).await?;
-    let kept = keep_some(&cluster).await?;
+    let outcome = scenario(&mut cluster, rng).await;
+    cluster.explained(outcome)
+}
+
+async fn scenario(cluster: &mut Cluster, mut rng: StdRng) -> Result<()> {
+    let kept = keep_some(cluster).await?;
 
     let began = Instant::now();
     let mut clients = JoinSet::new();
@@ -42,7 +47,7 @@ async fn no_lock_is_granted_twice_or_forgotten_while_nodes_die() -> Result<()> {
         let pause = tokio::time::sleep(Faults::pause_before_next(&mut rng));
         tokio::select! {
             Some(report) = clients.join_next() => reports.push(report??),
-            () = pause => faults.step(&mut cluster, &mut rng).await?,
+            () = pause => faults.step(cluster, &mut rng).await?,
         }
     }
     let took = began.elapsed();

@@ -121,13 +121,18 @@ async fn act(cluster: &Cluster, live: &[usize], round: u32) -> Result<()> {
 async fn the_events_tell_what_the_nodes_answer() -> Result<()> {
     let _turn = turn().await;
     let mut cluster = Cluster::start("fold", 5).await?;
+    let outcome = scenario(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn scenario(cluster: &mut Cluster) -> Result<()> {
     let tape = Tape::default();
     let mut readers = JoinSet::new();
     for address in cluster.addresses() {
         readers.spawn(record(address, tape.clone()));
     }
     let everybody: Vec<usize> = (0..cluster.len()).collect();
-    act(&cluster, &everybody, 1).await?;
+    act(cluster, &everybody, 1).await?;
 
     // The leader dies right after it answered; the others go on; it comes back as a follower of a new boot.
     for round in 2..4 {
@@ -137,12 +142,12 @@ async fn the_events_tell_what_the_nodes_answer() -> Result<()> {
         cluster.kill(leader)?;
         let live: Vec<usize> = everybody.iter().copied().filter(|at| *at != leader).collect();
         cluster.wait_leader().await?;
-        act(&cluster, &live, round).await?;
+        act(cluster, &live, round).await?;
         cluster.start_node(leader)?;
         cluster.wait_leader().await?;
     }
 
-    let compared = equal(&cluster, &tape).await;
+    let compared = equal(cluster, &tape).await;
     if let Some(failed) = readers.try_join_next() {
         failed??;
     }

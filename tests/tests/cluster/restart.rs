@@ -14,7 +14,12 @@ const LONG_MS: u64 = 3_600_000;
 async fn a_full_restart_forgets_nothing() -> Result<()> {
     let _turn = turn().await;
     let mut cluster = Cluster::start("restart", 5).await?;
-    fill(&cluster).await?;
+    let outcome = scenario(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn scenario(cluster: &mut Cluster) -> Result<()> {
+    fill(cluster).await?;
     let before = cluster.agreed_locks().await?;
 
     for round in 0..2 {
@@ -23,7 +28,7 @@ async fn a_full_restart_forgets_nothing() -> Result<()> {
         }
         cluster.heal()?;
         cluster.wait_leader().await?;
-        let after = lasting(&cluster, 4).await?;
+        let after = lasting(cluster, 4).await?;
         same(&before, &after).with_context(|| format!("restart {round}"))?;
     }
 

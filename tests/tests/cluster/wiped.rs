@@ -23,9 +23,14 @@ async fn member(cluster: &Cluster, asked: usize, name: &str) -> Result<ClusterMe
 async fn a_lost_disk_is_a_new_member_and_never_votes_as_the_old_one() -> Result<()> {
     let _turn = turn().await;
     let mut cluster = Cluster::start("wiped", 5).await?;
+    let outcome = scenario(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn scenario(cluster: &mut Cluster) -> Result<()> {
     let hold = json!({"resource": "printer", "client": "Ayu", "ttl_ms": 3_600_000});
     let granted = cluster.done(0, "/lock/acquire", &hold).await?;
-    let before = member(&cluster, 0, "node3").await?;
+    let before = member(cluster, 0, "node3").await?;
     ensure!(before.incarnation == 1 && before.voter, "{before:?}");
 
     // Two of the five are gone, the third has lost its disk: three processes run, and only two can vote.
@@ -55,7 +60,7 @@ async fn a_lost_disk_is_a_new_member_and_never_votes_as_the_old_one() -> Result<
     // A third voter comes back: now the lost one is admitted anew.
     cluster.start_node(3)?;
     let after = until("node3 to vote again, as somebody else", READY, || async {
-        let after = member(&cluster, 0, "node3").await?;
+        let after = member(cluster, 0, "node3").await?;
         ensure!(after.incarnation == 2 && after.voter, "{after:?}");
         Ok(after)
     })

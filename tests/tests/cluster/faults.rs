@@ -65,7 +65,7 @@ impl Faults {
 
     /// The time until the next one.
     pub fn pause_before_next(rng: &mut StdRng) -> Duration {
-        Duration::from_millis(rng.random_range(150..900))
+        Duration::from_millis(rng.random_range(250..1_400))
     }
 }
 

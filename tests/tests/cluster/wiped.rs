@@ -61,7 +61,8 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     cluster.start_node(3)?;
     let after = until("node3 to vote again, as somebody else", READY, || async {
         let after = member(cluster, 0, "node3").await?;
-        ensure!(after.incarnation == 2 && after.voter, "{after:?}");
+        // A question whose outcome nobody learnt may have given it one that it never used.
+        ensure!(after.incarnation >= 2 && after.voter, "{after:?}");
         Ok(after)
     })
     .await?;

@@ -221,14 +221,14 @@ impl Cluster {
 
     /// The same outcome; a failure with what the nodes printed, and the folder is kept.
     pub fn explained<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        outcome.or_else(|reason| {
+        outcome.map_err(|reason| {
             self.folder.keep();
             let reason = match self.check_alive() {
                 Ok(()) => reason,
                 Err(ended) => reason.context(ended),
             };
             let logs = self.nodes.iter().filter_map(|node| node.running.as_ref()).map(Running::log_tail);
-            Err(reason.context(logs.collect::<Vec<_>>().join("\n")))
+            reason.context(logs.collect::<Vec<_>>().join("\n"))
         })
     }
 

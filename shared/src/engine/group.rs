@@ -62,6 +62,7 @@ pub struct Group<H: Host> {
     snapshot_due: Arc<Signal>,
     /// Set when this node begins to lead.
     pub begun_to_lead: Signal,
+    stopping: AtomicBool,
     stopped: AtomicBool,
 }
 
@@ -152,6 +153,7 @@ impl<H: Host> Group<H> {
             deadline_moved,
             snapshot_due,
             begun_to_lead: Signal::default(),
+            stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         });
         drop(H::Runtime::spawn(group.clone().watch_roles()));
@@ -159,6 +161,15 @@ impl<H: Host> Group<H> {
         drop(H::Runtime::spawn(group.clone().watch_silence()));
         drop(H::Runtime::spawn(super::clock::keep(group.clone())));
         Ok(group)
+    }
+
+    /// Stops the group in order.
+    pub async fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.log.flush_committed();
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(group = %self.id, %error, "a group did not stop in order");
+        }
     }
 
     /// openraft has ended: the group's tasks end too.
@@ -348,6 +359,10 @@ impl<H: Host> Group<H> {
             };
             self.role_changed(&vote, state, leader, membership);
             if metrics.changed().await.is_err() {
+                if !self.stopping.load(Ordering::Relaxed) {
+                    // A failed write, or a bug: limping on without consensus would look like health.
+                    self.host.fail_stop(&format!("consensus in group {} ended by itself", self.id));
+                }
                 self.stopped.store(true, Ordering::Relaxed);
                 self.state.lead(None);
                 self.deadline_moved.notify();

@@ -179,10 +179,7 @@ impl<H: Host> Engine<H> {
         self.inner.identity_changed.notify();
         let groups: Vec<_> = lock(&self.inner.groups).values().cloned().collect();
         for group in groups {
-            group.log.flush_committed();
-            if let Err(error) = group.raft.shutdown().await {
-                tracing::warn!(group = %group.id, %error, "a group did not stop in order");
-            }
+            group.stop().await;
         }
     }
 

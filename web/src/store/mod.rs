@@ -5,5 +5,7 @@ pub mod marks;
 pub mod playback;
 pub mod recording;
 pub mod runtime;
+#[cfg(test)]
+mod tests;
 
 pub use playback::{Control, Origin, Playback};

@@ -34,8 +34,10 @@ pub struct Recording {
     /// The view before item `cursor`: where playback is.
     cursor: u64,
     cursor_view: View,
-    /// Changes with everything that changes what a moment looks like.
+    /// Counts everything that came.
     generation: u64,
+    /// Counts what was inserted before something that may have been shown already.
+    inserts: u64,
     /// Messages.
     pub flights: Flights,
     /// What the tape marks.
@@ -60,6 +62,7 @@ impl Recording {
                 let place = self.items.partition_point(|item| item.stamp <= placed.stamp);
                 self.items.insert(place, placed);
                 let number = self.first + place as u64;
+                self.inserts += 1;
                 earliest_insert = Some(earliest_insert.map_or(number, |other: u64| other.min(number)));
             }
         }
@@ -71,8 +74,8 @@ impl Recording {
 
     /// Everything goes: another cluster.
     pub fn clear(&mut self) {
-        let generation = self.generation + 1;
-        *self = Recording { generation, ..Recording::default() };
+        let (generation, inserts) = (self.generation + 1, self.inserts + 1);
+        *self = Recording { generation, inserts, ..Recording::default() };
     }
 
     /// The view at a moment.
@@ -108,8 +111,7 @@ impl Recording {
 
     /// Identifies what [`Recording::view_at`] would give: equal keys, equal views.
     pub fn key_at(&self, at_us: u64) -> (u64, u64) {
-        let inserts = self.generation.wrapping_sub(self.first + self.items.len() as u64);
-        (self.number_after(at_us), inserts)
+        (self.number_after(at_us), self.inserts)
     }
 
     /// The view after everything that came.

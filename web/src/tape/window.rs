@@ -58,7 +58,7 @@ impl Window {
 
     /// Distance of two time labels: 1, 2 or 5 of a decade, and what clocks have above a second.
     pub fn step_us(&self) -> u64 {
-        const CLOCK_S: [u64; 10] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
+        const CLOCK_S: [u64; 11] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_200];
         let least_us = self.span_us as f64 / self.width * LABEL_PX;
         let mut decade = 1_u64;
         while decade < 1_000_000 {
@@ -70,7 +70,7 @@ impl Window {
             decade *= 10;
         }
         let step_s = CLOCK_S.into_iter().find(|step| (step * 1_000_000) as f64 >= least_us);
-        step_s.unwrap_or(1_800) * 1_000_000
+        step_s.unwrap_or(3_600) * 1_000_000
     }
 
     /// Moments that carry a label.

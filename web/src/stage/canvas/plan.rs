@@ -111,7 +111,9 @@ pub struct Sprite {
 pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool) -> Vec<Sprite> {
     let (view, at_ns) = (painting.view, painting.at_ns);
     let mut planned = Vec::new();
-    for flight in painting.recording.flights.at(at_ns / 1_000, glow_us) {
+    // A lost one is seen to die a little longer than a trail glows.
+    let after_us = (glow_us * 2).max(LOST_US as u64 * 3);
+    for flight in painting.recording.flights.at(at_ns / 1_000, after_us) {
         if flight.group != GroupId::CONTROL {
             continue;
         }

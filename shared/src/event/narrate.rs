@@ -13,7 +13,7 @@ mod tests;
 use smol_str::SmolStr;
 
 use super::fact::{Fact, LostWhy, Message, Role};
-use super::view::{GapView, View};
+use super::view::{GapView, Process, View};
 use super::{Event, view};
 use crate::ids::{GroupId, NodeName};
 
@@ -163,7 +163,11 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         | Fact::LinkUp { .. }
         | Fact::LinkDown { .. }
         | Fact::LinkFault { .. } => process::say(view, node, &event.fact),
-        Fact::Lost { to, why, .. } => Some(lost(node, to, *why)),
+        Fact::Lost { to, why, .. } => {
+            // That a dead node hears nothing is no news, again and again.
+            let dead = view.node(to).is_some_and(|node| node.process == Process::Down);
+            (!dead && *why != LostWhy::Unreachable).then(|| lost(node, to, *why))
+        }
         Fact::Committed { group: GroupId::CONTROL, index } => committed(view, node, *index),
         Fact::Truncated { group: GroupId::CONTROL, after } => Some(truncated(node, *after)),
         Fact::Snapshotted { group: GroupId::CONTROL, last: Some(last), bytes, installed } => {

@@ -21,6 +21,8 @@ const FLYING_S_MAX: f64 = 0.9;
 const WAITING_S_MAX: f64 = 0.4;
 /// A scene that takes longer than this on the screen is hurried.
 const SCENE_S: f64 = 9.0;
+/// The question before an election is shown this much quicker than the election.
+const ASKED_ONLY: f64 = 0.45;
 /// Requests are followed only while there are at most this many within [`CALM_US`].
 const CALM_REQUESTS: usize = 2;
 const CALM_US: u64 = 1_500_000;
@@ -47,6 +49,8 @@ struct Scene {
     request: Option<(NodeName, u64)>,
     /// Of an election: who won it.
     leader: Option<NodeName>,
+    /// Of an election: so far it is only asked about.
+    asked_only: bool,
 }
 
 /// The director.
@@ -118,7 +122,11 @@ impl Director {
 
     fn sent(&mut self, message: &MessageId, at_us: u64, body: &Message, shown_us: u64, score: &mut Score) {
         if matches!(body, Message::Vote { .. } | Message::TransferLeader { .. }) {
-            self.open(SceneKind::Election, at_us, shown_us, score);
+            let opened = self.open(SceneKind::Election, at_us, shown_us, score);
+            if let Some(scene) = &mut self.scene {
+                let asks = matches!(body, Message::Vote { pre: true, .. });
+                scene.asked_only = asks && (opened || scene.asked_only);
+            }
         }
         let Some(scene) = &self.scene else { return };
         let shown = match body {
@@ -141,7 +149,9 @@ impl Director {
         if !self.flying.contains_key(message) {
             return;
         }
-        self.moment(at_us, score);
+        if arrived {
+            self.moment(at_us, score);
+        }
         let Some(sent_us) = self.flying.remove(message) else { return };
         if arrived {
             let took_us = at_us.saturating_sub(sent_us).clamp(10, 20_000) as f64;
@@ -154,6 +164,9 @@ impl Director {
             Role::Candidate => {
                 self.open(SceneKind::Election, at_us, shown_us, score);
                 self.moment(at_us, score);
+                if let Some(scene) = &mut self.scene {
+                    scene.asked_only = false;
+                }
                 self.hold(at_us, 0.5, score);
             }
             Role::Leader => {
@@ -275,7 +288,14 @@ impl Director {
             });
         }
         self.flying.clear();
-        self.scene = Some(Scene { kind, last_us: at_us, shown_s: 0.0, request: None, leader: None });
+        self.scene = Some(Scene {
+            kind,
+            last_us: at_us,
+            shown_s: 0.0,
+            request: None,
+            leader: None,
+            asked_only: false,
+        });
         true
     }
 
@@ -292,7 +312,8 @@ impl Director {
         let gap_s = gap_us as f64 / 1e6;
         let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * (1.0 + gap_s * 100.0).ln() };
         let hurry = 1.0 / (1.0 + (scene.shown_s / SCENE_S).powi(3));
-        let shown_s = (gap_s * stretch).min(most_s) * hurry;
+        let asked = if scene.asked_only { ASKED_ONLY } else { 1.0 };
+        let shown_s = (gap_s * stretch).min(most_s) * hurry * asked;
         scene.shown_s += shown_s;
         if shown_s > gap_s {
             let (from_ns, to_ns) = (scene.last_us * 1_000, at_us * 1_000);

@@ -27,6 +27,8 @@ pub trait Sink {
     fn closed(&self, source: &NodeName);
     /// Where to resume a source's stream.
     fn cursor(&self, source: &NodeName) -> Option<(BootEpoch, Sequence)>;
+    /// Whether a try makes sense: a source that is known not to be there is not asked.
+    fn there(&self, source: &NodeName) -> bool;
     /// Whether anybody looks: a page that was hidden for long reads nothing.
     fn wanted(&self) -> bool;
 }

@@ -20,6 +20,9 @@ const STUCK_MS: u32 = 10_000;
 /// How often a page that nobody looks at asks whether somebody does again.
 const UNWANTED_MS: u32 = 500;
 
+/// How often it is looked whether a source that is not there came back.
+const ABSENT_MS: u32 = 100;
+
 /// How a connection ended.
 enum End {
     /// It brought frames.
@@ -40,6 +43,11 @@ pub(super) fn spawn(streams: Streams, source: Option<NodeName>, address: Rc<RefC
         while !streams.inner.closed.get() {
             if !streams.inner.sink.wanted() {
                 sleep_ms(UNWANTED_MS).await;
+                continue;
+            }
+            if source.as_ref().is_some_and(|source| !streams.inner.sink.there(source)) {
+                tries = 0;
+                sleep_ms(ABSENT_MS).await;
                 continue;
             }
             let at = address.borrow().clone();

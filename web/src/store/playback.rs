@@ -261,6 +261,10 @@ impl Sink for Machine {
         self.runtime.borrow().merge().cursor(source)
     }
 
+    fn there(&self, source: &NodeName) -> bool {
+        self.runtime.borrow().there(source)
+    }
+
     fn wanted(&self) -> bool {
         if !document().hidden() {
             self.hidden_since_ms.set(None);

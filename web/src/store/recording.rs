@@ -126,7 +126,8 @@ impl Recording {
 
     /// The oldest moment, where there is one.
     pub fn start_us(&self) -> Option<u64> {
-        self.items.front().map(|item| item.stamp.hlc.wall_us())
+        // What the reader noticed before the first stamp came has no time of its own.
+        self.items.iter().map(|item| item.stamp.hlc.wall_us()).find(|us| *us > 0)
     }
 
     /// The moment of the next fact after `at_us`, or of the one before.

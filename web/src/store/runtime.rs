@@ -7,7 +7,7 @@ use std::sync::Arc;
 use orrery_shared::event::merge::Merge;
 use orrery_shared::event::narrate::Line;
 use orrery_shared::event::stream::Frame;
-use orrery_shared::event::view::View;
+use orrery_shared::event::view::{Process, SUPERVISOR, StreamState, View};
 use orrery_shared::ids::{ClusterId, NodeName};
 
 use super::playback::{Control, FEED_MAX};
@@ -102,6 +102,12 @@ impl Runtime {
     /// The merge, for cursors and states of streams.
     pub fn merge(&self) -> &Merge {
         &self.merge
+    }
+
+    /// Whether a source may be there: false while the supervisor, whose stream is live, says that it is not.
+    pub fn there(&self, source: &NodeName) -> bool {
+        let down = self.recording.head().node(source).is_some_and(|node| node.process == Process::Down);
+        !down || self.merge.state(SUPERVISOR) != StreamState::Live
     }
 
     /// Takes what is ready into the recording.

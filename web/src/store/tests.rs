@@ -123,7 +123,7 @@ fn what_comes_late_is_inserted_and_seen_from_its_moment_on() {
         .into_iter()
         .partition(|placed| placed.stamp.node == "node3" && placed.stamp.seq > 10);
     let mut recording = recorded(on_time);
-    let at_us = START_US + (script.us - START_US) / 2;
+    let at_us = START_US + (script.us - START_US) / 10 * 9;
     let before = recording.view_at(at_us).clone();
     let key = recording.key_at(at_us);
     recording.extend(late.into_iter().map(|placed| Placed { late: true, ..placed }).collect(), |_, _, _| {});

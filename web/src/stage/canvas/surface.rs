@@ -1,6 +1,6 @@
 //! A canvas that is as sharp as the screen: knows its size in pixels of the page, and when it changed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use leptos::prelude::window;
@@ -19,7 +19,9 @@ pub struct Surface {
     resized: Rc<Cell<bool>>,
     size: Cell<(f64, f64)>,
     density: Cell<f64>,
-    observer: RefCell<Option<(ResizeObserver, Closure<dyn FnMut()>)>>,
+    observer: ResizeObserver,
+    /// Lives as long as the observer that calls it.
+    _callback: Closure<dyn FnMut()>,
 }
 
 impl Surface {
@@ -37,7 +39,8 @@ impl Surface {
             resized,
             size: Cell::new((0.0, 0.0)),
             density: Cell::new(1.0),
-            observer: RefCell::new(Some((observer, callback))),
+            observer,
+            _callback: callback,
         })
     }
 
@@ -78,8 +81,6 @@ impl Surface {
 
 impl Drop for Surface {
     fn drop(&mut self) {
-        if let Some((observer, _callback)) = self.observer.take() {
-            observer.disconnect();
-        }
+        self.observer.disconnect();
     }
 }

@@ -68,7 +68,7 @@ fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
         let geometry = geometry.get();
         let tick = |second: usize| {
             let angle = TAU * second as f64 / 60.0 - PI / 2.0;
-            let long = second % 5 == 0;
+            let long = second.is_multiple_of(5);
             let (inner, outer) = (geometry.center, geometry.on_circle(angle));
             let start = outer.toward(inner, if long { 9.0 } else { 5.0 } / geometry.radius);
             format!("M{:.1} {:.1}L{:.1} {:.1}", outer.x, outer.y, start.x, start.y)

@@ -94,6 +94,8 @@ pub struct Ui {
     pub portrait: RwSignal<bool>,
     /// Whether the page is so tall that the feed fits under the locks.
     pub tall: RwSignal<bool>,
+    /// Changes when the window's size does: for what measures the page.
+    pub resized: RwSignal<u32>,
     /// Whether travel is replaced by standing arrows.
     pub still: RwSignal<bool>,
     /// Clients that the page may act as.
@@ -129,6 +131,7 @@ impl Ui {
             legend: RwSignal::new(false),
             portrait: RwSignal::new(false),
             tall: RwSignal::new(false),
+            resized: RwSignal::new(0),
             still: RwSignal::new(matches_media("(prefers-reduced-motion: reduce)")),
             client: RwSignal::new(clients[0].clone()),
             clients: RwSignal::new(Arc::new(clients)),
@@ -173,6 +176,7 @@ impl Ui {
         Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
         let measure = move || {
             set_changed(self.portrait, matches_media("(max-width: 760px)"));
+            self.resized.update(|count| *count = count.wrapping_add(1));
             set_changed(self.tall, matches_media("(min-width: 1101px) and (min-height: 900px)"));
         };
         measure();

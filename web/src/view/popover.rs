@@ -11,8 +11,10 @@ use crate::store::{Origin, Playback};
 use crate::ui::{Tab, Ui};
 
 /// Size of the box in pixels, as the style sheet makes it; it is kept whole inside the scene.
-const WIDTH: f64 = 212.0;
-const HEIGHT: f64 = 168.0;
+const WIDTH: f64 = 232.0;
+const HEIGHT: f64 = 172.0;
+/// The same where fingers need larger buttons.
+const HEIGHT_TOUCH: f64 = 208.0;
 
 /// The box.
 #[component]
@@ -25,14 +27,16 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
     let at = move || {
         let (Some(place), Some(scene)) = (place.get(), scene.get()) else { return (0.0, 0.0) };
         let (width, height) = (f64::from(scene.client_width()), f64::from(scene.client_height()));
+        ui.resized.track();
         let geometry = geometry.get();
         let (fit, node) = (geometry.fit(width, height), geometry.node(place));
         let (x, y) = (node.x * fit.scale + fit.left, node.y * fit.scale + fit.top);
         // Beside the node, towards the middle, so that neither the node nor its log strip is covered.
         let reach = 58.0 * fit.scale;
         let left = if node.x >= geometry.center.x - 1.0 { x - reach - WIDTH } else { x + reach };
-        let top = y - HEIGHT / 2.0;
-        (left.clamp(6.0, (width - WIDTH - 6.0).max(6.0)), top.clamp(6.0, (height - HEIGHT - 6.0).max(6.0)))
+        let tall = if geometry.portrait() { HEIGHT_TOUCH } else { HEIGHT };
+        let top = y - tall / 2.0;
+        (left.clamp(6.0, (width - WIDTH - 6.0).max(6.0)), top.clamp(6.0, (height - tall - 6.0).max(6.0)))
     };
     let opened = Memo::new(move |_| place.get().is_some());
     move || {

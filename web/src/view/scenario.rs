@@ -187,7 +187,11 @@ impl Play {
         for (place, person) in people.iter().enumerate() {
             let fork = &forks[(place + 1) % count];
             self.say((self.t.scenarios.step_want)(person, fork));
-            self.ask(Operation::Queue, person, fork, 30_000).await;
+            // A wait of before may close a circle earlier: then it has been seen.
+            if let Some(LockAnswer::Deadlock { .. }) = self.ask(Operation::Queue, person, fork, 30_000).await
+            {
+                break;
+            }
             request::sleep_ms(BEAT_MS).await;
         }
         Ok(())

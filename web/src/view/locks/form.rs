@@ -16,8 +16,9 @@ use crate::ui::{CLIENTS_MAX, Ui};
 use crate::view::actions::{Actions, Operation, Outcome, Progress};
 use crate::view::rich::rich;
 
-/// Outcomes that are shown under the form.
-const SHOWN: usize = 3;
+/// Outcomes that are shown under the form where the page is tall, and where it is not.
+const SHOWN_TALL: usize = 3;
+const SHOWN: usize = 2;
 
 /// The form.
 #[component]
@@ -260,7 +261,11 @@ fn Results() -> impl IntoView {
     );
     view! {
         <div class="results" aria-live="polite">
-            {move || shown.get().iter().rev().take(SHOWN).map(|outcome| result(outcome.clone(), actions)).collect_view()}
+            {move || {
+                let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
+                let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
+                list(newest, move |outcome| result(outcome, actions).into_any())
+            }}
         </div>
     }
 }

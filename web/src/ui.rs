@@ -197,6 +197,13 @@ fn set_root(attribute: &str, value: &str) {
     }
 }
 
+/// A word of the chosen language. One type for every word of the page: closures of its own would be compiled once
+/// for each place.
+pub fn told(pick: fn(&'static Strings) -> &'static str) -> Signal<&'static str> {
+    let ui = Ui::expect();
+    Signal::derive(move || pick(ui.t()))
+}
+
 /// Whether a CSS media query matches now.
 pub fn matches_media(query: &str) -> bool {
     window().match_media(query).ok().flatten().is_some_and(|list| list.matches())

@@ -1,5 +1,7 @@
 //! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
 
+mod answer;
+
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -108,9 +110,9 @@ pub async fn lock<B: Serialize>(
     timeout_ms: u64,
 ) -> Answered<LockAnswer> {
     let (status, text) = post(&format!("{base}/lock/{operation}"), body, Some(key), timeout_ms).await?;
-    match serde_json::from_str::<LockAnswer>(&text) {
-        Ok(answer) => Ok((status, answer)),
-        Err(_) => Err(refused(status, &text)),
+    match answer::lock_answer(&text) {
+        Some(answer) => Ok((status, answer)),
+        None => Err(refused(status, &text)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::keyed::{item, keyed, list};
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// Squares in the log strip under a node.
 pub const STRIP_CELLS: u64 = 7;
@@ -177,7 +178,6 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> impl IntoView {
 /// Dots around a candidate: full for a vote, crossed for a refusal, empty for silence; a notch at the quorum.
 #[component]
 fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
-    let ui = Ui::expect();
     let side = if left { -1.0 } else { 1.0 };
     let step = 15f64.min(96.0 / votes.voters.max(1) as f64).to_radians();
     // From the top downwards, centred on the side that faces the middle of the stage.
@@ -204,7 +204,7 @@ fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
             {dots.collect_view()}
             <line class="notch" x1=from.x y1=from.y x2=to.x y2=to.y />
             <text class="notch-word" x=word.x y={word.y + 4.0} text-anchor=if left { "end" } else { "start" }>
-                {move || ui.t().cluster.quorum}
+                {told(|t| t.cluster.quorum)}
             </text>
         </g>
     }

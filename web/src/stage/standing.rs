@@ -14,6 +14,7 @@ use crate::keyed::{item, keyed};
 use crate::look::Summary;
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
@@ -36,7 +37,7 @@ pub(crate) fn Standing(
             viewBox=view_box
             preserveAspectRatio="xMidYMid meet"
             role="group"
-            aria-label=move || ui.t().ui.stage
+            aria-label=told(|t| t.ui.stage)
             data-testid="stage"
         >
             <defs>

@@ -17,18 +17,29 @@ const IMPORTANT_STAYS_US: u64 = 4_000_000;
 /// Reading aloud: at most one sentence in this time, the newest.
 const ALOUD_EVERY: Duration = Duration::from_millis(2_500);
 
-/// The sentence to show: what happened last, but not the steady work right after something worth telling.
+/// How much a sentence matters: what is lost on a link is the consequence of what is told already.
+fn weight(line: &Line) -> u8 {
+    match line.topic {
+        Topic::Log | Topic::Request => 0,
+        Topic::Link => 1,
+        Topic::Lock => 2,
+        Topic::Election => 3,
+        Topic::Process => 4,
+        Topic::Deadlock => 5,
+    }
+}
+
+/// The sentence to show: what happened last; while the view runs, the weightiest of the last seconds.
 fn chosen(lines: &[Arc<Line>], playing: bool) -> Option<Arc<Line>> {
     let last = lines.last()?;
-    if playing {
-        let telling = lines.iter().rev().find(|line| line.topic >= Topic::Lock || line.bad);
-        if let Some(telling) = telling
-            && last.at_us.saturating_sub(telling.at_us) < IMPORTANT_STAYS_US
-        {
-            return Some(telling.clone());
-        }
+    if !playing {
+        return Some(last.clone());
     }
-    Some(last.clone())
+    let recent =
+        lines.iter().rev().take_while(|line| last.at_us.saturating_sub(line.at_us) < IMPORTANT_STAYS_US);
+    // Of equal weight the newest: it comes first here, and the first maximum has to win.
+    let chosen = recent.fold(last, |best, line| if weight(line) > weight(best) { line } else { best });
+    Some(chosen.clone())
 }
 
 /// The narrator.

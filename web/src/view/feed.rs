@@ -10,6 +10,7 @@ use super::{Shared, local_time};
 use crate::keyed::{item, keyed};
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// Lines that are drawn.
 const LINES: usize = 80;
@@ -41,7 +42,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
     view! {
         <div class="card feed">
             <div class="head">
-                <h2>{move || ui.t().ui.feed}</h2>
+                <h2>{told(|t| t.ui.feed)}</h2>
                 <label class="check">
                     <input
                         type="checkbox"
@@ -49,7 +50,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
                         prop:checked=move || detail.get()
                         on:change=move |event| detail.set(event_target_checked(&event))
                     />
-                    {move || ui.t().ui.feed_detail}
+                    {told(|t| t.ui.feed_detail)}
                 </label>
             </div>
             <ol data-testid="feed">

@@ -9,6 +9,7 @@ use crate::i18n::number::{grouped, seconds};
 use crate::look::hue;
 use crate::stage::glyph::{Icon, IconView};
 use crate::store::Playback;
+use crate::ui::told;
 use crate::ui::{Theme, Ui};
 
 /// The header.
@@ -64,15 +65,15 @@ fn Pills(shared: Shared) -> impl IntoView {
     view! {
         <div class="pills" class:unknown=move || !known.get()>
             <span class="pill" data-testid="pill-term">
-                {move || ui.t().cluster.term} " "
+                {told(|t| t.cluster.term)} " "
                 <b>{move || summary.with(|summary| summary.term)}</b>
             </span>
             <span class="pill" class:alert=move || known.get() && summary.with(|s| s.leader.is_none()) data-testid="pill-leader">
-                {move || ui.t().cluster.leader} " " {leader}
+                {told(|t| t.cluster.leader)} " " {leader}
             </span>
             <span class="pill" class:alert=move || summary.with(|s| s.without_quorum()) data-testid="pill-up">{up}</span>
             <span class="pill" data-testid="pill-committed">
-                {move || ui.t().cluster.committed} " " <b>{commit}</b>
+                {told(|t| t.cluster.committed)} " " <b>{commit}</b>
             </span>
             <span class="pill profile" data-testid="pill-profile">
                 {move || summary.with(|summary| (ui.t().cluster.timing)(&summary.profile))}
@@ -86,12 +87,12 @@ fn Transport() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let playing = Memo::new(move |_| playback.clock.with(|clock| clock.playing));
     view! {
-        <div class="seg transport" role="group" aria-label=move || ui.t().clock.transport>
+        <div class="seg transport" role="group" aria-label=told(|t| t.clock.transport)>
             <button
                 type="button"
                 data-testid="back-mark"
-                title=move || ui.t().clock.back_mark
-                aria-label=move || ui.t().clock.back_mark
+                title=told(|t| t.clock.back_mark)
+                aria-label=told(|t| t.clock.back_mark)
                 on:click=move |_| playback.jump(false)
             >
                 "◀◀"
@@ -99,11 +100,11 @@ fn Transport() -> impl IntoView {
             <button
                 type="button"
                 data-testid="step-back"
-                title=move || ui.t().clock.step_back
-                aria-label=move || ui.t().clock.step_back
+                title=told(|t| t.clock.step_back)
+                aria-label=told(|t| t.clock.step_back)
                 on:click=move |_| playback.step(false)
             >
-                "◀" <span class="word">{move || ui.t().clock.step}</span>
+                "◀" <span class="word">{told(|t| t.clock.step)}</span>
             </button>
             <button
                 type="button"
@@ -119,17 +120,17 @@ fn Transport() -> impl IntoView {
             <button
                 type="button"
                 data-testid="step-forward"
-                title=move || ui.t().clock.step_forward
-                aria-label=move || ui.t().clock.step_forward
+                title=told(|t| t.clock.step_forward)
+                aria-label=told(|t| t.clock.step_forward)
                 on:click=move |_| playback.step(true)
             >
-                <span class="word">{move || ui.t().clock.step}</span> "▶"
+                <span class="word">{told(|t| t.clock.step)}</span> "▶"
             </button>
             <button
                 type="button"
                 data-testid="live"
-                title=move || ui.t().clock.to_live
-                aria-label=move || ui.t().clock.to_live
+                title=told(|t| t.clock.to_live)
+                aria-label=told(|t| t.clock.to_live)
                 on:click=move |_| playback.live()
             >
                 "▶▶"
@@ -175,7 +176,7 @@ fn Rates() -> impl IntoView {
         }
     };
     view! {
-        <div class="seg rate" role="radiogroup" aria-label=move || ui.t().clock.rate>
+        <div class="seg rate" role="radiogroup" aria-label=told(|t| t.clock.rate)>
             {button(Rate::Hundredth, "rate-hundredth")}
             {button(Rate::Director, "rate-director")}
             {button(Rate::Real, "rate-real")}
@@ -205,7 +206,7 @@ fn LiveBadge(shared: Shared) -> impl IntoView {
             class:live=live
             data-testid="badge"
             data-live=move || live().to_string()
-            title=move || ui.t().clock.to_live
+            title=told(|t| t.clock.to_live)
             on:click=move |_| playback.live()
         >
             {words}
@@ -236,7 +237,7 @@ fn Choices() -> impl IntoView {
     };
     let legend = move |_| ui.legend.update(|shown| *shown = !*shown);
     view! {
-        <div class="seg lang" role="radiogroup" aria-label=move || ui.t().ui.language>
+        <div class="seg lang" role="radiogroup" aria-label=told(|t| t.ui.language)>
             {language(Lang::En, "EN", "lang-en")}
             {language(Lang::Id, "ID", "lang-id")}
         </div>
@@ -257,8 +258,8 @@ fn Choices() -> impl IntoView {
             type="button"
             class="icon"
             data-testid="legend-button"
-            title=move || ui.t().ui.legend
-            aria-label=move || ui.t().ui.legend
+            title=told(|t| t.ui.legend)
+            aria-label=told(|t| t.ui.legend)
             aria-expanded=move || ui.legend.get().to_string()
             on:click=legend
         >

@@ -9,6 +9,7 @@ use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
 use crate::stage::glyph::{Icon, IconView};
 use crate::store::{Origin, Playback};
+use crate::ui::told;
 use crate::ui::{Layers, Ui};
 
 /// The column.
@@ -54,7 +55,7 @@ fn LayerList() -> impl IntoView {
         };
     view! {
         <section>
-            <h2>{move || ui.t().ui.layers}</h2>
+            <h2>{told(|t| t.ui.layers)}</h2>
             {layer(Icon::Consensus, "1", "layer-consensus", |layers| &mut layers.consensus)}
             {layer(Icon::Locks, "2", "layer-locks", |layers| &mut layers.locks)}
         </section>
@@ -100,7 +101,7 @@ fn Scenarios() -> impl IntoView {
                     <button
                         type="button"
                         class="close"
-                        aria-label=move || ui.t().ui.close
+                        aria-label=told(|t| t.ui.close)
                         on:click=move |_| actions.notice.set(None)
                     >
                         "×"
@@ -111,7 +112,7 @@ fn Scenarios() -> impl IntoView {
     };
     view! {
         <section class="scenarios">
-            <h2>{move || ui.t().ui.scenarios}</h2>
+            <h2>{told(|t| t.ui.scenarios)}</h2>
             {Scenario::ALL.map(row).collect_view()}
             {step}
             {notice}
@@ -152,7 +153,7 @@ fn Faults() -> impl IntoView {
     };
     view! {
         <section>
-            <h2>{move || ui.t().ui.faults}</h2>
+            <h2>{told(|t| t.ui.faults)}</h2>
             <ul class="faults" data-testid="faults">
                 {move || {
                     let list = list.get();
@@ -183,7 +184,7 @@ fn Origins(shared: Shared) -> impl IntoView {
                     prop:checked=move || ui.still.get()
                     on:change=move |event| ui.still.set(event_target_checked(&event))
                 />
-                {move || ui.t().ui.motion}
+                {told(|t| t.ui.motion)}
             </label>
         </section>
     }

@@ -2,8 +2,10 @@
 
 use leptos::prelude::*;
 
+use crate::i18n::Strings;
 use crate::stage::glyph::{Crown, KeyGlyph, hexagon};
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// The overlay.
 #[component]
@@ -28,17 +30,17 @@ fn Sheet() -> impl IntoView {
                 class="sheet"
                 role="dialog"
                 aria-modal="true"
-                aria-label=move || ui.t().legend.title
+                aria-label=told(|t| t.legend.title)
                 data-testid="legend"
                 on:click=|event| event.stop_propagation()
             >
                 <div class="head">
-                    <p class="title">{move || ui.t().legend.title}</p>
+                    <p class="title">{told(|t| t.legend.title)}</p>
                     <button
                         type="button"
                         class="icon"
                         node_ref=close
-                        aria-label=move || ui.t().ui.close
+                        aria-label=told(|t| t.ui.close)
                         data-testid="legend-close"
                         on:click=move |_| ui.legend.set(false)
                     >
@@ -47,11 +49,11 @@ fn Sheet() -> impl IntoView {
                 </div>
                 <div class="columns">
                     <section>
-                        <h2>{move || ui.t().legend.shapes}</h2>
+                        <h2>{told(|t| t.legend.shapes)}</h2>
                         <Shapes />
                     </section>
                     <section>
-                        <h2>{move || ui.t().legend.keys}</h2>
+                        <h2>{told(|t| t.legend.keys)}</h2>
                         <Keys />
                     </section>
                 </div>
@@ -60,27 +62,30 @@ fn Sheet() -> impl IntoView {
     }
 }
 
-fn shape(drawing: impl IntoView, word: impl Fn() -> &'static str + Send + Sync + 'static) -> impl IntoView {
+fn shape(drawing: impl IntoView + 'static, name: fn(&'static Strings) -> &'static str) -> AnyView {
+    labelled(drawing.into_any(), told(name))
+}
+
+fn labelled(drawing: AnyView, name: Signal<&'static str>) -> AnyView {
     view! {
         <div class="shape">
             <svg class="standing sample" viewBox="-30 -22 60 44" aria-hidden="true">
                 {drawing}
             </svg>
-            <span>{word}</span>
+            <span>{name}</span>
         </div>
     }
+    .into_any()
 }
 
 #[component]
 fn Shapes() -> impl IntoView {
-    let ui = Ui::expect();
-    let t = move || &ui.t().legend;
     view! {
         <div class="shapes n1">
-            {shape(view! { <g class="node up"><circle class="disc" r="14" /></g> }, move || t().follower)}
+            {shape(view! { <g class="node up"><circle class="disc" r="14" /></g> }, |t| t.legend.follower)}
             {shape(
                 view! { <g class="node up"><polygon class="disc candidate" points=hexagon(15.0) /></g> },
-                move || t().candidate,
+                |t| t.legend.candidate,
             )}
             {shape(
                 view! {
@@ -90,7 +95,7 @@ fn Shapes() -> impl IntoView {
                         <g transform="translate(0 -20) scale(.7)"><Crown /></g>
                     </g>
                 },
-                move || t().leader,
+                |t| t.legend.leader,
             )}
             {shape(
                 view! {
@@ -99,7 +104,7 @@ fn Shapes() -> impl IntoView {
                         <text class="state bad" y="5">"✕"</text>
                     </g>
                 },
-                move || t().down,
+                |t| t.legend.down,
             )}
             {shape(
                 view! {
@@ -108,7 +113,7 @@ fn Shapes() -> impl IntoView {
                         <text class="state bad" y="5">"❚❚"</text>
                     </g>
                 },
-                move || t().paused,
+                |t| t.legend.paused,
             )}
             {shape(
                 view! {
@@ -119,7 +124,7 @@ fn Shapes() -> impl IntoView {
                         </g>
                     </g>
                 },
-                move || t().deposed,
+                |t| t.legend.deposed,
             )}
             {shape(
                 view! {
@@ -128,7 +133,7 @@ fn Shapes() -> impl IntoView {
                         <circle class="timer" r="16" pathLength="100" stroke-dasharray="68 101" transform="rotate(-90)" />
                     </g>
                 },
-                move || t().timer,
+                |t| t.legend.timer,
             )}
             {shape(
                 view! {
@@ -140,9 +145,9 @@ fn Shapes() -> impl IntoView {
                         <circle class="vote no" cx="21" r="4.6" />
                     </g>
                 },
-                move || t().votes,
+                |t| t.legend.votes,
             )}
-            {shape(view! { <path class="msg" d="M0 -9L9 0L0 9L-9 0Z" /> }, move || t().request_vote)}
+            {shape(view! { <path class="msg" d="M0 -9L9 0L0 9L-9 0Z" /> }, |t| t.legend.request_vote)}
             {shape(
                 view! {
                     <g>
@@ -152,9 +157,9 @@ fn Shapes() -> impl IntoView {
                         <circle class="msg-bead" cx="4.5" r="1.7" />
                     </g>
                 },
-                move || t().append,
+                |t| t.legend.append,
             )}
-            {shape(view! { <circle class="msg" r="6.5" /> }, move || t().heartbeat)}
+            {shape(view! { <circle class="msg" r="6.5" /> }, |t| t.legend.heartbeat)}
             {shape(
                 view! {
                     <g>
@@ -164,9 +169,9 @@ fn Shapes() -> impl IntoView {
                         <text class="msg-sign no" x="11" y="5">"−"</text>
                     </g>
                 },
-                move || t().reply,
+                |t| t.legend.reply,
             )}
-            {shape(view! { <KeyGlyph /> }, move || t().client_message)}
+            {shape(view! { <KeyGlyph /> }, |t| t.legend.client_message)}
             {shape(
                 view! {
                     <g>
@@ -175,7 +180,7 @@ fn Shapes() -> impl IntoView {
                         <text class="state bad" x="18" y="5">"✕"</text>
                     </g>
                 },
-                move || t().lost,
+                |t| t.legend.lost,
             )}
             {shape(
                 view! {
@@ -184,7 +189,7 @@ fn Shapes() -> impl IntoView {
                         <text class="bolt" text-anchor="middle" y="6">"⚡"</text>
                     </g>
                 },
-                move || t().cut,
+                |t| t.legend.cut,
             )}
             {shape(
                 view! {
@@ -194,7 +199,7 @@ fn Shapes() -> impl IntoView {
                         <rect class="missing" x="26.8" width="11" height="9" rx="2" />
                     </g>
                 },
-                move || t().log,
+                |t| t.legend.log,
             )}
             {shape(
                 view! {
@@ -203,7 +208,7 @@ fn Shapes() -> impl IntoView {
                         <rect class="drained" x="8" y="-9" width="18" height="18" rx="4" />
                     </g>
                 },
-                move || t().lock_exclusive,
+                |t| t.legend.lock_exclusive,
             )}
             {shape(
                 view! {
@@ -212,7 +217,7 @@ fn Shapes() -> impl IntoView {
                         <rect class="hold" x="1" y="-6" width="25" height="12" rx="4" />
                     </g>
                 },
-                move || t().lock_shared,
+                |t| t.legend.lock_shared,
             )}
             {shape(
                 view! {
@@ -221,7 +226,7 @@ fn Shapes() -> impl IntoView {
                         <text class="sample-word" y="4">"1 Budi"</text>
                     </g>
                 },
-                move || t().waiter,
+                |t| t.legend.waiter,
             )}
             {shape(
                 view! {
@@ -230,7 +235,7 @@ fn Shapes() -> impl IntoView {
                         <circle class="bead" cy="2.6" cx="7" r="4" />
                     </g>
                 },
-                move || t().clock_bead,
+                |t| t.legend.clock_bead,
             )}
         </div>
     }

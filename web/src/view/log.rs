@@ -9,6 +9,7 @@ use crate::keyed::list;
 use crate::look::{self, hue};
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// Columns.
 const COLUMNS: u64 = 12;
@@ -29,11 +30,11 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
     };
     view! {
         <div class="card log">
-            <p class="quiet">{move || ui.t().cluster.log_hint}</p>
+            <p class="quiet">{told(|t| t.cluster.log_hint)}</p>
             <table class="matrix" data-testid="log">
                 <thead>
                     <tr>
-                        <th scope="col">{move || ui.t().cluster.index}</th>
+                        <th scope="col">{told(|t| t.cluster.index)}</th>
                         {move || list(columns(), move |index| {
                             view! {
                                 <th scope="col" class:quorum=move || quorum.get() == Some(index)>
@@ -105,15 +106,14 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
 
 #[component]
 fn Key() -> impl IntoView {
-    let ui = Ui::expect();
     view! {
         <p class="matrix-key n1">
             <span class="cell committed">"✓"</span>
-            {move || ui.t().cluster.mark_committed}
+            {told(|t| t.cluster.mark_committed)}
             <span class="cell durable"></span>
-            {move || ui.t().cluster.mark_uncommitted}
+            {told(|t| t.cluster.mark_uncommitted)}
             <span class="cell missing"></span>
-            {move || ui.t().cluster.mark_missing}
+            {told(|t| t.cluster.mark_missing)}
         </p>
     }
 }

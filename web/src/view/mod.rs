@@ -46,6 +46,7 @@ use crate::stage::{Moving, Standing};
 use crate::store::Playback;
 use crate::tape::Tape;
 use crate::ui::Ui;
+use crate::ui::told;
 use actions::Actions;
 
 /// Parts of the view that many panels look at.
@@ -70,12 +71,12 @@ pub(crate) fn App() -> impl IntoView {
     };
     view! {
         <div class="page">
-            <a class="skip" href="#panels">{move || ui.t().ui.skip}</a>
+            <a class="skip" href="#panels">{told(|t| t.ui.skip)}</a>
             <header::Header shared />
             <left::Left shared />
             <Stage shared />
             <panels::Panels shared />
-            <footer class="tape" aria-label=move || ui.t().ui.tape data-testid="tape">
+            <footer class="tape" aria-label=told(|t| t.ui.tape) data-testid="tape">
                 <Tape />
             </footer>
         </div>

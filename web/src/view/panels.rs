@@ -7,6 +7,7 @@ use super::feed::Feed;
 use super::inspect::Inspect;
 use super::locks::LocksPanel;
 use super::log::LogPanel;
+use crate::ui::told;
 use crate::ui::{Tab, Ui};
 
 /// Tabs and the chosen panel.
@@ -45,7 +46,7 @@ pub(crate) fn Panels(shared: Shared) -> impl IntoView {
         }
     };
     view! {
-        <section class="right" id="panels" aria-label=move || ui.t().ui.panels tabindex="-1">
+        <section class="right" id="panels" aria-label=told(|t| t.ui.panels) tabindex="-1">
             <div class="tabs" role="tablist">{Tab::ALL.map(button).collect_view()}</div>
             <div
                 class="panel"

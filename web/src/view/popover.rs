@@ -8,6 +8,7 @@ use super::process::ProcessButtons;
 use crate::look::hue;
 use crate::stage::geometry::Geometry;
 use crate::store::{Origin, Playback};
+use crate::ui::told;
 use crate::ui::{Tab, Ui};
 
 /// Size of the box in pixels, as the style sheet makes it; it is kept whole inside the scene.
@@ -61,12 +62,12 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
                                 ui.popover.set(false);
                             }
                         >
-                            {move || ui.t().ui.tab_inspect}
+                            {told(|t| t.ui.tab_inspect)}
                         </button>
                         <button
                             type="button"
                             class="close"
-                            aria-label=move || ui.t().ui.close
+                            aria-label=told(|t| t.ui.close)
                             on:click=move |_| ui.popover.set(false)
                         >
                             "×"

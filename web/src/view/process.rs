@@ -9,6 +9,7 @@ use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// The buttons. `prefix` stands before the action in their test ids: `kill-node1`.
 #[component]
@@ -82,7 +83,7 @@ pub(crate) fn ProcessButtons(
                 class="button alt wide"
                 data-testid=move || format!("{prefix}lead-{}", node.get().unwrap_or_default())
                 disabled=move || !may_lead.get()
-                title=move || ui.t().cluster.make_leader_hint
+                title=told(|t| t.cluster.make_leader_hint)
                 on:click=move |_| {
                     if let Some(node) = node.get_untracked() {
                         actions.lead(node);
@@ -90,7 +91,7 @@ pub(crate) fn ProcessButtons(
                 }
             >
                 "♛ "
-                {move || ui.t().cluster.make_leader}
+                {told(|t| t.cluster.make_leader)}
                 <kbd>"J"</kbd>
             </button>
         </div>

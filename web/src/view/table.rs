@@ -10,6 +10,7 @@ use crate::look::NodeLook;
 use crate::stage::node::status_word;
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 /// Most messages that are listed.
 const MESSAGES_MAX: usize = 30;
@@ -38,7 +39,6 @@ pub fn message_name(body: &Message) -> &'static str {
 /// The table; it costs nothing while it is closed.
 #[component]
 pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
-    let ui = Ui::expect();
     let open = RwSignal::new(false);
     view! {
         <div class="card stage-table">
@@ -50,7 +50,7 @@ pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {move || if open.get() { "▾ " } else { "▸ " }}
-                {move || ui.t().ui.table_title}
+                {told(|t| t.ui.table_title)}
             </button>
             {move || {
                 open.get().then(|| view! {
@@ -92,11 +92,11 @@ fn Nodes(shared: Shared) -> impl IntoView {
         <table class="plain" tabindex="0">
             <thead>
                 <tr>
-                    <th>{move || ui.t().cluster.node}</th>
-                    <th>{move || ui.t().cluster.status}</th>
-                    <th>{move || ui.t().cluster.role_title}</th>
-                    <th>{move || ui.t().cluster.term}</th>
-                    <th>{move || ui.t().cluster.committed}</th>
+                    <th>{told(|t| t.cluster.node)}</th>
+                    <th>{told(|t| t.cluster.status)}</th>
+                    <th>{told(|t| t.cluster.role_title)}</th>
+                    <th>{told(|t| t.cluster.term)}</th>
+                    <th>{told(|t| t.cluster.committed)}</th>
                 </tr>
             </thead>
             <tbody>
@@ -121,15 +121,15 @@ fn Messages() -> impl IntoView {
         })
     });
     view! {
-        <h3>{move || ui.t().cluster.flights}</h3>
+        <h3>{told(|t| t.cluster.flights)}</h3>
         {move || rows.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.no_flights}</p> })}
         <table class="plain" tabindex="0" data-testid="flights">
             <thead>
                 <tr>
-                    <th>{move || ui.t().cluster.message}</th>
-                    <th>{move || ui.t().cluster.from}</th>
-                    <th>{move || ui.t().cluster.to}</th>
-                    <th>{move || ui.t().cluster.sent_at}</th>
+                    <th>{told(|t| t.cluster.message)}</th>
+                    <th>{told(|t| t.cluster.from)}</th>
+                    <th>{told(|t| t.cluster.to)}</th>
+                    <th>{told(|t| t.cluster.sent_at)}</th>
                 </tr>
             </thead>
             <tbody>

@@ -12,6 +12,7 @@ use crate::i18n::Strings;
 use crate::i18n::number::duration;
 use crate::keyed::list;
 use crate::store::Playback;
+use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};
 use crate::view::actions::{Actions, Operation, Outcome, Progress};
 use crate::view::rich::rich;
@@ -23,7 +24,7 @@ const SHOWN: usize = 2;
 /// The form.
 #[component]
 pub(crate) fn LockForm() -> impl IntoView {
-    let (ui, actions) = (Ui::expect(), Actions::expect());
+    let actions = Actions::expect();
     view! {
         <form
             class="card lock-form"
@@ -35,13 +36,13 @@ pub(crate) fn LockForm() -> impl IntoView {
             <ClientChips />
             <div class="row">
                 <ResourceField />
-                <div class="seg" role="radiogroup" aria-label=move || ui.t().locks.mode>
+                <div class="seg" role="radiogroup" aria-label=told(|t| t.locks.mode)>
                     <ModeButton mode=Mode::Exclusive />
                     <ModeButton mode=Mode::Shared />
                 </div>
             </div>
             <div class="row four">
-                <button type="submit" class="button" data-testid="acquire">{move || ui.t().locks.acquire}</button>
+                <button type="submit" class="button" data-testid="acquire">{told(|t| t.locks.acquire)}</button>
                 <OperationButton operation=Operation::Queue test_id="queue" />
                 <OperationButton operation=Operation::Release test_id="release" />
                 <OperationButton operation=Operation::Renew test_id="renew" />
@@ -92,7 +93,7 @@ fn ClientChips() -> impl IntoView {
     });
     let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
     view! {
-        <div class="chips" role="radiogroup" aria-label=move || ui.t().locks.act_as>
+        <div class="chips" role="radiogroup" aria-label=told(|t| t.locks.act_as)>
             {move || list(ui.clients.get().to_vec(), move |name| chip(name).into_any())}
             {move || {
                 if adding.get() {
@@ -101,8 +102,8 @@ fn ClientChips() -> impl IntoView {
                             class="field name-field"
                             node_ref=field
                             maxlength="24"
-                            placeholder=move || ui.t().locks.client_name
-                            aria-label=move || ui.t().locks.client_name
+                            placeholder=told(|t| t.locks.client_name)
+                            aria-label=told(|t| t.locks.client_name)
                             data-testid="client-name"
                             on:blur=move |_| add()
                             on:keydown=move |event| match event.key().as_str() {
@@ -119,8 +120,8 @@ fn ClientChips() -> impl IntoView {
                             type="button"
                             class="chip"
                             data-testid="add-client"
-                            title=move || ui.t().locks.add_client
-                            aria-label=move || ui.t().locks.add_client
+                            title=told(|t| t.locks.add_client)
+                            aria-label=told(|t| t.locks.add_client)
                             disabled=full
                             on:click=move |_| adding.set(true)
                         >
@@ -145,8 +146,8 @@ fn ResourceField() -> impl IntoView {
             autocomplete="off"
             spellcheck="false"
             maxlength=NAME_BYTES_MAX.to_string()
-            aria-label=move || ui.t().locks.resource
-            placeholder=move || ui.t().locks.resource
+            aria-label=told(|t| t.locks.resource)
+            placeholder=told(|t| t.locks.resource)
             data-testid="resource"
             prop:value=move || ui.resource.get()
             on:input=move |event| ui.resource.set(event_target_value(&event))
@@ -202,7 +203,7 @@ fn AskNode() -> impl IntoView {
     let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
     view! {
         <label>
-            {move || ui.t().locks.ask_node}
+            {told(|t| t.locks.ask_node)}
             <select
                 data-testid="ask-node"
                 on:change=move |event| {
@@ -210,7 +211,7 @@ fn AskNode() -> impl IntoView {
                     ui.ask.set((!value.is_empty()).then(|| value.into()));
                 }
             >
-                <option value="">{move || ui.t().locks.any_node}</option>
+                <option value="">{told(|t| t.locks.any_node)}</option>
                 {move || list(order.get().to_vec(), |name| {
                     view! { <option value=name.to_string()>{name.to_string()}</option> }.into_any()
                 })}
@@ -232,7 +233,7 @@ fn Lease() -> impl IntoView {
     };
     view! {
         <label>
-            {move || ui.t().locks.lease}
+            {told(|t| t.locks.lease)}
             <select
                 data-testid="lease"
                 on:change=move |event| {
@@ -323,7 +324,7 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> impl IntoView {
         _ => None,
     };
     let unknown = outcome.unknown();
-    let told = outcome.clone();
+    let shown = outcome.clone();
     let order = actions.playback.view.with_untracked(|view| view.order.clone());
     let node = outcome.node.clone();
     let took = outcome.took_us;
@@ -337,7 +338,7 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> impl IntoView {
             data-client=outcome.ask.client.to_string()
             data-resource=outcome.ask.resource.to_string()
         >
-            <p>{move || rich(&sentence(&told, ui.t()), &order)}</p>
+            <p>{move || rich(&sentence(&shown, ui.t()), &order)}</p>
             {status.map(|status| {
                 view! {
                     <small>
@@ -358,7 +359,7 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> impl IntoView {
                             data-testid="retry"
                             on:click=move |_| actions.retry(&outcome)
                         >
-                            {move || ui.t().trouble.retry_same_key}
+                            {told(|t| t.trouble.retry_same_key)}
                         </button>
                     }
                 })}

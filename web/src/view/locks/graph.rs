@@ -6,6 +6,7 @@ use orrery_shared::lock::{Holder, WaitEdge};
 use crate::look::waits::WaitGraph;
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 
 const WIDTH: f64 = 330.0;
 const RADIUS: f64 = 21.0;
@@ -20,7 +21,7 @@ pub(crate) fn Graph() -> impl IntoView {
     view! {
         <div class="card waits" data-testid="wait-graph">
             <p class="head">
-                <span>{move || ui.t().locks.waits_for}</span>
+                <span>{told(|t| t.locks.waits_for)}</span>
                 {move || {
                     if cycle.get() {
                         view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }.into_any()

@@ -10,6 +10,7 @@ use crate::i18n::number::{grouped, seconds};
 use crate::keyed::{item, keyed, list};
 use crate::store::Playback;
 use crate::ui::Ui;
+use crate::ui::told;
 use crate::view::actions::{Actions, Ask, Operation};
 
 /// Resources that have a lane from the start.
@@ -191,7 +192,7 @@ fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> impl 
     view! {
         <span class="chip waiter" data-testid=format!("waiter-{}", waiter.holder)>
             {format!("{place} {} {}", waiter.holder, waiter.mode.letter())}
-            {waiter.upgrade.then(|| view! { <em>{move || ui.t().locks.upgrade}</em> })}
+            {waiter.upgrade.then(|| view! { <em>{told(|t| t.locks.upgrade)}</em> })}
             <button
                 type="button"
                 class="close"

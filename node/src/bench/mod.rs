@@ -35,20 +35,19 @@ pub async fn run_lock(args: BenchLockArgs) -> Result<()> {
         None => default_folder()?,
     };
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
-    let data = data.canonicalize()?;
-    let result = measure(&args, &data).await;
-    if args.data.is_none() {
-        // What was made here goes, whatever happened.
-        if let Err(error) = std::fs::remove_dir_all(&data) {
-            tracing::warn!(%error, "{} stays", data.display());
-        }
+    // A folder of its own: every cluster starts empty, and what was made here goes, whatever happened.
+    let own = data.canonicalize()?.join(format!("bench-{}", std::process::id()));
+    std::fs::create_dir(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    let result = measure(&args, &own).await;
+    if let Err(error) = std::fs::remove_dir_all(&own) {
+        tracing::warn!(%error, "{} stays", own.display());
     }
     result
 }
 
 fn default_folder() -> Result<PathBuf> {
     let base = dirs::cache_dir().context("this user has no folder for caches: use --data DIR")?;
-    Ok(base.join("orrery").join(format!("bench-{}", std::process::id())))
+    Ok(base.join("orrery"))
 }
 
 async fn measure(args: &BenchLockArgs, data: &std::path::Path) -> Result<()> {

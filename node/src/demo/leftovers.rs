@@ -39,7 +39,7 @@ impl Started {
     }
 
     /// Whether exactly this process still runs.
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         look(self.pid).is_some_and(|seen| {
             seen.start_time == self.start_time
                 && seen.arguments.iter().any(|argument| argument == self.data.as_os_str())

@@ -1,1 +1,92 @@
-//! The supervisor without real nodes.
+//! The supervisor's folder and its leftovers.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+
+use super::folder::Folder;
+use super::leftovers::{self, Started};
+use super::process::{self, Signal};
+use crate::cli::{Cli, DemoArgs};
+
+/// A path for one test; what is there goes at the end.
+struct Path(PathBuf);
+
+impl Path {
+    fn new(name: &str) -> Path {
+        Path(std::env::temp_dir().join(format!("orrery-demo-{name}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        // The system's folder for temporary files is emptied anyway.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn args(more: &[&str]) -> DemoArgs {
+    let line = ["orrery", "demo"].iter().chain(more);
+    match Cli::try_parse_from(line).unwrap().command {
+        crate::cli::Command::Demo(args) => args,
+        _ => unreachable!("it says demo"),
+    }
+}
+
+#[test]
+fn a_folder_is_for_one_demo_and_one_cluster() {
+    let path = Path::new("folder");
+    let folder = Folder::open(&path.0, &args(&[])).unwrap();
+    let error = Folder::open(&path.0, &args(&[])).err().unwrap().to_string();
+    assert!(error.contains("another demo"), "{error}");
+    folder.note_settings(&args(&[])).unwrap();
+    assert_eq!((folder.next_boot().unwrap(), folder.next_boot().unwrap()), (1, 2));
+    drop(folder);
+
+    let error = Folder::open(&path.0, &args(&["--nodes", "3"])).err().unwrap().to_string();
+    assert!(error.contains("5 nodes on port 8000") && error.contains("--fresh"), "{error}");
+    let folder = Folder::open(&path.0, &args(&["--nodes", "3", "--fresh"])).unwrap();
+    std::fs::create_dir_all(folder.data("node1")).unwrap();
+    std::fs::write(folder.file("homework.txt"), "mine").unwrap();
+    folder.empty().unwrap();
+    assert!(!folder.data("node1").exists());
+    assert!(folder.file("homework.txt").exists(), "a file that the demo did not make stays");
+}
+
+/// A process with a path among its arguments, which a terminate signal ends.
+fn sleeper(data: &std::path::Path) -> Child {
+    Command::new("sh").args(["-c", "sleep 60"]).arg(data).spawn().unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn leftovers_are_ended_even_when_stopped_and_others_are_not_touched() {
+    let path = Path::new("leftovers");
+    let folder = Folder::open(&path.0, &args(&[])).unwrap();
+    let (mut old, mut other) = (sleeper(&folder.data("node1")), sleeper(&folder.data("node2")));
+    let recorded = |child: &Child, name: &str| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            // Right after the start, a process still has the arguments of this one.
+            match Started::of(child.id(), folder.data(name)) {
+                Some(started) if started.is_there() => return started,
+                _ => assert!(Instant::now() < deadline),
+            }
+        }
+    };
+    let started = recorded(&old, "node1");
+    let impostor = Started { data: folder.data("node3"), ..recorded(&other, "node2") };
+    leftovers::record(&folder, &[started, impostor]).unwrap();
+    process::signal(old.id(), Signal::Stop).unwrap();
+
+    let said = leftovers::clean(&folder).await.unwrap();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(!old.wait().unwrap().success());
+    assert_eq!(other.try_wait().unwrap(), None, "another program with a recorded id lives on");
+    assert_eq!(leftovers::clean(&folder).await.unwrap(), Vec::<String>::new());
+    other.kill().unwrap();
+    other.wait().unwrap();
+}

@@ -122,15 +122,15 @@ async fn a_peer_that_comes_back_is_connected_quickly() {
     let port = b.member.address.rsplit(':').next().unwrap().parse().unwrap();
     a.links.attach(echo());
     b.links.attach(echo());
-    a.links.members(&[b.member.clone()]);
-    b.links.members(&[a.member.clone()]);
+    a.links.members(std::slice::from_ref(&b.member));
+    b.links.members(std::slice::from_ref(&a.member));
     until_connected(&a, &b).await;
 
     // The connection breaks in the middle of a call: nobody knows what became of it, and it is told at once.
     let (broken, ()) = tokio::join!(ask(&a, &b, b"never", LONG), async {
         sleep(Duration::from_millis(50)).await;
         let dialled_again = peer("b", 0, None, "another secret").await;
-        a.links.members(&[dialled_again.member.clone()]);
+        a.links.members(std::slice::from_ref(&dialled_again.member));
     });
     assert_eq!(broken, Err(CallError::NoAnswer));
 
@@ -146,7 +146,7 @@ async fn a_peer_that_comes_back_is_connected_quickly() {
         }
     };
     again.links.attach(echo());
-    a.links.members(&[again.member.clone()]);
+    a.links.members(std::slice::from_ref(&again.member));
     until_connected(&a, &again).await;
     assert_eq!(ask(&a, &again, b"hi", LONG).await.unwrap(), "hi");
 }

@@ -9,4 +9,4 @@ mod run;
 pub use console::Allowed;
 pub use layout::{Finding, VIEWPORTS, Viewport};
 pub use page::Page;
-pub use run::{Scene, scene, scene_on, screenshots};
+pub use run::{Failure, Scene, scene, scene_on, screenshots};

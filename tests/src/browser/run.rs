@@ -1,9 +1,10 @@
 //! One scene: a demo, a browser that looks at it, and what is done when it goes wrong.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
 use super::console::Allowed;
 use super::page::Page;
@@ -24,11 +25,26 @@ pub struct Scene {
     pub page: Page,
 }
 
+/// Why a test failed, as a person wants to read it: the causes, without the machine's stack.
+pub struct Failure(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(cause: E) -> Self {
+        Failure(cause.into())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:#}", self.0)
+    }
+}
+
 /// Runs `play` with a fresh demo of five nodes and a fresh browser, which has the dashboard open.
 ///
 /// Fails when `play` fails or panics, and when the page complained about anything but what is allowed. A failure
 /// shows the page, its console and the cluster's log; nothing is left running either way.
-pub async fn scene<F, Fut>(name: &'static str, allowed: Allowed, play: F) -> Result<()>
+pub async fn scene<F, Fut>(name: &'static str, allowed: Allowed, play: F) -> Result<(), Failure>
 where
     F: FnOnce(Arc<Scene>) -> Fut,
     Fut: Future<Output = Result<()>> + Send + 'static,
@@ -42,7 +58,7 @@ pub async fn scene_on<F, Fut>(
     options: DemoOptions,
     allowed: Allowed,
     play: F,
-) -> Result<()>
+) -> Result<(), Failure>
 where
     F: FnOnce(Arc<Scene>) -> Fut,
     Fut: Future<Output = Result<()>> + Send + 'static,
@@ -77,7 +93,7 @@ where
     let quit = scene.page.quit().await;
     played?;
     if !complaints.is_empty() {
-        bail!("the page complained:\n{}", complaints.join("\n"));
+        return Err(anyhow!("the page complained:\n{}", complaints.join("\n")).into());
     }
-    quit
+    Ok(quit?)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use orrery_shared::api::lock::LockStatus;
-use orrery_tests::browser::{Allowed, scene};
+use orrery_tests::browser::{Allowed, Failure, scene};
 use orrery_tests::demo::Demo;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn lane(resource: &str, holders: &str, waiters: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_is_acquired_queued_for_and_handed_over() -> Result<()> {
+async fn a_lock_is_acquired_queued_for_and_handed_over() -> Result<(), Failure> {
     scene("locks", Allowed::default(), async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         leader(page, 0).await?;
@@ -72,7 +72,7 @@ async fn a_lock_is_acquired_queued_for_and_handed_over() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_of_two_shows_its_cycle_and_its_victim() -> Result<()> {
+async fn a_deadlock_of_two_shows_its_cycle_and_its_victim() -> Result<(), Failure> {
     // the victim's refusal is HTTP 409
     let allowed = Allowed { statuses: &[409], ..Allowed::default() };
     scene("deadlock", allowed, async |scene| {

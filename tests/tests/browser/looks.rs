@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Result, bail, ensure};
-use orrery_tests::browser::{Allowed, Page, VIEWPORTS, layout, scene};
+use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn fill(page: &Page) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() -> Result<()> {
+async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() -> Result<(), Failure> {
     scene("looks", Allowed::default(), async |scene| {
         let page = &scene.page;
         fill(page).await?;
@@ -124,7 +124,7 @@ async fn choose(page: &Page, testid: &str, wanted: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_speaks_indonesian() -> Result<()> {
+async fn the_page_speaks_indonesian() -> Result<(), Failure> {
     scene("indonesian", Allowed::default(), async |scene| {
         let page = &scene.page;
         fill(page).await?;
@@ -149,7 +149,7 @@ async fn the_page_speaks_indonesian() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_come_in_time_and_the_page_is_light() -> Result<()> {
+async fn frames_come_in_time_and_the_page_is_light() -> Result<(), Failure> {
     scene("figures", Allowed { broken_links: true, statuses: &[] }, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let old = leader(page, 0).await?;

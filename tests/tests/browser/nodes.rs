@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use orrery_tests::browser::{Allowed, scene};
+use orrery_tests::browser::{Allowed, Failure, scene};
 use serde_json::{Value, json};
 
 use crate::dash::{ask, leader, live, node, nodes, operate, pictures, status, words};
@@ -26,7 +26,7 @@ const WATCH: &str = "
     }, { capture: true, once: true });";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_leader_is_killed_by_clicking_and_another_is_crowned() -> Result<()> {
+async fn the_leader_is_killed_by_clicking_and_another_is_crowned() -> Result<(), Failure> {
     scene("leader", OUTAGE, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let old = leader(page, 0).await?;
@@ -86,7 +86,7 @@ async fn the_leader_is_killed_by_clicking_and_another_is_crowned() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_stream_shows_its_gap_and_recovers() -> Result<()> {
+async fn a_broken_stream_shows_its_gap_and_recovers() -> Result<(), Failure> {
     scene("gap", OUTAGE, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let leading = leader(page, 0).await?;
@@ -128,7 +128,7 @@ async fn a_broken_stream_shows_its_gap_and_recovers() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_works_on_when_the_node_that_served_it_dies() -> Result<()> {
+async fn the_page_works_on_when_the_node_that_served_it_dies() -> Result<(), Failure> {
     scene("orphan", OUTAGE, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let leading = demo.wait_leader().await?;

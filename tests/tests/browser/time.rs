@@ -1,7 +1,7 @@
 //! The view clock: pause, step back and forward, live again; by mouse and by keys.
 
 use anyhow::{Result, ensure};
-use orrery_tests::browser::{Allowed, scene};
+use orrery_tests::browser::{Allowed, Failure, scene};
 use serde_json::{Value, json};
 
 use crate::dash::{ask, leader, live, pictures, words};
@@ -12,7 +12,7 @@ const PICTURE: &str = "return [$('term')?.textContent, $('pill-committed')?.text
     $('caption')?.querySelector('p,small')?.parentElement.innerText].join('|');";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_view_is_paused_stepped_back_and_brought_to_live() -> Result<()> {
+async fn the_view_is_paused_stepped_back_and_brought_to_live() -> Result<(), Failure> {
     scene("time", Allowed::default(), async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         leader(page, 0).await?;
@@ -70,7 +70,7 @@ async fn the_view_is_paused_stepped_back_and_brought_to_live() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_can_be_done_with_keys() -> Result<()> {
+async fn everything_can_be_done_with_keys() -> Result<(), Failure> {
     scene("keys", Allowed { broken_links: true, statuses: &[] }, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let old = leader(page, 0).await?;

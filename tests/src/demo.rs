@@ -80,13 +80,23 @@ impl Demo {
             if let Some(status) = self.supervisor.ended()? {
                 bail!("`orrery demo` ended at once: {status}");
             }
-            match self.agreed_leader().await {
-                Ok(_) => return Ok(()),
+            match self.all_agree().await {
+                Ok(()) => return Ok(()),
                 Err(reason) if tokio::time::Instant::now() >= deadline => {
                     return Err(reason.context(format!("no leader that all know within {READY:?}")));
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
+        }
+    }
+
+    /// Every node runs and follows one leader.
+    async fn all_agree(&self) -> Result<()> {
+        self.agreed_leader().await?;
+        let processes = self.processes().await?;
+        match processes.iter().find(|process| process.status != ProcessStatus::Running) {
+            Some(process) => bail!("{} is {:?}", process.node, process.status),
+            None => Ok(()),
         }
     }
 
@@ -207,6 +217,10 @@ impl Demo {
     /// What a failure's report says about this demo. Its folder stays for whoever wants to look closer.
     pub fn report(&mut self) -> String {
         self.folder.keep();
-        self.supervisor.log_tail()
+        let last_words = self.names().into_iter().map(|name| {
+            let log = std::fs::read_to_string(self.folder.path().join("data").join(format!("{name}.log")));
+            format!("{name}: {}", log.unwrap_or_default().lines().last().unwrap_or_default())
+        });
+        format!("{}\n{}", self.supervisor.log_tail(), last_words.collect::<Vec<_>>().join("\n"))
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use thirtyfour::BrowserLogEntry;
 
 use super::console::Allowed;
 use super::page::Page;
@@ -82,8 +83,8 @@ where
     if played.is_err() || !complaints.is_empty() {
         let shot = scene.page.screenshot("failed").await;
         println!("{}", scene.demo.report());
-        for entry in &console {
-            println!("console {} {}", entry.level, entry.message);
+        for (entry, count) in counted(&console) {
+            println!("console, {count} times: {} {}", entry.level, entry.message);
         }
         println!(
             "the page when it failed: {}",
@@ -96,4 +97,16 @@ where
         return Err(anyhow!("the page complained:\n{}", complaints.join("\n")).into());
     }
     Ok(quit?)
+}
+
+/// Each different line once, in the order of their first times.
+fn counted(console: &[BrowserLogEntry]) -> Vec<(&BrowserLogEntry, usize)> {
+    let mut lines: Vec<(&BrowserLogEntry, usize)> = Vec::new();
+    for entry in console {
+        match lines.iter_mut().find(|(line, _)| line.message == entry.message) {
+            Some((_, count)) => *count += 1,
+            None => lines.push((entry, 1)),
+        }
+    }
+    lines
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use orrery_tests::browser::{Page, VIEWPORTS};
 use orrery_tests::process::until;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An election in the director's slow motion, and the catching up after it.
 const SHOWN: Duration = Duration::from_secs(30);
@@ -94,6 +94,22 @@ pub async fn pictures(page: &Page, name: &str) -> Result<()> {
         page.screenshot(&format!("{name}-{}", viewport.name)).await?;
     }
     page.resize(VIEWPORTS[0]).await
+}
+
+/// Leases that outlive the test, and the view in real time: for tests that are not about either.
+pub async fn without_hurry(page: &Page) -> Result<()> {
+    leader(page, 0).await?;
+    let lease =
+        "const s = $('lease'); s.value = '600'; s.dispatchEvent(new Event('change', { bubbles: true }));";
+    page.js::<Value>(lease, Vec::new()).await?;
+    real_time(page).await
+}
+
+/// The view at the speed of the world, and at the end of what happened.
+pub async fn real_time(page: &Page) -> Result<()> {
+    page.click("rate-real").await?;
+    page.click("live").await?;
+    live(page).await
 }
 
 /// Waits until the view shows what happens now.

@@ -6,7 +6,7 @@ use orrery_tests::browser::{Allowed, Failure, scene};
 use orrery_tests::demo::Demo;
 use serde_json::json;
 
-use crate::dash::{act_as, ask, leader, pictures, words};
+use crate::dash::{act_as, ask, pictures, without_hurry, words};
 
 /// Who holds and who waits, as a node answers it.
 async fn table(demo: &Demo, resource: &str) -> Result<(Vec<String>, Vec<String>)> {
@@ -30,18 +30,16 @@ fn lane(resource: &str, holders: &str, waiters: &str) -> String {
 async fn a_lock_is_acquired_queued_for_and_handed_over() -> Result<(), Failure> {
     scene("locks", Allowed::default(), async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
-        leader(page, 0).await?;
+        without_hurry(page).await?;
 
         ask(page, "Ayu", "acquire", "printer").await?;
         page.until("Ayu to be seen as the holder", &lane("printer", "Ayu", "")).await?;
         page.until("an answer to be shown", "$('result')?.dataset.outcome === 'acquired'").await?;
         ensure!(table(demo, "printer").await? == (vec!["Ayu".into()], vec![]), "the lane shows what is not so");
-        // the lane is filled: the holder's bar is as long as the lane allows
-        let filled = "const bar = $('holder-Ayu').getBoundingClientRect(); \
-                      const lane = $('lane-printer').querySelector('.holders').getBoundingClientRect(); \
-                      return bar.width / lane.width;";
-        let share: f64 = page.js(filled, Vec::new()).await?;
-        ensure!(share > 0.95, "the holder fills only {share:.2} of its lane");
+        // the holder's bar grows until it is as long as the lane allows
+        let share = "$('holder-Ayu').getBoundingClientRect().width / \
+                     $('lane-printer').querySelector('.holders').getBoundingClientRect().width > 0.95";
+        page.until("the lane to be filled", share).await?;
         let first: u64 = page.attribute("holder-Ayu", "data-token").await?.context("no token")?.parse()?;
 
         ask(page, "Budi", "queue", "printer").await?;
@@ -77,7 +75,7 @@ async fn a_deadlock_of_two_shows_its_cycle_and_its_victim() -> Result<(), Failur
     let allowed = Allowed { statuses: &[409], ..Allowed::default() };
     scene("deadlock", allowed, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
-        leader(page, 0).await?;
+        without_hurry(page).await?;
         ask(page, "Ayu", "acquire", "printer").await?;
         page.until("Ayu to hold", &lane("printer", "Ayu", "")).await?;
         ask(page, "Budi", "acquire", "report").await?;

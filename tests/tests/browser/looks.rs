@@ -9,7 +9,7 @@ use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::dash::{ask, leader, live};
+use crate::dash::{ask, leader, live, without_hurry};
 
 const TABS: [&str; 4] = ["locks", "log", "inspect", "feed"];
 
@@ -49,7 +49,7 @@ async fn frames(page: &Page, for_ms: u32) -> Result<Frames> {
 
 /// Something on every panel: holders, waiters, a shared lock, a chosen node, a long name.
 async fn fill(page: &Page) -> Result<()> {
-    leader(page, 0).await?;
+    without_hurry(page).await?;
     ask(page, "Ayu", "acquire", "printer").await?;
     ask(page, "Budi", "queue", "printer").await?;
     ask(page, "Citra", "queue", "printer").await?;

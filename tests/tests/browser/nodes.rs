@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use orrery_tests::browser::{Allowed, Failure, scene};
 use serde_json::{Value, json};
 
-use crate::dash::{ask, leader, live, node, nodes, operate, pictures, status, words};
+use crate::dash::{ask, leader, live, node, nodes, operate, pictures, status, without_hurry, words};
 
 const OUTAGE: Allowed = Allowed { broken_links: true, statuses: &[] };
 
@@ -29,6 +29,7 @@ const WATCH: &str = "
 async fn the_leader_is_killed_by_clicking_and_another_is_crowned() -> Result<(), Failure> {
     scene("leader", OUTAGE, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
+        without_hurry(page).await?;
         let old = leader(page, 0).await?;
         ask(page, "Ayu", "acquire", "printer").await?;
         page.until("a holder", "$('lane-printer')?.dataset.holders === 'Ayu'").await?;
@@ -89,6 +90,7 @@ async fn the_leader_is_killed_by_clicking_and_another_is_crowned() -> Result<(),
 async fn a_broken_stream_shows_its_gap_and_recovers() -> Result<(), Failure> {
     scene("gap", OUTAGE, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
+        without_hurry(page).await?;
         let leading = leader(page, 0).await?;
         let other =
             nodes(page).await?.into_iter().find(|node| node.name != leading.name).context("one node only")?;
@@ -129,13 +131,15 @@ async fn a_broken_stream_shows_its_gap_and_recovers() -> Result<(), Failure> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_works_on_when_the_node_that_served_it_dies() -> Result<(), Failure> {
-    scene("orphan", OUTAGE, async |scene| {
+    // a page asks who served it for the processes: a node has none and says 404
+    let allowed = Allowed { statuses: &[404], ..OUTAGE };
+    scene("orphan", allowed, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let leading = demo.wait_leader().await?;
         let server =
             demo.names().into_iter().find(|name| *name != leading.node_id).context("one node only")?;
         page.open(&demo.node_url(&server)?).await?;
-        leader(page, 0).await?;
+        without_hurry(page).await?;
         page.find("served-by-node").await?;
 
         demo.act(&server, "kill").await?;

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use orrery_tests::browser::{Allowed, Failure, scene};
 use serde_json::{Value, json};
 
-use crate::dash::{ask, leader, live, pictures, words};
+use crate::dash::{ask, leader, live, pictures, without_hurry, words};
 
 /// What the view shows of the cluster, as one text.
 const PICTURE: &str = "return [$('term')?.textContent, $('pill-committed')?.textContent, \
@@ -15,7 +15,7 @@ const PICTURE: &str = "return [$('term')?.textContent, $('pill-committed')?.text
 async fn the_view_is_paused_stepped_back_and_brought_to_live() -> Result<(), Failure> {
     scene("time", Allowed::default(), async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
-        leader(page, 0).await?;
+        without_hurry(page).await?;
         ask(page, "Ayu", "acquire", "printer").await?;
         page.until("a holder", "$('lane-printer')?.dataset.holders === 'Ayu'").await?;
         live(page).await?;
@@ -73,6 +73,7 @@ async fn the_view_is_paused_stepped_back_and_brought_to_live() -> Result<(), Fai
 async fn everything_can_be_done_with_keys() -> Result<(), Failure> {
     scene("keys", Allowed { broken_links: true, statuses: &[] }, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
+        without_hurry(page).await?;
         let old = leader(page, 0).await?;
         // letters typed into a field are text; Escape or Tab leaves it
         page.js::<Value>("document.activeElement?.blur();", Vec::new()).await?;

@@ -19,6 +19,16 @@ const MODULE_GZIP_BYTES_MAX: u64 = 350 * 1024;
 /// Crates that belong to the node. One of them in the page means that the seam of `shared` leaks.
 const NOT_IN_THE_PAGE: [&str; 5] = ["openraft", "redb", "tokio", "axum", "orrery"];
 const INPUTS: [&str; 6] = ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml"];
+/// What rustc emits for wasm32 by default, and no more: given `--all-features`, older versions of wasm-opt write
+/// proposals in a form that browsers refuse, and the page stays empty.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Builds the dashboard unless it is up to date. A module that is too large is said, and does not stop a demo.
@@ -148,7 +158,7 @@ fn main_module(dist: &Path) -> Result<PathBuf> {
 fn optimise(workspace: &Workspace, program: &Path, module: &Path) {
     let smaller = module.with_extension("smaller");
     let mut command = workspace.command(program);
-    command.args(["-Oz", "--all-features"]).arg(module).arg("-o").arg(&smaller);
+    command.arg("-Oz").args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
     let result = exec::run(command, BUILD_LIMIT).and_then(|()| Ok(fs::rename(&smaller, module)?));
     if let Err(error) = result {
         let _ = fs::remove_file(&smaller);

@@ -11,6 +11,10 @@
 //
 // An element with data-overlap="intended" may cover others on purpose (a caption over a picture).
 const options = arguments[0] || {};
+for (const animation of document.getAnimations()) {
+  // what still grows or fades in is looked at as it will be; what goes round for ever has no end
+  if (Number.isFinite(animation.effect?.getComputedTiming().endTime)) animation.finish();
+}
 const findings = [];
 const width = document.documentElement.clientWidth;
 const height = window.innerHeight;

@@ -153,8 +153,8 @@ async fn frames_come_in_time_and_the_page_is_light() -> Result<(), Failure> {
     scene("figures", Allowed { broken_links: true, statuses: &[] }, async |scene| {
         let (page, demo) = (&scene.page, &scene.demo);
         let old = leader(page, 0).await?;
-        let sizes = "const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]; \
-                     return all.filter((e) => e.transferSize).map((e) => [e.name.split('/').pop() || 'page', e.transferSize]);";
+        let sizes = "const parts = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]; \
+                     return parts.filter((e) => e.transferSize).map((e) => [e.name.split('/').pop() || 'page', e.transferSize]);";
         let sizes: Vec<(String, u64)> = page.js(sizes, Vec::new()).await?;
         let whole: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
         println!("figure: page transfer {:.1} KB: {sizes:?}", whole as f64 / 1e3);

@@ -147,7 +147,7 @@ fn Entries() -> impl IntoView {
                     <div class="entry" class:committed=committed>
                         <span class="index">{move || grouped(index, ui.lang.get())}</span>
                         <span class="term">{term}</span>
-                        <span class="what">{what}</span>
+                        <span class="what" title=what.clone()>{what}</span>
                         <span class="have">{format!("{have}×{}", if committed { " ✓" } else { "" })}</span>
                     </div>
                 }

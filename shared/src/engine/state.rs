@@ -59,6 +59,10 @@ struct Inner<H: Host> {
     recent: VecDeque<Recent>,
     leading: Option<Leading>,
     snapshot: Option<Current>,
+    /// The newest snapshot whose pointer was handed to the disk: an older one never replaces it.
+    pointed: Option<LogId>,
+    /// Snapshots that are being written: their files must not be taken for leftovers.
+    keeping: u32,
 }
 
 struct Recent {
@@ -112,6 +116,8 @@ impl<H: Host> StateMachine<H> {
             recent: VecDeque::new(),
             leading: None,
             snapshot: None,
+            pointed: None,
+            keeping: 0,
         };
         if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
             let meta: SnapshotMeta = codec::decode(DISK_VERSION, &meta)?;
@@ -121,6 +127,7 @@ impl<H: Host> StateMachine<H> {
             inner.machine = decode_machine(&chunks)?;
             inner.applied = meta.last_log_id;
             inner.membership = meta.last_membership.clone();
+            inner.pointed = meta.last_log_id;
             inner.snapshot = Some(Current { meta, name });
         }
         publisher.membership(group, &inner.membership);
@@ -326,16 +333,35 @@ impl<H: Host> StateMachine<H> {
             host.fail_stop(&format!("writing snapshot {name} failed: {error}"));
             error
         };
-        host.disk().write_snapshot(*group, &name, chunks).await.map_err(stop)?;
         let encoded = codec::encode(DISK_VERSION, &meta)?;
+        lock(&self.shared.inner).keeping += 1;
+        host.disk().write_snapshot(*group, &name, chunks).await.map_err(stop)?;
         let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
-        // The receiver is gone only when the whole group is.
-        host.disk().submit(vec![pointer], Box::new(move |result| drop(sender.send(result))));
+        {
+            let mut inner = lock(&self.shared.inner);
+            if inner.pointed > meta.last_log_id {
+                // One that a leader sent was installed while this one was built: the log is purged up to that one.
+                inner.keeping -= 1;
+                return Ok(());
+            }
+            inner.pointed = meta.last_log_id;
+            // The receiver is gone only when the whole group is.
+            host.disk().submit(vec![pointer], Box::new(move |result| drop(sender.send(result))));
+        }
         receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped"))).map_err(stop)?;
         let last = meta.last_log_id.map(|id| id.index);
-        lock(&self.shared.inner).snapshot = Some(Current { meta, name: name.clone() });
-        host.disk().prune_snapshots(*group, &name);
+        let alone = {
+            let mut inner = lock(&self.shared.inner);
+            inner.keeping -= 1;
+            if inner.pointed == meta.last_log_id {
+                inner.snapshot = Some(Current { meta, name: name.clone() });
+            }
+            inner.keeping == 0 && inner.snapshot.as_ref().is_some_and(|current| current.name == name)
+        };
+        if alone {
+            host.disk().prune_snapshots(*group, &name);
+        }
         log.snapshot_size(bytes);
         if host.records() {
             host.emit(Fact::Snapshotted { group: *group, last, bytes, installed });

@@ -78,11 +78,13 @@ impl Clients {
     ) -> Result<(), String> {
         let highest = self.tokens.entry(resource.clone()).or_default();
         *highest = (*highest).max(belief.token);
-        if belief.until_us <= now_us {
-            return Ok(());
-        }
         let held = self.beliefs.entry(resource.clone()).or_default();
         held.retain(|_, other| other.until_us > now_us);
+        if belief.until_us <= now_us {
+            // Known too late to be used; what it replaced is not held any more either.
+            held.remove(holder);
+            return Ok(());
+        }
         for (other, theirs) in held.iter().filter(|(other, _)| *other != holder) {
             if !belief.mode.compatible(theirs.mode) {
                 return Err(format!(

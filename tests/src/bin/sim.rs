@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         *done += 1;
         if report.failure.is_some() {
             println!("{}\n", describe(report));
-        } else if *done % 50 == 0 {
+        } else if done.is_multiple_of(50) {
             println!("{done} of {} seeds", runs.len());
         }
         true

@@ -143,11 +143,12 @@ fn Entries() -> impl IntoView {
                     Some((term, what)) => (format!("T{term}"), what.to_string()),
                     None => (String::new(), "…".to_owned()),
                 };
+                let title = what.clone();
                 view! {
                     <div class="entry" class:committed=committed>
                         <span class="index">{move || grouped(index, ui.lang.get())}</span>
                         <span class="term">{term}</span>
-                        <span class="what" title=what.clone()>{what}</span>
+                        <span class="what" title=title>{what}</span>
                         <span class="have">{format!("{have}×{}", if committed { " ✓" } else { "" })}</span>
                     </div>
                 }

@@ -18,7 +18,7 @@ use crate::workspace::{Workspace, on_path, output};
 const MODULE_GZIP_BYTES_AIM: u64 = 350 * 1024;
 /// What it may have today. The aim is NOT reached yet: this is a ratchet on the way there. Lower it with every
 /// saving, raise it never, and drop it when it meets the aim.
-const MODULE_GZIP_BYTES_MAX: u64 = 435 * 1024;
+const MODULE_GZIP_BYTES_MAX: u64 = 420 * 1024;
 /// Crates that belong to the node. One of them in the page means that the seam of `shared` leaks.
 const NOT_IN_THE_PAGE: [&str; 5] = ["openraft", "redb", "tokio", "axum", "orrery"];
 const INPUTS: [&str; 6] = ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml"];

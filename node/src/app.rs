@@ -323,11 +323,12 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         ProfileName::Realistic => Profile::Realistic,
         ProfileName::Classroom => Profile::Classroom,
     };
+    let defaults = EngineConfig::new(profile);
     EngineConfig {
-        request_timeout: config.request_timeout,
+        request_timeout: config.request_timeout.unwrap_or(defaults.request_timeout),
         shards: config.shards,
         replicas: config.replicas,
-        ..EngineConfig::new(profile)
+        ..defaults
     }
 }
 
@@ -364,5 +365,30 @@ impl Source for EngineSource {
 
     fn has_locks(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn request_timeout(more: &[&str]) -> Duration {
+        let line = ["orrery", "node"].iter().chain(more);
+        let Command::Node(args) = Cli::try_parse_from(line).unwrap().command else {
+            unreachable!("it says node")
+        };
+        engine_config(&NodeConfig::from_args(*args).unwrap()).request_timeout
+    }
+
+    #[test]
+    fn a_request_takes_as_long_as_its_profile_says_unless_a_flag_says_otherwise() {
+        assert_eq!(request_timeout(&[]), Duration::from_secs(5));
+        assert_eq!(request_timeout(&["--profile", "classroom"]), Duration::from_secs(20));
+        let flags = ["--profile", "classroom", "--request-timeout-ms", "700"];
+        assert_eq!(request_timeout(&flags), Duration::from_millis(700));
     }
 }

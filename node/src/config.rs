@@ -46,8 +46,8 @@ pub struct NodeConfig {
     pub secret: Secret,
     /// Pages besides the members' own that may call it: `host:port`.
     pub allow_origins: Vec<String>,
-    /// Bound of a request beyond the wait that it asks for.
-    pub request_timeout: Duration,
+    /// Bound of a request beyond the wait that it asks for; the profile's where none is given.
+    pub request_timeout: Option<Duration>,
     /// Number of shards of a new cluster.
     pub shards: u16,
     /// Replicas of a shard of a new cluster.
@@ -118,7 +118,7 @@ impl NodeConfig {
         ensure!(args.shards >= 1, "--shards must be at least 1");
         ensure!(args.replicas >= 1, "--replicas must be at least 1");
         ensure!(
-            (100..=600_000).contains(&args.request_timeout_ms),
+            args.request_timeout_ms.is_none_or(|ms| (100..=600_000).contains(&ms)),
             "--request-timeout-ms must be 100 to 600000"
         );
         ensure!((1_024..=4_194_304).contains(&args.events_kept), "--events-kept must be 1024 to 4194304");
@@ -131,7 +131,7 @@ impl NodeConfig {
             profile: args.profile,
             secret,
             allow_origins,
-            request_timeout: Duration::from_millis(args.request_timeout_ms),
+            request_timeout: args.request_timeout_ms.map(Duration::from_millis),
             shards: args.shards,
             replicas: args.replicas,
             faults: args.faults,

@@ -45,7 +45,7 @@ async fn setting() -> Setting {
         profile: ProfileName::Realistic,
         secret: Secret(b"only for this test".to_vec()),
         allow_origins: vec!["127.0.0.1:8000".into()],
-        request_timeout: Duration::from_secs(5),
+        request_timeout: None,
         shards: 8,
         replicas: 3,
         faults: true,

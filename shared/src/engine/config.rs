@@ -57,8 +57,6 @@ pub struct EngineConfig {
     pub snapshot_frame_bytes: usize,
     /// A request's own time-out, beside the time that it asked to wait for a lock.
     pub request_timeout: Duration,
-    /// How often one request may be passed on or tried again.
-    pub attempts_max: u32,
     /// How stale the lease clock may be when a command that counts from it is proposed, milliseconds. An
     /// expiry is proposed that much late, so that no lease ends early.
     pub clock_slack_ms: u64,
@@ -105,7 +103,6 @@ impl EngineConfig {
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,
             request_timeout: Duration::from_millis(request_timeout),
-            attempts_max: 64,
             clock_slack_ms: 20,
             resend: Duration::from_secs(5),
             resend_facts_max: 4_096,

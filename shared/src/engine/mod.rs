@@ -12,6 +12,7 @@ mod lock_service;
 pub mod log;
 mod network;
 mod node;
+mod patience;
 mod peer;
 mod propose;
 mod publish;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
-use openraft::async_runtime::Instant;
 
 use super::group::Group;
 use super::host::{CallError, Host, Urgency};
 use super::node::{Engine, ProposeError, ReadError};
+use super::patience::Budget;
 use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::{Command, Member, Reply};
@@ -15,30 +15,6 @@ use crate::machine::{Command, Member, Reply};
 /// Of the time that is left, one try that may go unanswered takes at most this part, so that a message that got lost
 /// leaves time for another try.
 const TRY_PART: u32 = 3;
-
-/// What is left of a request's time.
-struct Budget<R: AsyncRuntime> {
-    end: R::Instant,
-    naps: u32,
-}
-
-impl<R: AsyncRuntime> Budget<R> {
-    fn new(within: Duration) -> Self {
-        Budget { end: R::Instant::now() + within, naps: 0 }
-    }
-
-    fn left(&self) -> Option<Duration> {
-        let now = R::Instant::now();
-        (now < self.end).then(|| self.end - now)
-    }
-
-    /// Sleeps a little longer each time, up to 50 ms, and never past the end.
-    async fn nap(&mut self) {
-        let pause = Duration::from_millis(2 << self.naps.min(4)).min(Duration::from_millis(50));
-        self.naps += 1;
-        R::sleep(pause.min(self.left().unwrap_or_default())).await;
-    }
-}
 
 impl<H: Host> Engine<H> {
     /// Appends a command to a group's log through its leader, wherever that is, and answers with what `apply`
@@ -53,32 +29,30 @@ impl<H: Host> Engine<H> {
         let mut unknown = None;
         let mut why = "there is no leader now";
         let mut hint = None;
-        for _ in 0..self.config().attempts_max {
-            let Some(left) = budget.left() else { break };
+        while let Some(left) = budget.left() {
             let Some(group) = self.group(group) else {
                 why = "this node has no part in that group";
                 break;
             };
+            let reign = group.reign();
             // Keyed tries may be repeated, so each may be shorter than the whole time.
             let within = if command.key.is_some() { (left / TRY_PART).max(left.min(TRY_MIN)) } else { left };
             let outcome = self.propose_once(&group, &command, hint.take(), within).await;
             match outcome {
                 Outcome::Applied { index, reply } => return Ok((index, reply)),
                 Outcome::NotLeader { leader } => {
-                    let elsewhere = leader.filter(|leader| leader.id != group.me);
-                    if elsewhere.is_none() || budget.naps > 0 {
-                        budget.nap().await;
-                    } else {
-                        budget.naps = 1;
+                    hint = leader.filter(|leader| leader.id != group.me);
+                    // The first word of another leader is followed at once.
+                    if hint.is_none() || !budget.first() {
+                        hint = budget.pause(&group, reign, self.host().random()).await.or(hint);
                     }
-                    hint = elsewhere;
                 }
                 Outcome::Unknown { why } => {
                     if command.key.is_none() {
                         return Err(ProposeError::Unknown(why));
                     }
                     unknown = Some(why);
-                    budget.nap().await;
+                    hint = budget.pause(&group, reign, self.host().random()).await;
                 }
             }
         }
@@ -97,6 +71,7 @@ impl<H: Host> Engine<H> {
         within: Duration,
     ) -> Outcome {
         let leader = match hint {
+            Some(leader) if leader.id == group.me => return group.propose(command.clone(), within).await,
             Some(leader) => leader,
             None if group.leads() => return group.propose(command.clone(), within).await,
             None => match group.leader() {
@@ -119,17 +94,17 @@ impl<H: Host> Engine<H> {
     pub async fn read_index(&self, group: GroupId, within: Duration) -> Result<LogIndex, ReadError> {
         let mut budget = Budget::<H::Runtime>::new(within);
         let mut hint = None;
-        for _ in 0..self.config().attempts_max {
-            let Some(left) = budget.left() else { break };
+        while let Some(left) = budget.left() {
             let Some(group) = self.group(group) else {
                 return Err(ReadError("this node has no part in that group".into()));
             };
+            let reign = group.reign();
             let within = (left / TRY_PART).max(left.min(TRY_MIN));
             match self.read_index_once(&group, hint.take(), within).await {
                 ReadOutcome::Index(index) => return self.wait_applied(&group, index, &budget).await,
                 ReadOutcome::NotLeader { leader } => {
                     hint = leader.filter(|leader| leader.id != group.me);
-                    budget.nap().await;
+                    hint = budget.pause(&group, reign, self.host().random()).await.or(hint);
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::engine::identity::{Foundation, Identity};
 use crate::engine::{EngineConfig, StartError};
 use crate::error::ErrorCode;
 use crate::event::Fact;
-use crate::event::fact::Role;
+use crate::event::fact::{Message, Role};
 use crate::event::view::{FoldedStatus, View};
 use crate::ids::{ClusterId, GroupId, NodeId};
 use crate::lock::Mode;
@@ -366,4 +366,27 @@ async fn a_new_node_joins_a_running_cluster() {
     .await;
     let released = new.locks().release(release("printer", "Ayu"), None).await.unwrap();
     assert!(matches!(released, LockAnswer::Released { .. }), "{released:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_without_a_leader_uses_all_its_time_and_few_messages() {
+    let world = Arc::new(World::default());
+    let within = Duration::from_secs(4);
+    for name in World::names(3) {
+        world.start(&name, 3, EngineConfig { request_timeout: within, ..quick() }).await;
+    }
+    let leader = world.leader().await.local().name.clone();
+    let left = World::names(3).into_iter().find(|name| *name != leader).unwrap();
+    let engine = world.engine(&left);
+    assert!(engine.wait_ready(Duration::from_secs(20)).await);
+    for name in World::names(3).iter().filter(|name| **name != left) {
+        world.stop(name).await;
+    }
+    let begun = Instant::now();
+    let error = engine.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+    assert!(begun.elapsed() >= within, "it gave up after {:?}", begun.elapsed());
+    let forward = |fact: &&Fact| matches!(fact, Fact::Sent { body: Message::Forward { .. }, .. });
+    let forwards = world.facts(&left).iter().filter(forward).count();
+    assert!(forwards <= 45, "{forwards} messages to a leader that is gone");
 }

@@ -26,8 +26,13 @@ pub struct World {
     boots: Mutex<BTreeMap<NodeName, u32>>,
     cut: Mutex<BTreeSet<NodeName>>,
     events: Mutex<Vec<(NodeName, BootEpoch, Event)>>,
+    sent: Mutex<Vec<Bytes>>,
+    stops: Mutex<Vec<(NodeName, String)>>,
     random: AtomicU64,
 }
+
+/// How many of a world's first requests are kept.
+const SENT_KEPT: usize = 512;
 
 impl World {
     /// The names `node1`..`node<n>`.
@@ -128,6 +133,21 @@ impl World {
         events
     }
 
+    /// A node that runs.
+    pub fn engine(&self, name: &str) -> Engine<TestHost> {
+        lock(&self.engines).get(name).cloned().expect("it runs")
+    }
+
+    /// The world's first requests, as they were sent.
+    pub fn sent(&self) -> Vec<Bytes> {
+        lock(&self.sent).clone()
+    }
+
+    /// Why a node stopped itself.
+    pub fn stopped_itself(&self, name: &str) -> Option<String> {
+        lock(&self.stops).iter().find(|(node, _)| node == name).map(|(_, why)| why.clone())
+    }
+
     /// The leader that most nodes mean, once there is one.
     pub async fn leader(&self) -> Engine<TestHost> {
         eventually("a leader", || {
@@ -215,6 +235,7 @@ impl Host for TestHost {
         lock(&self.clock).receive(self.wall_us(), remote);
     }
     fn fail_stop(&self, why: &str) {
+        lock(&self.world.stops).push((self.name.clone(), why.to_owned()));
         panic!("{} stops: {why}", self.name);
     }
 }
@@ -231,6 +252,12 @@ impl Transport for TestHost {
             let cut = lock(&self.world.cut);
             cut.contains(&self.name) || cut.contains(&to.name)
         };
+        {
+            let mut sent = lock(&self.world.sent);
+            if sent.len() < SENT_KEPT {
+                sent.push(request.clone());
+            }
+        }
         if blocked {
             return Err(CallError::NotSent(NOT_SENT_CUT.into()));
         }

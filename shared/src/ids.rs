@@ -1,8 +1,10 @@
 //! Names and numbers of the things in a cluster.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 /// Longest name of a resource, a client, a node, a topic: bytes of UTF-8.
@@ -51,14 +53,50 @@ impl fmt::Display for GroupId {
     }
 }
 
-/// What a first formation mints: data of one cluster never meets data of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// What a first formation mints: data of one cluster never meets data of another. In JSON 16 hexadecimal digits, as it
+/// is shown: a JSON number above 2^53 is another one for most readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u64);
 
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Text that is no cluster's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster's id is 16 hexadecimal digits")]
+pub struct NotAClusterId;
+
+impl FromStr for ClusterId {
+    type Err = NotAClusterId;
+
+    fn from_str(text: &str) -> Result<Self, NotAClusterId> {
+        if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotAClusterId);
+        }
+        u64::from_str_radix(text, 16).map(ClusterId).map_err(|_| NotAClusterId)
+    }
+}
+
+impl Serialize for ClusterId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            SmolStr::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            u64::deserialize(deserializer).map(ClusterId)
+        }
     }
 }
 
@@ -73,3 +111,22 @@ pub type BootEpoch = u32;
 
 /// Number of an event within one boot of one node; starts at 1 and has no holes.
 pub type Sequence = u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_survives_every_reader_of_json() {
+        // Not a number that a double can hold.
+        let id = ClusterId((1 << 53) + 1);
+        let json = serde_json::to_string(&id).expect("a string");
+        assert_eq!(json, "\"0020000000000001\"");
+        assert_eq!(serde_json::from_str::<ClusterId>(&json).ok(), Some(id));
+        for wrong in ["9007199254740993", "\"20000000000001\"", "\"+020000000000001\"", "\"\""] {
+            assert!(serde_json::from_str::<ClusterId>(wrong).is_err(), "{wrong}");
+        }
+        // Between nodes and on the disk it stays a number.
+        assert_eq!(postcard::to_stdvec(&id).ok(), postcard::to_stdvec(&id.0).ok());
+    }
+}

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 /// Version of log entries, votes, log ids, snapshot metas and node values on the disk.
 pub const DISK_VERSION: u8 = 1;
-/// Version of the frames between peers.
-pub const PEER_VERSION: u8 = 1;
+/// Version of the frames between peers. Version 1 founded a cluster with messages that could be repeated.
+pub const PEER_VERSION: u8 = 2;
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::machine::COMMAND_VERSION;
+
 /// How fast the protocol runs. A profile changes timers and nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +72,8 @@ pub struct EngineConfig {
     pub wait_memory_max: usize,
     /// Most voters in the control group; further members are learners.
     pub voters_max: usize,
+    /// Newest version of the commands that this program knows.
+    pub command_version: u16,
     /// Number of shards that a first formation mints.
     pub shards: u16,
     /// Replicas of a shard that a first formation mints.
@@ -109,6 +113,7 @@ impl EngineConfig {
             wait_memory: Duration::from_secs(30),
             wait_memory_max: 65_536,
             voters_max: 7,
+            command_version: COMMAND_VERSION,
             shards: 8,
             replicas: 3,
         }

@@ -21,8 +21,8 @@ use super::publish::lock;
 use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
 use crate::machine::{Command, ControlCommand, ControlReply, IdempotencyKey, Member, Operation, Reply};
 
-/// How long one question of this file waits for its answer.
-const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long one question waits for its answer.
+pub(super) const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long admitting takes at most, at the leader.
 const ADMIT_WITHIN: Duration = Duration::from_secs(4);
 
@@ -34,6 +34,29 @@ enum Survey {
     Formed(NodeName),
     /// Ask again.
     Incomplete,
+}
+
+/// Who asks to be admitted.
+pub struct Joiner {
+    /// Its name.
+    pub name: NodeName,
+    /// `host:port`.
+    pub address: String,
+    /// The same in every try of one attempt.
+    pub attempt: u64,
+    /// Version of the commands that it knows.
+    pub commands: u16,
+}
+
+impl Joiner {
+    /// Whether it would understand what is in the log.
+    fn knows_enough<H: Host>(&self, group: &Group<H>) -> Result<(), String> {
+        let used = group.state.read(|machine| machine.cluster().version());
+        if self.commands >= used {
+            return Ok(());
+        }
+        Err(format!("the cluster uses version {used} of its commands, {} knows {}", self.name, self.commands))
+    }
 }
 
 /// Brings this node into a cluster, then ends.
@@ -78,7 +101,12 @@ impl<H: Host> Engine<H> {
         self.static_members().into_iter().filter(|member| member.name != *me).collect()
     }
 
-    async fn ask(&self, to: &Member, request: PeerRequest<H::Runtime>) -> Option<PeerResponse<H::Runtime>> {
+    /// One question about the cluster itself.
+    pub(super) async fn ask(
+        &self,
+        to: &Member,
+        request: PeerRequest<H::Runtime>,
+    ) -> Option<PeerResponse<H::Runtime>> {
         let urgency = Urgency::Normal;
         self.inner.peers.call(GroupId::CONTROL, to, urgency, request, ASK_WITHIN).await.ok()
     }
@@ -92,7 +120,7 @@ impl<H: Host> Engine<H> {
         let mut survey = Survey::AllEmpty;
         for other in self.others() {
             match self.ask(&other, PeerRequest::Probe).await {
-                Some(PeerResponse::Probe(Probed::Empty)) => {}
+                Some(PeerResponse::Probe(Probed::Empty { .. })) => {}
                 // Whoever is formed is proof of a cluster, whatever the others say.
                 Some(PeerResponse::Probe(Probed::Formed(_))) => return Survey::Formed(other.name),
                 _ => survey = Survey::Incomplete,
@@ -124,21 +152,47 @@ impl<H: Host> Engine<H> {
     /// Has everybody write the cluster down; when all have, this node is formed.
     async fn spread(&self, foundation: Foundation) -> bool {
         for other in self.others() {
-            match self.ask(&other, PeerRequest::Found(foundation.clone())).await {
-                Some(PeerResponse::Founded) => {}
-                Some(PeerResponse::Refused { why }) => {
-                    tracing::warn!(peer = %other.name, why, "the cluster cannot be founded yet");
-                    return false;
-                }
-                _ => return false,
+            if !self.tell(&other, &foundation).await {
+                return false;
             }
         }
         let Some(me) = foundation.member(&self.inner.local.name).cloned() else { return false };
         self.write_identity(Identity::Formed { foundation, me, founder: true }).await
     }
 
+    /// Has one node write the cluster down, unless it did already.
+    async fn tell(&self, other: &Member, foundation: &Foundation) -> bool {
+        let vacancy = match self.ask(other, PeerRequest::Probe).await {
+            Some(PeerResponse::Probe(Probed::Empty { vacancy })) => vacancy,
+            Some(PeerResponse::Probe(Probed::Founding(theirs) | Probed::Formed(theirs)))
+                if theirs.cluster == foundation.cluster =>
+            {
+                return true;
+            }
+            Some(PeerResponse::Probe(_)) => {
+                tracing::warn!(peer = %other.name, "it belongs to another cluster: none can be founded with it");
+                return false;
+            }
+            _ => return false,
+        };
+        let request = PeerRequest::Found { foundation: foundation.clone(), vacancy };
+        match self.ask(other, request).await {
+            Some(PeerResponse::Founded) => true,
+            Some(PeerResponse::Refused { why }) => {
+                tracing::warn!(peer = %other.name, why, "the cluster cannot be founded yet");
+                false
+            }
+            _ => false,
+        }
+    }
+
     /// A founder says: this is our cluster.
-    pub(super) async fn found(&self, from: &NodeName, foundation: Foundation) -> PeerResponse<H::Runtime> {
+    pub(super) async fn found(
+        &self,
+        from: &NodeName,
+        foundation: Foundation,
+        vacancy: u64,
+    ) -> PeerResponse<H::Runtime> {
         let refuse = |why: String| PeerResponse::Refused { why };
         let name = &self.inner.local.name;
         match self.identity() {
@@ -149,6 +203,10 @@ impl<H: Host> Engine<H> {
                 return refuse(format!("{name} belongs to cluster {} already", ours.cluster));
             }
             None => {}
+        }
+        if vacancy != self.inner.vacancy {
+            // It was sent to an earlier boot, whose disk is lost: what that one promised must not be promised again.
+            return refuse(format!("the message is for another boot of {name}"));
         }
         // Both must mean the same cluster: a node that was configured otherwise would be counted wrongly.
         let names = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect::<Vec<_>>();
@@ -171,7 +229,11 @@ impl<H: Host> Engine<H> {
         // One attempt has one number, so that a repeated question gets the same identity.
         let attempt = self.inner.host.random();
         for asked in self.others() {
-            let request = PeerRequest::Join { address: self.inner.local.address.clone(), attempt };
+            let request = PeerRequest::Join {
+                address: self.inner.local.address.clone(),
+                attempt,
+                commands: self.config().command_version,
+            };
             let within = ADMIT_WITHIN + ASK_WITHIN;
             let answer =
                 self.inner.peers.call(GroupId::CONTROL, &asked, Urgency::Normal, request, within).await;
@@ -189,34 +251,43 @@ impl<H: Host> Engine<H> {
     }
 
     /// A node with an empty disk asks for an identity. The leader brings the membership in line afterwards.
-    pub(super) async fn admit(
-        &self,
-        name: NodeName,
-        address: String,
-        attempt: u64,
-    ) -> PeerResponse<H::Runtime> {
-        let refuse = |why: String| PeerResponse::Refused { why };
-        let Some(Identity::Formed { foundation, .. }) = self.identity() else {
-            return refuse(format!("{} is not part of a cluster yet", self.inner.local.name));
-        };
-        let key = IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 };
-        let operation = Operation::Control(ControlCommand::Admit { name: name.clone(), address });
-        let command = Command { key: Some(key), operation };
-        match self.propose(GroupId::CONTROL, command, ADMIT_WITHIN).await {
-            Ok((_, Reply::Control(ControlReply::Admitted { member }))) => {
-                let Some(group) = self.group(GroupId::CONTROL) else {
-                    return refuse("this node is stopping".into());
-                };
-                let mut members = group.state.read(|machine| machine.members());
-                members.retain(|other| other.name != member.name);
-                members.push(member.clone());
-                members.sort_by(|a, b| a.name.cmp(&b.name));
-                PeerResponse::Joined { me: member, foundation: Foundation { members, ..foundation } }
-            }
-            Ok((_, Reply::Control(ControlReply::Refused { why }))) => refuse(why),
-            Ok(_) => refuse("the cluster answered something unexpected".into()),
-            Err(error) => refuse(error.to_string()),
+    pub(super) async fn admit(&self, joiner: Joiner) -> PeerResponse<H::Runtime> {
+        match self.admitted(joiner).await {
+            Ok((me, foundation)) => PeerResponse::Joined { me, foundation },
+            Err(why) => PeerResponse::Refused { why },
         }
+    }
+
+    async fn admitted(&self, joiner: Joiner) -> Result<(Member, Foundation), String> {
+        let Some(Identity::Formed { foundation, .. }) = self.identity() else {
+            return Err(format!("{} is not part of a cluster yet", self.inner.local.name));
+        };
+        let group = self.group(GroupId::CONTROL).ok_or("this node is starting")?;
+        joiner.knows_enough(&group)?;
+        let Joiner { name, address, attempt, .. } = &joiner;
+        let key = IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 };
+        let operation =
+            Operation::Control(ControlCommand::Admit { name: name.clone(), address: address.clone() });
+        let command = Command { key: Some(key), operation };
+        let member = match self.propose(GroupId::CONTROL, command, ADMIT_WITHIN).await {
+            Ok((index, Reply::Control(ControlReply::Admitted { member }))) => {
+                let applied = group.state.wait_applied(index);
+                if !matches!(H::Runtime::timeout(ASK_WITHIN, applied).await, Ok(Ok(()))) {
+                    return Err("this node did not catch up in time".into());
+                }
+                member
+            }
+            Ok((_, Reply::Control(ControlReply::Refused { why }))) => return Err(why),
+            Ok(_) => return Err("the cluster answered something unexpected".into()),
+            Err(error) => return Err(error.to_string()),
+        };
+        // The version may have been raised just before the admission: then the joiner never learns its identity.
+        joiner.knows_enough(&group)?;
+        let mut members = group.state.read(|machine| machine.members());
+        members.retain(|other| other.name != member.name);
+        members.push(member.clone());
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((member, Foundation { members, ..foundation }))
     }
 
     /// The founder brings the first membership into the log; openraft refuses when there is one.

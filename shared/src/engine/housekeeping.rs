@@ -1,5 +1,5 @@
 //! What a node does once a second: it reports counts of heartbeats, writes the committed hint in quiet moments, and,
-//! where it leads, brings the membership in line with the control record.
+//! where it leads, brings the membership in line with the control record and raises the version of the commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub async fn lead<H: Host>(engine: Engine<H>) {
         if group.leads() {
             engine.record_foundation(&group).await;
             reconcile(&group).await;
+            engine.raise_version(&group).await;
         }
     }
 }
@@ -50,7 +51,8 @@ pub async fn lead<H: Host>(engine: Engine<H>) {
 pub async fn watch_readiness<H: Host>(engine: Engine<H>) {
     let Some(group) = engine.group(GroupId::CONTROL) else { return };
     // It ends early only when the group does.
-    if group.raft.wait_for_recovery(None).await.is_ok() && !engine.stopping() {
+    let recovered = group.raft.wait_for_recovery(None).await.is_ok();
+    if recovered && !engine.stopping() && engine.knows_its_commands(&group) {
         engine.set_ready();
     }
 }

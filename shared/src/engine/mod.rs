@@ -26,6 +26,7 @@ mod summary;
 mod tests;
 pub mod timer;
 pub mod types;
+mod version;
 mod waits;
 
 pub use config::{EngineConfig, Profile};

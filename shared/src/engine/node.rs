@@ -108,6 +108,8 @@ pub(super) struct Inner<H: Host> {
     /// Set whenever the identity on the disk changes, for the task that forms or joins.
     pub(super) identity_changed: Signal,
     pub(super) requests: Requests,
+    /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
+    pub(super) vacancy: u64,
     started_us: u64,
     ready: AtomicBool,
     stopping: AtomicBool,
@@ -125,6 +127,7 @@ impl<H: Host> Engine<H> {
             inner: Arc::new(Inner {
                 started_us: host.monotonic_us(),
                 requests: Requests::new(&local, host.random()),
+                vacancy: host.random(),
                 host,
                 config: Arc::new(config),
                 local,

@@ -72,13 +72,20 @@ pub enum PeerRequest<R: AsyncRuntime> {
     /// Who are you, and what does your disk hold?
     Probe,
     /// This is the cluster that we found together: write it down.
-    Found(Foundation),
+    Found {
+        /// The cluster.
+        foundation: Foundation,
+        /// What the addressee said of itself (see [`Probed::Empty`]): what it forgot with its disk it is not told twice.
+        vacancy: u64,
+    },
     /// My disk is empty (or I am new): give me an identity.
     Join {
         /// My address.
         address: String,
         /// The same in every try of one attempt.
         attempt: u64,
+        /// Version of the commands that I know.
+        commands: u16,
     },
     /// Hand leadership over, if you lead.
     HandOver {
@@ -87,6 +94,8 @@ pub enum PeerRequest<R: AsyncRuntime> {
         /// How long the asker waits, milliseconds.
         within_ms: u64,
     },
+    /// Up to which version do you know the commands?
+    Version,
 }
 
 /// One part of a snapshot transfer. Parts come in order, one at a time.
@@ -150,6 +159,11 @@ pub enum PeerResponse<R: AsyncRuntime> {
         /// Why, as a sentence.
         why: String,
     },
+    /// To `Version`.
+    Version {
+        /// The newest version of the commands that it knows.
+        commands: u16,
+    },
 }
 
 /// What became of a forwarded command.
@@ -190,7 +204,11 @@ pub enum ReadOutcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Probed {
     /// Nothing.
-    Empty,
+    Empty {
+        /// Random in every boot. A cluster is founded only with nodes that repeat the one that the founder heard: a founding
+        /// message that comes late, or twice, means nothing to a node that lost its disk since.
+        vacancy: u64,
+    },
     /// It is founding this cluster.
     Founding(Foundation),
     /// It is part of this cluster.
@@ -232,9 +250,10 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             }
             PeerRequest::ReadIndex { .. } => Some(Message::ReadIndex),
             PeerRequest::Probe
-            | PeerRequest::Found(_)
+            | PeerRequest::Found { .. }
             | PeerRequest::Join { .. }
-            | PeerRequest::HandOver { .. } => None,
+            | PeerRequest::HandOver { .. }
+            | PeerRequest::Version => None,
         }
     }
 }
@@ -285,7 +304,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Joined { .. }
             | PeerResponse::HandedOver
             | PeerResponse::Refused { .. }
-            | PeerResponse::Dismissed { .. } => None,
+            | PeerResponse::Dismissed { .. }
+            | PeerResponse::Version { .. } => None,
         }
     }
 }

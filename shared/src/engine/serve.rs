@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::codec::{self, PEER_VERSION};
+use super::formation::Joiner;
 use super::group::Group;
 use super::host::Host;
 use super::identity::Identity;
@@ -107,15 +108,18 @@ impl<H: Host> Engine<H> {
         let Envelope { from, group, body, .. } = envelope;
         match body {
             PeerRequest::Probe => PeerResponse::Probe(match self.identity() {
-                None => Probed::Empty,
+                None => Probed::Empty { vacancy: self.inner.vacancy },
                 Some(Identity::Founding(foundation)) => Probed::Founding(foundation),
                 // Only a log that was begun proves that every founder wrote the cluster down before: until then
                 // an empty node is one that was not told yet, and not one that lost its disk.
                 Some(Identity::Formed { foundation, .. }) if self.has_begun() => Probed::Formed(foundation),
                 Some(Identity::Formed { foundation, .. }) => Probed::Founding(foundation),
             }),
-            PeerRequest::Found(foundation) => self.found(&from, foundation).await,
-            PeerRequest::Join { address, attempt } => self.admit(from, address, attempt).await,
+            PeerRequest::Found { foundation, vacancy } => self.found(&from, foundation, vacancy).await,
+            PeerRequest::Join { address, attempt, commands } => {
+                self.admit(Joiner { name: from, address, attempt, commands }).await
+            }
+            PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
             body => match self.group(group) {
                 None => {
                     let why = format!("{} has no part in group {group} yet", self.inner.local.name);
@@ -184,7 +188,7 @@ async fn answer_in<H: Host>(
                 refused(&"leadership was not handed over")
             }
         }
-        PeerRequest::Probe | PeerRequest::Found(_) | PeerRequest::Join { .. } => {
+        PeerRequest::Probe | PeerRequest::Found { .. } | PeerRequest::Join { .. } | PeerRequest::Version => {
             refused(&"this is not a group's business")
         }
     }

@@ -46,7 +46,7 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::Form { .. } => SmolStr::new_static("form"),
             ControlCommand::Admit { name, .. } => format_smolstr!("admit {name}"),
             ControlCommand::Dismiss { name } => format_smolstr!("dismiss {name}"),
-            ControlCommand::RaiseVersion { to } => format_smolstr!("version {to}"),
+            ControlCommand::RaiseVersion { to, .. } => format_smolstr!("version {to}"),
         },
     }
 }

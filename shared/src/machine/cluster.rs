@@ -70,7 +70,7 @@ impl ClusterRecord {
                 };
             }
             ControlCommand::Dismiss { name } => self.dismiss(name),
-            ControlCommand::RaiseVersion { to } => self.raise_version(*to),
+            ControlCommand::RaiseVersion { to, members } => self.raise_version(*to, members),
         };
         match done {
             Ok(()) => ControlReply::Done,
@@ -142,9 +142,12 @@ impl ClusterRecord {
         Ok(())
     }
 
-    fn raise_version(&mut self, to: u16) -> Result<(), String> {
+    fn raise_version(&mut self, to: u16, asked: &[NodeId]) -> Result<(), String> {
         if to < self.version {
             return Err(format!("version {} is in use and is never lowered", self.version));
+        }
+        if let Some(member) = self.members().find(|member| !asked.contains(&member.id)) {
+            return Err(format!("{member} has not said that it knows version {to}"));
         }
         self.version = to;
         Ok(())

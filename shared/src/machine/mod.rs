@@ -25,6 +25,10 @@ use crate::lock::{
 };
 use replies::{Known, Remembered, Replies};
 
+/// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
+/// version: then every member knows it.
+pub const COMMAND_VERSION: u16 = 1;
+
 /// `<client>/<number>`: makes the retry of a mutation safe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IdempotencyKey {
@@ -101,6 +105,8 @@ pub enum ControlCommand {
     RaiseVersion {
         /// The version.
         to: u16,
+        /// Who said so. Refused where somebody else is a member by now.
+        members: Vec<NodeId>,
     },
 }
 

@@ -178,7 +178,10 @@ fn parse_control(words: &[&str]) -> ControlCommand {
             ControlCommand::Admit { name: (*name).into(), address: (*address).to_owned() }
         }
         ["dismiss", name, ..] => ControlCommand::Dismiss { name: (*name).into() },
-        ["version", to] => ControlCommand::RaiseVersion { to: to.parse().unwrap() },
+        ["version", to, members @ ..] => {
+            let members = members.iter().map(|id| NodeId(id.parse().unwrap())).collect();
+            ControlCommand::RaiseVersion { to: to.parse().unwrap(), members }
+        }
         other => panic!("not a command: {other:?}"),
     }
 }

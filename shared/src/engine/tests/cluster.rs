@@ -16,7 +16,7 @@ use crate::ids::{ClusterId, GroupId, NodeId};
 use crate::lock::Mode;
 use crate::machine::{IdempotencyKey, Member};
 
-fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
+pub(super) fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
     Acquire {
         resource: resource.into(),
         client: client.into(),
@@ -28,11 +28,11 @@ fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
     }
 }
 
-fn release(resource: &str, client: &str) -> Release {
+pub(super) fn release(resource: &str, client: &str) -> Release {
     Release { resource: resource.into(), client: client.into(), session: None, fencing_token: None }
 }
 
-fn token(answer: LockAnswer) -> u64 {
+pub(super) fn token(answer: LockAnswer) -> u64 {
     match answer {
         LockAnswer::Acquired { fencing_token, .. } => fencing_token,
         other => panic!("acquired, not {other:?}"),

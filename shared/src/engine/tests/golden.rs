@@ -1,4 +1,4 @@
-//! Golden bytes of what is written to disks and to peers: format version 1.
+//! Golden bytes of what is written to disks (format version 1) and to peers (format version 2).
 //!
 //! A difference here means that an older data directory or an older peer is no longer understood: raise the version
 //! instead. `UPDATE_GOLDEN=1 cargo test -p orrery-shared --features engine golden` writes the file anew.
@@ -101,9 +101,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("propose", PeerRequest::Propose { command: command(), within_ms: 5_000 }),
         ("read-index", PeerRequest::ReadIndex { within_ms: 5_000 }),
         ("probe", PeerRequest::Probe),
-        ("found", PeerRequest::Found(foundation())),
-        ("join", PeerRequest::Join { address: "127.0.0.1:8003".into(), attempt: 9 }),
+        ("found", PeerRequest::Found { foundation: foundation(), vacancy: 11 }),
+        ("join", PeerRequest::Join { address: "127.0.0.1:8003".into(), attempt: 9, commands: 1 }),
         ("hand-over", PeerRequest::HandOver { to: NodeId(3), within_ms: 5_000 }),
+        ("version", PeerRequest::Version),
     ]
 }
 
@@ -118,12 +119,14 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("applied", PeerResponse::Propose(Outcome::Applied { index: 2, reply: Reply::Lock(reply) })),
         ("not-leader", PeerResponse::Propose(Outcome::NotLeader { leader: Some(member(1)) })),
         ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index(2))),
+        ("empty", PeerResponse::Probe(Probed::Empty { vacancy: 11 })),
         ("formed", PeerResponse::Probe(Probed::Formed(foundation()))),
         ("founded", PeerResponse::Founded),
         ("joined", PeerResponse::Joined { me: member(3), foundation: foundation() }),
         ("refused", PeerResponse::Refused { why: "no".into() }),
         ("handed-over", PeerResponse::HandedOver),
         ("dismissed", PeerResponse::Dismissed { why: "no".into() }),
+        ("version", PeerResponse::Version { commands: 1 }),
     ]
 }
 
@@ -151,7 +154,7 @@ fn line<T: Serialize>(lines: &mut String, name: &str, version: u8, value: &T) {
 }
 
 #[test]
-fn golden_bytes_of_version_1() {
+fn golden_bytes_of_the_present_versions() {
     let mut lines = String::new();
     for (number, entry) in entries().iter().enumerate() {
         line(&mut lines, &format!("disk entry-{number}"), DISK_VERSION, entry);

@@ -3,5 +3,6 @@
 
 mod cluster;
 mod golden;
+mod members;
 mod suite;
 mod world;

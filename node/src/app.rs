@@ -28,7 +28,7 @@ use crate::http::guard::Guard;
 use crate::http::{NodeState, router};
 use crate::metrics::Metrics;
 use crate::storage::NativeDisk;
-use crate::transport::{Links, OnLink, PeerIdentity, Serve, listen};
+use crate::transport::{Links, OnDismissed, OnLink, PeerIdentity, Serve, listen};
 
 /// Names of the host's own values on the disk.
 const BOOT: &str = "host.boot";
@@ -271,6 +271,7 @@ async fn upkeep(engine: Engine<NodeHost>, links: Links, guard: Guard, disk: Nati
     loop {
         sleep(UPKEEP).await;
         persist_bound(&disk, &recorder).await;
+        links.committed(&engine.recorded_members());
         let now = engine.members();
         if now != members {
             guard.allow(now.iter().map(|member| member.address.as_str()));
@@ -292,7 +293,9 @@ fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch) -> Links {
         let peer = peer.clone();
         recorder.emit(if open { Fact::LinkUp { peer } } else { Fact::LinkDown { peer } });
     });
-    Links::new(identity, config.secret.clone(), on_link)
+    let on_dismissed: OnDismissed =
+        Arc::new(|why| fail_stop(&format!("{why}. Empty the data directory to join again.")));
+    Links::new(identity, config.secret.clone(), on_link, on_dismissed)
 }
 
 fn static_members(config: &NodeConfig) -> Vec<Member> {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::frame::{Frame, Kind};
-use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Side, Verdict};
+use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Mismatch, Side, Verdict};
 use super::outbox::Outbox;
 use super::{Links, Shared};
 
@@ -40,21 +40,20 @@ async fn welcome(shared: &Shared, socket: &mut WebSocket) -> Result<NodeName, St
         _ => return Err("it went away".to_owned()),
     };
     let own = shared.identity.read().clone();
-    if let Err(why) = theirs.check(&shared.secret, Side::Dialling, &challenge.nonce, &own) {
-        send(socket, &Verdict::Refused(why.clone())).await?;
-        return Err(why);
-    }
     let peer = theirs.identity.node.clone();
-    let said = Introduction::new(
-        &shared.secret,
-        Side::Accepting,
-        &theirs.nonce,
-        handshake::nonce(),
-        own,
-        peer.clone(),
-    );
-    send(socket, &Verdict::Welcome(said)).await?;
-    Ok(peer)
+    let checked =
+        theirs.check(&shared.secret, Side::Dialling, &challenge.nonce, &own, shared.incarnation_of(&peer));
+    let said = || {
+        let nonce = handshake::nonce();
+        Introduction::new(&shared.secret, Side::Accepting, &theirs.nonce, nonce, own.clone(), peer.clone())
+    };
+    let (verdict, outcome) = match checked {
+        Ok(()) => (Verdict::Welcome(said()), Ok(peer.clone())),
+        Err(Mismatch::Refused(why)) => (Verdict::Refused(why.clone()), Err(why)),
+        Err(Mismatch::Dismissed(why)) => (Verdict::Dismissed(said(), why.clone()), Err(why)),
+    };
+    send(socket, &verdict).await?;
+    outcome
 }
 
 async fn send<T: serde::Serialize>(socket: &mut WebSocket, value: &T) -> Result<(), String> {

@@ -17,11 +17,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::Shared;
 use super::frame::{FRAME_BYTES_MAX, Frame, Kind};
-use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Side, Verdict};
+use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Mismatch, Side, Verdict};
 use super::outbox::Outbox;
 use super::wire;
+use super::{PeerIdentity, Shared};
 
 /// Pause before the first new try, and the longest one. Each pause is drawn between half and all of it.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -173,13 +173,31 @@ impl Link {
         socket.send(message).await.map_err(|error| unreachable(&error))?;
         match receive(&mut socket).await? {
             Verdict::Welcome(theirs) => {
-                theirs.check(&shared.secret, Side::Accepting, &nonce, &own).map_err(Refusal::Mismatch)?;
-                if theirs.identity.node != self.peer {
-                    return Err(Refusal::Mismatch(format!("{} answers there", theirs.identity.node)));
-                }
+                self.check(shared, &theirs, &nonce, &own)?;
                 Ok(socket)
             }
             Verdict::Refused(why) => Err(Refusal::Mismatch(why)),
+            Verdict::Dismissed(theirs, why) => {
+                self.check(shared, &theirs, &nonce, &own)?;
+                (shared.on_dismissed)(&why);
+                Err(Refusal::Mismatch(why))
+            }
+        }
+    }
+
+    /// Whether the node that was dialled answers, and fits.
+    fn check(
+        &self,
+        shared: &Shared,
+        theirs: &Introduction,
+        nonce: &[u8; 16],
+        own: &PeerIdentity,
+    ) -> Result<(), Refusal> {
+        let committed = shared.incarnation_of(&theirs.identity.node);
+        match theirs.check(&shared.secret, Side::Accepting, nonce, own, committed) {
+            Ok(()) if theirs.identity.node == self.peer => Ok(()),
+            Ok(()) => Err(Refusal::Mismatch(format!("{} answers there", theirs.identity.node))),
+            Err(Mismatch::Refused(why) | Mismatch::Dismissed(why)) => Err(Refusal::Mismatch(why)),
         }
     }
 

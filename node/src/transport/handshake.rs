@@ -1,4 +1,5 @@
-//! Before two nodes talk: who are you, are you of my cluster, do you know its secret?
+//! Before two nodes talk: who are you, are you of my cluster, are you still the one of that name, do you know its
+//! secret?
 //!
 //! The accepting side sends a challenge, the dialling side introduces itself, the accepting side answers in kind or
 //! says why not. Each proves the secret by an HMAC over both nonces and what it says of itself, so that the secret
@@ -63,6 +64,23 @@ pub(super) enum Verdict {
     Welcome(Introduction),
     /// It does not, and why.
     Refused(String),
+    /// The dialling side's identity was given up. With a proof, because who believes this stops for good.
+    Dismissed(Introduction, String),
+}
+
+/// Why two nodes do not talk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    /// They do not fit each other. The sentence says how.
+    Refused(String),
+    /// The identity of the one that introduced itself was given up: its name has a later incarnation.
+    Dismissed(String),
+}
+
+impl From<String> for Mismatch {
+    fn from(why: String) -> Mismatch {
+        Mismatch::Refused(why)
+    }
 }
 
 /// Which side a proof is of: a proof cannot be sent back to its maker.
@@ -97,30 +115,37 @@ impl Introduction {
         Introduction { version: FRAME_VERSION, identity, to, nonce, proof }
     }
 
-    /// Checks the proof, the version, and that both are of one cluster. The sentence says what does not fit.
+    /// Checks the proof, the version, that both are of one cluster, and that the name was not given a later incarnation
+    /// than this one (`committed`, where it is known).
     pub fn check(
         &self,
         secret: &Secret,
         side: Side,
         challenge: &[u8; 16],
         own: &PeerIdentity,
-    ) -> Result<(), String> {
+        committed: Option<u32>,
+    ) -> Result<(), Mismatch> {
         if self.version != FRAME_VERSION {
-            return Err(format!("frame version {} meets {FRAME_VERSION}", self.version));
+            return Err(format!("frame version {} meets {FRAME_VERSION}", self.version).into());
         }
         mac(secret, side, challenge, &self.nonce, &self.identity, &self.to)
             .verify_slice(&self.proof)
             .map_err(|_| "the cluster secrets differ".to_owned())?;
         if self.to != own.node {
-            return Err(format!("{} was looked for, but {} is here", self.to, own.node));
+            return Err(format!("{} was looked for, but {} is here", self.to, own.node).into());
         }
         if self.identity.node == own.node {
-            return Err(format!("two nodes are called {}", own.node));
+            return Err(format!("two nodes are called {}", own.node).into());
         }
-        match (self.identity.cluster, own.cluster) {
-            (Some(theirs), Some(ours)) if theirs != ours => Err(format!(
-                "{} has data of cluster {theirs}, {} of cluster {ours}: they never were one cluster",
-                self.identity.node, own.node
+        let PeerIdentity { node, incarnation, .. } = &self.identity;
+        match (self.identity.cluster, own.cluster, committed) {
+            (Some(theirs), Some(ours), _) if theirs != ours => Err(Mismatch::Refused(format!(
+                "{node} has data of cluster {theirs}, {} of cluster {ours}: they never were one cluster",
+                own.node
+            ))),
+            // A later one than is known here is one that this node has not heard of yet.
+            (Some(_), Some(_), Some(committed)) if *incarnation < committed => Err(Mismatch::Dismissed(
+                format!("{node} is in incarnation {committed} by now: {incarnation} was given up"),
             )),
             _ => Ok(()),
         }
@@ -162,7 +187,17 @@ mod tests {
         PeerIdentity { cluster: cluster.map(ClusterId), node: node.into(), incarnation: 1, boot: 3 }
     }
 
-    fn check(theirs: PeerIdentity, to: &str, secrets: [&str; 2], own: PeerIdentity) -> Result<(), String> {
+    fn check(theirs: PeerIdentity, to: &str, secrets: [&str; 2], own: PeerIdentity) -> Result<(), Mismatch> {
+        check_incarnation(theirs, to, secrets, own, None)
+    }
+
+    fn check_incarnation(
+        theirs: PeerIdentity,
+        to: &str,
+        secrets: [&str; 2],
+        own: PeerIdentity,
+        committed: Option<u32>,
+    ) -> Result<(), Mismatch> {
         let [theirs_secret, own_secret] = secrets.map(|text| Secret(text.into()));
         let challenge = nonce();
         Introduction::new(&theirs_secret, Side::Dialling, &challenge, nonce(), theirs, to.into()).check(
@@ -170,6 +205,7 @@ mod tests {
             Side::Dialling,
             &challenge,
             &own,
+            committed,
         )
     }
 
@@ -189,9 +225,22 @@ mod tests {
             (check(identity("a", None), "c", same, identity("b", None)), "looked for"),
             (check(identity("b", None), "b", same, identity("b", None)), "two nodes"),
         ] {
-            let why = result.expect_err(word);
+            let Err(Mismatch::Refused(why)) = result else { panic!("{word}: {result:?}") };
             assert!(why.contains(word), "{why}");
         }
+    }
+
+    #[test]
+    fn an_incarnation_that_was_given_up_is_dismissed_and_a_later_one_is_not() {
+        let same = ["secret"; 2];
+        let of = |incarnation, cluster| PeerIdentity { incarnation, ..identity("a", cluster) };
+        let met =
+            |theirs, committed| check_incarnation(theirs, "b", same, identity("b", Some(1)), Some(committed));
+        let Err(Mismatch::Dismissed(why)) = met(of(1, Some(1)), 2) else { panic!("it was let in") };
+        assert!(why.contains("incarnation 2"), "{why}");
+        assert_eq!(met(of(2, Some(1)), 2), Ok(()));
+        assert_eq!(met(of(3, Some(1)), 2), Ok(()), "this node has not heard of it yet");
+        assert_eq!(met(of(0, None), 2), Ok(()), "an empty disk asks for a new incarnation");
     }
 
     #[test]
@@ -201,7 +250,7 @@ mod tests {
         let said =
             Introduction::new(&secret, Side::Dialling, &challenge, nonce(), identity("a", None), "b".into());
         let own = identity("b", None);
-        assert!(said.check(&secret, Side::Accepting, &challenge, &own).is_err());
-        assert!(said.check(&secret, Side::Dialling, &nonce(), &own).is_err());
+        assert!(said.check(&secret, Side::Accepting, &challenge, &own, None).is_err());
+        assert!(said.check(&secret, Side::Dialling, &nonce(), &own, None).is_err());
     }
 }

@@ -47,6 +47,9 @@ pub type Serve = Arc<dyn Fn(NodeName, Bytes) -> Answer + Send + Sync>;
 /// Told when a link to a peer opened (`true`) or broke.
 pub type OnLink = Arc<dyn Fn(&NodeName, bool) + Send + Sync>;
 
+/// Told why this node's identity was given up, by a peer that proved who it is.
+pub type OnDismissed = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// All links of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Links {
@@ -59,18 +62,23 @@ pub(crate) struct Shared {
     identity: RwLock<PeerIdentity>,
     serve: OnceLock<Serve>,
     on_link: OnLink,
+    on_dismissed: OnDismissed,
+    /// The committed incarnation of each member's name, as far as this node knows.
+    incarnations: RwLock<BTreeMap<NodeName, u32>>,
     links: Mutex<BTreeMap<NodeName, Arc<Link>>>,
 }
 
 impl Links {
     /// No links yet: [`Transport::members`] opens them.
-    pub fn new(identity: PeerIdentity, secret: Secret, on_link: OnLink) -> Links {
+    pub fn new(identity: PeerIdentity, secret: Secret, on_link: OnLink, on_dismissed: OnDismissed) -> Links {
         Links {
             shared: Arc::new(Shared {
                 secret,
                 identity: RwLock::new(identity),
                 serve: OnceLock::new(),
                 on_link,
+                on_dismissed,
+                incarnations: RwLock::default(),
                 links: Mutex::default(),
             }),
         }
@@ -88,6 +96,13 @@ impl Links {
         change(&mut self.shared.identity.write());
     }
 
+    /// The members of the committed record are these now: a peer that comes with an earlier incarnation of its name is
+    /// turned away.
+    pub fn committed(&self, members: &[Member]) {
+        let known = members.iter().map(|member| (member.name.clone(), member.incarnation));
+        *self.shared.incarnations.write() = known.collect();
+    }
+
     /// Closes all links.
     pub fn close(&self) {
         for link in std::mem::take(&mut *self.shared.links.lock()).into_values() {
@@ -102,6 +117,10 @@ impl Links {
 }
 
 impl Shared {
+    fn incarnation_of(&self, peer: &NodeName) -> Option<u32> {
+        self.incarnations.read().get(peer).copied()
+    }
+
     /// A peer dialled us, so it is there: do not wait for the backoff to dial it.
     fn nudge(&self, peer: &NodeName) {
         if let Some(link) = self.links.lock().get(peer) {

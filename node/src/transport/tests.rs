@@ -12,6 +12,7 @@ use bytes::Bytes;
 use orrery_shared::engine::host::{CallError, Transport as _, Urgency};
 use orrery_shared::ids::ClusterId;
 use orrery_shared::machine::Member;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,6 +22,8 @@ const LONG: Duration = Duration::from_secs(10);
 
 struct Peer {
     links: Links,
+    /// Why it was told to give itself up.
+    dismissed: watch::Receiver<String>,
     member: Member,
     server: JoinHandle<()>,
 }
@@ -37,7 +40,9 @@ async fn peer(name: &str, port: u16, cluster: Option<u64>, secret: &str) -> Peer
     let address = listener.local_addr().unwrap().to_string();
     let identity =
         PeerIdentity { cluster: cluster.map(ClusterId), node: name.into(), incarnation: 1, boot: 1 };
-    let links = Links::new(identity, Secret(secret.into()), Arc::new(|_, _| {}));
+    let (tell, dismissed) = watch::channel(String::new());
+    let on_dismissed: OnDismissed = Arc::new(move |why| drop(tell.send(why.to_owned())));
+    let links = Links::new(identity, Secret(secret.into()), Arc::new(|_, _| {}), on_dismissed);
     let router = Router::new()
         .route(
             "/peer",
@@ -48,12 +53,19 @@ async fn peer(name: &str, port: u16, cluster: Option<u64>, secret: &str) -> Peer
         .with_state(links.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let member = Member { name: name.into(), address, ..Member::default() };
-    Peer { links, member, server }
+    Peer { links, dismissed, member, server }
 }
 
 /// Answers with what was asked, `slow` after a second, `never` not at all.
 fn echo() -> Serve {
-    Arc::new(|_, request: Bytes| {
+    echo_counting(&watch::Sender::new(0))
+}
+
+/// The same, and says how many requests have arrived.
+fn echo_counting(arrived: &watch::Sender<usize>) -> Serve {
+    let arrived = arrived.clone();
+    Arc::new(move |_, request: Bytes| {
+        arrived.send_modify(|count| *count += 1);
         Box::pin(async move {
             match &request[..] {
                 b"slow" => sleep(Duration::from_secs(1)).await,
@@ -120,15 +132,16 @@ async fn a_peer_that_comes_back_is_connected_quickly() {
     let a = peer("a", 0, None, "one secret").await;
     let b = peer("b", 0, None, "one secret").await;
     let port = b.member.address.rsplit(':').next().unwrap().parse().unwrap();
+    let arrived = watch::Sender::new(0);
     a.links.attach(echo());
-    b.links.attach(echo());
+    b.links.attach(echo_counting(&arrived));
     a.links.members(std::slice::from_ref(&b.member));
     b.links.members(std::slice::from_ref(&a.member));
     until_connected(&a, &b).await;
 
     // The connection breaks in the middle of a call: nobody knows what became of it, and it is told at once.
     let (broken, ()) = tokio::join!(ask(&a, &b, b"never", LONG), async {
-        sleep(Duration::from_millis(50)).await;
+        timeout(LONG, arrived.subscribe().wait_for(|count| *count == 1)).await.unwrap().unwrap();
         let dialled_again = peer("b", 0, None, "another secret").await;
         a.links.members(std::slice::from_ref(&dialled_again.member));
     });
@@ -163,4 +176,27 @@ async fn strangers_get_no_link() {
     for stranger in [&wrong_secret.member, &wrong_cluster.member, &misnamed] {
         assert!(!a.links.connected(stranger), "{}", stranger.name);
     }
+}
+
+#[tokio::test]
+async fn an_incarnation_that_was_given_up_gets_no_link_and_hears_why() {
+    let a = peer("a", 0, Some(1), "one secret").await;
+    let b = peer("b", 0, Some(1), "one secret").await;
+    let stranger = peer("c", 0, Some(1), "another secret").await;
+    let later = Member { incarnation: 2, ..a.member.clone() };
+    for side in [&b, &stranger] {
+        side.links.committed(std::slice::from_ref(&later));
+    }
+    let everybody = [a.member.clone(), b.member.clone(), stranger.member.clone()];
+    a.links.members(&everybody);
+    b.links.members(&everybody);
+    let mut dismissed = a.dismissed.clone();
+    let why = timeout(LONG, dismissed.wait_for(|why| !why.is_empty())).await.unwrap().unwrap().clone();
+    assert!(why.contains("incarnation 2"), "{why}");
+    assert!(!a.links.connected(&b.member) && !b.links.connected(&a.member));
+
+    // It comes back as the one that it is now.
+    a.links.identify(|identity| identity.incarnation = 2);
+    until_connected(&a, &b).await;
+    until_connected(&b, &a).await;
 }

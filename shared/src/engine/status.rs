@@ -11,7 +11,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::LockTable;
 use crate::event::stream::GroupSnapshot;
 use crate::ids::{GroupId, LogIndex, NodeName};
-use crate::machine::Machine;
+use crate::machine::{Machine, Member};
 
 impl<H: Host> Engine<H> {
     /// The lock table as this node applied it, without a read index.
@@ -90,6 +90,11 @@ impl<H: Host> Engine<H> {
                 address: member.address,
             })
             .collect()
+    }
+
+    /// The members of the committed record, as far as this node applied it.
+    pub fn recorded_members(&self) -> Vec<Member> {
+        self.group(GroupId::CONTROL).map(|group| group.state.read(Machine::members)).unwrap_or_default()
     }
 
     /// `GET /cluster`

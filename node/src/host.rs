@@ -5,7 +5,9 @@ use std::sync::Arc;
 use openraft_rt_tokio::TokioRuntime;
 use orrery_shared::engine::host::Host;
 use orrery_shared::event::Fact;
+use orrery_shared::event::stream::HeartbeatLeg;
 use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::NodeName;
 
 use crate::clock;
 use crate::events::Recorder;
@@ -81,6 +83,10 @@ impl Host for NodeHost {
 
     fn records(&self) -> bool {
         self.world.recorder.records()
+    }
+
+    fn heartbeat(&self, peer: &NodeName, leg: HeartbeatLeg) {
+        self.world.recorder.heartbeat(peer, leg);
     }
 
     fn stamp(&self) -> Hlc {

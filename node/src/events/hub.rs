@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use orrery_shared::error::ApiError;
 use orrery_shared::event::Event;
+use orrery_shared::event::choice::Choice;
 use orrery_shared::event::fact::LockTable;
 use orrery_shared::event::stream::{
     BATCH_EVENTS_MAX, Frame, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState, STREAM_VERSION,
@@ -21,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::burst::{self, Allowance};
+use super::chosen::{Choices, Chosen};
 use super::recorder::{Recorder, Taken};
 use super::ring::{Chunk, Codec, Encoded, Ring};
 use crate::clock::wall_us;
@@ -97,6 +100,7 @@ struct Shared {
     /// A reader came.
     came: Notify,
     progress: watch::Sender<Progress>,
+    choices: Choices,
     readers: AtomicUsize,
     gaps: AtomicU64,
     bursts: AtomicU64,
@@ -146,6 +150,7 @@ impl Hub {
                 }),
                 came: Notify::new(),
                 progress: watch::Sender::new(first),
+                choices: Choices::new(),
                 readers: AtomicUsize::new(0),
                 gaps: AtomicU64::new(0),
                 bursts: AtomicU64::new(0),
@@ -274,6 +279,11 @@ impl Hub {
         drop(left);
         // A vector that grew in a burst is not kept: an idle node stays small.
         if events.capacity() > 4 * BATCH_EVENTS_MAX { Vec::new() } else { events }
+    }
+
+    /// What a reader gets of what it asks for.
+    pub fn choose(&self, choice: Choice) -> Result<Chosen, ApiError> {
+        self.shared.choices.choose(choice)
     }
 
     /// Registers a reader.

@@ -4,7 +4,10 @@
 //! Invariant: recording never blocks and never waits for a reader. What a reader misses, it is told.
 
 mod burst;
+mod chosen;
 mod hub;
+mod pulse;
+mod query;
 mod reader;
 mod recorder;
 mod ring;
@@ -12,6 +15,8 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+pub use chosen::Chosen;
 pub use hub::{Hub, HubFigures, Introduced, Known, Source};
-pub use reader::{ReaderQuery, serve_reader};
+pub use query::ReaderQuery;
+pub use reader::serve_reader;
 pub use recorder::{ClockBound, Recorder};

@@ -1,16 +1,21 @@
 //! One reader of a stream: hello, snapshot or resume, then batches and beats until it goes away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
-use orrery_shared::event::stream::Frame;
-use orrery_shared::ids::{BootEpoch, Sequence};
-use serde::Deserialize;
+use orrery_shared::event::stream::{Frame, NodeSnapshot};
+use orrery_shared::ids::Sequence;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
+use super::chosen::Chosen;
 use super::hub::{Hub, Progress};
+use super::pulse::Pulse;
+use super::query::{CodecName, From, Heartbeats, ReaderQuery};
 use super::ring::{Codec, Encoded};
 
 /// A reader that takes nothing for this long is let go.
@@ -19,54 +24,21 @@ const STUCK_MAX: Duration = Duration::from_secs(10);
 /// Most chunks that are sent before a reader looks up again.
 const CHUNKS_MAX: usize = 64;
 
-/// The query string of `/ws/events`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReaderQuery {
-    /// The boot that `after` is of.
-    pub boot: Option<BootEpoch>,
-    /// The last sequence that the reader has.
-    pub after: Option<Sequence>,
-    /// `boot`: from the first event that is kept, without a snapshot.
-    pub from: Option<From>,
-    /// `json` or `postcard`.
-    #[serde(default)]
-    pub codec: CodecName,
-}
-
-/// Where a stream begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum From {
-    /// At the boot's first event that is kept.
-    Boot,
-}
-
-/// How a stream is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CodecName {
-    /// Text frames.
-    #[default]
-    Json,
-    /// Binary frames.
-    Postcard,
-}
-
 /// The reader went away, or takes nothing.
 struct Gone;
 
 struct Reader<'a> {
     hub: &'a Hub,
     codec: Codec,
+    chosen: Chosen,
     sink: SplitSink<&'a mut WebSocket, Message>,
     /// Last sequence that it was sent.
     cursor: Sequence,
     beat: u64,
 }
 
-/// Serves one reader until it goes away.
-pub async fn serve_reader(hub: Hub, mut socket: WebSocket, query: ReaderQuery) {
+/// Serves one reader until it goes away. `chosen` is the hub's word for what the query asks for.
+pub async fn serve_reader(hub: Hub, mut socket: WebSocket, query: ReaderQuery, chosen: Chosen) {
     let _counted = hub.count_reader();
     let mut progress = hub.subscribe();
     let codec = match query.codec {
@@ -74,14 +46,21 @@ pub async fn serve_reader(hub: Hub, mut socket: WebSocket, query: ReaderQuery) {
         CodecName::Postcard => Codec::Postcard,
     };
     let (sink, mut stream) = (&mut socket).split();
-    let mut reader = Reader { hub: &hub, codec, sink, cursor: 0, beat: 0 };
+    let mut reader = Reader { hub: &hub, codec, chosen, sink, cursor: 0, beat: 0 };
+    let mut pulses = (query.heartbeats == Heartbeats::Each).then(|| hub.recorder().pulses());
     let serve = async {
         reader.begin(&query).await?;
         loop {
             let seen = progress.borrow_and_update().clone();
             reader.follow(&seen).await?;
-            if progress.changed().await.is_err() {
-                return Err(Gone);
+            loop {
+                tokio::select! {
+                    changed = progress.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return Err(Gone),
+                    },
+                    pulse = next(&mut pulses) => reader.pulse(&pulse).await?,
+                }
             }
         }
         #[expect(unreachable_code, reason = "names the type of the block")]
@@ -128,8 +107,9 @@ impl Reader<'_> {
                 break;
             }
             for chunk in chunks {
-                let encoded = chunk.encoded_after(self.codec, self.cursor);
-                self.feed(encoded).await?;
+                if let Some(encoded) = chunk.encoded_after(&self.chosen, self.codec, self.cursor) {
+                    self.feed(encoded).await?;
+                }
                 self.cursor = chunk.last;
             }
         }
@@ -144,19 +124,29 @@ impl Reader<'_> {
         self.flush().await
     }
 
+    async fn pulse(&mut self, pulse: &Pulse) -> Result<(), Gone> {
+        self.feed(pulse.encoded(self.codec)).await?;
+        self.flush().await
+    }
+
     /// Events from `first` on are gone; a snapshot makes up for them.
     async fn gap(&mut self, first: Sequence) -> Result<(), Gone> {
-        let snapshot = self.hub.snapshot();
+        let snapshot = self.chosen_snapshot();
         self.hub.count_gap();
-        self.cursor = snapshot.seq;
         self.send(Frame::Gap { first, last: snapshot.seq }).await?;
         self.send(Frame::Snapshot(Box::new(snapshot))).await
     }
 
     async fn snapshot(&mut self) -> Result<(), Gone> {
-        let snapshot = self.hub.snapshot();
-        self.cursor = snapshot.seq;
+        let snapshot = self.chosen_snapshot();
         self.send(Frame::Snapshot(Box::new(snapshot))).await
+    }
+
+    fn chosen_snapshot(&mut self) -> NodeSnapshot {
+        let mut snapshot = self.hub.snapshot();
+        self.cursor = snapshot.seq;
+        self.chosen.choice().narrow(&mut snapshot);
+        snapshot
     }
 
     async fn send(&mut self, frame: Frame) -> Result<(), Gone> {
@@ -182,4 +172,16 @@ fn settle<E>(result: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Resu
         Ok(Ok(())) => Ok(()),
         _ => Err(Gone),
     }
+}
+
+/// The next heartbeat, where they were asked for. A slow reader misses some: their numbers say so.
+async fn next(pulses: &mut Option<Receiver<Arc<Pulse>>>) -> Arc<Pulse> {
+    while let Some(receiver) = pulses {
+        match receiver.recv().await {
+            Ok(pulse) => return pulse,
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => *pulses = None,
+        }
+    }
+    std::future::pending().await
 }

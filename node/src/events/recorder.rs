@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use orrery_shared::event::stream::{Heartbeat, HeartbeatLeg};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::{Hlc, HlcClock};
 use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
+use super::pulse::{self, Pulse, Pulses};
 use crate::clock::wall_us;
 
 /// Most facts that wait for the hub. It takes them every few milliseconds; when it cannot, the rest is counted and
@@ -33,6 +35,9 @@ struct Shared {
     state: Mutex<State>,
     filled: Notify,
     bound: AtomicU64,
+    pulses: Pulses,
+    /// Heartbeats that somebody watched.
+    pulse: AtomicU64,
 }
 
 struct State {
@@ -76,6 +81,8 @@ impl Recorder {
                 }),
                 filled: Notify::new(),
                 bound: AtomicU64::new(bound.0),
+                pulses: pulse::pulses(),
+                pulse: AtomicU64::new(0),
             }),
         }
     }
@@ -117,6 +124,22 @@ impl Recorder {
         if was_empty {
             self.shared.filled.notify_one();
         }
+    }
+
+    /// A leg of a heartbeat: shown to readers that asked for each, and otherwise nothing.
+    pub fn heartbeat(&self, peer: &NodeName, leg: HeartbeatLeg) {
+        if !self.shared.recording || self.shared.pulses.receiver_count() == 0 {
+            return;
+        }
+        let number = self.shared.pulse.fetch_add(1, Ordering::Relaxed) + 1;
+        let heartbeat = Heartbeat { number, hlc: self.stamp(), wall_us: wall_us(), peer: peer.clone(), leg };
+        // The last reader may have gone in this moment.
+        let _ = self.shared.pulses.send(Pulse::new(heartbeat));
+    }
+
+    /// Every heartbeat from now on.
+    pub(super) fn pulses(&self) -> broadcast::Receiver<Arc<Pulse>> {
+        self.shared.pulses.subscribe()
     }
 
     /// The stamp of a message that is about to be sent.

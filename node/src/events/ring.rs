@@ -1,4 +1,4 @@
-//! The last events, in chunks that are serialised at most once per codec.
+//! The last events, in chunks that are serialised at most once per codec and choice.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +8,9 @@ use bytes::Bytes;
 use orrery_shared::event::Event;
 use orrery_shared::event::stream::{Batch, Frame};
 use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
+use parking_lot::Mutex;
+
+use super::chosen::{CHOICES_MAX, Chosen};
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,19 @@ pub(super) struct Chunk {
     batch: Batch,
     json: OnceLock<Encoded>,
     postcard: OnceLock<Encoded>,
+    /// What readers see that chose less; the oldest go first.
+    parts: Mutex<Vec<Part>>,
 }
+
+/// A chunk for one choice and codec; none where nothing of it was chosen.
+struct Part {
+    choice: u64,
+    codec: Codec,
+    encoded: Option<Encoded>,
+}
+
+/// Choices that are in use at one time have room, each in both codecs.
+const PARTS_MAX: usize = CHOICES_MAX * 2;
 
 impl Chunk {
     pub fn new(
@@ -63,6 +78,7 @@ impl Chunk {
             batch: Batch { node, boot, events },
             json: OnceLock::new(),
             postcard: OnceLock::new(),
+            parts: Mutex::default(),
         }
     }
 
@@ -80,14 +96,36 @@ impl Chunk {
         once.get_or_init(|| Encoded::of(codec, &Frame::Batch(self.batch.clone()))).clone()
     }
 
-    /// The part after `cursor`: for a reader that comes in in the middle.
-    pub fn encoded_after(&self, codec: Codec, cursor: Sequence) -> Encoded {
-        if cursor < self.first {
-            return self.encoded(codec);
+    /// What a reader chose of it, serialised by the first one with that choice.
+    fn part(&self, chosen: &Chosen, codec: Codec) -> Option<Encoded> {
+        let mut parts = self.parts.lock();
+        let same = parts.iter().find(|part| part.choice == chosen.number() && part.codec == codec);
+        if let Some(part) = same {
+            return part.encoded.clone();
         }
-        let mut batch = self.batch.clone();
-        batch.events.retain(|event| event.seq > cursor);
-        Encoded::of(codec, &Frame::Batch(batch))
+        let encoded = self.written(codec, |event| chosen.choice().takes(&event.fact));
+        if parts.len() >= PARTS_MAX {
+            parts.remove(0);
+        }
+        parts.push(Part { choice: chosen.number(), codec, encoded: encoded.clone() });
+        encoded
+    }
+
+    /// The events that fit, as a frame of their own; none where there are none.
+    fn written(&self, codec: Codec, fits: impl Fn(&Event) -> bool) -> Option<Encoded> {
+        let Batch { node, boot, events } = &self.batch;
+        let events: Vec<Event> = events.iter().filter(|event| fits(event)).cloned().collect();
+        let batch = Batch { node: node.clone(), boot: *boot, events };
+        (!batch.events.is_empty()).then(|| Encoded::of(codec, &Frame::Batch(batch)))
+    }
+
+    /// What a reader gets that has everything up to `cursor`, which may be in the middle; none where nothing of the rest
+    /// was chosen.
+    pub fn encoded_after(&self, chosen: &Chosen, codec: Codec, cursor: Sequence) -> Option<Encoded> {
+        if cursor >= self.first {
+            return self.written(codec, |event| event.seq > cursor && chosen.choice().takes(&event.fact));
+        }
+        if chosen.is_everything() { Some(self.encoded(codec)) } else { self.part(chosen, codec) }
     }
 }
 
@@ -147,8 +185,11 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use orrery_shared::event::Fact;
+    use orrery_shared::event::choice::{Choice, Detail};
     use orrery_shared::hlc::Hlc;
+    use orrery_shared::ids::GroupId;
 
+    use super::super::chosen::Choices;
     use super::*;
 
     fn chunk(first: Sequence, last: Sequence) -> Chunk {
@@ -180,8 +221,49 @@ mod tests {
 
     #[test]
     fn a_reader_in_the_middle_gets_the_rest() {
-        let Encoded::Text(text) = chunk(5, 8).encoded_after(Codec::Json, 6) else { panic!("json is text") };
+        let everything = Choices::new().choose(Choice::default()).expect("always there");
+        assert_eq!(sequences(chunk(5, 8).encoded_after(&everything, Codec::Json, 6)), [7, 8]);
+    }
+
+    fn sequences(encoded: Option<Encoded>) -> Vec<Sequence> {
+        let Some(Encoded::Text(text)) = encoded else { panic!("json is text") };
         let Ok(Frame::Batch(batch)) = serde_json::from_str(&text) else { panic!("a batch") };
-        assert_eq!(batch.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [7, 8]);
+        batch.events.iter().map(|event| event.seq).collect()
+    }
+
+    #[test]
+    fn readers_with_one_choice_share_what_was_written_and_others_are_not_touched() {
+        let link = |seq| Event {
+            fact: Fact::LinkUp { peer: "b".into() },
+            ..chunk(seq, seq).batch.events[0].clone()
+        };
+        let started = chunk(1, 1).batch.events[0].clone();
+        let chunk = Chunk::new("a".into(), 1, 1, 3, vec![started, link(2), link(3)]);
+        let choices = Choices::new();
+        let choose = |detail| choices.choose(Choice { detail, ..Choice::default() }).expect("there is room");
+        let (services, everything) = (choose(Detail::Services), choose(Detail::All));
+        let text = |chosen: &Chosen| match chunk.encoded_after(chosen, Codec::Json, 0) {
+            Some(Encoded::Text(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        let (one, two) = (text(&services), text(&choose(Detail::Services)));
+        assert_eq!(one.as_ptr(), two.as_ptr(), "written once");
+        assert_eq!(sequences(Some(Encoded::Text(one))), [1]);
+        assert_eq!(text(&everything).as_ptr(), text(&everything).as_ptr());
+        assert_eq!(sequences(Some(Encoded::Text(text(&everything)))), [1, 2, 3]);
+        let links = chunk.encoded_after(&services, Codec::Json, 1);
+        assert!(links.is_none(), "nothing of the rest was chosen");
+    }
+
+    #[test]
+    fn what_is_kept_for_choices_is_bounded() {
+        let chunk = chunk(1, 3);
+        let choices = Choices::new();
+        for id in 0..40 {
+            let choice = Choice { groups: Some([GroupId(id)].into()), ..Choice::default() };
+            let chosen = choices.choose(choice).expect("the one before is gone");
+            assert_eq!(sequences(chunk.encoded_after(&chosen, Codec::Json, 0)), [1, 2, 3]);
+        }
+        assert_eq!(chunk.parts.lock().len(), PARTS_MAX);
     }
 }

@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use futures_util::StreamExt as _;
 use orrery_shared::event::fact::LockTable;
-use orrery_shared::event::stream::{Frame, GroupSnapshot};
+use orrery_shared::event::stream::{Frame, GroupSnapshot, HeartbeatLeg};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::{GroupId, Sequence};
@@ -52,6 +52,7 @@ impl Source for Counter {
 }
 
 struct Setting {
+    hub: Hub,
     counter: Arc<Counter>,
     address: String,
 }
@@ -68,15 +69,16 @@ async fn setting(kept: usize) -> Setting {
             "/ws/events",
             get(
                 |State(hub): State<Hub>, Query(query): Query<ReaderQuery>, upgrade: WebSocketUpgrade| async {
-                    upgrade.on_upgrade(|socket| serve_reader(hub, socket, query))
+                    let chosen = hub.choose(query.choice().unwrap()).unwrap();
+                    upgrade.on_upgrade(|socket| serve_reader(hub, socket, query, chosen))
                 },
             ),
         )
-        .with_state(hub);
+        .with_state(hub.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Setting { counter, address }
+    Setting { hub, counter, address }
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -158,11 +160,80 @@ async fn a_reader_that_comes_back_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_reader_gets_what_it_chose_and_knows_how_far_that_is() {
+    let setting = setting(1_000).await;
+    let recorder = setting.hub.recorder();
+    let mut whole = reader(&setting, "?from=boot").await;
+    let mut states = reader(&setting, "?from=boot&detail=states&groups=0").await;
+    let mut services = reader(&setting, "?detail=services&groups=7").await;
+    for socket in [&mut whole, &mut states, &mut services] {
+        assert!(matches!(frame(socket).await, Frame::Hello(_)));
+    }
+    let Frame::Snapshot(snapshot) = frame(&mut services).await else { panic!("then a snapshot") };
+    assert!(snapshot.groups.is_empty(), "of the chosen groups");
+    for round in 0..5 {
+        setting.counter.step();
+        recorder.emit(Fact::TimerStarted { group: GroupId::CONTROL, due_us: 1 });
+        recorder.emit(Fact::Committed { group: GroupId(3), index: round });
+    }
+    // 15 facts: everybody is told, one way or the other, that this is all.
+    let mut seen = Vec::new();
+    for socket in [&mut whole, &mut states, &mut services] {
+        let mut sequences = Vec::new();
+        loop {
+            match frame(socket).await {
+                Frame::Batch(batch) => sequences.extend(batch.events.iter().map(|event| event.seq)),
+                Frame::Beat { head: 15, .. } => break,
+                Frame::Beat { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        seen.push(sequences);
+    }
+    assert_eq!(seen, [(1..=15).collect(), vec![1, 4, 7, 10, 13], Vec::new()]);
+}
+
+#[tokio::test]
+async fn each_heartbeat_is_shown_to_who_asks_and_to_nobody_else() {
+    let setting = setting(1_000).await;
+    let recorder = setting.hub.recorder().clone();
+    recorder.heartbeat(&"b".into(), HeartbeatLeg::Sent);
+    let mut counted = reader(&setting, "").await;
+    let mut each = reader(&setting, "?heartbeats=each&codec=postcard").await;
+    assert!(matches!(frame(&mut each).await, Frame::Hello(_)));
+    assert!(matches!(frame(&mut each).await, Frame::Snapshot(_)));
+    // Once a beat has come, the reader follows.
+    while !matches!(frame(&mut each).await, Frame::Beat { .. }) {}
+    let leg = HeartbeatLeg::Answered { round_trip_us: 90 };
+    recorder.heartbeat(&"b".into(), leg);
+    let shown = loop {
+        if let Frame::Heartbeat(heartbeat) = frame(&mut each).await {
+            break heartbeat;
+        }
+    };
+    assert_eq!(
+        (shown.number, shown.peer.as_str(), shown.leg),
+        (1, "b", leg),
+        "the first that somebody watched"
+    );
+    assert_eq!(recorder.head().0, 0, "it is no event");
+    setting.counter.step();
+    let mut batches = 0;
+    while batches == 0 {
+        match frame(&mut counted).await {
+            Frame::Heartbeat(heartbeat) => panic!("{heartbeat:?} was not asked for"),
+            Frame::Batch(_) => batches += 1,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_kept_is_a_gap_and_a_snapshot() {
     let setting = setting(16).await;
     for _ in 0..20 {
         (0..10).for_each(|_| setting.counter.step());
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        setting.hub.flush(true);
     }
     let mut socket = reader(&setting, "?boot=3&after=2").await;
     assert!(matches!(frame(&mut socket).await, Frame::Hello(_)));

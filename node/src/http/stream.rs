@@ -32,9 +32,11 @@ pub fn open_events(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     let Query(query) = query.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
+    let choice = query.choice()?;
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
+    let chosen = hub.choose(choice)?;
     let upgrade = upgrade.max_message_size(READER_BYTES_MAX).max_frame_size(READER_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query)).into_response())
+    Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query, chosen)).into_response())
 }
 
 /// `GET /peer`: a node dials. No browser has anything to do here.

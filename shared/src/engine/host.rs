@@ -13,8 +13,9 @@ use bytes::Bytes;
 use openraft::AsyncRuntime;
 
 use crate::event::Fact;
+use crate::event::stream::HeartbeatLeg;
 use crate::hlc::Hlc;
-use crate::ids::{GroupId, LogIndex};
+use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::machine::Member;
 
 /// One node's world. Cheap to clone.
@@ -43,6 +44,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn records(&self) -> bool {
         true
     }
+    /// A leg of a heartbeat, which is no fact of its own: it is counted (see [`Fact::Heartbeats`]). For readers that ask
+    /// for each.
+    fn heartbeat(&self, _peer: &NodeName, _leg: HeartbeatLeg) {}
     /// Stamp of a message that is about to be sent.
     fn stamp(&self) -> Hlc;
     /// A message with this stamp arrived.

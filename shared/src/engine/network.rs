@@ -25,6 +25,7 @@ use super::publish::lock;
 use super::types::{Snapshot, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::{LostWhy, Message, MessageId};
+use crate::event::stream::HeartbeatLeg;
 use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::Member;
 
@@ -120,6 +121,7 @@ impl<H: Host> Peers<H> {
         }
         let sent_us = self.host.monotonic_us();
         if heartbeat {
+            self.host.heartbeat(&to.name, HeartbeatLeg::Sent);
             self.count(&to.name, |beats| beats.sent += 1);
         }
         let answer = self.host.transport().call(to, urgency, bytes, within).await.and_then(|bytes| {
@@ -132,6 +134,7 @@ impl<H: Host> Peers<H> {
                 self.host.witness(answer.hlc);
                 if heartbeat {
                     let took_us = self.host.monotonic_us().saturating_sub(sent_us);
+                    self.host.heartbeat(&to.name, HeartbeatLeg::Answered { round_trip_us: took_us });
                     self.count(&to.name, |beats| {
                         beats.answered += 1;
                         beats.round_trips_us += took_us;
@@ -174,6 +177,7 @@ impl<H: Host> Peers<H> {
 
     /// A heartbeat arrived.
     pub fn heartbeat_received(&self, from: &NodeName) {
+        self.host.heartbeat(from, HeartbeatLeg::Received);
         self.count(from, |beats| beats.received += 1);
     }
 

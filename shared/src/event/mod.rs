@@ -3,6 +3,7 @@
 //!
 //! Every type here travels as JSON and as postcard: no internally tagged enum, no skipped field.
 
+pub mod choice;
 pub mod fact;
 pub mod fold;
 mod fold_group;

@@ -4,6 +4,10 @@
 //! then [`Frame::Batch`] (at most 16 ms or 512 events each) and a [`Frame::Beat`] every 100 ms.
 //! The query string chooses: `?boot=B&after=SEQ` resumes, `?from=boot` starts at the boot's first event
 //! that is still kept, `?codec=postcard` changes the codec of the whole stream (JSON text by default).
+//!
+//! A reader may want less, or more (see [`super::choice`]): `?groups=0,3` names groups, `?detail=states` or
+//! `?detail=services` leaves facts out. Sequences of such a stream have holes, which are no gaps: everything that was
+//! chosen up to a beat's head was sent. `?heartbeats=each` adds a [`Frame::Heartbeat`] for every single heartbeat.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -43,6 +47,38 @@ pub enum Frame {
         /// Last.
         last: Sequence,
     },
+    /// One heartbeat, for readers that asked for each. Not an event: it is not kept, and has no sequence.
+    Heartbeat(Heartbeat),
+}
+
+/// One leg of one heartbeat, as the node saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Counts in this boot, while somebody asked for each: a hole is what this reader was too slow for.
+    pub number: u64,
+    /// The node's clock.
+    pub hlc: Hlc,
+    /// Its wall clock, microseconds since the Unix epoch.
+    pub wall_us: u64,
+    /// The other end.
+    pub peer: NodeName,
+    /// What of it.
+    pub leg: HeartbeatLeg,
+}
+
+/// Which part of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatLeg {
+    /// It left.
+    Sent,
+    /// Its answer came.
+    Answered {
+        /// After this time.
+        round_trip_us: u64,
+    },
+    /// It came from the leader.
+    Received,
 }
 
 /// Who speaks.

@@ -53,7 +53,7 @@ async fn read_boot(address: &str, tape: &Tape) -> Result<Option<BootEpoch>> {
                     tape.insert(stamp, event);
                 }
             }
-            Frame::Beat { .. } => {}
+            Frame::Beat { .. } | Frame::Heartbeat(_) => {}
             Frame::Snapshot(_) => bail!("{address} sent a snapshot to who asked for the boot's events"),
             Frame::Gap { first, last } => bail!("{address} lost {first} to {last}"),
         }

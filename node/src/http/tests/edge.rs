@@ -130,8 +130,14 @@ async fn unknown_paths_methods_and_queries() {
     got.code();
     let got = setting.get("/lock/status?colour=red").await;
     assert_eq!((got.status, got.code().as_str()), (400, "bad_request"));
-    let got = setting.get("/ws/events").await;
-    assert_eq!((got.status, got.code().as_str()), (400, "bad_request"));
+    for wrong in
+        ["", "?groups=", "?groups=0,x", "?groups=-1", "?detail=some", "?heartbeats=all", "?color=red"]
+    {
+        let got = setting.get(&format!("/ws/events{wrong}")).await;
+        assert_eq!((got.status, got.code().as_str()), (400, "bad_request"), "{wrong}");
+    }
+    let got = setting.get("/ws/events?groups=0,x").await;
+    assert!(got.json().to_string().contains("numbers of groups"), "{}", got.json());
 }
 
 #[tokio::test]

@@ -1,0 +1,83 @@
+//! The query string of `/ws/events`, checked.
+
+use std::collections::BTreeSet;
+
+use orrery_shared::error::ApiError;
+use orrery_shared::event::choice::{Choice, Detail};
+use orrery_shared::ids::{BootEpoch, GroupId, Sequence};
+use serde::Deserialize;
+
+/// Most groups that a reader may name.
+const GROUPS_MAX: usize = 64;
+
+/// The query string of `/ws/events`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderQuery {
+    /// The boot that `after` is of.
+    pub boot: Option<BootEpoch>,
+    /// The last sequence that the reader has.
+    pub after: Option<Sequence>,
+    /// `boot`: from the first event that is kept, without a snapshot.
+    pub from: Option<From>,
+    /// `json` or `postcard`.
+    #[serde(default)]
+    pub codec: CodecName,
+    /// Numbers of groups with commas between them; without it, all groups.
+    pub groups: Option<String>,
+    /// `all`, `states` or `services`.
+    #[serde(default)]
+    pub detail: Detail,
+    /// `counted` or `each`.
+    #[serde(default)]
+    pub heartbeats: Heartbeats,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// At the boot's first event that is kept.
+    Boot,
+}
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodecName {
+    /// Text frames.
+    #[default]
+    Json,
+    /// Binary frames.
+    Postcard,
+}
+
+/// How heartbeats are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heartbeats {
+    /// One fact per link and second.
+    #[default]
+    Counted,
+    /// And a frame for each.
+    Each,
+}
+
+impl ReaderQuery {
+    /// Which events it asks for.
+    pub fn choice(&self) -> Result<Choice, ApiError> {
+        Ok(Choice { groups: self.groups.as_deref().map(groups).transpose()?, detail: self.detail })
+    }
+}
+
+fn groups(text: &str) -> Result<BTreeSet<GroupId>, ApiError> {
+    let parsed: Result<BTreeSet<GroupId>, ()> =
+        text.split(',').map(|number| number.parse().map(GroupId).map_err(|_| ())).collect();
+    match parsed {
+        Ok(groups) if groups.len() <= GROUPS_MAX => Ok(groups),
+        Ok(_) => Err(ApiError::bad_request(format!("groups names more than {GROUPS_MAX} groups."))),
+        Err(()) => Err(ApiError::bad_request(format!(
+            "groups is numbers of groups with commas between them (0 is the control group), not {text:?}."
+        ))),
+    }
+}

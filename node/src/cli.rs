@@ -161,6 +161,36 @@ pub struct DemoArgs {
 pub enum BenchCommand {
     /// Acquire and release locks as fast as the cluster can.
     Lock(BenchLockArgs),
+    /// Kill the leader again and again, and see how long the others take to grant locks.
+    Failover(BenchFailoverArgs),
+}
+
+/// `orrery bench failover`
+#[derive(Clone, Debug, Args)]
+pub struct BenchFailoverArgs {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..=9))]
+    pub nodes: u16,
+
+    /// How often the leader is killed.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub kills: u32,
+
+    /// Fail when half of the failovers take longer.
+    #[arg(long, value_name = "MS")]
+    pub p50_ms_max: Option<u64>,
+
+    /// Fail when any failover takes longer.
+    #[arg(long, value_name = "MS")]
+    pub max_ms_max: Option<u64>,
+
+    /// Folder for the data of the cluster; it must be on a real disk.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// First port.
+    #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub port: u16,
 }
 
 /// `orrery bench lock`

@@ -34,6 +34,7 @@ fn run() -> Result<()> {
             }
             Command::Demo(args) => demo::run(args).await,
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
+            Command::Bench(BenchCommand::Failover(args)) => bench::run_failover(args).await,
         }
     });
     // Nothing that still runs may hold the process's end up.

@@ -1,6 +1,6 @@
 //! A cluster of real node processes for one measurement.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +27,8 @@ pub struct Settings {
 
 /// Running nodes.
 pub struct Cluster {
+    folder: PathBuf,
+    settings: Settings,
     addresses: Vec<String>,
     children: Vec<Child>,
 }
@@ -43,36 +45,55 @@ impl Cluster {
         std::fs::create_dir_all(folder)?;
         let addresses: Vec<String> =
             (1..=settings.nodes).map(|number| format!("127.0.0.1:{}", settings.port + number)).collect();
-        let peers: Vec<String> =
-            addresses.iter().zip(1..).map(|(address, number)| format!("node{number}={address}")).collect();
-        let program = std::env::current_exe()?;
-        let mut children = Vec::new();
-        for (address, number) in addresses.iter().zip(1..) {
-            let name = format!("node{number}");
-            let mut arguments: Vec<String> = [
-                "node",
-                "--id",
-                &name,
-                "--listen",
-                address,
-                "--peers",
-                &peers.join(","),
-                "--data",
-                &folder.join(&name).display().to_string(),
-                "--end-with-stdin",
-            ]
-            .map(str::to_owned)
-            .to_vec();
-            if !settings.events {
-                arguments.push("--no-events".to_owned());
-            }
-            children.push(process::start(&program, &arguments, &[], &folder.join(format!("{name}.log")))?);
+        let mut cluster = Cluster { folder: folder.to_owned(), settings, addresses, children: Vec::new() };
+        for at in 0..cluster.addresses.len() {
+            let child = cluster.start_node(at)?;
+            cluster.children.push(child);
         }
-        let cluster = Cluster { addresses, children };
         if timeout(READY_MAX, cluster.ready()).await.is_err() {
             bail!("the cluster has no leader after {READY_MAX:?}; see the logs in {}", folder.display());
         }
         Ok(cluster)
+    }
+
+    fn start_node(&self, at: usize) -> Result<Child> {
+        let name = name(at);
+        let peers: Vec<String> = self
+            .addresses
+            .iter()
+            .enumerate()
+            .map(|(other, address)| format!("{}={address}", self::name(other)))
+            .collect();
+        let mut arguments: Vec<String> = [
+            "node",
+            "--id",
+            &name,
+            "--listen",
+            &self.addresses[at],
+            "--peers",
+            &peers.join(","),
+            "--data",
+            &self.folder.join(&name).display().to_string(),
+            "--end-with-stdin",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if !self.settings.events {
+            arguments.push("--no-events".to_owned());
+        }
+        process::start(&std::env::current_exe()?, &arguments, &[], &self.folder.join(format!("{name}.log")))
+    }
+
+    /// SIGKILL. Returns once it is sent; [`Cluster::start_again`] waits for the end.
+    pub fn kill(&mut self, at: usize) -> Result<()> {
+        Ok(self.children[at].start_kill()?)
+    }
+
+    /// Starts a killed node on its data.
+    pub async fn start_again(&mut self, at: usize) -> Result<()> {
+        self.children[at].wait().await?;
+        self.children[at] = self.start_node(at)?;
+        Ok(())
     }
 
     /// `host:port` of each node.
@@ -127,6 +148,11 @@ impl Cluster {
     pub async fn stop(self) {
         stop(self.children).await;
     }
+}
+
+/// What the node of that number (from 0) is called.
+pub fn name(at: usize) -> String {
+    format!("node{}", at + 1)
 }
 
 /// SIGTERM, then SIGKILL for what is still there.

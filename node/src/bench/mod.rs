@@ -6,15 +6,16 @@
 mod cluster;
 mod disk;
 mod etcd;
+mod failover;
 mod load;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::cli::BenchLockArgs;
+use crate::cli::{BenchFailoverArgs, BenchLockArgs};
 use cluster::{Cluster, Settings};
 use etcd::Etcd;
 use load::{Figures, Locks};
@@ -30,15 +31,24 @@ const WATCHED_CLIENTS: usize = 16;
 
 /// `orrery bench lock`
 pub async fn run_lock(args: BenchLockArgs) -> Result<()> {
-    let data = match &args.data {
-        Some(folder) => folder.clone(),
+    in_own_folder(args.data.as_deref(), async |folder| measure(&args, folder).await).await
+}
+
+/// `orrery bench failover`
+pub async fn run_failover(args: BenchFailoverArgs) -> Result<()> {
+    in_own_folder(args.data.as_deref(), async |folder| failover::measure(&args, folder).await).await
+}
+
+/// A folder of its own below `data`: every cluster starts empty, and what was made here goes, whatever happened.
+async fn in_own_folder(data: Option<&Path>, run: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
+    let data = match data {
+        Some(folder) => folder.to_owned(),
         None => default_folder()?,
     };
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
-    // A folder of its own: every cluster starts empty, and what was made here goes, whatever happened.
     let own = data.canonicalize()?.join(format!("bench-{}", std::process::id()));
     std::fs::create_dir(&own).with_context(|| format!("cannot make {}", own.display()))?;
-    let result = measure(&args, &own).await;
+    let result = run(&own).await;
     if let Err(error) = std::fs::remove_dir_all(&own) {
         tracing::warn!(%error, "{} stays", own.display());
     }
@@ -50,7 +60,7 @@ fn default_folder() -> Result<PathBuf> {
     Ok(base.join("orrery"))
 }
 
-async fn measure(args: &BenchLockArgs, data: &std::path::Path) -> Result<()> {
+async fn measure(args: &BenchLockArgs, data: &Path) -> Result<()> {
     disk::report(data)?;
     let length = Duration::from_secs(args.seconds);
     println!(
@@ -96,7 +106,7 @@ async fn measure(args: &BenchLockArgs, data: &std::path::Path) -> Result<()> {
 }
 
 /// What recording events costs, with nobody and with a classroom watching.
-async fn watching(args: &BenchLockArgs, data: &std::path::Path, length: Duration) -> Result<()> {
+async fn watching(args: &BenchLockArgs, data: &Path, length: Duration) -> Result<()> {
     println!("\nwhat recording and watching cost, {WATCHED_CLIENTS} clients");
     let mut base = 0.0;
     for (events, readers, name) in [

@@ -7,13 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
-use orrery_shared::engine::host::{Disk, Host as _, Transport as _, Write};
-use orrery_shared::engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
+use orrery_shared::engine::host::{Disk, Host as _, Write};
+use orrery_shared::engine::{Engine, EngineConfig, Formed, Local, Profile, StaticPeer, formed_on_disk};
 use orrery_shared::event::Fact;
 use orrery_shared::event::stream::MemberAddress;
 use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::{BootEpoch, NodeId};
-use orrery_shared::machine::Member;
+use orrery_shared::ids::BootEpoch;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -76,15 +75,14 @@ pub async fn assemble(config: &NodeConfig) -> Result<Running> {
     let recorder = Recorder::new(config.id.clone(), boot, config.events, bound);
     persist_bound(&disk, &recorder).await;
 
-    let links = links(config, &recorder, boot);
+    let local = local(config, boot);
+    let links = links(config, &recorder, boot, formed_on_disk(&disk, &local)?);
     let transport = FaultyTransport::new(links.clone());
     let metrics = Arc::new(Metrics::new());
     let host = NodeHost::new(disk.clone(), transport.clone(), recorder.clone(), metrics.clone());
     let hub = Hub::new(recorder.clone(), config.events_kept);
     host.emit(Fact::Started { version: env!("CARGO_PKG_VERSION").into() });
-    transport.members(&static_members(config));
-
-    let engine = Engine::start(host, engine_config(config), local(config, boot)).await?;
+    let engine = Engine::start(host, engine_config(config), local).await?;
     let serving = engine.clone();
     let serve: Serve = Arc::new(move |from, request: Bytes| {
         let engine = serving.clone();
@@ -286,8 +284,14 @@ async fn upkeep(engine: Engine<NodeHost>, links: Links, guard: Guard, disk: Nati
     }
 }
 
-fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch) -> Links {
-    let identity = PeerIdentity { cluster: None, node: config.id.clone(), incarnation: 0, boot };
+fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch, formed: Option<Formed>) -> Links {
+    // What the disk says is said from the first handshake on.
+    let identity = PeerIdentity {
+        cluster: formed.as_ref().map(|formed| formed.cluster),
+        node: config.id.clone(),
+        incarnation: formed.map_or(0, |formed| formed.me.incarnation),
+        boot,
+    };
     let recorder = recorder.clone();
     let on_link: OnLink = Arc::new(move |peer, open| {
         let peer = peer.clone();
@@ -296,16 +300,6 @@ fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch) -> Links {
     let on_dismissed: OnDismissed =
         Arc::new(|why| fail_stop(&format!("{why}. Empty the data directory to join again.")));
     Links::new(identity, config.secret.clone(), on_link, on_dismissed)
-}
-
-fn static_members(config: &NodeConfig) -> Vec<Member> {
-    let member = |peer: &crate::config::PeerAddress| Member {
-        id: NodeId(0),
-        name: peer.name.clone(),
-        incarnation: 0,
-        address: peer.address.clone(),
-    };
-    config.peers.iter().map(member).collect()
 }
 
 fn local(config: &NodeConfig, boot: BootEpoch) -> Local {

@@ -1,6 +1,7 @@
 //! A cluster of real `orrery node` processes that a test kills, pauses, restarts and wipes as it likes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -160,6 +161,29 @@ impl Cluster {
         std::fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))
     }
 
+    /// Keeps a copy of the data of a node that does not run.
+    pub fn copy_data(&self, at: usize) -> Result<()> {
+        ensure!(!self.is_running(at), "{} runs", self.name(at));
+        copy_folder(&self.data(at), &self.copied(at))
+    }
+
+    /// The data that was copied is the node's data again: an old backup.
+    pub fn restore_data(&mut self, at: usize) -> Result<()> {
+        self.wipe(at)?;
+        copy_folder(&self.copied(at), &self.data(at))
+    }
+
+    fn copied(&self, at: usize) -> PathBuf {
+        self.folder.path().join(format!("{}.copy", self.name(at)))
+    }
+
+    /// How a node ended by itself, and everything that it printed; none while it runs.
+    pub fn ended(&mut self, at: usize) -> Result<Option<(ExitStatus, String)>> {
+        let Some(running) = &mut self.nodes[at].running else { return Ok(None) };
+        let status = running.ended()?;
+        Ok(status.map(|status| (status, running.log())))
+    }
+
     /// Fails when a process that should run has ended by itself.
     pub fn check_alive(&mut self) -> Result<()> {
         for at in 0..self.len() {
@@ -290,6 +314,20 @@ impl Drop for Cluster {
             }
         }
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Status and JSON body of a response.

@@ -88,6 +88,11 @@ impl Identity {
     }
 }
 
+/// What a data directory is of, for the handshakes of a node whose engine has not started yet.
+pub fn formed_on_disk<D: Disk>(disk: &D, local: &Local) -> Result<Option<Formed>, StartError> {
+    Ok(Identity::load(disk, local)?.as_ref().and_then(Identity::formed))
+}
+
 impl Foundation {
     /// The member of that name.
     pub fn member(&self, name: &NodeName) -> Option<&Member> {

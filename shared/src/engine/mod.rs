@@ -30,6 +30,7 @@ mod version;
 mod waits;
 
 pub use config::{EngineConfig, Profile};
+pub use identity::formed_on_disk;
 pub use lock_service::LockService;
 pub use network::{NOT_SENT_CUT, NOT_SENT_OVERFLOW};
 pub use node::{Engine, Formed, Local, ProposeError, ReadError, StartError, StaticPeer};

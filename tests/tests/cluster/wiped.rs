@@ -37,6 +37,7 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     for at in [2, 3, 4] {
         cluster.kill(at)?;
     }
+    cluster.copy_data(2)?;
     cluster.wipe(2)?;
     cluster.start_node(2)?;
     let end = Instant::now() + ELECTIONS;
@@ -83,5 +84,19 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     cluster.kill(4)?;
     cluster.wait_leader().await?;
     cluster.done(2, "/lock/acquire", &json!({"resource": "scanner", "client": "Citra"})).await?;
+
+    // An old backup comes back as who it was: it is turned away, and says why it stops.
+    cluster.kill(2)?;
+    cluster.restore_data(2)?;
+    cluster.start_node(2)?;
+    let end = Instant::now() + READY;
+    let (status, log) = loop {
+        if let Some(ended) = cluster.ended(2)? {
+            break ended;
+        }
+        ensure!(Instant::now() < end, "the old incarnation goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    ensure!(!status.success() && log.contains("given up"), "{status}: {log}");
     Ok(())
 }

@@ -44,27 +44,29 @@ pub struct Demo {
     options: DemoOptions,
 }
 
+/// Starts a supervisor on a folder's data.
+fn supervise(folder: &Folder, port: u16, options: DemoOptions) -> Result<Running> {
+    let data = folder.path().join("data").display().to_string();
+    let (nodes, port) = (options.nodes.to_string(), port.to_string());
+    let longest = LONGEST_SECONDS.to_string();
+    let flags = [
+        ("--nodes", nodes.as_str()),
+        ("--port", &port),
+        ("--profile", options.profile),
+        ("--for", &longest),
+        ("--data", &data),
+    ];
+    let arguments =
+        ["demo", "--no-open"].into_iter().chain(flags.into_iter().flat_map(|(flag, value)| [flag, value]));
+    Running::start("supervisor", &orrery_binary()?, arguments, &[], folder.path())
+}
+
 impl Demo {
     /// Starts one and waits until every node knows the leader. `name` is only for people who look at its folder.
     pub async fn start(name: &str, options: DemoOptions) -> Result<Demo> {
-        let binary = orrery_binary()?;
         let folder = Folder::new(name)?;
         let port = free_ports(options.nodes + 1)?;
-        let data = folder.path().join("data");
-        let arguments: Vec<String> = ["demo", "--no-open", "--fresh", "--nodes"]
-            .into_iter()
-            .map(str::to_owned)
-            .chain([options.nodes.to_string()])
-            .chain([
-                "--port".to_owned(),
-                port.to_string(),
-                "--profile".to_owned(),
-                options.profile.to_owned(),
-            ])
-            .chain(["--for".to_owned(), LONGEST_SECONDS.to_string()])
-            .chain(["--data".to_owned(), data.display().to_string()])
-            .collect();
-        let supervisor = Running::start("supervisor", &binary, arguments, &[], folder.path())?;
+        let supervisor = supervise(&folder, port, options)?;
         let http = Client::builder().timeout(REQUEST).no_proxy().build()?;
         let mut demo = Demo { supervisor, folder, http, port, options };
         if let Err(reason) = demo.wait_ready().await {
@@ -72,6 +74,22 @@ impl Demo {
             return Err(reason.context(report));
         }
         Ok(demo)
+    }
+
+    /// The next demo on the same data, once the supervisor of this one is gone.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.supervisor = supervise(&self.folder, self.port, self.options)?;
+        self.wait_ready().await
+    }
+
+    /// The supervisor's process.
+    pub fn supervisor(&mut self) -> &mut Running {
+        &mut self.supervisor
+    }
+
+    /// Process ids of the nodes that run.
+    pub async fn pids(&self) -> Result<Vec<u32>> {
+        Ok(self.processes().await?.into_iter().filter_map(|process| process.pid).collect())
     }
 
     async fn wait_ready(&mut self) -> Result<()> {
@@ -198,20 +216,6 @@ impl Demo {
         let status = answer.status().as_u16();
         let text = answer.text().await?;
         Ok((status, serde_json::from_str(&text).with_context(|| format!("{url} answered {text}"))?))
-    }
-
-    /// What the supervisor's SIGTERM leaves: its exit status and the processes that are still there.
-    pub fn terminate(&mut self) -> Result<(std::process::ExitStatus, Vec<u32>)> {
-        let below = self.supervisor.descendants();
-        let status = self.supervisor.terminate()?;
-        let left = below
-            .into_iter()
-            .filter(|pid| {
-                std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| line.contains("orrery"))
-            })
-            .collect();
-        Ok((status, left))
     }
 
     /// What a failure's report says about this demo. Its folder stays for whoever wants to look closer.

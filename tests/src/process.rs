@@ -198,9 +198,19 @@ impl Running {
         signal::go_on(self.child.id()).with_context(|| format!("resume {}", self.name))
     }
 
-    /// SIGTERM (what Ctrl-C and a service manager ask for), and the exit status.
+    /// SIGTERM (what a service manager asks for), and the exit status.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
         signal::terminate(&mut self.child);
+        self.asked_to_end()
+    }
+
+    /// SIGINT (what Ctrl-C asks for), and the exit status.
+    pub fn interrupt(&mut self) -> Result<ExitStatus> {
+        signal::interrupt(self.child.id()).with_context(|| format!("interrupt {}", self.name))?;
+        self.asked_to_end()
+    }
+
+    fn asked_to_end(&mut self) -> Result<ExitStatus> {
         match self.wait_ended(POLITE_END)? {
             Some(status) => Ok(status),
             None => bail!("{} did not end within {POLITE_END:?} of being asked to", self.name),
@@ -273,8 +283,18 @@ where
     }
 }
 
+/// A process that a test must not leave behind, although nobody is its parent any more.
+#[derive(Debug)]
+pub struct Orphan(pub u32);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        signal::kill(self.0);
+    }
+}
+
 /// Whether a process runs; one that has ended and that nobody has waited for (state Z) does not.
-fn alive(pid: u32) -> bool {
+pub fn alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
@@ -319,6 +339,10 @@ mod signal {
         send(pid, Signal::KILL);
     }
 
+    pub(super) fn interrupt(pid: u32) -> std::io::Result<()> {
+        try_send(pid, Signal::INT)
+    }
+
     pub(super) fn stop(pid: u32) -> std::io::Result<()> {
         try_send(pid, Signal::STOP)
     }
@@ -349,6 +373,10 @@ mod signal {
     }
 
     pub(super) fn kill(_pid: u32) {}
+
+    pub(super) fn interrupt(_pid: u32) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     pub(super) fn stop(_pid: u32) -> std::io::Result<()> {
         Err(std::io::ErrorKind::Unsupported.into())

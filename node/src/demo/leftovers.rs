@@ -1,4 +1,5 @@
-//! Processes that an earlier supervisor left behind (it was killed while a node was stopped).
+//! Processes that an earlier supervisor left behind: it was killed, and a node did not notice the end of its standard
+//! input, because it hangs, or is stopped on a system that does not wake it then.
 //!
 //! A process is ended only when its id, its start time and its data folder are all the recorded ones: an id that the
 //! system gave to another program since is never touched.

@@ -1,4 +1,5 @@
-//! Real processes: five `orrery node`s that are killed, paused, restarted and wiped, and what must hold all the same.
+//! Real processes: five `orrery node`s that are killed, paused, restarted and wiped, and what must hold all the same;
+//! and the demo's supervisor, whose nodes do not outlive it.
 //!
 //! The binary is `ORRERY_BIN`, otherwise `target/release/orrery`. Everything random comes from `ORRERY_SEED` (printed
 //! by each run).
@@ -10,6 +11,7 @@ mod faults;
 mod fold;
 mod history;
 mod restart;
+mod supervisor;
 mod wiped;
 
 use tokio::sync::{Mutex, MutexGuard};

@@ -13,7 +13,7 @@ use crate::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, 
 use crate::api::session::{OneSession, OpenSession, SESSION_TTL_MS_DEFAULT, SessionAnswer};
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::{ClientName, GroupId, ResourceName};
-use crate::lock::{Holder, LockCommand, LockReply, SessionCommand, SessionReply};
+use crate::lock::{Holder, LockCommand, LockReply, SessionCommand, SessionId, SessionReply};
 use crate::machine::{Command, IdempotencyKey, Operation, Reply};
 use watched::watched;
 
@@ -58,9 +58,7 @@ impl<H: Host> LockService<H> {
         key: Option<IdempotencyKey>,
     ) -> Result<LockAnswer, ApiError> {
         let Release { resource, client, session, fencing_token } = request;
-        let key = self.key(key)?;
-        validate::name("resource", &resource)?;
-        let holder = validate::holder(client, session)?;
+        let (key, holder) = self.checked(key, &resource, client, session)?;
         let subject = resource.clone();
         let client = holder.client.clone();
         let run = async {
@@ -80,9 +78,7 @@ impl<H: Host> LockService<H> {
     /// `POST /lock/renew`
     pub async fn renew(&self, request: Renew, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
         let Renew { resource, client, session, fencing_token, ttl_ms } = request;
-        let key = self.key(key)?;
-        validate::name("resource", &resource)?;
-        let holder = validate::holder(client, session)?;
+        let (key, holder) = self.checked(key, &resource, client, session)?;
         let ttl_ms = ttl_ms.map(|ttl_ms| validate::length("ttl_ms", ttl_ms, TTL_MS_RANGE)).transpose()?;
         let subject = resource.clone();
         let client = holder.client.clone();
@@ -107,9 +103,7 @@ impl<H: Host> LockService<H> {
     /// `POST /lock/cancel`
     pub async fn cancel(&self, request: Cancel, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
         let Cancel { resource, client, session } = request;
-        let key = self.key(key)?;
-        validate::name("resource", &resource)?;
-        let holder = validate::holder(client, session)?;
+        let (key, holder) = self.checked(key, &resource, client, session)?;
         let subject = resource.clone();
         let client = holder.client.clone();
         let run = async {
@@ -196,6 +190,19 @@ impl<H: Host> LockService<H> {
             Some(resource) => (machine.lock_table_of(applied, resource), machine.edges_of(resource)),
         };
         Ok(LockStatus { now_ms: table.clock_ms, table, edges })
+    }
+
+    /// The request's key, and for whom it is; the resource's name is checked too.
+    fn checked(
+        &self,
+        key: Option<IdempotencyKey>,
+        resource: &ResourceName,
+        client: ClientName,
+        session: Option<SessionId>,
+    ) -> Result<(IdempotencyKey, Holder), ApiError> {
+        let key = self.key(key)?;
+        validate::name("resource", resource)?;
+        Ok((key, validate::holder(client, session)?))
     }
 
     /// The client's key, checked, or a new one.

@@ -1,8 +1,11 @@
 //! What clients do, and what they may conclude from the answers.
 
+use std::future::Future;
+
 use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew};
 use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
-use orrery_shared::error::ErrorCode;
+use orrery_shared::engine::LockService;
+use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::Mode;
 use orrery_shared::machine::IdempotencyKey;
@@ -10,6 +13,9 @@ use orrery_shared::machine::IdempotencyKey;
 use super::call::Answer;
 use super::{Client, LEASE_GRAIN_US, Session, TTL_MS, WAIT_MS};
 use crate::sim::checks::{Belief, Outcome};
+use crate::sim::host::SimHost;
+
+type Locks = LockService<SimHost>;
 
 /// What an answer of the lock service says for good; none for "waiting", which is not the end.
 fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
@@ -29,6 +35,23 @@ fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
 }
 
 impl Client {
+    /// Asks until the outcome is known, and has the checks compare what each definite answer says.
+    async fn ask<Q, A, Fut>(
+        &mut self,
+        key: &IdempotencyKey,
+        request: Q,
+        run: impl Fn(Locks, Q, Option<IdempotencyKey>) -> Fut,
+        outcome: impl Fn(&A) -> Option<Outcome>,
+    ) -> Answer<A>
+    where
+        Q: Clone,
+        A: Send + 'static,
+        Fut: Future<Output = Result<A, ApiError>> + Send + 'static,
+    {
+        let run = |locks, key| run(locks, request.clone(), key);
+        self.call(key, run, |client, answer| client.learn(key, outcome(answer))).await
+    }
+
     fn learn(&self, key: &IdempotencyKey, outcome: Option<Outcome>) {
         let Some(outcome) = outcome else { return };
         let words = format!("{key} is answered {outcome:?}");
@@ -51,17 +74,8 @@ impl Client {
         let asked_us = self.now_us();
         let since_us = *self.waiting.entry((self.holder(), resource.clone())).or_insert(asked_us);
         let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource))).unwrap_or_default();
-        let learned = key.clone();
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.acquire(request, key).await }
-                },
-                move |client, answer| client.learn(&learned, outcome_of(answer)),
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.acquire(request, key).await };
+        let answer = self.ask(&key, request, run, outcome_of).await;
         match answer {
             Answer::Known(LockAnswer::Waiting { .. }) | Answer::Unknown => {}
             Answer::Known(LockAnswer::Acquired { mode, fencing_token, expires_in_ms, reentrant, .. }) => {
@@ -114,17 +128,8 @@ impl Client {
                 .map(|belief| belief.token),
         };
         let key = self.next_key();
-        let learned = key.clone();
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.release(request, key).await }
-                },
-                move |client, answer| client.learn(&learned, outcome_of(answer)),
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.release(request, key).await };
+        let answer = self.ask(&key, request, run, outcome_of).await;
         self.check_held("release", &key, &resource, belief, &answer);
         if let Answer::Refused(code) = answer {
             self.refused(code);
@@ -143,17 +148,8 @@ impl Client {
             ttl_ms: self.rng.chance(500).then_some(TTL_MS.end),
         };
         let key = self.next_key();
-        let learned = key.clone();
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.renew(request, key).await }
-                },
-                move |client, answer| client.learn(&learned, outcome_of(answer)),
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.renew(request, key).await };
+        let answer = self.ask(&key, request, run, outcome_of).await;
         self.check_held("renew", &key, &resource, belief.clone(), &answer);
         match (answer, belief) {
             (Answer::Known(LockAnswer::Renewed { expires_in_ms, fencing_token, .. }), Some(belief))
@@ -183,17 +179,8 @@ impl Client {
         let request =
             Cancel { resource: resource.clone(), client: self.name.clone(), session: self.holder().session };
         let key = self.next_key();
-        let learned = key.clone();
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.cancel(request, key).await }
-                },
-                move |client, answer| client.learn(&learned, outcome_of(answer)),
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.cancel(request, key).await };
+        let answer = self.ask(&key, request, run, outcome_of).await;
         if let Answer::Refused(code) = answer {
             self.refused(code);
         }
@@ -227,19 +214,8 @@ impl Client {
         let ttl_ms = self.rng.range(TTL_MS);
         let request = OpenSession { client: self.name.clone(), ttl_ms: Some(ttl_ms) };
         let (key, asked_us) = (self.next_key(), self.now_us());
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.open_session(request, key).await }
-                },
-                {
-                    let key = key.clone();
-                    move |client, answer| client.learn(&key, session_outcome(answer))
-                },
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.open_session(request, key).await };
+        let answer = self.ask(&key, request, run, session_outcome).await;
         if let Answer::Known(SessionAnswer::Opened { session, .. }) = answer {
             // From now on it is another holder; what it held by its name alone runs out by itself.
             self.session =
@@ -250,16 +226,8 @@ impl Client {
     pub(super) async fn renew_session(&mut self, session: Session) {
         let request = OneSession { session: session.id };
         let (key, asked_us) = (self.next_key(), self.now_us());
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.renew_session(request, key).await }
-                },
-                |_, _| {},
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.renew_session(request, key).await };
+        let answer = self.ask(&key, request, run, |_| None).await;
         match answer {
             Answer::Known(SessionAnswer::Renewed { .. }) => {
                 let until_us = session.until_us.max(asked_us + session.ttl_ms * 1_000 - LEASE_GRAIN_US);
@@ -279,19 +247,8 @@ impl Client {
         self.drop_session();
         let request = OneSession { session: session.id };
         let key = self.next_key();
-        let answer = self
-            .call(
-                &key,
-                move |locks, key| {
-                    let request = request.clone();
-                    async move { locks.close_session(request, key).await }
-                },
-                {
-                    let key = key.clone();
-                    move |client, answer| client.learn(&key, session_outcome(answer))
-                },
-            )
-            .await;
+        let run = |locks: Locks, request, key| async move { locks.close_session(request, key).await };
+        let answer = self.ask(&key, request, run, session_outcome).await;
         let early = self.now_us() < session.until_us;
         if early && matches!(answer, Answer::Refused(ErrorCode::SessionExpired)) {
             self.cluster.checks.fail(format!("{key}: session {} was gone before its lease", session.id.0));

@@ -32,7 +32,7 @@ pub struct World {
 }
 
 /// How many of a world's first requests are kept.
-const SENT_KEPT: usize = 512;
+const SENT_KEPT: usize = 4_096;
 
 impl World {
     /// The names `node1`..`node<n>`.

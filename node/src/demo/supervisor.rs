@@ -20,6 +20,7 @@ use super::folder::Folder;
 use super::leftovers::{self, Started};
 use super::process::{self, CAN_PAUSE, Signal};
 use crate::cli::DemoArgs;
+use crate::clock::wall_us;
 use crate::config::Secret;
 use crate::events::{Hub, Introduced, Known, Recorder, Source};
 
@@ -57,6 +58,8 @@ struct Shared {
 struct Node {
     address: String,
     running: Option<Running>,
+    /// Since when it runs, is stopped or is not there.
+    since_us: u64,
 }
 
 struct Running {
@@ -77,7 +80,9 @@ impl Supervisor {
         let nodes = order
             .iter()
             .zip(1..)
-            .map(|(name, number)| (name.clone(), Node { address: address(number), running: None }))
+            .map(|(name, number)| {
+                (name.clone(), Node { address: address(number), running: None, since_us: wall_us() })
+            })
             .collect();
         Supervisor {
             shared: Arc::new(Shared {
@@ -137,6 +142,7 @@ impl Supervisor {
             ended,
             _stdin: child.stdin.take(),
         });
+        node.since_us = wall_us();
         shared.record(&nodes);
         shared.recorder.emit(Fact::NodeStarted { node: name.into(), pid });
         drop(nodes);
@@ -153,6 +159,7 @@ impl Supervisor {
         let mut nodes = self.shared.nodes.lock();
         if let Some(node) = nodes.get_mut(&name) {
             node.running = None;
+            node.since_us = wall_us();
         }
         self.shared.record(&nodes);
         self.shared.recorder.emit(Fact::NodeExited { node: name, cause });
@@ -208,12 +215,16 @@ impl Supervisor {
         change(running)?;
         process::signal(running.pid, signal)
             .map_err(|error| ApiError::new(ErrorCode::Internal, format!("{name}: {error:#}.")))?;
+        let ended = running.ended.clone();
+        if matches!(signal, Signal::Stop | Signal::Continue) {
+            node.since_us = wall_us();
+        }
         match signal {
             Signal::Stop => self.shared.recorder.emit(Fact::NodePaused { node: name.into() }),
             Signal::Continue => self.shared.recorder.emit(Fact::NodeResumed { node: name.into() }),
             Signal::Terminate | Signal::Kill => {}
         }
-        Ok(running.ended.clone())
+        Ok(ended)
     }
 
     /// Ends all: SIGCONT (a stopped process takes no other signal), SIGTERM, and what is still there then, SIGKILL.
@@ -297,7 +308,8 @@ impl Shared {
                     Some(_) => ProcessStatus::Running,
                 };
                 let pid = node.running.as_ref().map(|running| running.pid);
-                ProcessState { node: name.clone(), address: node.address.clone(), status, pid }
+                let (address, since_us) = (node.address.clone(), node.since_us);
+                ProcessState { node: name.clone(), address, status, pid, since_us }
             })
             .collect()
     }

@@ -18,7 +18,8 @@ pub struct ReaderQuery {
     pub boot: Option<BootEpoch>,
     /// The last sequence that the reader has.
     pub after: Option<Sequence>,
-    /// `boot`: from the first event that is kept, without a snapshot.
+    /// `boot`: from the first event that is kept, without a snapshot. Beside a cursor: what is done where the cursor
+    /// is of an earlier boot, and the first event of this one is still kept.
     pub from: Option<From>,
     /// `json` or `postcard`.
     #[serde(default)]

@@ -88,6 +88,8 @@ impl Reader<'_> {
                     Ok(())
                 }
             }
+            // A reader that knew an earlier boot gets all of this one, or a snapshot where its beginning is gone.
+            (Some(_), Some(_), Some(From::Boot)) if tail > 1 => self.snapshot().await,
             (_, _, Some(From::Boot)) => {
                 self.cursor = tail - 1;
                 Ok(())

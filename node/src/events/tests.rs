@@ -157,6 +157,12 @@ async fn a_reader_that_comes_back_goes_on_where_it_was() {
     let mut other = reader(&setting, "?boot=2&after=4").await;
     assert!(matches!(frame(&mut other).await, Frame::Hello(_)));
     assert!(matches!(frame(&mut other).await, Frame::Snapshot(_)));
+
+    // The same, asking for the whole of this boot: nothing of its beginning is missing.
+    let mut anew = reader(&setting, "?boot=2&after=4&from=boot").await;
+    assert!(matches!(frame(&mut anew).await, Frame::Hello(_)));
+    let mut cursor = 0;
+    assert_eq!(follow_to(&mut anew, &mut cursor, 10).await.len(), 10);
 }
 
 #[tokio::test]
@@ -241,6 +247,11 @@ async fn what_is_not_kept_is_a_gap_and_a_snapshot() {
     let Frame::Snapshot(snapshot) = frame(&mut socket).await else { panic!("and made up for") };
     assert_eq!((first, last), (3, snapshot.seq));
     assert_eq!(snapshot.groups[0].commit, Some(snapshot.seq));
+
+    // A beginning that is gone is no beginning to start from.
+    let mut anew = reader(&setting, "?boot=2&after=2&from=boot").await;
+    assert!(matches!(frame(&mut anew).await, Frame::Hello(_)));
+    assert!(matches!(frame(&mut anew).await, Frame::Snapshot(_)));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl View {
         self.at = self.at.max(snapshot.hlc);
         let now_us = snapshot.hlc.wall_us();
         for process in &snapshot.processes {
-            self.install_process(process, now_us);
+            self.install_process(process);
         }
         if snapshot.node == super::view::SUPERVISOR {
             return;
@@ -256,7 +256,7 @@ impl View {
         Effect::New
     }
 
-    fn install_process(&mut self, state: &ProcessState, now_us: u64) {
+    fn install_process(&mut self, state: &ProcessState) {
         let process = match state.status {
             ProcessStatus::Running => Process::Up,
             ProcessStatus::Paused => Process::Paused,
@@ -268,7 +268,7 @@ impl View {
         }
         if node.process != process {
             node.process = process;
-            node.process_since_us = now_us;
+            node.process_since_us = state.since_us;
         }
     }
 

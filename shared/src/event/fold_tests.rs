@@ -216,6 +216,22 @@ fn a_killed_process_is_down_and_a_new_boot_is_up() {
     assert_eq!(tape.say("node1", role(Role::Leader, 1, "node1", Some("node1"))), Effect::Known);
 }
 
+#[test]
+fn a_process_is_down_since_it_went_and_not_since_somebody_looks() {
+    let mut view = View::default();
+    let mut snapshot = snapshot_of(&view, SUPERVISOR, 9, 60_000_000);
+    snapshot.processes = vec![ProcessState {
+        node: "node1".into(),
+        address: "127.0.0.1:1".into(),
+        status: ProcessStatus::Down,
+        pid: None,
+        since_us: 20_000_000,
+    }];
+    view.install(&snapshot);
+    let node = view.node("node1").unwrap();
+    assert_eq!((node.process, node.process_since_us), (Process::Down, 20_000_000));
+}
+
 /// A lock's life, with a wait, a hand-over and a deadlock.
 fn lock_facts() -> Vec<Fact> {
     let edge = |waiter: &str, blocker: &str, resource: &str| WaitEdge {
@@ -316,6 +332,7 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
             address: "127.0.0.1:1".into(),
             status: ProcessStatus::Running,
             pid: Some(1),
+            since_us: us,
         }],
         cut_links: vec![],
     }

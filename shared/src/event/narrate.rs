@@ -19,6 +19,9 @@ use crate::ids::{GroupId, NodeName};
 
 pub use feed::{FEED_MAX, Feed};
 
+/// [`Line::alike`] of refusals before an election: the newest stands for all before it of the same node.
+pub const UNWILLING: &str = "unwilling";
+
 /// The languages of the dashboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
@@ -300,8 +303,13 @@ fn ended(
 
 /// `1.9` and `1,9`; three digits below a tenth of a second.
 fn seconds(us: u64) -> [String; 2] {
-    let text =
-        if us < 100_000 { format!("{:.3}", us as f64 / 1e6) } else { format!("{:.1}", us as f64 / 1e6) };
+    // Rounded in whole numbers: a browser need not carry the code that writes fractions.
+    let text = if us < 100_000 {
+        format!("0.{:03}", (us + 500) / 1_000)
+    } else {
+        let tenths = (us + 50_000) / 100_000;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
     let comma = text.replace('.', ",");
     [text, comma]
 }

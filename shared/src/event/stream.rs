@@ -3,7 +3,8 @@
 //! Server to reader: one [`Frame::Hello`], then [`Frame::Snapshot`] or a resume from the reader's cursor,
 //! then [`Frame::Batch`] (at most 16 ms or 512 events each) and a [`Frame::Beat`] every 100 ms.
 //! The query string chooses: `?boot=B&after=SEQ` resumes, `?from=boot` starts at the boot's first event
-//! that is still kept, `?codec=postcard` changes the codec of the whole stream (JSON text by default).
+//! that is still kept (beside a cursor: where that is of an earlier boot), `?codec=postcard` changes the codec of the
+//! whole stream (JSON text by default).
 //!
 //! A reader may want less, or more (see [`super::choice`]): `?groups=0,3` names groups, `?detail=states` or
 //! `?detail=services` leaves facts out. Sequences of such a stream have holes, which are no gaps: everything that was
@@ -18,7 +19,7 @@ use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
 
 /// Version of these frames; golden bytes of each stay in the tests.
-pub const STREAM_VERSION: u16 = 1;
+pub const STREAM_VERSION: u16 = 2;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;
@@ -199,4 +200,6 @@ pub struct ProcessState {
     pub status: ProcessStatus,
     /// Its process id while it is there.
     pub pid: Option<u32>,
+    /// Since when it is so, microseconds since the Unix epoch.
+    pub since_us: u64,
 }

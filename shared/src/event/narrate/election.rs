@@ -1,6 +1,6 @@
 //! Candidates, votes, leaders.
 
-use super::{Said, Topic, list, seconds};
+use super::{Said, Topic, UNWILLING, list, seconds};
 use crate::event::fact::{Message, Role};
 use crate::event::view::View;
 use crate::ids::{NodeName, Term};
@@ -144,12 +144,25 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
             format!("{from} menolak memilih {node} di term {term}"),
         )
         .bad(),
-        (true, false) => Said::new(
-            Topic::Election,
-            format!("{from} would not vote for {node}: it hears its leader"),
-            format!("{from} tidak akan memilih {node}: ia masih mendengar pemimpinnya"),
-        )
-        .bad(),
+        (true, false) => return unwilling(node, from, &election.refused),
     };
     Some(said)
+}
+
+/// One sentence for all who would not vote: on a busy machine the question is asked and refused many times a second.
+fn unwilling(node: &NodeName, from: &NodeName, before: &[NodeName]) -> Option<Said> {
+    if before.contains(from) {
+        return None;
+    }
+    let all: Vec<&NodeName> = before.iter().chain([from]).collect();
+    let (english, indonesian) = match all.len() {
+        1 => ("it hears its leader", "ia masih mendengar pemimpinnya"),
+        _ => ("they hear their leader", "mereka masih mendengar pemimpinnya"),
+    };
+    let said = Said::new(
+        Topic::Election,
+        format!("{} would not vote for {node}: {english}", list(&all, "and")),
+        format!("{} tidak akan memilih {node}: {indonesian}", list(&all, "dan")),
+    );
+    Some(said.bad().alike(UNWILLING))
 }

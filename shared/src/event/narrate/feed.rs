@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Line;
+use super::{Line, UNWILLING};
 
 /// Most lines that are kept; the oldest go first.
 pub const FEED_MAX: usize = 4_000;
 /// So many lines within [`BUSY_US`] are too many to be read: alike ones are drawn together.
 const BUSY_LINES: usize = 12;
 const BUSY_US: u64 = 400_000;
+/// Refusals before an election within this time are one sentence.
+const UNWILLING_US: u64 = 5_000_000;
 
 /// All sentences, in the order of their moments.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,9 @@ pub struct Feed {
 impl Feed {
     /// Adds a line at its place.
     pub fn push(&mut self, mut line: Line) {
+        if line.alike == UNWILLING {
+            self.replace_unwilling(&line);
+        }
         let place = self.lines.partition_point(|other| other.at_us <= line.at_us);
         if place == self.lines.len() && !line.alike.is_empty() && self.busy(line.at_us) {
             let from = self.lines.len() - BUSY_LINES;
@@ -51,6 +56,16 @@ impl Feed {
     pub fn forget_before(&mut self, us: u64) {
         while self.lines.front().is_some_and(|line| line.at_us < us) {
             self.lines.pop_front();
+        }
+    }
+
+    /// The newest sentence names all who refused, so the one before it goes, however calm it was between them.
+    fn replace_unwilling(&mut self, line: &Line) {
+        let recent = self.lines.iter().rev().take(4 * BUSY_LINES);
+        let mut recent = recent.take_while(|other| other.at_us.saturating_add(UNWILLING_US) > line.at_us);
+        let found = recent.position(|other| other.alike == UNWILLING && other.node == line.node);
+        if let Some(back) = found {
+            self.lines.remove(self.lines.len() - 1 - back);
         }
     }
 

@@ -239,6 +239,45 @@ fn what_comes_too_fast_is_drawn_together() {
 }
 
 #[test]
+fn refusals_before_an_election_are_one_sentence() {
+    let mut view = View::default();
+    let mut feed = Feed::default();
+    let ask = Message::Vote { pre: true, term: 6, last: None };
+    let id = |from: &str, number| MessageId { from: from.into(), boot: 1, number };
+    let (mut seq, mut names) = (0, Vec::new());
+    let mut tell = |view: &mut View, feed: &mut Feed, fact: Fact| {
+        seq += 1;
+        let event = event(seq * 50, fact);
+        feed_line(view, feed, &event);
+        view.apply(&"node2".into(), 1, &Event { seq, ..event });
+    };
+    tell(&mut view, &mut feed, voters());
+    // the same question is asked again and again
+    for round in 0..4 {
+        let to = NodeName::from("node1");
+        let sent = Fact::Sent { message: id("node2", round), group: GroupId::CONTROL, to, body: ask.clone() };
+        tell(&mut view, &mut feed, sent);
+        for from in ["node1", "node3"] {
+            let body = Message::VoteReply { pre: true, term: 6, granted: false };
+            let message = id(from, round);
+            tell(&mut view, &mut feed, Fact::Received { message, group: GroupId::CONTROL, body });
+        }
+    }
+    for line in feed.until(u64::MAX, 100) {
+        names.push(line.words[0].to_string());
+    }
+    let refusals: Vec<_> = names.iter().filter(|words| words.contains("would not vote")).collect();
+    assert_eq!(refusals, ["node1 and node3 would not vote for node2: they hear their leader"], "{names:?}");
+    assert!(names.len() <= 3, "{names:?}");
+}
+
+fn feed_line(view: &View, feed: &mut Feed, event: &Event) {
+    if let Some(line) = narrate(view, &"node2".into(), event) {
+        feed.push(line);
+    }
+}
+
+#[test]
 fn a_late_line_is_put_in_its_place() {
     let mut feed = Feed::default();
     for at_us in [100, 300, 200] {

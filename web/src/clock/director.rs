@@ -19,17 +19,23 @@ pub const CROSSING_S: f64 = 0.7;
 /// Longest stretch while messages are on their way, and while nothing is.
 const FLYING_S_MAX: f64 = 0.9;
 const WAITING_S_MAX: f64 = 0.4;
-/// A scene that takes longer than this on the screen is hurried.
-const SCENE_S: f64 = 9.0;
+/// A scene that takes longer than this on the screen is hurried, and one that takes so long is over.
+const SCENE_S: f64 = 4.0;
+const SCENE_S_MAX: f64 = 8.0;
 /// The question before an election is shown this much quicker than the election.
 const ASKED_ONLY: f64 = 0.45;
+/// A question that was refused is asked again and again while a node hears its leader too late: for so long after
+/// one that was shown, no other is.
+const REFUSED_US: u64 = 10_000_000;
 /// Requests are followed only while there are at most this many within [`CALM_US`].
 const CALM_REQUESTS: usize = 2;
 const CALM_US: u64 = 1_500_000;
 /// Scenes that are not opened while what is planned already takes longer than this.
 const REQUEST_DEBT_S: f64 = 3.0;
 const GRANT_DEBT_S: f64 = 5.0;
-const ANY_DEBT_S: f64 = 45.0;
+const ANY_DEBT_S: f64 = 12.0;
+/// What people do to processes is not kept waiting for longer than this by what is planned before it.
+const DEED_DEBT_S: f64 = 1.5;
 /// A scene in which nothing happens for so long is over.
 const REQUEST_IDLE_US: u64 = 700_000;
 const ELECTION_IDLE_US: u64 = 3_000_000;
@@ -53,6 +59,13 @@ struct Scene {
     asked_only: bool,
 }
 
+impl Scene {
+    /// Whether entries on their way belong to it: of an election only those of its leader.
+    fn shows_logs(&self) -> bool {
+        self.kind != SceneKind::Election || self.leader.is_some()
+    }
+}
+
 /// The director.
 #[derive(Clone, Debug)]
 pub struct Director {
@@ -61,11 +74,14 @@ pub struct Director {
     /// Running mean of how long a message takes.
     latency_us: f64,
     requests: VecDeque<u64>,
+    /// When a question before an election was refused last.
+    refused_us: Option<u64>,
 }
 
 impl Default for Director {
     fn default() -> Self {
-        Director { scene: None, flying: BTreeMap::new(), latency_us: 150.0, requests: VecDeque::new() }
+        let (flying, requests) = (BTreeMap::new(), VecDeque::new());
+        Director { scene: None, flying, latency_us: 150.0, requests, refused_us: None }
     }
 }
 
@@ -85,14 +101,20 @@ impl Director {
             Fact::Sent { message, group: GroupId::CONTROL, body, .. } => {
                 self.sent(message, at_us, body, shown_us, score);
             }
-            Fact::Received { message, .. } | Fact::Lost { message, .. } => {
-                self.ended(message, at_us, matches!(fact, Fact::Received { .. }), score);
+            Fact::Received { message, body, .. } => {
+                self.ended(message, at_us, true, score);
+                if matches!(body, Message::VoteReply { pre: true, granted: false, .. }) {
+                    self.refused(at_us);
+                }
             }
+            Fact::Lost { message, .. } => self.ended(message, at_us, false, score),
             Fact::RoleChanged { group: GroupId::CONTROL, role, .. } => {
                 self.role(node, *role, at_us, shown_us, score);
             }
             Fact::Committed { group: GroupId::CONTROL, .. } => self.committed(node, at_us, score),
-            Fact::Appended { group: GroupId::CONTROL, .. } | Fact::Synced { group: GroupId::CONTROL, .. } => {
+            Fact::Appended { group: GroupId::CONTROL, .. } | Fact::Synced { group: GroupId::CONTROL, .. }
+                if self.scene.as_ref().is_some_and(|scene| scene.kind != SceneKind::Election) =>
+            {
                 self.moment(at_us, score);
             }
             Fact::RequestBegun { request, operation, .. } => {
@@ -109,31 +131,29 @@ impl Director {
             Fact::Service { group: GroupId::CONTROL, fact, .. } => {
                 self.service(fact, at_us, shown_us, score);
             }
-            Fact::NodeExited { .. } => self.failure(at_us, 1.0, shown_us, score),
-            Fact::NodePaused { .. } | Fact::LinkFault { cut: true, .. } => {
-                self.failure(at_us, 0.7, shown_us, score);
-            }
-            Fact::NodeStarted { .. } | Fact::NodeResumed { .. } => {
-                self.failure(at_us, 0.4, shown_us, score);
-            }
+            Fact::NodeExited { .. } => self.deed(at_us, Some(0.8), shown_us, score),
+            Fact::NodePaused { .. } => self.deed(at_us, Some(0.6), shown_us, score),
+            Fact::NodeStarted { .. } | Fact::NodeResumed { .. } => self.deed(at_us, None, shown_us, score),
+            Fact::LinkFault { cut: true, .. } => self.failure(at_us, 0.6, shown_us, score),
             _ => {}
         }
     }
 
     fn sent(&mut self, message: &MessageId, at_us: u64, body: &Message, shown_us: u64, score: &mut Score) {
         if matches!(body, Message::Vote { .. } | Message::TransferLeader { .. }) {
+            let asks = matches!(body, Message::Vote { pre: true, .. });
+            if asks && self.refused_us.is_some_and(|refused_us| at_us < refused_us + REFUSED_US) {
+                return;
+            }
             let opened = self.open(SceneKind::Election, at_us, shown_us, score);
             if let Some(scene) = &mut self.scene {
-                let asks = matches!(body, Message::Vote { pre: true, .. });
                 scene.asked_only = asks && (opened || scene.asked_only);
             }
         }
         let Some(scene) = &self.scene else { return };
         let shown = match body {
             Message::Vote { .. } | Message::VoteReply { .. } | Message::TransferLeader { .. } => true,
-            Message::Append { .. } | Message::AppendReply { .. } => {
-                scene.kind != SceneKind::Election || scene.leader.is_some()
-            }
+            Message::Append { .. } | Message::AppendReply { .. } => scene.shows_logs(),
             Message::Forward { .. } | Message::ForwardReply { .. } => scene.kind != SceneKind::Election,
             _ => false,
         };
@@ -159,6 +179,15 @@ impl Director {
         }
     }
 
+    /// A node that hears its leader refused: nothing will come of the question.
+    fn refused(&mut self, at_us: u64) {
+        if self.scene.as_ref().is_some_and(|scene| scene.asked_only) {
+            self.refused_us = Some(at_us);
+            self.scene = None;
+            self.flying.clear();
+        }
+    }
+
     fn role(&mut self, node: &NodeName, role: Role, at_us: u64, shown_us: u64, score: &mut Score) {
         match role {
             Role::Candidate => {
@@ -167,12 +196,12 @@ impl Director {
                 if let Some(scene) = &mut self.scene {
                     scene.asked_only = false;
                 }
-                self.hold(at_us, 0.5, score);
+                self.hold(at_us, 0.4, score);
             }
             Role::Leader => {
                 self.open(SceneKind::Election, at_us, shown_us, score);
                 self.moment(at_us, score);
-                self.hold(at_us, 1.2, score);
+                self.hold(at_us, 1.0, score);
                 if let Some(scene) = &mut self.scene {
                     scene.leader = Some(node.clone());
                 }
@@ -182,13 +211,16 @@ impl Director {
     }
 
     fn committed(&mut self, node: &NodeName, at_us: u64, score: &mut Score) {
+        if !self.scene.as_ref().is_some_and(Scene::shows_logs) {
+            return;
+        }
         self.moment(at_us, score);
         let elected = self
             .scene
             .as_ref()
             .is_some_and(|scene| scene.kind == SceneKind::Election && scene.leader.as_ref() == Some(node));
         if elected {
-            self.close(at_us, 0.6, score);
+            self.close(at_us, 0.5, score);
         } else if self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request) {
             self.hold(at_us, 0.15, score);
         }
@@ -211,6 +243,9 @@ impl Director {
             self.requests.pop_front();
         }
         let calm = self.requests.len() <= CALM_REQUESTS;
+        if !calm {
+            self.abandon(shown_us, score);
+        }
         let watched = matches!(operation, "acquire" | "release" | "cancel" | "queue" | "upgrade");
         if calm && watched && self.open(SceneKind::Request, at_us, shown_us, score) {
             if let Some(scene) = &mut self.scene {
@@ -249,6 +284,26 @@ impl Director {
                     self.hold(at_us, 0.3, score);
                 }
             }
+        }
+    }
+
+    /// Many requests at once are no scene: what was planned for the first of them goes.
+    fn abandon(&mut self, shown_us: u64, score: &mut Score) {
+        let single = |kind: SceneKind| kind <= SceneKind::Grant;
+        if self.scene.as_ref().is_some_and(|scene| single(scene.kind)) {
+            self.scene = None;
+            self.flying.clear();
+            score.drop_after(shown_us * 1_000, single);
+        }
+    }
+
+    /// Somebody killed, stopped or started a process, and wants to see it: what is planned before it is hurried.
+    /// A process that comes back is seen to, but nothing stands still for it.
+    fn deed(&mut self, at_us: u64, hold_s: Option<f64>, shown_us: u64, score: &mut Score) {
+        score.squeeze(shown_us * 1_000, DEED_DEBT_S);
+        match hold_s {
+            Some(hold_s) => self.failure(at_us, hold_s, shown_us, score),
+            None => self.moment(at_us, score),
         }
     }
 
@@ -320,6 +375,10 @@ impl Director {
             score.push(Segment { from_ns, to_ns, rate: gap_s / shown_s, kind: scene.kind });
         }
         scene.last_us = at_us;
+        if scene.shown_s > SCENE_S_MAX {
+            self.scene = None;
+            self.flying.clear();
+        }
     }
 
     /// Stands still (nearly) at a moment, so that people can read it.
@@ -354,122 +413,4 @@ impl Director {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GROUP: GroupId = GroupId::CONTROL;
-
-    struct Set {
-        director: Director,
-        score: Score,
-        shown_us: u64,
-    }
-
-    impl Set {
-        fn new() -> Set {
-            Set { director: Director::default(), score: Score::default(), shown_us: 0 }
-        }
-
-        fn say(&mut self, node: &str, at_us: u64, fact: Fact) {
-            self.director.handle_fact(&node.into(), at_us, &fact, self.shown_us, &mut self.score);
-        }
-
-        fn shown_s(&self, from_us: u64, to_us: u64) -> f64 {
-            let inside = |segment: &&Segment| {
-                segment.from_ns >= from_us * 1_000 && segment.to_ns <= to_us * 1_000 + 999
-            };
-            self.score.iter().filter(inside).map(Segment::shown_s).sum()
-        }
-    }
-
-    fn message(from: &str, number: u64) -> MessageId {
-        MessageId { from: from.into(), boot: 1, number }
-    }
-
-    fn vote(number: u64, to: &str) -> Fact {
-        let body = Message::Vote { pre: false, term: 2, last: None };
-        Fact::Sent { message: message("node1", number), group: GROUP, to: to.into(), body }
-    }
-
-    fn arrives(number: u64) -> Fact {
-        let body = Message::Vote { pre: false, term: 2, last: None };
-        Fact::Received { message: message("node1", number), group: GROUP, body }
-    }
-
-    fn role(role: Role) -> Fact {
-        Fact::RoleChanged { group: GROUP, role, term: 2, voted_for: None, leader: None, silent_us: None }
-    }
-
-    fn begun(request: u64) -> Fact {
-        Fact::RequestBegun {
-            request,
-            client: "Ayu".into(),
-            operation: "acquire".into(),
-            subject: "printer X".into(),
-        }
-    }
-
-    #[test]
-    fn a_vote_takes_about_a_second_to_cross() {
-        let mut set = Set::new();
-        let t = 10_000_000;
-        set.say("node1", t, role(Role::Candidate));
-        set.say("node1", t + 20, vote(1, "node2"));
-        set.say("node1", t + 30, vote(2, "node3"));
-        set.say("node2", t + 140, arrives(1));
-        set.say("node3", t + 160, arrives(2));
-        let crossing_s = set.shown_s(t + 20, t + 140);
-        assert!((0.4..1.2).contains(&crossing_s), "{crossing_s}");
-        assert!(set.shown_s(t - 50_000, t) > 0.3, "it is led in");
-    }
-
-    #[test]
-    fn an_election_ends_with_the_first_commit_of_its_leader() {
-        let mut set = Set::new();
-        let t = 10_000_000;
-        set.say("node1", t, role(Role::Candidate));
-        set.say("node1", t + 900, role(Role::Leader));
-        set.say("node2", t + 1_000, Fact::Committed { group: GROUP, index: 3 });
-        set.say("node1", t + 1_200, Fact::Committed { group: GROUP, index: 4 });
-        let end_ns = set.score.end_ns();
-        set.say("node1", t + 9_000, Fact::Committed { group: GROUP, index: 5 });
-        assert_eq!(set.score.end_ns(), end_ns);
-        let all_s = set.shown_s(0, u64::MAX / 2_000);
-        assert!((2.0..12.0).contains(&all_s), "{all_s}");
-    }
-
-    #[test]
-    fn under_load_requests_are_not_followed() {
-        let mut set = Set::new();
-        for request in 0..100 {
-            set.say("node1", 10_000_000 + request * 1_000, begun(request));
-        }
-        let planned_s = set.score.shown_after_s(0);
-        assert!(planned_s < 8.0, "{planned_s}");
-        let mut calm = Set::new();
-        calm.say("node1", 10_000_000, begun(1));
-        assert!(calm.score.shown_after_s(0) > 0.3);
-    }
-
-    #[test]
-    fn a_split_vote_that_goes_on_is_hurried() {
-        let mut set = Set::new();
-        for round in 0..200u64 {
-            set.say("node1", 10_000_000 + round * 2_000, role(Role::Candidate));
-        }
-        assert!(set.score.shown_after_s(0) < 40.0, "{}", set.score.shown_after_s(0));
-    }
-
-    #[test]
-    fn a_deadlock_is_held() {
-        let mut set = Set::new();
-        let fact = ServiceFact::Deadlock {
-            cycle: vec![],
-            victim: orrery_shared::lock::Holder { client: "Budi".into(), session: None },
-            wait: orrery_shared::lock::WaitId(7),
-        };
-        set.say("node1", 10_000_000, Fact::Service { group: GROUP, index: 7, n: 0, clock_ms: 1, fact });
-        assert!(set.score.shown_after_s(0) > 2.0);
-        assert_eq!(set.score.at(10_000_000_100).map(|segment| segment.kind), Some(SceneKind::Deadlock));
-    }
-}
+mod tests;

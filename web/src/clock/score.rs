@@ -69,6 +69,24 @@ impl Score {
         self.segments.iter().skip(first).map(Segment::shown_s).sum()
     }
 
+    /// Takes back what lies after a moment and is of a kind.
+    pub fn drop_after(&mut self, ns: u64, of: impl Fn(SceneKind) -> bool) {
+        self.segments.retain(|segment| segment.to_ns <= ns || !of(segment.kind));
+    }
+
+    /// Shows what lies after a moment quicker, so that all of it takes at most `seconds`; nothing becomes quicker
+    /// than real time by it.
+    pub fn squeeze(&mut self, ns: u64, seconds: f64) {
+        let all_s = self.shown_after_s(ns);
+        if all_s <= seconds {
+            return;
+        }
+        let first = self.segments.partition_point(|segment| segment.to_ns <= ns);
+        for segment in self.segments.range_mut(first..) {
+            segment.rate = (segment.rate * all_s / seconds).min(1.0);
+        }
+    }
+
     /// Forgets what ends before a moment.
     pub fn forget_before(&mut self, ns: u64) {
         while self.segments.front().is_some_and(|segment| segment.to_ns < ns) {

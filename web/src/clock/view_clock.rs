@@ -8,9 +8,9 @@ pub const LIVE_LAG_US: u64 = 180_000;
 /// Slowest and fastest fixed pace.
 pub const FIXED_RANGE: std::ops::RangeInclusive<f64> = 0.000_1..=8.0;
 /// Fastest catching up.
-const CATCH_UP_MAX: f64 = 8.0;
+const CATCH_UP_MAX: f64 = 10.0;
 /// Catching up: so many times faster per second that it is behind.
-const CATCH_UP_PER_S: f64 = 1.2;
+const CATCH_UP_PER_S: f64 = 2.0;
 /// After a slow stretch the rate begins here and grows by [`RAMP_PER_S`].
 const RAMP_FROM: f64 = 0.03;
 /// Growth of the logarithm of the rate per second.

@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail, ensure};
+use futures_util::future::join_all;
 use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
+use orrery_tests::demo::Demo;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -144,6 +148,49 @@ async fn the_page_speaks_indonesian() -> Result<(), Failure> {
         page.open(&scene.demo.url()).await?;
         leader(page, 0).await?;
         page.until("the remembered language", "document.documentElement.lang === 'id'").await
+    })
+    .await
+}
+
+/// Clients in a tight loop, and for how long.
+const CLIENTS: usize = 16;
+const LOAD: Duration = Duration::from_secs(10);
+
+/// One client takes and releases its lock until the time is up; how often.
+async fn hammer(demo: &Demo, client: usize, until: Instant) -> Result<u64> {
+    let node = format!("node{}", client % demo.names().len() + 1);
+    let (body, mut rounds) = (json!({ "resource": format!("r{client}"), "client": format!("c{client}") }), 0);
+    while Instant::now() < until {
+        for path in ["/lock/acquire", "/lock/release"] {
+            let (status, answer) = demo.post(&node, path, &body).await?;
+            ensure!(status == 200, "{path}: {status} {answer}");
+        }
+        rounds += 1;
+    }
+    Ok(rounds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_come_in_time_under_load() -> Result<(), Failure> {
+    scene("load", Allowed::default(), async |scene| {
+        let (page, demo) = (&scene.page, &scene.demo);
+        leader(page, 0).await?;
+        for (pace, rate) in [("director", "rate-director"), ("real time", "rate-real")] {
+            page.click(rate).await?;
+            page.click("live").await?;
+            live(page).await?;
+            let until = Instant::now() + LOAD;
+            let clients = join_all((0..CLIENTS).map(|client| hammer(demo, client, until)));
+            let (seen, rounds) = tokio::join!(frames(page, 9_000), clients);
+            let rounds = rounds.into_iter().sum::<Result<u64>>()?;
+            let seen = seen?;
+            println!("figure: frames under {} locks/s in {pace}: {seen}", rounds / LOAD.as_secs());
+            page.screenshot(&format!("load-{rate}")).await?;
+            // The aim of 17 ms is NOT reached here: nodes, clients and a browser without a graphics card share two
+            // cores. This only finds a page that stands still.
+            ensure!(seen.p95_ms <= 300.0 && seen.count > 40, "{pace}: {seen}");
+        }
+        Ok(())
     })
     .await
 }

@@ -1,10 +1,10 @@
 //! The dashboard: a page that folds the nodes' facts into one view of the cluster and draws it on a view clock.
 
 pub mod clock;
+pub mod dom;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod i18n;
-pub mod keyed;
 pub mod look;
 pub mod net;
 pub mod request;
@@ -16,5 +16,5 @@ pub mod view;
 
 /// Draws the page into the document's body.
 pub fn mount() {
-    leptos::mount::mount_to_body(view::App);
+    dom::mount(|| view::App {}.drawn());
 }

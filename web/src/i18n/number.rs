@@ -19,13 +19,37 @@ pub fn grouped(value: u64, lang: Lang) -> String {
     text
 }
 
+/// A number with so many digits behind the point. The standard library's way is right for every number that there
+/// is; its tables and code are larger than the whole stage.
+pub fn fixed_point(value: f64, digits: u32) -> String {
+    let whole = 10_u64.pow(digits);
+    let scaled = (value.abs() * whole as f64).round() as u64;
+    let sign = if value < 0.0 && scaled > 0 { "-" } else { "" };
+    match digits {
+        0 => format!("{sign}{scaled}"),
+        _ => format!("{sign}{}.{:0width$}", scaled / whole, scaled % whole, width = digits as usize),
+    }
+}
+
+/// A path of SVG: commands, each with a point.
+pub fn path(steps: &[(&str, f64, f64)]) -> String {
+    let step =
+        |(step, x, y): &(&str, f64, f64)| [step, &*fixed_point(*x, 1), " ", &fixed_point(*y, 1)].concat();
+    steps.iter().map(step).collect()
+}
+
+/// SVG's `translate(x y)`.
+pub fn translate(x: f64, y: f64) -> String {
+    format!("translate({} {})", fixed_point(x, 1), fixed_point(y, 1))
+}
+
 /// A length of time, short: `0.4 ms`, `12 ms`, `1.9 s`, `2 min 05 s`.
 pub fn duration(us: u64, lang: Lang) -> String {
     let text = match us {
         0..1_000 => format!("{us} µs"),
-        1_000..10_000 => format!("{:.1} ms", us as f64 / 1e3),
+        1_000..10_000 => [&fixed_point(us as f64 / 1e3, 1), " ms"].concat(),
         10_000..1_000_000 => format!("{} ms", us / 1_000),
-        1_000_000..100_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        1_000_000..100_000_000 => [&fixed_point(us as f64 / 1e6, 1), " s"].concat(),
         _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
     };
     match lang {
@@ -39,7 +63,7 @@ pub fn seconds(us: u64, lang: Lang) -> String {
     if us >= 100_000_000 {
         return duration(us, lang);
     }
-    let text = format!("{:.1} s", us as f64 / 1e6);
+    let text = [&fixed_point(us as f64 / 1e6, 1), " s"].concat();
     match lang {
         Lang::En => text,
         Lang::Id => text.replace('.', ","),
@@ -68,6 +92,21 @@ mod tests {
         ] {
             assert_eq!(grouped(value, Lang::En), english);
             assert_eq!(grouped(value, Lang::Id), indonesian);
+        }
+    }
+
+    #[test]
+    fn points_are_fixed() {
+        for (value, digits, text) in [
+            (0.0, 1, "0.0"),
+            (-0.04, 1, "0.0"),
+            (-0.06, 1, "-0.1"),
+            (12.345, 2, "12.35"),
+            (1_234.5, 0, "1235"),
+            (7.05, 2, "7.05"),
+            (-186.5, 3, "-186.500"),
+        ] {
+            assert_eq!(fixed_point(value, digits), text);
         }
     }
 

@@ -28,7 +28,9 @@ impl Place {
     /// The URL of an address's stream, resumed after a cursor where there is one.
     pub fn stream_url(&self, address: &str, cursor: Option<(BootEpoch, Sequence)>) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
-        let resume = cursor.map(|(boot, after)| format!("&boot={boot}&after={after}")).unwrap_or_default();
+        // A node that was started anew meanwhile tells its whole boot, where it still has it.
+        let resume =
+            cursor.map(|(boot, after)| format!("&boot={boot}&after={after}&from=boot")).unwrap_or_default();
         format!("{scheme}://{address}/ws/events?codec=postcard{resume}")
     }
 
@@ -74,7 +76,7 @@ mod tests {
         assert_eq!(place.stream_url("localhost:8001", None), "ws://localhost:8001/ws/events?codec=postcard");
         assert_eq!(
             place.stream_url("localhost:8001", Some((3, 99))),
-            "ws://localhost:8001/ws/events?codec=postcard&boot=3&after=99"
+            "ws://localhost:8001/ws/events?codec=postcard&boot=3&after=99&from=boot"
         );
     }
 

@@ -1,8 +1,11 @@
-//! The lock service's answers, read from JSON by hand: the derived reader of an internally tagged enum keeps whole
-//! answers in a generic form first, and is the largest single function that a browser would download.
+//! Answers, read from JSON by hand: a derived reader for each of them is more code than everything that they say.
 
 use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::{ApiError, ErrorCode};
+use orrery_shared::event::stream::MemberAddress;
 use orrery_shared::lock::Mode;
+use serde::Deserialize as _;
+use serde::de::value::{Error, StrDeserializer};
 use serde_json::Value;
 use smol_str::SmolStr;
 
@@ -54,9 +57,59 @@ pub fn lock_answer(text: &str) -> Option<LockAnswer> {
     })
 }
 
+/// The error in a body; none where it is something else.
+pub fn error(text: &str) -> Option<ApiError> {
+    let body: Value = serde_json::from_str(text).ok()?;
+    let error = &body["error"];
+    let code = StrDeserializer::<Error>::new(error["code"].as_str()?);
+    Some(ApiError {
+        // A word that this page does not know yet still comes with a sentence that people do.
+        code: ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
+        message: error["message"].as_str()?.to_owned(),
+        idempotency_key: error["idempotency_key"].as_str().map(str::to_owned),
+    })
+}
+
+/// The nodes that a supervisor runs, in order; none where somebody else answered.
+pub fn members(text: &str) -> Option<Vec<MemberAddress>> {
+    let body: Value = serde_json::from_str(text).ok()?;
+    let node = |state: &Value| {
+        let address = state["address"].as_str()?.to_owned();
+        Some(MemberAddress { node: state["node"].as_str()?.into(), address })
+    };
+    body["nodes"].as_array()?.iter().map(node).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use orrery_shared::api::demo::DemoNodes;
+    use orrery_shared::error::ErrorBody;
+    use orrery_shared::event::stream::{ProcessState, ProcessStatus};
+
     use super::*;
+
+    #[test]
+    fn errors_and_members_are_read_as_they_were_written() {
+        let mut written = ApiError::new(ErrorCode::OutcomeUnknown, "Nobody knows.");
+        written.idempotency_key = Some("page-1/2".to_owned());
+        let text = serde_json::to_string(&ErrorBody { error: written.clone() }).expect("an error is JSON");
+        assert_eq!(error(&text), Some(written));
+        let newer = error("{\"error\":{\"code\":\"from_tomorrow\",\"message\":\"x\"}}");
+        assert_eq!(newer.map(|error| error.code), Some(ErrorCode::Internal));
+        assert_eq!(error("<html>"), None);
+        let node = ProcessState {
+            node: "node1".into(),
+            address: "127.0.0.1:8001".to_owned(),
+            status: ProcessStatus::Running,
+            pid: Some(7),
+            since_us: 1,
+        };
+        let demo = DemoNodes { profile: "realistic".into(), nodes: vec![node.clone()] };
+        let text = serde_json::to_string(&demo).expect("a list of nodes is JSON");
+        let read = members(&text).expect("the members");
+        assert_eq!(read, [MemberAddress { node: node.node, address: node.address }]);
+        assert_eq!(members("{\"nodes\":[{}]}"), None);
+    }
 
     #[test]
     fn every_answer_is_read_as_it_was_written() {

@@ -8,7 +8,8 @@ use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
 use super::glyph::KeyGlyph;
-use crate::keyed::list;
+use crate::dom::{Markup, component, list, view};
+use crate::i18n::number::translate;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
 
@@ -48,7 +49,7 @@ impl StageClients {
 
 /// Discs with names.
 #[component]
-pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl IntoView {
+pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup {
     let playback = Playback::expect();
     let requests: Memo<Requests> =
         Memo::new(move |_| playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>()));
@@ -64,16 +65,16 @@ pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl I
     view! {
         <g class="clients">
             {move || list(requests.get(), |request| {
-                draw_request(&request, geometry.get(), clients).into_any()
+                draw_request(&request, geometry.get(), clients)
             })}
-            {move || list(everybody.get(), |(name, at)| draw_client(name, at, requests).into_any())}
+            {move || list(everybody.get(), |(name, at)| draw_client(name, at, requests))}
         </g>
     }
 }
 
 type Requests = Vec<Arc<RequestView>>;
 
-fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> impl IntoView {
+fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup {
     let ui = Ui::expect();
     let (asks, acts) = (name.clone(), name.clone());
     let asking = move || requests.with(|all| all.iter().any(|request| request.client == asks));
@@ -83,7 +84,7 @@ fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> impl In
             class="client"
             class:asking=asking
             class:me=move || ui.client.get() == acts
-            transform=format!("translate({:.1} {:.1})", at.x, at.y)
+            transform=translate(at.x, at.y)
             data-testid=format!("client-{name}")
         >
             <circle r=CLIENT_RADIUS />
@@ -102,11 +103,7 @@ fn shortened(name: &str) -> String {
     }
 }
 
-fn draw_request(
-    request: &RequestView,
-    geometry: Geometry,
-    clients: StageClients,
-) -> Option<impl IntoView + use<>> {
+fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<Markup> {
     let playback = Playback::expect();
     let names = clients.0.get();
     let place = names.iter().position(|name| *name == request.client)?;
@@ -124,7 +121,7 @@ fn draw_request(
     view! {
         <g class="request" data-testid="request">
             <line x1=start.x y1=start.y x2=end.x y2=end.y />
-            <g transform=format!("translate({:.1} {:.1})", key.x, key.y)>
+            <g transform=translate(key.x, key.y)>
                 <KeyGlyph />
                 <text
                     x=if before { "-18" } else { "18" }

@@ -130,6 +130,77 @@ impl Geometry {
     }
 }
 
+/// A box in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Area {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Area {
+    /// What of it another one covers.
+    fn covered(&self, other: &Area) -> f64 {
+        let across = (self.left + self.width).min(other.left + other.width) - self.left.max(other.left);
+        let down = (self.top + self.height).min(other.top + other.height) - self.top.max(other.top);
+        across.max(0.0) * down.max(0.0)
+    }
+}
+
+impl Geometry {
+    /// Where a box stands that belongs to node `index` of a scene, all in pixels: whole inside the scene, over as
+    /// little of the nodes as there is a place for, and near its node among equal places.
+    pub fn beside(&self, index: usize, scene: (f64, f64), size: (f64, f64)) -> (f64, f64) {
+        let fit = self.fit(scene.0, scene.1);
+        let pixels = |at: Point| (at.x * fit.scale + fit.left, at.y * fit.scale + fit.top);
+        let around = |at: Point, half: f64, above: f64, below: f64| {
+            let ((x, y), scale) = (pixels(at), fit.scale);
+            Area {
+                left: x - half * scale,
+                top: y - above * scale,
+                width: 2.0 * half * scale,
+                height: (above + below) * scale,
+            }
+        };
+        let nodes: Vec<Area> =
+            (0..self.nodes).map(|i| around(self.node(i), 48.0, 60.0, STRIP_OFFSET + 11.0)).collect();
+        let discs: Vec<Area> =
+            (0..self.nodes).map(|i| around(self.node(i), NODE_RADIUS, NODE_RADIUS, NODE_RADIUS)).collect();
+        // What is written in the middle is read less often than a node.
+        let middle = around(self.center, 90.0, 34.0, 40.0);
+        let own = nodes.get(index).copied().unwrap_or(middle);
+        let (x, y) = pixels(self.node(index));
+        let (right, bottom) = (scene.0 - size.0, scene.1 - size.1);
+        let (mid_x, mid_y) = (x - size.0 / 2.0, y - size.1 / 2.0);
+        let centre = pixels(self.center);
+        let places = [
+            (own.left + own.width, mid_y),
+            (own.left - size.0, mid_y),
+            (mid_x, own.top + own.height),
+            (mid_x, own.top - size.1),
+            (centre.0 - size.0 / 2.0, centre.1 - size.1 / 2.0),
+            (0.0, 0.0),
+            (right, 0.0),
+            (0.0, bottom),
+            (right, bottom),
+        ];
+        let inside = |(left, top): (f64, f64)| {
+            (left.clamp(6.0, (right - 6.0).max(6.0)), top.clamp(6.0, (bottom - 6.0).max(6.0)))
+        };
+        let cost = |&(left, top): &(f64, f64)| {
+            let area = Area { left, top, width: size.0, height: size.1 };
+            let away = (left + size.0 / 2.0 - x).hypot(top + size.1 / 2.0 - y);
+            let covered: f64 = nodes.iter().map(|node| node.covered(&area)).sum();
+            // A disc says more than the log under it.
+            let hidden: f64 = discs.iter().map(|disc| disc.covered(&area)).sum();
+            covered + hidden * 20.0 + own.covered(&area) + middle.covered(&area) * 0.2 + away
+        };
+        let best = places.into_iter().map(inside).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        best.unwrap_or((6.0, 6.0))
+    }
+}
+
 fn angle(index: usize, nodes: usize) -> f64 {
     TAU * index as f64 / nodes as f64 - PI / 2.0
 }
@@ -167,6 +238,33 @@ mod tests {
         let stage = Geometry::new(5, false);
         assert!((stage.node(0).x - stage.center.x).abs() < 1e-9);
         assert!(stage.node(0).y < stage.center.y);
+    }
+
+    #[test]
+    fn a_box_beside_a_node_covers_no_disc() {
+        for (nodes, scene, size) in [
+            (5, (716.0, 430.0), (232.0, 172.0)),
+            (5, (640.0, 420.0), (232.0, 172.0)),
+            (3, (640.0, 420.0), (232.0, 172.0)),
+            (5, (1_100.0, 720.0), (232.0, 172.0)),
+        ] {
+            let stage = Geometry::new(nodes, false);
+            let fit = stage.fit(scene.0, scene.1);
+            for index in 0..nodes {
+                let (left, top) = stage.beside(index, scene, size);
+                assert!(left >= 0.0 && top >= 0.0, "{nodes} {index}");
+                assert!(left + size.0 <= scene.0 && top + size.1 <= scene.1, "{nodes} {index}");
+                for other in 0..nodes {
+                    let node = stage.node(other);
+                    let (x, y) = (node.x * fit.scale + fit.left, node.y * fit.scale + fit.top);
+                    let (dx, dy) = (x - x.clamp(left, left + size.0), y - y.clamp(top, top + size.1));
+                    assert!(
+                        dx.hypot(dy) >= NODE_RADIUS * fit.scale,
+                        "{nodes} nodes in {scene:?}: the box of {index} at {left} {top} covers {other}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

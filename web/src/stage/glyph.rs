@@ -1,6 +1,7 @@
 //! Shapes that mean the same on the stage, in buttons and in the legend. Each is an SVG group around (0, 0).
 
-use leptos::prelude::*;
+use crate::dom::{Markup, component, view};
+use crate::i18n::number::fixed_point;
 
 /// Path of the leader's crown; its foot is at (0, 0), 24 wide and 14 high.
 pub const CROWN: &str = "M-12 0l3 -12 5 6 4 -9 4 9 5 -6 3 12z";
@@ -10,13 +11,13 @@ pub const KEY: &str = "M-.5 0h8m-3 0v3.4";
 
 /// The leader's crown, with its foot at (0, 0).
 #[component]
-pub(crate) fn Crown() -> impl IntoView {
+pub(crate) fn Crown() -> Markup {
     view! { <path class="crown" d=CROWN /> }
 }
 
 /// A lock request: a key in a circle.
 #[component]
-pub(crate) fn KeyGlyph() -> impl IntoView {
+pub(crate) fn KeyGlyph() -> Markup {
     view! {
         <g class="key">
             <circle r="12" />
@@ -30,7 +31,7 @@ pub(crate) fn KeyGlyph() -> impl IntoView {
 pub fn hexagon(radius: f64) -> String {
     let corner = |i: usize| {
         let angle = std::f64::consts::FRAC_PI_3 * i as f64;
-        format!("{:.2},{:.2}", radius * angle.cos(), radius * angle.sin())
+        format!("{},{}", fixed_point(radius * angle.cos(), 2), fixed_point(radius * angle.sin(), 2))
     };
     (0..6).map(corner).collect::<Vec<_>>().join(" ")
 }
@@ -63,7 +64,7 @@ impl Icon {
 
 /// An [`Icon`] as an inline drawing.
 #[component]
-pub(crate) fn IconView(icon: Icon) -> impl IntoView {
+pub(crate) fn IconView(icon: Icon) -> Markup {
     view! {
         <svg class="glyph" viewBox="-9 -9 18 18" aria-hidden="true">
             <path class="line" d=icon.path() />

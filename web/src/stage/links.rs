@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_shared::event::view::View;
 
 use super::geometry::{Geometry, NODE_RING};
-use crate::keyed::list;
+use crate::dom::{Markup, component, list, view};
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 
@@ -55,17 +55,17 @@ fn lines(view: &View) -> Vec<Line> {
 
 /// All links that are worth drawing.
 #[component]
-pub(crate) fn Links(geometry: Memo<Geometry>) -> impl IntoView {
+pub(crate) fn Links(geometry: Memo<Geometry>) -> Markup {
     let playback = Playback::expect();
     let lines = Memo::new(move |_| playback.view.with(|view| lines(view)));
     view! {
         <g class="links">
-            {move || list(lines.get(), |line| draw(line, geometry.get()).into_any())}
+            {move || list(lines.get(), |line| draw(line, geometry.get()))}
         </g>
     }
 }
 
-fn draw(line: Line, geometry: Geometry) -> impl IntoView {
+fn draw(line: Line, geometry: Geometry) -> Markup {
     let (from, to) = (geometry.node(line.from), geometry.node(line.to));
     let gap = NODE_RING / from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, gap), from.toward(to, 1.0 - gap));

@@ -9,7 +9,8 @@ use orrery_shared::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOTE_RING};
 use super::glyph::{Crown, hexagon};
-use crate::keyed::{item, keyed, list};
+use crate::dom::{Markup, component, item, keyed, list, view};
+use crate::i18n::number::{fixed_point, translate};
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -22,7 +23,7 @@ const STRIP_CELL: (f64, f64) = (11.0, 9.0);
 
 /// A node, at its place.
 #[component]
-pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) -> impl IntoView {
+pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let look = {
         let name = name.clone();
@@ -41,9 +42,11 @@ pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) 
     let selected = Memo::new(move |_| ui.selected.get().as_ref() == Some(&chosen));
     view! {
         <g
-            class=move || format!("node {} {}", look::hue(place), look.get().status.name())
-            class:selected=move || selected.get()
-            transform=move || { let at = at.get(); format!("translate({:.2} {:.2})", at.x, at.y) }
+            class=move || {
+                let chosen = if selected.get() { " selected" } else { "" };
+                ["node ", look::hue(place), " ", look.get().status.name(), chosen].concat()
+            }
+            transform=move || { let at = at.get(); translate(at.x, at.y) }
             tabindex="0"
             role="button"
             aria-label=label
@@ -98,7 +101,7 @@ pub fn status_word(status: Status, t: &'static crate::i18n::Strings) -> &'static
 
 /// Disc, ring, hexagon, crown.
 #[component]
-fn Body(look: Memo<NodeLook>) -> impl IntoView {
+fn Body(look: Memo<NodeLook>) -> Markup {
     let shape = Memo::new(move |_| {
         let look = look.get();
         let role = if look.status == Status::Down { Role::Follower } else { look.role };
@@ -111,9 +114,9 @@ fn Body(look: Memo<NodeLook>) -> impl IntoView {
             <circle class="under" r="38" />
             {leads.then(|| view! { <circle class="second-ring" class:deposed=deposed r="40" /> })}
             {if role == Role::Candidate {
-                view! { <polygon class="disc candidate" points=hexagon(NODE_RADIUS + 4.0) /> }.into_any()
+                view! { <polygon class="disc candidate" points=hexagon(NODE_RADIUS + 4.0) /> }
             } else {
-                view! { <circle class="disc" class:learner={role == Role::Learner} r=NODE_RADIUS /> }.into_any()
+                view! { <circle class="disc" class:learner={role == Role::Learner} r=NODE_RADIUS /> }
             }}
             {leads
                 .then(|| view! {
@@ -128,7 +131,7 @@ fn Body(look: Memo<NodeLook>) -> impl IntoView {
 
 /// Under the name: the term, or why there is none to show. A change of term flips it.
 #[component]
-fn Caption(look: Memo<NodeLook>) -> impl IntoView {
+fn Caption(look: Memo<NodeLook>) -> Markup {
     let ui = Ui::expect();
     let words = Memo::new(move |_| {
         let (look, t) = (look.get(), ui.t());
@@ -146,7 +149,7 @@ fn Caption(look: Memo<NodeLook>) -> impl IntoView {
             let (kind, words) = words.get();
             let draw = {
                 let words = words.clone();
-                move || view! { <text class=format!("state flip {kind}") y="15">{words}</text> }.into_any()
+                move || view! { <text class=format!("state flip {kind}") y="15">{words}</text> }
             };
             vec![item(words, draw)]
         })}
@@ -155,7 +158,7 @@ fn Caption(look: Memo<NodeLook>) -> impl IntoView {
 
 /// The election timer: an arc that drains from 12 o'clock.
 #[component]
-fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> impl IntoView {
+fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> Markup {
     let playback = Playback::expect();
     let timer = Memo::new(move |_| -> Option<Timer> {
         let runs = look.with(|look| look.status == Status::Up && look.role != Role::Leader);
@@ -163,7 +166,7 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> impl IntoView {
     });
     let left = move || {
         let left = timer.get().map_or(0.0, |timer| timer.left(playback.now_us.get()));
-        format!("{:.1} 101", left * 100.0)
+        [&fixed_point(left * 100.0, 1), " 101"].concat()
     };
     let runs = Memo::new(move |_| timer.get().is_some());
     move || {
@@ -177,7 +180,7 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> impl IntoView {
 
 /// Dots around a candidate: full for a vote, crossed for a refusal, empty for silence; a notch at the quorum.
 #[component]
-fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
+fn VoteArc(votes: Votes, left: bool) -> Markup {
     let side = if left { -1.0 } else { 1.0 };
     let step = 15f64.min(96.0 / votes.voters.max(1) as f64).to_radians();
     // From the top downwards, centred on the side that faces the middle of the stage.
@@ -201,7 +204,7 @@ fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
         (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0), at(notch, VOTE_RING + 14.0));
     view! {
         <g class="votes" class:pre=votes.pre data-testid="votes">
-            {dots.collect_view()}
+            {dots.collect::<Markup>()}
             <line class="notch" x1=from.x y1=from.y x2=to.x y2=to.y />
             <text class="notch-word" x=word.x y={word.y + 4.0} text-anchor=if left { "end" } else { "start" }>
                 {told(|t| t.cluster.quorum)}
@@ -212,7 +215,7 @@ fn VoteArc(votes: Votes, left: bool) -> impl IntoView {
 
 /// The last entries of the log, aligned by index with every other node's.
 #[component]
-fn Strip(name: NodeName) -> impl IntoView {
+fn Strip(name: NodeName) -> Markup {
     let playback = Playback::expect();
     let cells = Memo::new(move |_| {
         playback.view.with(|view| {
@@ -222,10 +225,10 @@ fn Strip(name: NodeName) -> impl IntoView {
     });
     let left = -(STRIP_STEP * STRIP_CELLS as f64 - (STRIP_STEP - STRIP_CELL.0)) / 2.0;
     view! {
-        <g class="strip" transform=format!("translate({left:.1} {STRIP_OFFSET})")>
+        <g class="strip" transform=translate(left, STRIP_OFFSET)>
             {move || list(cells.get().into_iter().enumerate(), |(place, cell)| {
                 let x = place as f64 * STRIP_STEP;
-                view! { <rect class=cell.class() x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }.into_any()
+                view! { <rect class=cell.class() x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }
             })}
         </g>
     }

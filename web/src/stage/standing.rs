@@ -9,8 +9,8 @@ use super::clients::{Clients, StageClients};
 use super::geometry::Geometry;
 use super::links::Links;
 use super::node::NodeGlyph;
-use crate::i18n::number::grouped;
-use crate::keyed::{item, keyed};
+use crate::dom::{Markup, component, item, keyed, view};
+use crate::i18n::number::{fixed_point, grouped, path, translate};
 use crate::look::Summary;
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -18,18 +18,14 @@ use crate::ui::told;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
-pub(crate) fn Standing(
-    geometry: Memo<Geometry>,
-    summary: Memo<Summary>,
-    clients: StageClients,
-) -> impl IntoView {
+pub(crate) fn Standing(geometry: Memo<Geometry>, summary: Memo<Summary>, clients: StageClients) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| {
         playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())
     });
     let view_box = move || {
         let geometry = geometry.get();
-        format!("0 0 {:.1} {:.1}", geometry.width, geometry.height)
+        ["0 0 ", &fixed_point(geometry.width, 1), " ", &fixed_point(geometry.height, 1)].concat()
     };
     view! {
         <svg
@@ -53,7 +49,7 @@ pub(crate) fn Standing(
             {keyed(move || {
                 let glyph = |(place, name): (usize, NodeName)| {
                     let key = format!("{place} {name}");
-                    item(key, move || view! { <NodeGlyph name place geometry /> }.into_any())
+                    item(key, move || view! { <NodeGlyph name place geometry /> })
                 };
                 order.get().into_iter().map(glyph).collect()
             })}
@@ -63,7 +59,7 @@ pub(crate) fn Standing(
 
 /// The circle on which the nodes sit, graduated in seconds; a bead goes round once in a minute of the view clock.
 #[component]
-fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
+fn Orbit(geometry: Memo<Geometry>) -> Markup {
     let playback = Playback::expect();
     let ticks = move || {
         let geometry = geometry.get();
@@ -72,7 +68,7 @@ fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
             let long = second.is_multiple_of(5);
             let (inner, outer) = (geometry.center, geometry.on_circle(angle));
             let start = outer.toward(inner, if long { 9.0 } else { 5.0 } / geometry.radius);
-            format!("M{:.1} {:.1}L{:.1} {:.1}", outer.x, outer.y, start.x, start.y)
+            path(&[("M", outer.x, outer.y), ("L", start.x, start.y)])
         };
         (0..60).map(tick).collect::<String>()
     };
@@ -81,7 +77,7 @@ fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
     let bead = move || {
         let angle = TAU * (tenth.get() % 600) as f64 / 600.0 - PI / 2.0;
         let at = geometry.get().on_circle(angle);
-        format!("translate({:.1} {:.1})", at.x, at.y)
+        translate(at.x, at.y)
     };
     view! {
         <g class="orbit">
@@ -94,7 +90,7 @@ fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
 
 /// The middle: the term, who leads it, how far it has come.
 #[component]
-fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> impl IntoView {
+fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> Markup {
     let ui = Ui::expect();
     let term = Memo::new(move |_| summary.with(|summary| summary.term));
     let line = move || {
@@ -114,7 +110,7 @@ fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> impl IntoView {
     };
     let at = move || {
         let center = geometry.get().center;
-        format!("translate({:.1} {:.1})", center.x, center.y)
+        translate(center.x, center.y)
     };
     view! {
         <g class="centre" transform=at>
@@ -122,7 +118,7 @@ fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> impl IntoView {
                 let term = term.get();
                 let word = if term > 0 { format!("T{term}") } else { String::new() };
                 let draw = move || {
-                    view! { <text class="big flip" y="10" data-testid="term">{word}</text> }.into_any()
+                    view! { <text class="big flip" y="10" data-testid="term">{word}</text> }
                 };
                 vec![item(term.to_string(), draw)]
             })}

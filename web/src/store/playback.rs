@@ -8,9 +8,8 @@ use std::sync::Arc;
 use gloo_net::http::Request;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::api::demo::DemoNodes;
 use orrery_shared::event::narrate::Line;
-use orrery_shared::event::stream::{Frame, MemberAddress};
+use orrery_shared::event::stream::Frame;
 use orrery_shared::event::view::View;
 use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
 
@@ -287,17 +286,13 @@ fn connect(machine: Rc<Machine>) {
     let streams = Streams::new(place.clone(), machine.clone());
     spawn_local(async move {
         let asked = match Request::get(&place.url("/demo/nodes")).send().await {
-            Ok(answer) if answer.ok() => answer.json::<DemoNodes>().await.ok(),
+            Ok(answer) if answer.ok() => answer.text().await.ok(),
             _ => None,
         };
+        let asked = asked.and_then(|text| crate::request::answer::members(&text));
         machine.set_origin.set(if asked.is_some() { Origin::Supervisor } else { Origin::Node });
         streams.open_origin(asked.is_some());
-        let members: Vec<MemberAddress> = asked
-            .into_iter()
-            .flat_map(|demo| demo.nodes)
-            .map(|node| MemberAddress { node: node.node, address: node.address })
-            .collect();
-        streams.open_members(&members);
+        streams.open_members(&asked.unwrap_or_default());
     });
 }
 

@@ -7,6 +7,7 @@ use orrery_shared::ids::GroupId;
 use web_sys::CanvasRenderingContext2d;
 
 use super::window::{Window, label};
+use crate::i18n::number::fixed_point;
 use crate::stage::canvas::ink::Ink;
 use crate::store::marks::{MarkKind, SpanKind};
 use crate::store::recording::Recording;
@@ -32,17 +33,26 @@ pub struct Layout {
     /// Room of the names.
     pub gutter: f64,
     lanes: usize,
+    /// Only terms, times and the whole recording: where there is no room for the lanes.
+    compact: bool,
 }
 
 impl Layout {
     /// A tape of this size with so many lanes.
-    pub fn new(width: f64, height: f64, lanes: usize) -> Layout {
-        let gutter = if width < 600.0 { 58.0 } else { 82.0 };
-        Layout { width, height, gutter, lanes: lanes.max(1) }
+    pub fn new(width: f64, height: f64, lanes: usize, compact: bool) -> Layout {
+        let gutter = match (compact, width < 600.0) {
+            (true, _) => 14.0,
+            (false, true) => 58.0,
+            (false, false) => 82.0,
+        };
+        Layout { width, height, gutter, lanes: lanes.max(1), compact }
     }
 
     /// Height that so many lanes want.
-    pub fn height_for(lanes: usize) -> f64 {
+    pub fn height_for(lanes: usize, compact: bool) -> f64 {
+        if compact {
+            return BAND + TIMES + STRIP + 8.0;
+        }
         TOP + lanes.max(3) as f64 * 17.0 + BAND + TIMES + STRIP + 8.0
     }
 
@@ -84,14 +94,18 @@ pub struct Tape<'a> {
     pub live_us: u64,
     /// The reader's time zone, minutes.
     pub offset_min: i32,
+    /// The reader's word for a term.
+    pub term: &'static str,
 }
 
 impl Tape<'_> {
     /// Draws all of it.
     pub fn draw(&self) {
-        self.lanes();
-        self.messages();
-        self.spans();
+        if !self.layout.compact {
+            self.lanes();
+            self.messages();
+            self.spans();
+        }
         self.terms();
         self.marks();
         self.times();
@@ -215,7 +229,13 @@ impl Tape<'_> {
             if x1 - x0 > 80.0 && x0 >= free {
                 context.set_global_alpha(1.0);
                 context.set_fill_style_str(&ink.mute);
-                self.text(&format!("term {term}"), x0 + 20.0, layout.band() + BAND / 2.0, 11.5, "left");
+                self.text(
+                    &format!("{} {term}", self.term),
+                    x0 + 20.0,
+                    layout.band() + BAND / 2.0,
+                    11.5,
+                    "left",
+                );
                 free = x0 + 80.0;
             }
         }
@@ -234,7 +254,7 @@ impl Tape<'_> {
                 _ => &ink.mute,
             };
             context.set_fill_style_str(colour);
-            if let Some(place) = place {
+            if let Some(place) = place.filter(|_| !layout.compact) {
                 let glyph = if mark.kind == MarkKind::Back { "●" } else { mark.kind.glyph() };
                 self.text(glyph, x, layout.lane(place), 13.0, "center");
             }
@@ -300,7 +320,7 @@ impl Tape<'_> {
     }
 
     fn text(&self, words: &str, x: f64, y: f64, size: f64, align: &str) {
-        self.context.set_font(&format!("500 {size}px {}", self.ink.sans));
+        self.context.set_font(&["500 ", &fixed_point(size, 1), "px ", &self.ink.sans].concat());
         self.context.set_text_align(align);
         self.context.set_text_baseline("middle");
         let _ = self.context.fill_text(words, x, y);

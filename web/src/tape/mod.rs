@@ -13,11 +13,14 @@ use web_sys::{KeyboardEvent, PointerEvent, WheelEvent};
 
 use self::draw::{Layout, Tape as Drawing};
 use self::window::{SPAN_US, SPAN_US_DEFAULT, Window, ZOOM, label};
+use crate::dom::{Markup, component, view};
+use crate::i18n::Lang;
+use crate::i18n::number::fixed_point;
 use crate::stage::canvas::ink::Ink;
 use crate::stage::canvas::surface::Surface;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
-use crate::ui::{Theme, Ui};
+use crate::ui::{Theme, Ui, told};
 
 /// The tape is drawn anew at most this often; the playhead moves at every frame.
 const REDRAW_MS: f64 = 66.0;
@@ -39,21 +42,36 @@ struct Painter {
     surface: Option<Surface>,
     ink: Ink,
     theme: Option<Theme>,
+    lang: Option<Lang>,
     rereads: u8,
     drawn_ms: f64,
     drawn: Option<(Window, u64)>,
 }
 
+/// How the reader wants it.
+#[derive(Clone, Copy)]
+struct Style {
+    theme: Theme,
+    lang: Lang,
+    span_us: u64,
+    offset_min: i32,
+    compact: bool,
+}
+
 /// The tape with its playhead.
 #[component]
-pub(crate) fn Tape() -> impl IntoView {
+pub(crate) fn Tape() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let (canvas, head) = (NodeRef::<Canvas>::new(), NodeRef::<Div>::new());
     let span_us = Rc::new(Cell::new(SPAN_US_DEFAULT));
     let shown = Rc::new(Cell::new(Shown::default()));
-    paint(playback, ui, canvas, head, span_us.clone(), shown.clone());
+    // An upright phone has room for the lanes only when they are asked for.
+    let open = RwSignal::new(false);
+    let compact = Memo::new(move |_| ui.portrait.get() && !open.get());
+    paint(playback, ui, Parts { canvas, head, compact }, span_us.clone(), shown.clone());
     let lanes = Memo::new(move |_| playback.view.with(|view| view.order.len()));
-    let height = move || format!("height:{:.0}px", Layout::height_for(lanes.get()));
+    let height =
+        move || ["height:", &fixed_point(Layout::height_for(lanes.get(), compact.get()), 0), "px"].concat();
     let dragging = Rc::new(Cell::new(None::<bool>));
     let down = {
         let (shown, dragging) = (shown.clone(), dragging.clone());
@@ -99,8 +117,21 @@ pub(crate) fn Tape() -> impl IntoView {
     };
     let seconds = move |us: u64| (us / 1_000_000).to_string();
     view! {
+        {move || ui.portrait.get().then(|| view! {
+            <button
+                type="button"
+                class="disclose tape-open"
+                data-testid="tape-open"
+                aria-expanded=move || open.get().to_string()
+                on:click=move |_| open.update(|open| *open = !*open)
+            >
+                {move || if open.get() { "▾ " } else { "▸ " }}
+                {told(|t| t.ui.tape)}
+            </button>
+        })}
         <div
             class="tape-view"
+            class:compact=move || compact.get()
             style=height
             tabindex="0"
             role="slider"
@@ -145,18 +176,21 @@ fn offset_min() -> i32 {
     -(js_sys::Date::new_0().get_timezone_offset() as i32)
 }
 
-fn paint(
-    playback: Playback,
-    ui: Ui,
+/// What is painted on, and how.
+#[derive(Clone, Copy)]
+struct Parts {
     canvas: NodeRef<Canvas>,
     head: NodeRef<Div>,
-    span_us: Rc<Cell<u64>>,
-    shown: Rc<Cell<Shown>>,
-) {
+    compact: Memo<bool>,
+}
+
+fn paint(playback: Playback, ui: Ui, parts: Parts, span_us: Rc<Cell<u64>>, shown: Rc<Cell<Shown>>) {
+    let Parts { canvas, head, compact } = parts;
     let painter = RefCell::new(Painter {
         surface: None,
         ink: Ink::default(),
         theme: None,
+        lang: None,
         rereads: 0,
         drawn_ms: 0.0,
         drawn: None,
@@ -169,8 +203,12 @@ fn paint(
             let Some(element) = canvas.get_untracked() else { return };
             painter.surface = Surface::new(element);
         }
-        let Some(theme) = ui.theme.try_get_untracked() else { return };
-        let now = painter.draw(painting, theme, span_us.get(), offset_min);
+        let (Some(theme), Some(lang)) = (ui.theme.try_get_untracked(), ui.lang.try_get_untracked()) else {
+            return;
+        };
+        let style =
+            Style { theme, lang, span_us: span_us.get(), offset_min, compact: compact.get_untracked() };
+        let now = painter.draw(painting, style);
         if let Some(now) = now {
             shown.set(now);
         }
@@ -181,20 +219,15 @@ fn paint(
         {
             head_at.set(x);
             let _ = web_sys::HtmlElement::style(&head)
-                .set_property("transform", &format!("translateX({x:.1}px)"));
+                .set_property("transform", &["translateX(", &fixed_point(x, 1), "px)"].concat());
         }
     }));
 }
 
 impl Painter {
     /// Draws where something changed; says what is on the screen then.
-    fn draw(
-        &mut self,
-        painting: &Painting<'_>,
-        theme: Theme,
-        span_us: u64,
-        offset_min: i32,
-    ) -> Option<Shown> {
+    fn draw(&mut self, painting: &Painting<'_>, style: Style) -> Option<Shown> {
+        let Style { theme, lang, span_us, offset_min, compact } = style;
         let now_ms = window().performance().map(|clock| clock.now()).unwrap_or_default();
         if self.theme != Some(theme) {
             self.theme = Some(theme);
@@ -205,13 +238,14 @@ impl Painter {
         }
         let surface = self.surface.as_ref()?;
         let resized = surface.fit();
-        let recoloured = self.rereads > 0;
-        if recoloured {
+        let recoloured = self.rereads > 0 || self.lang != Some(lang);
+        self.lang = Some(lang);
+        if self.rereads > 0 {
             self.rereads -= 1;
             self.ink = Ink::read();
         }
         let (width, height) = surface.size();
-        let layout = Layout::new(width, height, painting.view.order.len());
+        let layout = Layout::new(width, height, painting.view.order.len(), compact);
         let clock = painting.clock;
         let window = Window::around(clock.now_us, clock.live_us, span_us, layout.gutter, layout.time_width());
         // A window that moved by less than a pixel looks the same.
@@ -237,6 +271,7 @@ impl Painter {
             view: painting.view,
             live_us: clock.live_us,
             offset_min,
+            term: lang.strings().cluster.term,
         };
         drawing.draw();
         let whole = draw::whole(painting.recording, clock.live_us, &layout);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, WAIT_MS_DEFAULT};
+use orrery_shared::api::lock::{LockAnswer, WAIT_MS_DEFAULT};
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::ids::{ClientName, NodeName};
 use orrery_shared::lock::Mode;
+use serde_json::json;
 use smol_str::SmolStr;
 
 use crate::look::Status;
@@ -394,33 +395,14 @@ fn now_ms() -> f64 {
 }
 
 async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
-    let (resource, client, path) = (ask.resource.clone(), ask.client.clone(), ask.operation.path());
     let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
-    match ask.operation {
-        Operation::Acquire | Operation::Queue => {
-            let body = Acquire {
-                resource,
-                client,
-                session: None,
-                mode: ask.mode,
-                ttl_ms: Some(ask.ttl_ms),
-                wait_ms: None,
-                queue: ask.operation == Operation::Queue,
-            };
-            request::lock(base, path, &body, key, timeout_ms).await
-        }
-        Operation::Release => {
-            let body = Release { resource, client, session: None, fencing_token: None };
-            request::lock(base, path, &body, key, timeout_ms).await
-        }
-        Operation::Renew => {
-            let ttl_ms = Some(ask.ttl_ms);
-            let body = Renew { resource, client, session: None, fencing_token: None, ttl_ms };
-            request::lock(base, path, &body, key, timeout_ms).await
-        }
-        Operation::Cancel => {
-            let body = Cancel { resource, client, session: None };
-            request::lock(base, path, &body, key, timeout_ms).await
-        }
+    let mut body = json!({ "resource": ask.resource.as_str(), "client": ask.client.as_str() });
+    if matches!(ask.operation, Operation::Acquire | Operation::Queue | Operation::Renew) {
+        body["ttl_ms"] = ask.ttl_ms.into();
     }
+    if matches!(ask.operation, Operation::Acquire | Operation::Queue) {
+        body["mode"] = (if ask.mode == Mode::Shared { "shared" } else { "exclusive" }).into();
+        body["queue"] = (ask.operation == Operation::Queue).into();
+    }
+    request::lock(base, ask.operation.path(), &body, key, timeout_ms).await
 }

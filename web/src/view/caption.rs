@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::prelude::*;
-use orrery_shared::event::narrate::{Line, Topic};
+use orrery_shared::event::narrate::{Line, Topic, UNWILLING};
 
 use super::rich::{plain, rich};
 use super::{Shared, local_time};
+use crate::dom::{IntoMarkup, Markup, component, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -17,9 +18,17 @@ const IMPORTANT_STAYS_US: u64 = 4_000_000;
 /// Reading aloud: at most one sentence in this time, the newest.
 const ALOUD_EVERY: Duration = Duration::from_millis(2_500);
 
+/// So many times slower than the world is slow motion.
+const SLOW: f64 = 4.0;
+
+/// From this weight on a sentence is worth to be read in slow motion.
+const MATTERS: u8 = 2;
+
 /// How much a sentence matters: what is lost on a link is the consequence of what is told already.
 fn weight(line: &Line) -> u8 {
     match line.topic {
+        // Nothing comes of a question that was refused: what changes something is told instead.
+        _ if line.alike == UNWILLING => 1,
         Topic::Log | Topic::Request => 0,
         Topic::Link => 1,
         Topic::Lock => 2,
@@ -29,14 +38,28 @@ fn weight(line: &Line) -> u8 {
     }
 }
 
-/// The sentence to show: what happened last; while the view runs, the weightiest of the last seconds.
-fn chosen(lines: &[Arc<Line>], playing: bool) -> Option<Arc<Line>> {
+/// How the view goes, as far as the narrator cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Going {
+    /// It stands.
+    Paused,
+    /// Slower than the world: there is time to read.
+    Slowly,
+    /// As fast as the world, or faster.
+    Fast,
+}
+
+/// The sentence to show: what happened last; in slow motion, the last that matters; else the weightiest of the last
+/// seconds.
+fn chosen(lines: &[Arc<Line>], going: Going) -> Option<Arc<Line>> {
     let last = lines.last()?;
-    if !playing {
-        return Some(last.clone());
-    }
-    let recent =
+    let mut recent =
         lines.iter().rev().take_while(|line| last.at_us.saturating_sub(line.at_us) < IMPORTANT_STAYS_US);
+    match going {
+        Going::Paused => return Some(last.clone()),
+        Going::Slowly => return Some(recent.find(|line| weight(line) >= MATTERS).unwrap_or(last).clone()),
+        Going::Fast => {}
+    }
     // Of equal weight the newest: it comes first here, and the first maximum has to win.
     let chosen = recent.fold(last, |best, line| if weight(line) > weight(best) { line } else { best });
     Some(chosen.clone())
@@ -44,10 +67,16 @@ fn chosen(lines: &[Arc<Line>], playing: bool) -> Option<Arc<Line>> {
 
 /// The narrator.
 #[component]
-pub(crate) fn Caption(shared: Shared) -> impl IntoView {
+pub(crate) fn Caption(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let playing = Memo::new(move |_| playback.clock.with(|clock| clock.playing));
-    let line = Memo::new(move |_| playback.feed.with(|lines| chosen(lines, playing.get())));
+    let going = Memo::new(move |_| {
+        playback.clock.with(|clock| match clock.slowdown() {
+            _ if !clock.playing => Going::Paused,
+            Some(times) if times > SLOW => Going::Slowly,
+            _ => Going::Fast,
+        })
+    });
+    let line = Memo::new(move |_| playback.feed.with(|lines| chosen(lines, going.get())));
     let slower = Memo::new(move |_| {
         playback
             .clock
@@ -70,8 +99,8 @@ pub(crate) fn Caption(shared: Shared) -> impl IntoView {
     let sentence = move || {
         let order = shared.order.get();
         match line.get() {
-            Some(line) => rich(line.text(ui.lang.get().language()), &order).into_any(),
-            None => ui.t().ui.nothing_yet.into_any(),
+            Some(line) => rich(line.text(ui.lang.get().language()), &order),
+            None => ui.t().ui.nothing_yet.into_markup(),
         }
     };
     let aloud = RwSignal::new(String::new());
@@ -98,5 +127,32 @@ pub(crate) fn Caption(shared: Shared) -> impl IntoView {
             <small>{times}</small>
             <div class="unseen" aria-live="polite">{move || aloud.get()}</div>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(at_us: u64, topic: Topic, alike: &'static str) -> Arc<Line> {
+        let words = [at_us.to_string().into(), at_us.to_string().into()];
+        let node = "node1".into();
+        Arc::new(Line { at_us, node, topic, bad: false, count: 1, late: false, alike, words })
+    }
+
+    #[test]
+    fn the_narrator_follows_an_election_in_slow_motion_and_keeps_to_what_matters_else() {
+        let lines = [
+            line(1_000_000, Topic::Process, ""),
+            line(1_200_000, Topic::Election, ""),
+            line(1_201_000, Topic::Election, UNWILLING),
+            line(1_202_000, Topic::Link, "lost"),
+        ];
+        let at = |going, count: usize| chosen(&lines[..count], going).map(|line| line.at_us);
+        assert_eq!(at(Going::Paused, 4), Some(1_202_000));
+        assert_eq!(at(Going::Slowly, 4), Some(1_200_000), "not the killing, and no refusal");
+        assert_eq!(at(Going::Fast, 4), Some(1_000_000));
+        assert_eq!(at(Going::Slowly, 1), Some(1_000_000));
+        assert_eq!(at(Going::Fast, 0), None);
     }
 }

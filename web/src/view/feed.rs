@@ -7,7 +7,7 @@ use orrery_shared::event::narrate::{Line, Topic};
 
 use super::rich::rich;
 use super::{Shared, local_time};
-use crate::keyed::{item, keyed};
+use crate::dom::{Markup, component, item, keyed, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
@@ -29,7 +29,7 @@ fn glyph(topic: Topic) -> &'static str {
 
 /// The feed.
 #[component]
-pub(crate) fn Feed(shared: Shared) -> impl IntoView {
+pub(crate) fn Feed(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let detail = RwSignal::new(false);
     let lines = Memo::new(move |_| {
@@ -57,7 +57,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
                 {keyed(move || {
                     let row = |line: Arc<Line>| {
                         let key = format!("{} {} {} {}", line.at_us, line.node, line.count, line.words[0]);
-                        item(key, move || draw(line, shared).into_any())
+                        item(key, move || draw(line, shared))
                     };
                     lines.get().into_iter().map(row).collect()
                 })}
@@ -67,7 +67,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
     }
 }
 
-fn draw(line: Arc<Line>, shared: Shared) -> impl IntoView {
+fn draw(line: Arc<Line>, shared: Shared) -> Markup {
     let ui = Ui::expect();
     let count = if line.count > 1 { format!(" {}×", line.count) } else { String::new() };
     let (bad, late, topic, at_us) = (line.bad, line.late, line.topic, line.at_us);

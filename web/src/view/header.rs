@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::Shared;
 use crate::clock::{Badge, Pace};
+use crate::dom::{Markup, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::{grouped, seconds};
 use crate::look::hue;
@@ -14,7 +15,7 @@ use crate::ui::{Theme, Ui};
 
 /// The header.
 #[component]
-pub(crate) fn Header(shared: Shared) -> impl IntoView {
+pub(crate) fn Header(shared: Shared) -> Markup {
     view! {
         <header class="top">
             <h1 class="logo">
@@ -38,15 +39,15 @@ pub(crate) fn Header(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn Pills(shared: Shared) -> impl IntoView {
+fn Pills(shared: Shared) -> Markup {
     let ui = Ui::expect();
     let summary = shared.summary;
     let leader = move || {
         summary.with(|summary| match &summary.leader {
             Some((name, place)) => {
-                view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }.into_any()
+                view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }
             }
-            None => view! { <b>{ui.t().cluster.no_leader}</b> }.into_any(),
+            None => view! { <b>{ui.t().cluster.no_leader}</b> },
         })
     };
     let up = move || {
@@ -83,7 +84,7 @@ fn Pills(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn Transport() -> impl IntoView {
+fn Transport() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let playing = Memo::new(move |_| playback.clock.with(|clock| clock.playing));
     view! {
@@ -148,7 +149,7 @@ enum Rate {
 }
 
 #[component]
-fn Rates() -> impl IntoView {
+fn Rates() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let pace = Memo::new(move |_| playback.clock.with(|clock| clock.pace));
     let button = move |rate: Rate, test_id: &'static str| {
@@ -185,7 +186,7 @@ fn Rates() -> impl IntoView {
 }
 
 #[component]
-fn LiveBadge(shared: Shared) -> impl IntoView {
+fn LiveBadge(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let state = Memo::new(move |_| playback.clock.with(|clock| (clock.playing, clock.badge())));
     let known = Memo::new(move |_| shared.summary.with(|summary| summary.all > 0));
@@ -215,7 +216,7 @@ fn LiveBadge(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn Choices() -> impl IntoView {
+fn Choices() -> Markup {
     let ui = Ui::expect();
     let language = move |lang: Lang, word: &'static str, test_id: &'static str| {
         view! {

@@ -7,9 +7,9 @@ use orrery_shared::ids::{LogIndex, NodeName};
 use super::process::ProcessButtons;
 use super::table::StageTable;
 use super::{Shared, local_time};
+use crate::dom::{Markup, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{duration, grouped};
-use crate::keyed::list;
 use crate::look::{NodeLook, hue};
 use crate::stage::node::status_word;
 use crate::store::Playback;
@@ -17,7 +17,7 @@ use crate::ui::Ui;
 
 /// The panel.
 #[component]
-pub(crate) fn Inspect(shared: Shared) -> impl IntoView {
+pub(crate) fn Inspect(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         let t = ui.t();
@@ -40,28 +40,26 @@ pub(crate) fn Inspect(shared: Shared) -> impl IntoView {
                 </button>
             }
         };
-        order.iter().enumerate().map(chip).collect_view()
+        order.iter().enumerate().map(chip).collect::<Markup>()
     };
     view! {
         <div class="card inspect" data-testid="inspect">
             <div class="chips">{chips}</div>
             {move || {
                 if ui.selected.get().is_none() {
-                    return view! { <p class="quiet">{ui.t().cluster.choose_node}</p> }.into_any();
+                    return view! { <p class="quiet">{ui.t().cluster.choose_node}</p> };
                 }
                 view! {
-                    <ProcessButtons node=ui.selected prefix="inspect-" />
+                    <ProcessButtons node={ui.selected.into()} prefix="inspect-" />
                     <dl class="facts">
                         {move || list(rows.get(), |(word, value)| {
                             view! {
                                 <dt>{word}</dt>
                                 <dd>{value}</dd>
                             }
-                                .into_any()
                         })}
                     </dl>
                 }
-                    .into_any()
             }}
         </div>
         <StageTable shared />

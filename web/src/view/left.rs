@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::Shared;
 use super::actions::Actions;
 use super::scenario::{self, Scenario};
+use crate::dom::{Markup, component, view};
 use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
 use crate::stage::glyph::{Icon, IconView};
@@ -14,7 +15,7 @@ use crate::ui::{Layers, Ui};
 
 /// The column.
 #[component]
-pub(crate) fn Left(shared: Shared) -> impl IntoView {
+pub(crate) fn Left(shared: Shared) -> Markup {
     view! {
         <aside class="left">
             <LayerList />
@@ -26,7 +27,7 @@ pub(crate) fn Left(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn LayerList() -> impl IntoView {
+fn LayerList() -> Markup {
     let ui = Ui::expect();
     let layer =
         move |icon: Icon, key: &'static str, test_id: &'static str, get: fn(&mut Layers) -> &mut bool| {
@@ -63,7 +64,7 @@ fn LayerList() -> impl IntoView {
 }
 
 #[component]
-fn Scenarios() -> impl IntoView {
+fn Scenarios() -> Markup {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let row = move |scenario: Scenario| {
         let on = move || {
@@ -113,7 +114,7 @@ fn Scenarios() -> impl IntoView {
     view! {
         <section class="scenarios">
             <h2>{told(|t| t.ui.scenarios)}</h2>
-            {Scenario::ALL.map(row).collect_view()}
+            {Scenario::ALL.map(row)}
             {step}
             {notice}
         </section>
@@ -121,7 +122,7 @@ fn Scenarios() -> impl IntoView {
 }
 
 #[component]
-fn Faults() -> impl IntoView {
+fn Faults() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let list = Memo::new(move |_| playback.view.with(|view| faults(view)));
     // A tenth of a second is what the words can show.
@@ -158,9 +159,9 @@ fn Faults() -> impl IntoView {
                 {move || {
                     let list = list.get();
                     if list.is_empty() {
-                        return view! { <li class="none">{ui.t().ui.no_faults}</li> }.into_any();
+                        return view! { <li class="none">{ui.t().ui.no_faults}</li> };
                     }
-                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect_view().into_any()
+                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect::<Markup>()
                 }}
             </ul>
         </section>
@@ -169,7 +170,7 @@ fn Faults() -> impl IntoView {
 
 /// What is told at the foot: the timing, where the header has no room for it, and who served the page.
 #[component]
-fn Origins(shared: Shared) -> impl IntoView {
+fn Origins(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     view! {
         <section class="foot">

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::dom::{Markup, component, view};
 use crate::i18n::Strings;
 use crate::stage::glyph::{Crown, KeyGlyph, hexagon};
 use crate::ui::Ui;
@@ -9,13 +10,13 @@ use crate::ui::told;
 
 /// The overlay.
 #[component]
-pub(crate) fn Legend() -> impl IntoView {
+pub(crate) fn Legend() -> Markup {
     let ui = Ui::expect();
     move || ui.legend.get().then(|| view! { <Sheet /> })
 }
 
 #[component]
-fn Sheet() -> impl IntoView {
+fn Sheet() -> Markup {
     let ui = Ui::expect();
     let close = NodeRef::<leptos::html::Button>::new();
     Effect::new(move || {
@@ -62,11 +63,11 @@ fn Sheet() -> impl IntoView {
     }
 }
 
-fn shape(drawing: impl IntoView + 'static, name: fn(&'static Strings) -> &'static str) -> AnyView {
-    labelled(drawing.into_any(), told(name))
+fn shape(drawing: Markup, name: fn(&'static Strings) -> &'static str) -> Markup {
+    labelled(drawing, told(name))
 }
 
-fn labelled(drawing: AnyView, name: Signal<&'static str>) -> AnyView {
+fn labelled(drawing: Markup, name: Signal<&'static str>) -> Markup {
     view! {
         <div class="shape">
             <svg class="standing sample" viewBox="-30 -22 60 44" aria-hidden="true">
@@ -75,11 +76,10 @@ fn labelled(drawing: AnyView, name: Signal<&'static str>) -> AnyView {
             <span>{name}</span>
         </div>
     }
-    .into_any()
 }
 
 #[component]
-fn Shapes() -> impl IntoView {
+fn Shapes() -> Markup {
     view! {
         <div class="shapes n1">
             {shape(view! { <g class="node up"><circle class="disc" r="14" /></g> }, |t| t.legend.follower)}
@@ -204,7 +204,7 @@ fn Shapes() -> impl IntoView {
             {shape(
                 view! {
                     <g class="sample-lock">
-                        <rect class="hold" x="-26" y="-9" width="52" height="18" rx="4" />
+                        <rect class="held" x="-26" y="-9" width="52" height="18" rx="4" />
                         <rect class="drained" x="8" y="-9" width="18" height="18" rx="4" />
                     </g>
                 },
@@ -213,8 +213,8 @@ fn Shapes() -> impl IntoView {
             {shape(
                 view! {
                     <g class="sample-lock">
-                        <rect class="hold" x="-26" y="-6" width="25" height="12" rx="4" />
-                        <rect class="hold" x="1" y="-6" width="25" height="12" rx="4" />
+                        <rect class="held" x="-26" y="-6" width="25" height="12" rx="4" />
+                        <rect class="held" x="1" y="-6" width="25" height="12" rx="4" />
                     </g>
                 },
                 |t| t.legend.lock_shared,
@@ -242,11 +242,11 @@ fn Shapes() -> impl IntoView {
 }
 
 #[component]
-fn Keys() -> impl IntoView {
+fn Keys() -> Markup {
     let ui = Ui::expect();
     let t = move || &ui.t().legend;
     let row = |keys: &'static [&'static str], word: &'static str| {
-        let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view();
+        let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect::<Markup>();
         view! {
             <div class="key-row">
                 <span class="keys">{keys}</span>

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use orrery_shared::ids::{LogIndex, NodeName};
 
 use super::Shared;
+use crate::dom::{Markup, component, list, view};
 use crate::i18n::number::grouped;
-use crate::keyed::list;
 use crate::look::{self, hue};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -16,7 +16,7 @@ const COLUMNS: u64 = 12;
 
 /// The panel.
 #[component]
-pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
+pub(crate) fn LogPanel(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let window = Memo::new(move |_| playback.view.with(|view| look::log::window(view, COLUMNS)));
     let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
@@ -41,12 +41,11 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
                                     {format!("{:02}", index % 100)}
                                 </th>
                             }
-                                .into_any()
                         })}
                     </tr>
                 </thead>
                 <tbody>
-                    {move || list(rows(), |(place, name)| view! { <Row name place shared /> }.into_any())}
+                    {move || list(rows(), |(place, name)| view! { <Row name place shared /> })}
                 </tbody>
             </table>
             {line}
@@ -57,7 +56,7 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
+fn Row(name: NodeName, place: usize, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
     let leads = {
@@ -98,14 +97,13 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> impl IntoView {
                         </span>
                     </td>
                 }
-                    .into_any()
             })}
         </tr>
     }
 }
 
 #[component]
-fn Key() -> impl IntoView {
+fn Key() -> Markup {
     view! {
         <p class="matrix-key n1">
             <span class="cell committed">"✓"</span>
@@ -120,7 +118,7 @@ fn Key() -> impl IntoView {
 
 /// What the entries say, newest first.
 #[component]
-fn Entries() -> impl IntoView {
+fn Entries() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let entries = Memo::new(move |_| {
         playback.view.with(|view| {
@@ -152,7 +150,6 @@ fn Entries() -> impl IntoView {
                         <span class="have">{format!("{have}×{}", if committed { " ✓" } else { "" })}</span>
                     </div>
                 }
-                    .into_any()
             })}
             {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.log_empty}</p> })}
         </div>

@@ -38,6 +38,7 @@ use std::sync::{Arc, OnceLock};
 use leptos::prelude::*;
 use orrery_shared::ids::NodeName;
 
+use crate::dom::{Markup, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
 use crate::stage::clients::StageClients;
@@ -60,7 +61,7 @@ pub struct Shared {
 
 /// The page.
 #[component]
-pub(crate) fn App() -> impl IntoView {
+pub(crate) fn App() -> Markup {
     let playback = Playback::provide();
     let ui = Ui::provide();
     let actions = Actions::provide(playback, ui);
@@ -86,7 +87,7 @@ pub(crate) fn App() -> impl IntoView {
 
 /// The stage with the narrator under it.
 #[component]
-fn Stage(shared: Shared) -> impl IntoView {
+fn Stage(shared: Shared) -> Markup {
     let ui = Ui::expect();
     let geometry =
         Memo::new(move |_| Geometry::new(shared.summary.with(|summary| summary.all), ui.portrait.get()));

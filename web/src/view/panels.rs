@@ -7,12 +7,13 @@ use super::feed::Feed;
 use super::inspect::Inspect;
 use super::locks::LocksPanel;
 use super::log::LogPanel;
+use crate::dom::{Markup, component, view};
 use crate::ui::told;
 use crate::ui::{Tab, Ui};
 
 /// Tabs and the chosen panel.
 #[component]
-pub(crate) fn Panels(shared: Shared) -> impl IntoView {
+pub(crate) fn Panels(shared: Shared) -> Markup {
     let ui = Ui::expect();
     let word = move |tab: Tab| {
         let words = &ui.t().ui;
@@ -47,7 +48,7 @@ pub(crate) fn Panels(shared: Shared) -> impl IntoView {
     };
     view! {
         <section class="right" id="panels" aria-label=told(|t| t.ui.panels) tabindex="-1">
-            <div class="tabs" role="tablist">{Tab::ALL.map(button).collect_view()}</div>
+            <div class="tabs" role="tablist">{Tab::ALL.map(button)}</div>
             <div
                 class="panel"
                 id="panel"
@@ -55,10 +56,10 @@ pub(crate) fn Panels(shared: Shared) -> impl IntoView {
                 aria-labelledby=move || format!("tab-{}", ui.tab.get().name())
             >
                 {move || match ui.tab.get() {
-                    Tab::Locks => view! { <LocksPanel shared /> }.into_any(),
-                    Tab::Log => view! { <LogPanel shared /> }.into_any(),
-                    Tab::Inspect => view! { <Inspect shared /> }.into_any(),
-                    Tab::Feed => view! { <Feed shared /> }.into_any(),
+                    Tab::Locks => view! { <LocksPanel shared /> },
+                    Tab::Log => view! { <LogPanel shared /> },
+                    Tab::Inspect => view! { <Inspect shared /> },
+                    Tab::Feed => view! { <Feed shared /> },
                 }}
             </div>
         </section>

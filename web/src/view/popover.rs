@@ -5,6 +5,8 @@ use leptos::prelude::*;
 
 use super::Shared;
 use super::process::ProcessButtons;
+use crate::dom::{Markup, component, view};
+use crate::i18n::number::fixed_point;
 use crate::look::hue;
 use crate::stage::geometry::Geometry;
 use crate::store::{Origin, Playback};
@@ -19,7 +21,7 @@ const HEIGHT_TOUCH: f64 = 208.0;
 
 /// The box.
 #[component]
-pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> impl IntoView {
+pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let place = Memo::new(move |_| {
         let chosen = ui.selected.get().filter(|_| ui.popover.get())?;
@@ -30,14 +32,8 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
         let (width, height) = (f64::from(scene.client_width()), f64::from(scene.client_height()));
         ui.resized.track();
         let geometry = geometry.get();
-        let (fit, node) = (geometry.fit(width, height), geometry.node(place));
-        let (x, y) = (node.x * fit.scale + fit.left, node.y * fit.scale + fit.top);
-        // Beside the node, towards the middle, so that neither the node nor its log strip is covered.
-        let reach = 58.0 * fit.scale;
-        let left = if node.x >= geometry.center.x - 1.0 { x - reach - WIDTH } else { x + reach };
         let tall = if geometry.portrait() { HEIGHT_TOUCH } else { HEIGHT };
-        let top = y - tall / 2.0;
-        (left.clamp(6.0, (width - WIDTH - 6.0).max(6.0)), top.clamp(6.0, (height - tall - 6.0).max(6.0)))
+        geometry.beside(place, (width, height), (WIDTH, tall))
     };
     let opened = Memo::new(move |_| place.get().is_some());
     move || {
@@ -48,8 +44,8 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
                     role="dialog"
                     aria-label=move || ui.selected.get().map(|name| name.to_string())
                     data-testid="popover"
-                    style:left=move || format!("{:.0}px", at().0)
-                    style:top=move || format!("{:.0}px", at().1)
+                    style:left=move || fixed_point(at().0, 0) + "px"
+                    style:top=move || fixed_point(at().1, 0) + "px"
                     on:click=|event| event.stop_propagation()
                 >
                     <div class="head">
@@ -73,7 +69,7 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
                             "×"
                         </button>
                     </div>
-                    <ProcessButtons node=ui.selected />
+                    <ProcessButtons node={ui.selected.into()} prefix="" />
                     {move || {
                         (playback.origin.get() == Origin::Node)
                             .then(|| view! { <p class="quiet">{ui.t().cluster.no_supervisor}</p> })

@@ -3,8 +3,10 @@
 use leptos::prelude::*;
 use orrery_shared::event::fact::Role;
 use orrery_shared::ids::NodeName;
+use wasm_bindgen::JsCast as _;
 
 use super::actions::Actions;
+use crate::dom::{Markup, component, view};
 use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};
@@ -13,10 +15,7 @@ use crate::ui::told;
 
 /// The buttons. `prefix` stands before the action in their test ids: `kill-node1`.
 #[component]
-pub(crate) fn ProcessButtons(
-    #[prop(into)] node: Signal<Option<NodeName>>,
-    #[prop(default = "")] prefix: &'static str,
-) -> impl IntoView {
+pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static str) -> Markup {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let status = Memo::new(move |_| {
         let node = node.get();
@@ -58,6 +57,7 @@ pub(crate) fn ProcessButtons(
                 title=hint
                 on:click=move |_| {
                     if let Some(node) = node.get_untracked() {
+                        leave_popover(ui, &node);
                         actions.process(node, action);
                     }
                 }
@@ -77,7 +77,7 @@ pub(crate) fn ProcessButtons(
     });
     view! {
         <div class="buttons">
-            {ProcessAction::ALL.map(button).collect_view()}
+            {ProcessAction::ALL.map(button)}
             <button
                 type="button"
                 class="button alt wide"
@@ -86,6 +86,7 @@ pub(crate) fn ProcessButtons(
                 title=told(|t| t.cluster.make_leader_hint)
                 on:click=move |_| {
                     if let Some(node) = node.get_untracked() {
+                        leave_popover(ui, &node);
                         actions.lead(node);
                     }
                 }
@@ -95,5 +96,18 @@ pub(crate) fn ProcessButtons(
                 <kbd>"J"</kbd>
             </button>
         </div>
+    }
+}
+
+/// What was asked for is to be watched: the box beside the node goes, and its focus goes back to the node.
+fn leave_popover(ui: Ui, node: &NodeName) {
+    if !ui.popover.get_untracked() {
+        return;
+    }
+    ui.popover.set(false);
+    let place = document().query_selector(&format!("[data-testid=\"node-{node}\"]")).ok().flatten();
+    if let Some(place) = place {
+        // Without focus the node is still there to be chosen.
+        let _ = place.unchecked_into::<web_sys::HtmlElement>().focus();
     }
 }

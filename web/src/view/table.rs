@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use orrery_shared::event::fact::Message;
 
 use super::{Shared, local_time};
+use crate::dom::{Markup, component, list, view};
 use crate::i18n::number::grouped;
-use crate::keyed::list;
 use crate::look::NodeLook;
 use crate::stage::node::status_word;
 use crate::store::Playback;
@@ -38,7 +38,7 @@ pub fn message_name(body: &Message) -> &'static str {
 
 /// The table; it costs nothing while it is closed.
 #[component]
-pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
+pub(crate) fn StageTable(shared: Shared) -> Markup {
     let open = RwSignal::new(false);
     view! {
         <div class="card stage-table">
@@ -62,12 +62,12 @@ pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
     }
 }
 
-fn table_row<const N: usize>(cells: [String; N]) -> AnyView {
-    view! { <tr>{list(cells, |cell| view! { <td>{cell}</td> }.into_any())}</tr> }.into_any()
+fn table_row<const N: usize>(cells: [String; N]) -> Markup {
+    view! { <tr>{list(cells, |cell| view! { <td>{cell}</td> })}</tr> }
 }
 
 #[component]
-fn Nodes(shared: Shared) -> impl IntoView {
+fn Nodes(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         let t = ui.t();
@@ -107,7 +107,7 @@ fn Nodes(shared: Shared) -> impl IntoView {
 }
 
 #[component]
-fn Messages() -> impl IntoView {
+fn Messages() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         playback.view.with(|view| {

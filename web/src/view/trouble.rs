@@ -6,6 +6,7 @@ use orrery_shared::ids::NodeName;
 use std::time::Duration;
 
 use super::Shared;
+use crate::dom::{Markup, component, view};
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The whole stage, while no node was ever heard of.
 #[component]
-pub(crate) fn Nothing(shared: Shared) -> impl IntoView {
+pub(crate) fn Nothing(shared: Shared) -> Markup {
     let ui = Ui::expect();
     let late = RwSignal::new(false);
     set_timeout(move || late.set(true), PATIENCE);
@@ -47,7 +48,7 @@ pub(crate) fn Nothing(shared: Shared) -> impl IntoView {
 
 /// A line over the stage: no quorum, no leader, streams that broke.
 #[component]
-pub(crate) fn Banner(shared: Shared) -> impl IntoView {
+pub(crate) fn Banner(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let broken = Memo::new(move |_| {
         playback.view.with(|view| {

@@ -6,6 +6,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use super::ink::Ink;
 use super::plan::{Shape, Sprite};
+use crate::i18n::number::fixed_point;
 use crate::stage::geometry::{Geometry, NODE_RING, Point};
 
 /// Messages keep to one side of their chord, so that a request and its answer do not meet.
@@ -264,7 +265,7 @@ fn rounded(context: &CanvasRenderingContext2d, at: Point, half_width: f64, half_
 }
 
 fn text(context: &CanvasRenderingContext2d, ink: &Ink, words: &str, at: Point, size: f64, align: &str) {
-    context.set_font(&format!("600 {size}px {}", ink.sans));
+    context.set_font(&["600 ", &fixed_point(size, 1), "px ", &ink.sans].concat());
     context.set_text_align(align);
     context.set_text_baseline("middle");
     let _ = context.fill_text(words, at.x, at.y + 0.5);

@@ -16,6 +16,7 @@ use leptos::prelude::*;
 use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::Geometry;
+use crate::dom::{Markup, component, view};
 use crate::store::Playback;
 use crate::store::runtime::Painting;
 use crate::ui::{Theme, Ui};
@@ -50,7 +51,7 @@ struct Drawn {
 
 /// The canvas. Lies above the SVG and takes no clicks; what it shows is in the table beside the stage, too.
 #[component]
-pub(crate) fn Moving(geometry: Memo<Geometry>) -> impl IntoView {
+pub(crate) fn Moving(geometry: Memo<Geometry>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let canvas = NodeRef::<Canvas>::new();
     let painter = Rc::new(RefCell::new(Painter {

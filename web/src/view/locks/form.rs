@@ -8,9 +8,9 @@ use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_shared::lock::Mode;
 
 use super::lanes::known_resources;
+use crate::dom::{Markup, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
-use crate::keyed::list;
 use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};
@@ -23,7 +23,7 @@ const SHOWN: usize = 2;
 
 /// The form.
 #[component]
-pub(crate) fn LockForm() -> impl IntoView {
+pub(crate) fn LockForm() -> Markup {
     let actions = Actions::expect();
     view! {
         <form
@@ -57,7 +57,7 @@ pub(crate) fn LockForm() -> impl IntoView {
 }
 
 #[component]
-fn ClientChips() -> impl IntoView {
+fn ClientChips() -> Markup {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let adding = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
@@ -94,7 +94,7 @@ fn ClientChips() -> impl IntoView {
     let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
     view! {
         <div class="chips" role="radiogroup" aria-label=told(|t| t.locks.act_as)>
-            {move || list(ui.clients.get().to_vec(), move |name| chip(name).into_any())}
+            {move || list(ui.clients.get().to_vec(), &chip)}
             {move || {
                 if adding.get() {
                     view! {
@@ -113,7 +113,6 @@ fn ClientChips() -> impl IntoView {
                             }
                         />
                     }
-                        .into_any()
                 } else {
                     view! {
                         <button
@@ -128,7 +127,6 @@ fn ClientChips() -> impl IntoView {
                             "+"
                         </button>
                     }
-                        .into_any()
                 }
             }}
         </div>
@@ -136,7 +134,7 @@ fn ClientChips() -> impl IntoView {
 }
 
 #[component]
-fn ResourceField() -> impl IntoView {
+fn ResourceField() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let suggestions = Memo::new(move |_| playback.view.with(|view| known_resources(view, &[])));
     view! {
@@ -153,13 +151,13 @@ fn ResourceField() -> impl IntoView {
             on:input=move |event| ui.resource.set(event_target_value(&event))
         />
         <datalist id="resources">
-            {move || list(suggestions.get(), |name| view! { <option value=name.to_string()></option> }.into_any())}
+            {move || list(suggestions.get(), |name| view! { <option value=name.to_string()></option> })}
         </datalist>
     }
 }
 
 #[component]
-fn ModeButton(mode: Mode) -> impl IntoView {
+fn ModeButton(mode: Mode) -> Markup {
     let ui = Ui::expect();
     let word = move || match mode {
         Mode::Exclusive => ui.t().locks.exclusive,
@@ -179,7 +177,7 @@ fn ModeButton(mode: Mode) -> impl IntoView {
 }
 
 #[component]
-fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView {
+fn OperationButton(operation: Operation, test_id: &'static str) -> Markup {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let word = move || {
         let locks = &ui.t().locks;
@@ -198,7 +196,7 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView
 }
 
 #[component]
-fn AskNode() -> impl IntoView {
+fn AskNode() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
     view! {
@@ -213,7 +211,7 @@ fn AskNode() -> impl IntoView {
             >
                 <option value="">{told(|t| t.locks.any_node)}</option>
                 {move || list(order.get().to_vec(), |name| {
-                    view! { <option value=name.to_string()>{name.to_string()}</option> }.into_any()
+                    view! { <option value=name.to_string()>{name.to_string()}</option> }
                 })}
             </select>
         </label>
@@ -221,7 +219,7 @@ fn AskNode() -> impl IntoView {
 }
 
 #[component]
-fn Lease() -> impl IntoView {
+fn Lease() -> Markup {
     const LEASES_S: [u64; 4] = [5, 30, 120, 600];
     let ui = Ui::expect();
     let option = move |seconds: u64| {
@@ -242,7 +240,7 @@ fn Lease() -> impl IntoView {
                     }
                 }
             >
-                {LEASES_S.map(option).collect_view()}
+                {LEASES_S.map(option)}
             </select>
         </label>
     }
@@ -250,7 +248,7 @@ fn Lease() -> impl IntoView {
 
 /// What the servers answered, newest first.
 #[component]
-fn Results() -> impl IntoView {
+fn Results() -> Markup {
     let actions = Actions::expect();
     let shown = Memo::new_with_compare(
         move |_| actions.outcomes.get(),
@@ -265,7 +263,7 @@ fn Results() -> impl IntoView {
             {move || {
                 let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
                 let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
-                list(newest, move |outcome| result(outcome, actions).into_any())
+                list(newest, move |outcome| result(outcome, actions))
             }}
         </div>
     }
@@ -312,7 +310,7 @@ fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
     }
 }
 
-fn result(outcome: Arc<Outcome>, actions: Actions) -> impl IntoView {
+fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
     let ui = actions.ui;
     let (good, busy) = match &outcome.progress {
         Progress::Asking => (true, true),

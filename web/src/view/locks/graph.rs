@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use orrery_shared::lock::{Holder, WaitEdge};
 
+use crate::dom::{Markup, component, view};
+use crate::i18n::number;
 use crate::look::waits::WaitGraph;
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -13,7 +15,7 @@ const RADIUS: f64 = 21.0;
 
 /// The drawing.
 #[component]
-pub(crate) fn Graph() -> impl IntoView {
+pub(crate) fn Graph() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let graph = Memo::new(move |_| playback.view.with(|view| WaitGraph::of(view)));
     let cycle = Memo::new(move |_| graph.with(|graph| !graph.cycle.is_empty()));
@@ -24,11 +26,11 @@ pub(crate) fn Graph() -> impl IntoView {
                 <span>{told(|t| t.locks.waits_for)}</span>
                 {move || {
                     if cycle.get() {
-                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }.into_any()
+                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }
                     } else if empty.get() {
-                        view! { <span>{ui.t().locks.no_waits}</span> }.into_any()
+                        view! { <span>{ui.t().locks.no_waits}</span> }
                     } else {
-                        view! { <span>{ui.t().locks.no_cycle}</span> }.into_any()
+                        view! { <span>{ui.t().locks.no_cycle}</span> }
                     }
                 }}
             </p>
@@ -45,7 +47,7 @@ fn height(graph: &WaitGraph) -> f64 {
     }
 }
 
-fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
+fn draw(graph: &WaitGraph, ui: Ui) -> Markup {
     let height = height(graph);
     let margin = if graph.people.len() <= 2 { (58.0, 50.0) } else { (64.0, 38.0) };
     let places = graph.places(WIDTH, height, margin);
@@ -69,7 +71,7 @@ fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
         let victim = graph.victim.as_ref() == Some(person);
         let name: String = person.client.chars().take(9).collect();
         view! {
-            <g class="person" class:victim=victim transform=format!("translate({x:.1} {y:.1})")>
+            <g class="person" class:victim=victim transform=number::translate(x, y)>
                 <circle r=RADIUS />
                 <text y="4.5">{name}</text>
                 {victim
@@ -84,7 +86,7 @@ fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
         }
     });
     view! {
-        <svg class="graph" viewBox=format!("0 0 {WIDTH} {height}") role="img" aria-label=said(graph)>
+        <svg class="graph" viewBox=format!("0 0 {} {}", WIDTH as u64, height as u64) role="img" aria-label=said(graph)>
             <defs>
                 <marker id="arrow-cycle" markerWidth="8" markerHeight="8" refX="6" refY="3" orient="auto" markerUnits="userSpaceOnUse" viewBox="0 0 6 6">
                     <path class="arrow-cycle" d="M0 0L6 3L0 6z" />
@@ -96,9 +98,9 @@ fn draw(graph: &WaitGraph, ui: Ui) -> impl IntoView + use<> {
                     <path class="arrow-thin" d="M0 0L6 3L0 6z" />
                 </marker>
             </defs>
-            {thin.collect_view()}
-            {thick.collect_view()}
-            {people.collect_view()}
+            {thin.collect::<Markup>()}
+            {thick.collect::<Markup>()}
+            {people.collect::<Markup>()}
         </svg>
     }
 }
@@ -124,13 +126,12 @@ fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
         (center.0 + cx / away * gap, center.1 + cy / away * gap)
     };
     let (start, end) = (rim(from, RADIUS + 2.0), rim(to, RADIUS + 5.0));
-    let path =
-        format!("M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}", start.0, start.1, control.0, control.1, end.0, end.1);
+    let path = number::path(&[("M", start.0, start.1), ("Q", control.0, control.1), (" ", end.0, end.1)]);
     let middle = ((start.0 + 2.0 * control.0 + end.0) / 4.0, (start.1 + 2.0 * control.1 + end.1) / 4.0);
     (path, middle)
 }
 
-fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64), quiet: bool) -> impl IntoView + use<> {
+fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64), quiet: bool) -> Markup {
     let (path, middle) = curve(from, to, 12.0);
     let word = (!quiet).then(|| edge.resource.to_string());
     view! {
@@ -146,7 +147,7 @@ fn cycle_edge(
     to: (f64, f64),
     center: (f64, f64),
     ui: Ui,
-) -> impl IntoView + use<> {
+) -> Markup {
     let (path, middle) = curve(from, to, 34.0);
     // Outside of the curve, away from the middle of the drawing.
     let (ox, oy) = (middle.0 - center.0, middle.1 - center.1);

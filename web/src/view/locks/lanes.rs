@@ -6,8 +6,8 @@ use orrery_shared::event::view::View;
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::Mode;
 
-use crate::i18n::number::{grouped, seconds};
-use crate::keyed::{item, keyed, list};
+use crate::dom::{Markup, component, item, keyed, list, view};
+use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
@@ -36,7 +36,7 @@ pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName
 
 /// The lanes.
 #[component]
-pub(crate) fn Lanes() -> impl IntoView {
+pub(crate) fn Lanes() -> Markup {
     let playback = Playback::expect();
     let names = Memo::new(move |before: Option<&Vec<ResourceName>>| {
         playback.view.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
@@ -45,7 +45,7 @@ pub(crate) fn Lanes() -> impl IntoView {
         <div class="card lanes" data-testid="lanes">
             {keyed(move || {
                 let lane = |name: ResourceName| {
-                    item(name.to_string(), move || view! { <Lane name /> }.into_any())
+                    item(name.to_string(), move || view! { <Lane name /> })
                 };
                 names.get().into_iter().map(lane).collect()
             })}
@@ -54,7 +54,7 @@ pub(crate) fn Lanes() -> impl IntoView {
 }
 
 #[component]
-fn Lane(name: ResourceName) -> impl IntoView {
+fn Lane(name: ResourceName) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let lock = {
         let name = name.clone();
@@ -109,7 +109,7 @@ fn Lane(name: ResourceName) -> impl IntoView {
                                 holder.fencing_token,
                                 holder.since_ms,
                             );
-                            item(key, move || view! { <HolderBar holder /> }.into_any())
+                            item(key, move || view! { <HolderBar holder /> })
                         };
                         holders.get().into_iter().map(bar).collect()
                     })}
@@ -117,7 +117,7 @@ fn Lane(name: ResourceName) -> impl IntoView {
                 <div class="waiters" class:none=move || waiters.with(Vec::is_empty)>
                     {move || list(waiters.get().into_iter().enumerate(), |(place, waiter)| {
                         let resource = resource.clone();
-                        view! { <WaiterChip place={place + 1} waiter resource /> }.into_any()
+                        view! { <WaiterChip place={place + 1} waiter resource /> }
                     })}
                 </div>
             </div>
@@ -127,7 +127,7 @@ fn Lane(name: ResourceName) -> impl IntoView {
 
 /// A holder: full width alone, a sliver beside other shared ones. The dark part is what is gone of the lease.
 #[component]
-fn HolderBar(holder: HolderView) -> impl IntoView {
+fn HolderBar(holder: HolderView) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let timed = holder.clone();
     let left = Memo::new(move |_| {
@@ -147,7 +147,7 @@ fn HolderBar(holder: HolderView) -> impl IntoView {
         rest.map(|ms| seconds(ms * 1_000, t.lang))
     };
     let rest = Memo::new(move |_| rest());
-    let gone = move || format!("{:.1}%", 100.0 - f64::from(left.get().unwrap_or(1_000)) / 10.0);
+    let gone = move || fixed_point(100.0 - f64::from(left.get().unwrap_or(1_000)) / 10.0, 1) + "%";
     let exclusive = holder.mode == Mode::Exclusive;
     let name = holder.holder.to_string();
     view! {
@@ -173,7 +173,7 @@ fn HolderBar(holder: HolderView) -> impl IntoView {
 }
 
 #[component]
-fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> impl IntoView {
+fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> Markup {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let client = waiter.holder.client.clone();
     let cancel = {

@@ -8,11 +8,12 @@ use leptos::prelude::*;
 
 use super::Shared;
 use super::feed::Feed;
+use crate::dom::{Markup, component, view};
 use crate::ui::Ui;
 
 /// The panel.
 #[component]
-pub(crate) fn LocksPanel(shared: Shared) -> impl IntoView {
+pub(crate) fn LocksPanel(shared: Shared) -> Markup {
     let ui = Ui::expect();
     view! {
         <form::LockForm />

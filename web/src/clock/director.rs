@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
-use orrery_shared::ids::{GroupId, NodeName};
+use orrery_shared::ids::{ClientName, GroupId, NodeName};
+use smol_str::{SmolStr, format_smolstr};
 
 use super::SceneKind;
 use super::score::{Score, Segment};
@@ -22,6 +23,12 @@ const WAITING_S_MAX: f64 = 0.4;
 /// A scene that takes longer than this on the screen is hurried, and one that takes so long is over.
 const SCENE_S: f64 = 4.0;
 const SCENE_S_MAX: f64 = 8.0;
+/// The same of a single request: there are many of them.
+const REQUEST_S: f64 = 1.6;
+/// Who waits asks again and again. The same question within this time is not shown again.
+const REPEAT_US: u64 = 5_000_000;
+/// So many questions are remembered for that.
+const QUESTIONS_MAX: usize = 32;
 /// The question before an election is shown this much quicker than the election.
 const ASKED_ONLY: f64 = 0.45;
 /// A question that was refused is asked again and again while a node hears its leader too late: for so long after
@@ -60,6 +67,12 @@ struct Scene {
 }
 
 impl Scene {
+    /// How much quicker everything goes because of how long it took so far.
+    fn hurry(&self) -> f64 {
+        let enough_s = if self.kind <= SceneKind::Grant { REQUEST_S } else { SCENE_S };
+        1.0 / (1.0 + (self.shown_s / enough_s).powi(3))
+    }
+
     /// Whether entries on their way belong to it: of an election only those of its leader.
     fn shows_logs(&self) -> bool {
         self.kind != SceneKind::Election || self.leader.is_some()
@@ -76,12 +89,15 @@ pub struct Director {
     requests: VecDeque<u64>,
     /// When a question before an election was refused last.
     refused_us: Option<u64>,
+    /// What clients asked last: who, what, when.
+    questions: VecDeque<(ClientName, SmolStr, u64)>,
 }
 
 impl Default for Director {
     fn default() -> Self {
         let (flying, requests) = (BTreeMap::new(), VecDeque::new());
-        Director { scene: None, flying, latency_us: 150.0, requests, refused_us: None }
+        let questions = VecDeque::new();
+        Director { scene: None, flying, latency_us: 150.0, requests, refused_us: None, questions }
     }
 }
 
@@ -117,8 +133,11 @@ impl Director {
             {
                 self.moment(at_us, score);
             }
-            Fact::RequestBegun { request, operation, .. } => {
-                self.begun(node, *request, operation, at_us, shown_us, score);
+            Fact::RequestBegun { request, operation, client, subject } => {
+                let watched =
+                    matches!(operation.as_str(), "acquire" | "release" | "cancel" | "queue" | "upgrade");
+                let news = self.is_news(client, &format_smolstr!("{operation} {subject}"), at_us);
+                self.begun(node, *request, watched && news, at_us, shown_us, score);
             }
             Fact::RequestEnded { request, .. } => {
                 let ours = |scene: &Scene| {
@@ -230,7 +249,7 @@ impl Director {
         &mut self,
         node: &NodeName,
         request: u64,
-        operation: &str,
+        watched: bool,
         at_us: u64,
         shown_us: u64,
         score: &mut Score,
@@ -246,7 +265,6 @@ impl Director {
         if !calm {
             self.abandon(shown_us, score);
         }
-        let watched = matches!(operation, "acquire" | "release" | "cancel" | "queue" | "upgrade");
         if calm && watched && self.open(SceneKind::Request, at_us, shown_us, score) {
             if let Some(scene) = &mut self.scene {
                 scene.request = Some((node.clone(), request));
@@ -285,6 +303,19 @@ impl Director {
                 }
             }
         }
+    }
+
+    /// Whether a client asks this for the first time in a while.
+    fn is_news(&mut self, client: &ClientName, what: &SmolStr, at_us: u64) -> bool {
+        let known = self.questions.iter_mut().find(|(by, of, _)| by == client && of == what);
+        if let Some((.., asked_us)) = known {
+            return std::mem::replace(asked_us, at_us) + REPEAT_US < at_us;
+        }
+        if self.questions.len() >= QUESTIONS_MAX {
+            self.questions.pop_front();
+        }
+        self.questions.push_back((client.clone(), what.clone(), at_us));
+        true
     }
 
     /// Many requests at once are no scene: what was planned for the first of them goes.
@@ -366,7 +397,7 @@ impl Director {
         let stretch = (CROSSING_S * 1e6 / self.latency_us).clamp(*STRETCH.start(), *STRETCH.end());
         let gap_s = gap_us as f64 / 1e6;
         let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * (1.0 + gap_s * 100.0).ln() };
-        let hurry = 1.0 / (1.0 + (scene.shown_s / SCENE_S).powi(3));
+        let hurry = scene.hurry();
         let asked = if scene.asked_only { ASKED_ONLY } else { 1.0 };
         let shown_s = (gap_s * stretch).min(most_s) * hurry * asked;
         scene.shown_s += shown_s;
@@ -384,7 +415,7 @@ impl Director {
     /// Stands still (nearly) at a moment, so that people can read it.
     fn hold(&mut self, at_us: u64, seconds: f64, score: &mut Score) {
         let Some(scene) = &mut self.scene else { return };
-        let seconds = seconds / (1.0 + (scene.shown_s / SCENE_S).powi(3));
+        let seconds = seconds * scene.hurry();
         scene.shown_s += seconds;
         let (from_ns, to_ns) = (at_us * 1_000, at_us * 1_000 + 900);
         score.push(Segment { from_ns, to_ns, rate: 900e-9 / seconds, kind: scene.kind });

@@ -183,7 +183,23 @@ fn burst(set: &mut Set, at: u64) {
 #[test]
 fn each_scene_takes_as_long_as_people_want_to_watch_it() {
     type Script = fn(&mut Set);
-    let table: [(&str, Script, std::ops::Range<f64>); 7] = [
+    let table: [(&str, Script, std::ops::Range<f64>); 8] = [
+        (
+            "a client that asks again and again while it waits",
+            |set| {
+                for poll in 0..5 {
+                    set.say("node1", 10_000_000 + poll * 3_000_000, begun(poll));
+                    let fact = Fact::RequestEnded {
+                        request: poll,
+                        outcome: "waiting".into(),
+                        status: 202,
+                        took_us: 900,
+                    };
+                    set.say("node1", 10_000_900 + poll * 3_000_000, fact);
+                }
+            },
+            0.5..2.5,
+        ),
         (
             "an election after a kill",
             |set| {

@@ -8,10 +8,13 @@ use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
 use super::glyph::KeyGlyph;
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, component, item, keyed, view};
 use crate::i18n::number::translate;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
+
+/// Most requests that are drawn at once: more cover each other.
+const REQUESTS_MAX: usize = CLIENTS_MAX;
 
 /// The clients that stand on the stage, in order: those of the page, then others that hold, wait or ask.
 /// A context, so that whatever moves finds their places.
@@ -64,10 +67,22 @@ pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup
     });
     view! {
         <g class="clients">
-            {move || list(requests.get(), |request| {
-                draw_request(&request, geometry.get(), clients)
+            {keyed(move || {
+                let geometry = geometry.get();
+                let request = |request: Arc<RequestView>| {
+                    // The same request again is drawn at the same place.
+                    let key = format!("{} {} {} {}", request.node, request.client, request.subject, geometry.width);
+                    item(key, move || draw_request(&request, geometry, clients).unwrap_or(Markup::Nothing))
+                };
+                requests.get().into_iter().take(REQUESTS_MAX).map(request).collect()
             })}
-            {move || list(everybody.get(), |(name, at)| draw_client(name, at, requests))}
+            {keyed(move || {
+                let client = |(name, at): (ClientName, Point)| {
+                    let key = format!("{name} {} {}", at.x as i64, at.y as i64);
+                    item(key, move || draw_client(name, at, requests))
+                };
+                everybody.get().into_iter().map(client).collect()
+            })}
         </g>
     }
 }

@@ -11,6 +11,7 @@ use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOT
 use super::glyph::{Crown, hexagon};
 use crate::dom::{Markup, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, translate};
+use crate::look::log::Cell;
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -224,12 +225,15 @@ fn Strip(name: NodeName) -> Markup {
         })
     });
     let left = -(STRIP_STEP * STRIP_CELLS as f64 - (STRIP_STEP - STRIP_CELL.0)) / 2.0;
+    // The squares stay, only what they say changes: under load that is every frame.
+    let square = move |place: usize| {
+        let class = move || cells.with(|cells| cells.get(place).map_or("none", Cell::class));
+        let x = place as f64 * STRIP_STEP;
+        view! { <rect class=class x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }
+    };
     view! {
         <g class="strip" transform=translate(left, STRIP_OFFSET)>
-            {move || list(cells.get().into_iter().enumerate(), |(place, cell)| {
-                let x = place as f64 * STRIP_STEP;
-                view! { <rect class=cell.class() x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }
-            })}
+            {list(0..STRIP_CELLS as usize, square)}
         </g>
     }
 }

@@ -27,6 +27,10 @@ const CONTROLS_MAX: usize = 64;
 /// A page that was hidden for this long closes its streams; they resume when it is seen again.
 const HIDDEN_MS: f64 = 20_000.0;
 
+/// What is read is handed out this often, and at once in slow motion.
+const CALM_MS: f64 = 100.0;
+const CALM_RATE: f64 = 0.5;
+
 /// The clock's times are rounded to this for [`Playback::clock`].
 const ROUNDED_US: u64 = 100_000;
 
@@ -47,6 +51,9 @@ pub enum Origin {
 pub struct Playback {
     /// The cluster at the moment that is shown. Set at most once per frame and only when it changed.
     pub view: ReadSignal<Arc<View>>,
+    /// The same for what is read and not watched. At the speed of the world at most ten times a second: nobody reads
+    /// faster, and under load everything in it would be drawn anew at every frame.
+    pub calm: ReadSignal<Arc<View>>,
     /// The moment that is shown, HLC microseconds: for arcs that drain. Set once per frame while it moves.
     pub now_us: ReadSignal<u64>,
     /// What the controls and the badge show; the times in it are rounded so that it changes at most ten
@@ -60,11 +67,19 @@ pub struct Playback {
     painters: StoredValue<Vec<(u64, Painter)>, LocalStorage>,
 }
 
+/// Sentences, newest last.
+type Lines = Arc<Vec<Arc<Line>>>;
+
 /// The signals' other ends, and what feeds them.
 struct Machine {
     runtime: RefCell<Runtime>,
     hidden_since_ms: Cell<Option<f64>>,
     set_view: WriteSignal<Arc<View>>,
+    set_calm: WriteSignal<Arc<View>>,
+    /// What is read was handed out then, and is to be handed out again: the view, the sentences.
+    calm_ms: Cell<f64>,
+    calm_due: Cell<bool>,
+    feed_due: Cell<Option<Lines>>,
     set_now_us: WriteSignal<u64>,
     set_clock: WriteSignal<ClockState>,
     set_feed: WriteSignal<Arc<Vec<Arc<Line>>>>,
@@ -103,12 +118,14 @@ impl Playback {
     /// Makes the signals, provides them as a context, and connects the streams.
     pub fn provide() -> Playback {
         let (view, set_view) = signal(Arc::new(View::default()));
+        let (calm, set_calm) = signal(Arc::new(View::default()));
         let (now_us, set_now_us) = signal(0);
         let (clock, set_clock) = signal(ClockState { playing: true, ..ClockState::default() });
         let (feed, set_feed) = signal(Arc::new(Vec::new()));
         let (origin, set_origin) = signal(Origin::default());
         let playback = Playback {
             view,
+            calm,
             now_us,
             clock,
             feed,
@@ -121,6 +138,10 @@ impl Playback {
             runtime: RefCell::default(),
             hidden_since_ms: Cell::new(None),
             set_view,
+            set_calm,
+            calm_ms: Cell::new(0.0),
+            calm_due: Cell::new(false),
+            feed_due: Cell::new(None),
             set_now_us,
             set_clock,
             set_feed,
@@ -129,6 +150,7 @@ impl Playback {
         #[cfg(feature = "fixture")]
         if let Some(name) = crate::fixture::asked() {
             machine.set_view.set(Arc::new(crate::fixture::view(&name)));
+            machine.set_calm.set(Arc::new(crate::fixture::view(&name)));
             machine.set_now_us.set(crate::fixture::NOW_US);
             machine.set_feed.set(Arc::new(crate::fixture::feed(&name)));
             machine.set_clock.set(crate::fixture::clock());
@@ -215,6 +237,7 @@ impl Playback {
         let changes = machine.runtime.borrow_mut().frame(controls, now_ms);
         if let Some(view) = changes.view {
             machine.set_view.set(view);
+            machine.calm_due.set(true);
         }
         let clock = changes.clock;
         if self.now_us.get_untracked() != clock.now_us {
@@ -231,13 +254,29 @@ impl Playback {
             machine.set_clock.set(rounded);
         }
         if let Some(feed) = changes.feed {
-            machine.set_feed.set(feed);
+            machine.feed_due.set(Some(feed));
+        }
+        if clock.rate < CALM_RATE || now_ms - machine.calm_ms.get() >= CALM_MS {
+            self.hand_out_calmly(machine, now_ms);
         }
         let painters = self.painters.try_with_value(Clone::clone).unwrap_or_default();
         let mut runtime = machine.runtime.borrow_mut();
         let painting = runtime.painting();
         for (_, painter) in &painters {
             painter(&painting);
+        }
+    }
+}
+
+impl Playback {
+    fn hand_out_calmly(&self, machine: &Machine, now_ms: f64) {
+        if machine.calm_due.take() {
+            machine.calm_ms.set(now_ms);
+            machine.set_calm.set(self.view.get_untracked());
+        }
+        if let Some(feed) = machine.feed_due.take() {
+            machine.calm_ms.set(now_ms);
+            machine.set_feed.set(feed);
         }
     }
 }

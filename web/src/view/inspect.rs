@@ -22,7 +22,7 @@ pub(crate) fn Inspect(shared: Shared) -> Markup {
     let rows = Memo::new(move |_| {
         let t = ui.t();
         let node = ui.selected.get();
-        node.map(|node| playback.view.with(|view| rows(view, &node, t))).unwrap_or_default()
+        node.map(|node| playback.calm.with(|view| rows(view, &node, t))).unwrap_or_default()
     });
     let chips = move || {
         let order = shared.order.get();

@@ -18,8 +18,8 @@ const COLUMNS: u64 = 12;
 #[component]
 pub(crate) fn LogPanel(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let window = Memo::new(move |_| playback.view.with(|view| look::log::window(view, COLUMNS)));
-    let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
+    let window = Memo::new(move |_| playback.calm.with(|view| look::log::window(view, COLUMNS)));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view)));
     let columns = move || window.get().collect::<Vec<_>>();
     let rows = move || shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>();
     let line = move || {
@@ -58,7 +58,7 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
 #[component]
 fn Row(name: NodeName, place: usize, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let quorum = Memo::new(move |_| playback.view.with(|view| look::log::quorum_index(view)));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view)));
     let leads = {
         let name = name.clone();
         move || {
@@ -68,7 +68,7 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> Markup {
     let cells = {
         let name = name.clone();
         Memo::new(move |_| {
-            playback.view.with(|view| look::log::cells(view.control(&name), look::log::window(view, COLUMNS)))
+            playback.calm.with(|view| look::log::cells(view.control(&name), look::log::window(view, COLUMNS)))
         })
     };
     let word = move |cell: &look::log::Cell| {
@@ -121,7 +121,7 @@ fn Key() -> Markup {
 fn Entries() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let entries = Memo::new(move |_| {
-        playback.view.with(|view| {
+        playback.calm.with(|view| {
             let commit = view.order.iter().filter_map(|name| view.control(name)?.commit).max();
             let said = look::log::window(view, COLUMNS).rev().map(|index| {
                 let said = look::log::what(view, index);

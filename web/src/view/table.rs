@@ -72,7 +72,7 @@ fn Nodes(shared: Shared) -> Markup {
     let rows = Memo::new(move |_| {
         let t = ui.t();
         let order = shared.order.get();
-        playback.view.with(|view| {
+        playback.calm.with(|view| {
             let row = |name: &orrery_shared::ids::NodeName| {
                 let look = NodeLook::of(view, name);
                 let commit = view.control(name).and_then(|part| part.commit);
@@ -110,7 +110,7 @@ fn Nodes(shared: Shared) -> Markup {
 fn Messages() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
-        playback.view.with(|view| {
+        playback.calm.with(|view| {
             let flying = view.flights.values().take(MESSAGES_MAX);
             flying
                 .map(|flight| {

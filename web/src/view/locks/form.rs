@@ -136,7 +136,7 @@ fn ClientChips() -> Markup {
 #[component]
 fn ResourceField() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let suggestions = Memo::new(move |_| playback.view.with(|view| known_resources(view, &[])));
+    let suggestions = Memo::new(move |_| playback.calm.with(|view| known_resources(view, &[])));
     view! {
         <input
             class="field"
@@ -198,7 +198,7 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> Markup {
 #[component]
 fn AskNode() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
+    let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
     view! {
         <label>
             {told(|t| t.locks.ask_node)}

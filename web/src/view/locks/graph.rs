@@ -17,7 +17,7 @@ const RADIUS: f64 = 21.0;
 #[component]
 pub(crate) fn Graph() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let graph = Memo::new(move |_| playback.view.with(|view| WaitGraph::of(view)));
+    let graph = Memo::new(move |_| playback.calm.with(|view| WaitGraph::of(view)));
     let cycle = Memo::new(move |_| graph.with(|graph| !graph.cycle.is_empty()));
     let empty = Memo::new(move |_| graph.with(|graph| graph.people.is_empty()));
     view! {

@@ -39,7 +39,7 @@ pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName
 pub(crate) fn Lanes() -> Markup {
     let playback = Playback::expect();
     let names = Memo::new(move |before: Option<&Vec<ResourceName>>| {
-        playback.view.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
+        playback.calm.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
     });
     view! {
         <div class="card lanes" data-testid="lanes">
@@ -59,7 +59,7 @@ fn Lane(name: ResourceName) -> Markup {
     let lock = {
         let name = name.clone();
         Memo::new(move |_| {
-            playback.view.with(|view| {
+            playback.calm.with(|view| {
                 view.locks.table.resources.iter().find(|lock| lock.resource == name).cloned().unwrap_or_else(
                     || LockedResource { resource: name.clone(), holders: Vec::new(), waiters: Vec::new() },
                 )
@@ -132,7 +132,7 @@ fn HolderBar(holder: HolderView) -> Markup {
     let timed = holder.clone();
     let left = Memo::new(move |_| {
         let now_us = playback.now_us.get();
-        let left = playback.view.with(|view| view.locks.lease_left(&timed, now_us));
+        let left = playback.calm.with(|view| view.locks.lease_left(&timed, now_us));
         // A thousandth of the bar is less than a pixel.
         left.map(|left| (left * 1_000.0).round() as u32)
     });
@@ -140,7 +140,7 @@ fn HolderBar(holder: HolderView) -> Markup {
     let rest = move || {
         let now_us = playback.now_us.get();
         let t = ui.t();
-        let rest = playback.view.with(|view| {
+        let rest = playback.calm.with(|view| {
             let end = view.locks.expires_at_ms(&timed)?;
             Some(end.saturating_sub(view.locks.clock_ms(now_us)))
         });

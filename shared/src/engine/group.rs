@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
-use openraft::raft::{ClientWriteResponse, SnapshotResponse};
+use openraft::errors::{LinearizableReadError, RaftError};
+use openraft::raft::SnapshotResponse;
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 
+use super::batch::Batches;
 use super::clock;
 use super::config::EngineConfig;
 use super::host::Host;
@@ -54,8 +54,8 @@ pub struct Group<H: Host> {
     /// The election time-out that openraft drew last, milliseconds.
     drawn_ms: Arc<AtomicU64>,
     leading: Mutex<Leading>,
-    /// Commands that are being proposed here.
-    proposing: AtomicUsize,
+    /// Commands that are not appended yet.
+    pub(super) batches: Batches<H>,
     assemblies: Mutex<BTreeMap<NodeName, Assembly>>,
     /// Set when the next deadline of the lease clock may have moved.
     pub deadline_moved: Arc<Signal>,
@@ -80,21 +80,6 @@ struct Assembly {
     transfer: u64,
     received: u64,
     chunks: Vec<Bytes>,
-}
-
-/// What openraft answers to a write.
-type Written<H> = Result<
-    ClientWriteResponse<Types<<H as Host>::Runtime>>,
-    RaftError<Types<<H as Host>::Runtime>, ClientWriteError<Types<<H as Host>::Runtime>>>,
->;
-
-/// Counts a proposal while it lives, however it ends.
-struct Proposing<'a>(&'a AtomicUsize);
-
-impl Drop for Proposing<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl<H: Host> Group<H> {
@@ -148,7 +133,7 @@ impl<H: Host> Group<H> {
             contact_us,
             drawn_ms,
             leading: Mutex::default(),
-            proposing: AtomicUsize::new(0),
+            batches: Batches::default(),
             assemblies: Mutex::default(),
             deadline_moved,
             snapshot_due,
@@ -160,6 +145,7 @@ impl<H: Host> Group<H> {
         drop(H::Runtime::spawn(group.clone().watch_log_size()));
         drop(H::Runtime::spawn(group.clone().watch_silence()));
         drop(H::Runtime::spawn(super::clock::keep(group.clone())));
+        drop(H::Runtime::spawn(super::batch::keep(group.clone())));
         Ok(group)
     }
 
@@ -218,54 +204,16 @@ impl<H: Host> Group<H> {
 
     /// Appends a command, if this node leads, and waits until it is applied.
     pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
-        self.proposing.fetch_add(1, Ordering::Relaxed);
-        let _proposing = Proposing(&self.proposing);
-        let written = match self.clock_before(&command) {
-            None => H::Runtime::timeout(within, self.raft.client_write(command)).await,
-            Some(to_ms) => {
-                let advance = Command { key: None, operation: Operation::AdvanceClock { to_ms } };
-                H::Runtime::timeout(within, self.write_together(advance, command)).await
-            }
-        };
-        match written {
-            Ok(Ok(written)) => Outcome::Applied { index: written.log_id.index, reply: written.data },
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
-                Outcome::NotLeader { leader: forward.leader_node }
-            }
-            Ok(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)))) => {
-                Outcome::Unknown { why: "another leader took over".into() }
-            }
-            // Refused before anything was appended.
-            Ok(Err(RaftError::APIError(
-                ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_),
-            ))) => Outcome::NotLeader { leader: None },
-            Ok(Err(RaftError::Fatal(_))) => Outcome::Unknown { why: "this node is stopping".into() },
-            Err(_) => Outcome::Unknown { why: "no majority confirmed it in time".into() },
-        }
+        self.batches.add(command, within).await
     }
 
-    /// Both are appended, one after the other, or none: a command never counts from a clock whose move was
-    /// refused.
-    async fn write_together(&self, advance: Command, command: Command) -> Written<H> {
-        let mut results = self.raft.client_write_many([advance, command]).await.map_err(RaftError::Fatal)?;
-        let mut last = None;
-        while let Some(result) = results.next().await {
-            last = Some(result.map_err(RaftError::Fatal)?);
-        }
-        match last {
-            Some(Ok(written)) => {
-                Ok(ClientWriteResponse { log_id: written.log_id, data: written.response, membership: None })
-            }
-            Some(Err(refused)) => Err(RaftError::APIError(refused)),
-            None => Err(RaftError::Fatal(Fatal::Stopped)),
-        }
-    }
-
-    /// What a command counts from must not lie long in the past: an idle lease clock is moved first, but never so
+    /// What commands count from must not lie long in the past: an idle lease clock is moved first, but never so
     /// far that it ends a lease that was counted from a slightly old value. Only moves that are in the log count
     /// as made.
-    fn clock_before(&self, command: &Command) -> Option<LeaseMs> {
-        if !matches!(command.operation, Operation::Lock(_) | Operation::Session(_)) {
+    pub(super) fn clock_before(&self, commands: &[Command]) -> Option<LeaseMs> {
+        let counts =
+            |command: &Command| matches!(command.operation, Operation::Lock(_) | Operation::Session(_));
+        if !commands.iter().any(counts) {
             return None;
         }
         let clock = self.state.clock()?;
@@ -277,9 +225,10 @@ impl<H: Host> Group<H> {
         (to_ms > newest).then_some(to_ms)
     }
 
-    /// Every command that this leader has was applied: there is no lease that its state does not show.
+    /// Every entry of this leader's log was applied, and the one task that appends commands is not in the middle of
+    /// it: there is no lease that its state does not show.
     fn nothing_in_flight(&self) -> bool {
-        self.log.summary().last == self.state.applied() && self.proposing.load(Ordering::Relaxed) <= 1
+        self.log.summary().last == self.state.applied()
     }
 
     /// At the leader: the last index that is known to match, by follower.
@@ -368,6 +317,7 @@ impl<H: Host> Group<H> {
                 self.deadline_moved.notify();
                 self.snapshot_due.notify();
                 self.begun_to_lead.notify();
+                self.batches.wake();
                 return;
             }
         }

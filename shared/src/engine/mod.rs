@@ -1,5 +1,6 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
+mod batch;
 mod clock;
 pub mod codec;
 pub mod config;

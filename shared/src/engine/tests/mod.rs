@@ -1,6 +1,7 @@
 //! The engine in a world of memory, and its log and state machine under openraft's suite.
 #![allow(clippy::unwrap_used)]
 
+mod batch;
 mod cluster;
 mod golden;
 mod members;

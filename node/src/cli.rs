@@ -119,9 +119,23 @@ pub struct NodeArgs {
     #[arg(long, env = "EVENTS_KEPT", default_value_t = 32_768, value_name = "N")]
     pub events_kept: usize,
 
+    /// Threads that serve requests and peers, beside those of the disk. Without it, half of the machine's cores, because
+    /// a node that hands its work between threads it does not need spends more time on that than it wins.
+    #[arg(long, env = "WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub worker_threads: Option<u16>,
+
     /// End when the standard input ends. The supervisor holds the other end, so that its children never outlive it.
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
+}
+
+impl NodeArgs {
+    /// Threads of the node's runtime.
+    #[must_use]
+    pub fn worker_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.worker_threads.map_or_else(|| (cores() / 2).max(1), usize::from)
+    }
 }
 
 /// `orrery demo`

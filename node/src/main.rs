@@ -24,7 +24,11 @@ fn run() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Command::Node(args) = &command {
+        builder.worker_threads(args.worker_threads());
+    }
+    let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
             Command::Node(args) => {

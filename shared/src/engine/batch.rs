@@ -2,7 +2,8 @@
 //!
 //! A command that comes while an append is under way waits for its end, together with whatever else comes, and goes with
 //! the next. So the number of appends, and with it of syncs and of messages, is set by how long one takes and not by
-//! how many clients there are; and a lone client waits for nobody. No timer is involved.
+//! how many clients there are; and a lone client waits for nobody. Where several were answered together, the next append waits
+//! up to [`COMPANY_WAIT_MAX`] for them to ask again, and no longer does so for a while when they did not.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -127,7 +128,6 @@ impl<H: Host> Batches<H> {
         while self.len() < count {
             self.filled.wait().await;
         }
-        self.enough.store(1, Ordering::Relaxed);
     }
 
     fn take(&self) -> Vec<Waiting<H>> {

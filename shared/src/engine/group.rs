@@ -23,7 +23,7 @@ use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::signal::Signal;
 use super::state::StateMachine;
-use super::timer::{Scoped, Sink, drawn};
+use super::timer::{Scoped, Sink, Timers, drawn, tick_grid, to_grid};
 use super::types::{Snapshot, StoredMembership, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::Role;
@@ -53,6 +53,9 @@ pub struct Group<H: Host> {
     contact_us: Arc<AtomicU64>,
     /// The election time-out that openraft drew last, milliseconds.
     drawn_ms: Arc<AtomicU64>,
+    /// How often openraft went to sleep for a tick.
+    #[cfg(test)]
+    pub(super) ticks: Arc<AtomicU64>,
     leading: Mutex<Leading>,
     /// Commands that are not appended yet.
     pub(super) batches: Batches<H>,
@@ -116,9 +119,23 @@ impl<H: Host> Group<H> {
         let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
         let factory = Factory { peers, config: config.clone(), group: id, me };
         let drawn_ms = Arc::new(AtomicU64::new(0));
-        let sink = draw_sink(host.clone(), id, &config, drawn_ms.clone(), contact_us.clone());
+        #[cfg(test)]
+        let ticks = Arc::new(AtomicU64::new(0));
+        let timers = Timers {
+            drawn: draw_sink(host.clone(), id, &config, drawn_ms.clone(), contact_us.clone()),
+            tick: {
+                let (host, grid) = (host.clone(), tick_grid(config.heartbeat));
+                #[cfg(test)]
+                let ticks = ticks.clone();
+                Arc::new(move |wish| {
+                    #[cfg(test)]
+                    ticks.fetch_add(1, Ordering::Relaxed);
+                    to_grid(host.monotonic_us(), wish, grid)
+                })
+            },
+        };
         let raft = Raft::new(me, Arc::new(raft_config), factory, log.clone(), state.clone());
-        let raft = Scoped::new(sink, raft)
+        let raft = Scoped::new(timers, raft)
             .await
             .map_err(|error| StartError::Disk(io::Error::other(error.to_string())))?;
         let group = Arc::new(Group {
@@ -132,6 +149,8 @@ impl<H: Host> Group<H> {
             publisher,
             contact_us,
             drawn_ms,
+            #[cfg(test)]
+            ticks,
             leading: Mutex::default(),
             batches: Batches::default(),
             assemblies: Mutex::default(),
@@ -369,7 +388,8 @@ impl<H: Host> Group<H> {
         let patience = self.config.heartbeat * 2;
         let mut reported_us = 0;
         loop {
-            H::Runtime::sleep(patience).await;
+            let grid = tick_grid(self.config.heartbeat);
+            H::Runtime::sleep(to_grid(self.host.monotonic_us(), patience, grid)).await;
             if self.stopped() {
                 return;
             }

@@ -1,8 +1,9 @@
-//! The election time-out that openraft draws, seen from outside.
+//! openraft's timers, seen and held from outside.
 //!
-//! openraft asks its runtime for randomness where it draws one, and that call can be told apart from others by the
-//! source file that it comes from (`thread_rng` is `#[track_caller]`). So openraft runs on a thin runtime around
-//! the host's: all it adds is that a task knows its group, and that a draw in such a task is reported.
+//! openraft asks its runtime for randomness where it draws an election time-out, and for sleep where it ticks; those
+//! calls can be told apart from others by the source file that they come from (they are `#[track_caller]`). So openraft
+//! runs on a thin runtime around the host's: all it adds is that a task knows its group's [`Timers`], that a draw in such
+//! a task is reported, and that a tick waits for the next line of a grid that all groups of a node share.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -14,18 +15,45 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use openraft::{AsyncRuntime, OptionalSend};
+use openraft::{AsyncRuntime, Instant, OptionalSend};
 use rand::{Rng, TryRng};
 
 /// Where openraft draws election time-outs.
 const DRAWN_IN: &str = "engine_config.rs";
 
+/// Where openraft sleeps between two ticks.
+const TICKED_IN: &str = "tick.rs";
+
 /// Hears the raw random number of each draw.
 pub type Sink = Arc<dyn Fn(u64) + Send + Sync>;
 
+/// What a group's tasks know of its timers.
+#[derive(Clone)]
+pub struct Timers {
+    /// Hears each draw.
+    pub drawn: Sink,
+    /// From the time that openraft wants to sleep between two ticks to the time that it sleeps.
+    pub tick: Arc<dyn Fn(Duration) -> Duration + Send + Sync>,
+}
+
 thread_local! {
     /// Of the task that runs now.
-    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+    static TIMERS: RefCell<Option<Timers>> = const { RefCell::new(None) };
+}
+
+/// openraft ticks about five times in a heartbeat, in each group. A node needs no more than two ticks: the second
+/// one after a heartbeat finds the next due, and an election is at most one tick late. And groups that tick at
+/// the same moments wake an idle node once for all of them.
+pub fn tick_grid(heartbeat: Duration) -> Duration {
+    // Just over a half: a heartbeat that is due at the tick itself would wait for one more.
+    heartbeat * 9 / 16
+}
+
+/// Time to sleep at `now_us` for a wish of `wish`, so that it ends at a multiple of `grid`.
+pub fn to_grid(now_us: u64, wish: Duration, grid: Duration) -> Duration {
+    let grid_us = (grid.as_micros() as u64).max(1);
+    let due_us = now_us.saturating_add(wish.as_micros() as u64);
+    Duration::from_micros(due_us.div_ceil(grid_us).saturating_mul(grid_us) - now_us)
 }
 
 /// What was drawn from `min..max` with this random number: the upper half of the product, as `rand` does it. (With
@@ -34,16 +62,16 @@ pub fn drawn(random: u64, min: u64, max: u64) -> u64 {
     min + ((u128::from(random) * u128::from(max - min)) >> 64) as u64
 }
 
-/// Runs a future, and everything that it spawns on [`Traced`], with a sink.
+/// Runs a future, and everything that it spawns on [`Traced`], with these timers.
 pub struct Scoped<F> {
-    sink: Option<Sink>,
+    timers: Option<Timers>,
     future: Pin<Box<F>>,
 }
 
 impl<F> Scoped<F> {
-    /// With this sink.
-    pub fn new(sink: Sink, future: F) -> Self {
-        Scoped { sink: Some(sink), future: Box::pin(future) }
+    /// With these.
+    pub fn new(timers: Timers, future: F) -> Self {
+        Scoped { timers: Some(timers), future: Box::pin(future) }
     }
 }
 
@@ -51,9 +79,9 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let before = SINK.with(|sink| sink.replace(self.sink.clone()));
+        let before = TIMERS.with(|timers| timers.replace(self.timers.clone()));
         let polled = self.future.as_mut().poll(context);
-        SINK.with(|sink| sink.replace(before));
+        TIMERS.with(|timers| timers.replace(before));
         polled
     }
 }
@@ -86,8 +114,8 @@ impl<R: AsyncRuntime> AsyncRuntime for Traced<R> {
         T: Future + OptionalSend + 'static,
         T::Output: OptionalSend + 'static,
     {
-        let sink = SINK.with(|sink| sink.borrow().clone());
-        R::spawn(Scoped { sink, future: Box::pin(future) })
+        let timers = TIMERS.with(|timers| timers.borrow().clone());
+        R::spawn(Scoped { timers, future: Box::pin(future) })
     }
 
     #[track_caller]
@@ -97,6 +125,13 @@ impl<R: AsyncRuntime> AsyncRuntime for Traced<R> {
 
     #[track_caller]
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
+        if Location::caller().file().ends_with(TICKED_IN)
+            && let Some(timers) = TIMERS.with(|timers| timers.borrow().clone())
+        {
+            let now = R::Instant::now();
+            let wish = if deadline > now { deadline - now } else { Duration::ZERO };
+            return R::sleep_until(now + (timers.tick)(wish));
+        }
         R::sleep_until(deadline)
     }
 
@@ -123,7 +158,8 @@ impl<R: AsyncRuntime> AsyncRuntime for Traced<R> {
     #[track_caller]
     fn thread_rng() -> Self::ThreadLocalRng {
         let election = Location::caller().file().ends_with(DRAWN_IN);
-        let sink = if election { SINK.with(|sink| sink.borrow().clone()) } else { None };
+        let timers = if election { TIMERS.with(|timers| timers.borrow().clone()) } else { None };
+        let sink = timers.map(|timers| timers.drawn);
         TracedRng { inner: R::thread_rng(), sink }
     }
 
@@ -187,6 +223,16 @@ mod tests {
             let mut rng = TracedRng { inner: &mut inner, sink: Some(sink) };
             let value = rng.random_range(132..220u64);
             assert_eq!(drawn(*heard.lock().expect("no panic"), 132, 220), value);
+        }
+    }
+
+    #[test]
+    fn sleeps_end_on_the_grid() {
+        let (ms, grid) = (Duration::from_millis, Duration::from_millis(24));
+        for (now_ms, wish, slept) in
+            [(0, 8, 24), (24, 8, 24), (30, 8, 18), (30, 18, 18), (30, 19, 42), (48, 0, 0)]
+        {
+            assert_eq!(to_grid(now_ms * 1_000, ms(wish), grid), ms(slept), "{now_ms} {wish}");
         }
     }
 

@@ -1,12 +1,14 @@
 //! Whole clusters in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::world::{TestHost, World, eventually, quick};
 use crate::api::lock::{Acquire, LockAnswer, Release};
 use crate::api::session::{OneSession, OpenSession, SessionAnswer};
 use crate::engine::identity::{Foundation, Identity};
+use crate::engine::timer::tick_grid;
 use crate::engine::{EngineConfig, StartError};
 use crate::error::ErrorCode;
 use crate::event::Fact;
@@ -64,6 +66,20 @@ async fn three_nodes_form_elect_and_grant_via_any_node() {
             .await;
     assert_eq!(shown.members.len(), 3);
     assert!(shown.members.iter().all(|member| member.voter));
+}
+
+/// An idle node wakes once for all its groups. No tick would mean that openraft sleeps in another source file now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openraft_ticks_where_all_groups_tick() {
+    let world = Arc::new(World::default());
+    let begun = Instant::now();
+    let engines = world.cluster(1).await;
+    let group = engines[0].group(GroupId::CONTROL).unwrap();
+    let ticked = || group.ticks.load(Ordering::Relaxed);
+    eventually("some ticks", || (ticked() > 5).then_some(())).await;
+    let grid = tick_grid(group.config().heartbeat);
+    let (ticks, lines) = (ticked(), begun.elapsed().as_micros().div_ceil(grid.as_micros()));
+    assert!(u128::from(ticks) <= lines + 1, "{ticks} ticks in {lines} lines of the grid");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@ pub mod hlc;
 pub mod ids;
 pub mod lock;
 pub mod machine;
+pub mod placement;
 
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod lock;
 pub mod machine;
 pub mod placement;
+pub mod queue;
 
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -1,0 +1,233 @@
+//! The queues of one shard: its topics, and what is kept over all of them.
+//!
+//! Invariants, kept by [`Shard::edit`] (nothing else touches a topic):
+//! - `bytes` and `groups` are the sums over the topics;
+//! - `deadlines` has each topic's earliest deadline;
+//! - a topic is there as long as it has a message or a group.
+//!
+//! The maps are persistent: a clone is a cheap fork that a snapshot can be encoded from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::consume::Ask;
+use super::limits::QueueLimits;
+use super::publish::Publish;
+use super::settle::Settle;
+use super::topic::Topic;
+use super::{ConsumerGroup, QueueCommand, QueueFact, QueueReply, TopicName};
+use crate::ids::LogIndex;
+use crate::lock::LeaseMs;
+
+/// All topics whose messages are in one Raft group. Equal after equal commands, whoever applies them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shard {
+    /// The group's lease clock.
+    pub(super) clock_ms: LeaseMs,
+    pub(super) limits: QueueLimits,
+    pub(super) topics: OrdMap<TopicName, Arc<Topic>>,
+    /// Earliest deadline of each topic that has one.
+    pub(super) deadlines: OrdSet<(LeaseMs, TopicName)>,
+    pub(super) bytes: u64,
+    pub(super) groups: u64,
+}
+
+/// What one command does, collected while it is applied.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Its log index.
+    pub index: LogIndex,
+    /// What happened, in order.
+    pub facts: Vec<QueueFact>,
+    /// Groups for which a message became ready: a long poll that waits there should consume again.
+    pub woken: BTreeSet<(TopicName, ConsumerGroup)>,
+}
+
+/// What an operation on one topic needs to know and where it reports.
+pub(super) struct Context<'a> {
+    pub topic: &'a TopicName,
+    pub limits: &'a QueueLimits,
+    pub clock_ms: LeaseMs,
+    pub step: &'a mut Step,
+}
+
+impl Context<'_> {
+    /// The moment `length_ms` from now on the lease clock.
+    pub(super) fn after(&self, length_ms: u64) -> LeaseMs {
+        self.clock_ms.saturating_add(length_ms)
+    }
+
+    /// Something became ready for that group.
+    pub(super) fn wake(&mut self, group: &ConsumerGroup) {
+        self.step.woken.insert((self.topic.clone(), group.clone()));
+    }
+
+    pub(super) fn report(&mut self, fact: QueueFact) {
+        self.step.facts.push(fact);
+    }
+}
+
+impl Shard {
+    /// Does what a command says. Log indexes grow from call to call: numbers and receipts come from them.
+    pub fn apply(&mut self, command: &QueueCommand, step: &mut Step) -> QueueReply {
+        match command {
+            QueueCommand::Publish { topic, key, message, delay_ms, wall_ms } => {
+                let publish = Publish { key: key.as_ref(), message, delay_ms: *delay_ms, wall_ms: *wall_ms };
+                self.publish(topic, &publish, step)
+            }
+            QueueCommand::Consume { topic, group, consumer, max, visibility_ms } => {
+                let ask = Ask { group, consumer, max: *max, visibility_ms: *visibility_ms };
+                self.consume(topic, &ask, step)
+            }
+            QueueCommand::Ack { topic, group, messages } => {
+                self.settle(topic, group, messages, Settle::Ack, step)
+            }
+            QueueCommand::Nack { topic, group, messages, delay_ms } => {
+                let how = Settle::Nack { delay_ms: *delay_ms };
+                self.settle(topic, group, messages, how, step)
+            }
+            QueueCommand::Extend { topic, group, messages, visibility_ms } => {
+                let how = Settle::Extend { visibility_ms: *visibility_ms };
+                self.settle(topic, group, messages, how, step)
+            }
+            QueueCommand::CreateGroup { topic, group, from } => self.create_group(topic, group, *from, step),
+            QueueCommand::DeleteGroup { topic, group } => self.delete_group(topic, group, step),
+            QueueCommand::Redrive { topic, group, numbers } => {
+                self.redrive(topic, group.as_ref(), numbers.as_deref(), step)
+            }
+            QueueCommand::Purge { topic, what, group } => self.purge(topic, *what, group.as_ref(), step),
+            QueueCommand::SetLimits { limits } => self.set_limits(*limits),
+        }
+    }
+
+    /// The group's lease clock.
+    pub fn clock_ms(&self) -> LeaseMs {
+        self.clock_ms
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &QueueLimits {
+        &self.limits
+    }
+
+    /// Earliest value of the lease clock at which something ends by itself: an advance is due then. At or before the
+    /// clock where a bound of one command left work: an advance to the same value goes on with it.
+    pub fn next_deadline(&self) -> Option<LeaseMs> {
+        self.deadlines.get_min().map(|(at, _)| *at)
+    }
+
+    /// Whether a consume may find something for this group. A group that does not exist would begin at the earliest
+    /// message. A consume that found nothing although this said so has parked what it met behind its keys.
+    pub fn ready(&self, topic: &str, group: &str) -> bool {
+        let Some(topic) = self.topics.get(topic) else { return false };
+        match topic.groups.get(group) {
+            None => topic.log.in_order() > 0,
+            Some(group) => group.may_claim(topic.log.in_order()),
+        }
+    }
+
+    /// Does something with a topic, which begins to exist if it does not and stays only if something is in it then.
+    pub(super) fn edit<T>(
+        &mut self,
+        name: &TopicName,
+        step: &mut Step,
+        edit: impl FnOnce(&mut Topic, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut context = Context { topic: name, limits: &self.limits, clock_ms: self.clock_ms, step };
+        let shared = self.topics.entry(name.clone()).or_default();
+        let topic = Arc::make_mut(shared);
+        let before = Sums::of(topic, &self.limits);
+        let done = edit(topic, &mut context);
+        let after = Sums::of(topic, &self.limits);
+        let idle = topic.is_idle();
+        self.note(name, before, after);
+        if idle {
+            self.topics.remove(name);
+        }
+        done
+    }
+
+    /// Takes a topic's new sums in place of its old ones.
+    fn note(&mut self, name: &TopicName, before: Sums, after: Sums) {
+        self.bytes = self.bytes - before.bytes + after.bytes;
+        self.groups = self.groups - before.groups + after.groups;
+        if before.deadline != after.deadline {
+            self.set_deadline(name, before.deadline, after.deadline);
+        }
+    }
+
+    fn set_deadline(&mut self, name: &TopicName, before: Option<LeaseMs>, after: Option<LeaseMs>) {
+        if let Some(before) = before {
+            self.deadlines.remove(&(before, name.clone()));
+        }
+        if let Some(after) = after {
+            self.deadlines.insert((after, name.clone()));
+        }
+    }
+
+    /// Takes a topic into the sums that was filled otherwise (from a snapshot).
+    pub(super) fn count_in(&mut self, name: &TopicName) {
+        let Some(topic) = self.topics.get(name) else { return };
+        let sums = Sums::of(topic, &self.limits);
+        self.note(name, Sums::default(), sums);
+    }
+
+    fn set_limits(&mut self, limits: QueueLimits) -> QueueReply {
+        // Bounded by the number of topics: each one's deadline depends on the retention.
+        let old = std::mem::replace(&mut self.limits, limits);
+        let changes: Vec<_> = self
+            .topics
+            .iter()
+            .map(|(name, topic)| (name.clone(), topic.next_deadline(&old), topic.next_deadline(&limits)))
+            .filter(|(_, before, after)| before != after)
+            .collect();
+        for (name, before, after) in changes {
+            self.set_deadline(&name, before, after);
+        }
+        QueueReply::LimitsSet
+    }
+
+    /// The refusal of a command that would make one more topic, group or both than there may be.
+    pub(super) fn growth_refused(
+        &self,
+        topic: &TopicName,
+        group: Option<&ConsumerGroup>,
+    ) -> Option<QueueReply> {
+        let limits = &self.limits;
+        let found = self.topics.get(topic);
+        let known = |group| found.is_some_and(|topic| topic.groups.contains_key(group));
+        let what = if found.is_none() && self.topics.len() as u64 >= u64::from(limits.topics_max) {
+            format!("this shard has {} topics, which is its bound", limits.topics_max)
+        } else if group.is_none_or(known) {
+            return None;
+        } else if self.groups >= u64::from(limits.groups_max) {
+            format!("this shard has {} consumer groups, which is its bound", limits.groups_max)
+        } else if found.map_or(0, |topic| topic.groups.len() as u64) >= u64::from(limits.groups_per_topic_max)
+        {
+            format!("{topic} has {} consumer groups, which is its bound", limits.groups_per_topic_max)
+        } else {
+            return None;
+        };
+        Some(QueueReply::LimitReached { what })
+    }
+}
+
+/// What the shard keeps of each topic.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    bytes: u64,
+    groups: u64,
+    deadline: Option<LeaseMs>,
+}
+
+impl Sums {
+    fn of(topic: &Topic, limits: &QueueLimits) -> Sums {
+        Sums {
+            bytes: topic.log.bytes,
+            groups: topic.groups.len() as u64,
+            deadline: topic.next_deadline(limits),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The queues in a snapshot: what is kept, in records of a bounded size. The indexes are rebuilt.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::{Group, GroupTotals, Open, Parked};
+use super::limits::QueueLimits;
+use super::log::{Entry, Later, Place, Stored};
+use super::shard::{Shard, Step};
+use super::topic::{Topic, TopicTotals};
+use super::{ConsumerGroup, TopicName};
+use crate::ids::LogIndex;
+use crate::lock::LeaseMs;
+
+/// Most items of one record.
+const ITEMS_MAX: usize = 256;
+
+/// Bytes of messages after which a record ends.
+const BYTES_MAX: u64 = 32 * 1024;
+
+/// One piece of the queues. What is inside belongs to this program; a snapshot is written and read record by record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QueueRecord(Record);
+
+/// The order of the variants is part of the snapshot format: add at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Record {
+    /// First.
+    Shard {
+        clock_ms: LeaseMs,
+        limits: QueueLimits,
+    },
+    /// Before everything of that topic.
+    Topic {
+        topic: TopicName,
+        totals: TopicTotals,
+        sweep: Option<Place>,
+    },
+    Prompt {
+        topic: TopicName,
+        messages: Vec<(LogIndex, Arc<Stored>)>,
+    },
+    Later {
+        topic: TopicName,
+        messages: Vec<(LogIndex, Entry, Arc<Stored>)>,
+    },
+    /// After the topic's messages, before everything of that group.
+    Group {
+        topic: TopicName,
+        group: ConsumerGroup,
+        state: GroupRecord,
+    },
+    Open {
+        topic: TopicName,
+        group: ConsumerGroup,
+        open: Vec<(LogIndex, Open)>,
+    },
+    Parked {
+        topic: TopicName,
+        group: ConsumerGroup,
+        parked: Vec<Parked>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GroupRecord {
+    cursor: Place,
+    behind: u64,
+    acknowledged: Vec<LogIndex>,
+    totals: GroupTotals,
+}
+
+/// Collects items into records: a new one when the last is full.
+fn grouped<'a, T: 'a>(
+    items: impl Iterator<Item = T> + 'a,
+    bytes: impl Fn(&T) -> u64 + 'a,
+    record: impl Fn(Vec<T>) -> Record + 'a,
+) -> impl Iterator<Item = Record> + 'a {
+    let mut items = items.peekable();
+    std::iter::from_fn(move || {
+        items.peek()?;
+        let mut full = 0;
+        let mut taken = Vec::new();
+        while taken.len() < ITEMS_MAX
+            && full < BYTES_MAX
+            && let Some(item) = items.next()
+        {
+            full += bytes(&item);
+            taken.push(item);
+        }
+        Some(record(taken))
+    })
+}
+
+impl Shard {
+    /// Everything that has to be kept, in an order in which [`Shard::restore`] takes it.
+    pub fn records(&self) -> impl Iterator<Item = QueueRecord> + '_ {
+        let first = Record::Shard { clock_ms: self.clock_ms, limits: self.limits };
+        let topics = self.topics.iter().flat_map(|(name, topic)| topic.records(name));
+        std::iter::once(first).chain(topics).map(QueueRecord)
+    }
+
+    /// Takes one record in. The error says what does not fit.
+    pub fn restore(&mut self, record: QueueRecord) -> Result<(), &'static str> {
+        match record.0 {
+            Record::Shard { clock_ms, limits } => {
+                if !self.topics.is_empty() {
+                    return Err("the record of the shard is not the first one");
+                }
+                self.clock_ms = clock_ms;
+                self.limits = limits;
+                Ok(())
+            }
+            Record::Topic { topic: name, totals, sweep } => {
+                let topic = Topic { totals, sweep, ..Topic::default() };
+                if self.topics.insert(name.clone(), Arc::new(topic)).is_some() {
+                    return Err("a topic is there twice");
+                }
+                self.count_in(&name);
+                Ok(())
+            }
+            Record::Prompt { topic, messages } => self.fill(&topic, |topic| {
+                messages.into_iter().try_for_each(|(number, stored)| {
+                    topic.is_new(number)?;
+                    topic.log.insert_prompt(number, stored);
+                    Ok(())
+                })
+            }),
+            Record::Later { topic, messages } => self.fill(&topic, |topic| {
+                messages.into_iter().try_for_each(|(number, entry, stored)| {
+                    topic.is_new(number)?;
+                    topic.log.insert_later(number, Later { stored, entry });
+                    Ok(())
+                })
+            }),
+            Record::Group { topic, group, state } => {
+                self.fill(&topic, |topic| match topic.groups.insert(group, state.group()) {
+                    None => Ok(()),
+                    Some(_) => Err("a consumer group is there twice"),
+                })
+            }
+            Record::Open { topic, group, open } => {
+                self.fill(&topic, |topic| topic.restore_open(&group, open))
+            }
+            Record::Parked { topic, group, parked } => self.fill(&topic, |topic| {
+                let group = topic.groups.get_mut(&group).ok_or("a consumer group is missing")?;
+                group.parked.extend(parked);
+                Ok(())
+            }),
+        }
+    }
+
+    fn fill(
+        &mut self,
+        name: &TopicName,
+        fill: impl FnOnce(&mut Topic) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        if !self.topics.contains_key(name) {
+            return Err("a topic is missing");
+        }
+        self.edit(name, &mut Step::default(), |topic, _| fill(topic))
+    }
+}
+
+impl Topic {
+    fn is_new(&self, number: LogIndex) -> Result<(), &'static str> {
+        if self.log.stored(number).is_some() { Err("a message is there twice") } else { Ok(()) }
+    }
+
+    fn restore_open(
+        &mut self,
+        group: &ConsumerGroup,
+        open: Vec<(LogIndex, Open)>,
+    ) -> Result<(), &'static str> {
+        for (number, open) in open {
+            if self.log.place_of(number) != Some(open.place) {
+                return Err("a message that a consumer group has is missing");
+            }
+            let group = self.groups.get_mut(group).ok_or("a consumer group is missing")?;
+            if group.open.contains_key(&number) {
+                return Err("a consumer group has a message twice");
+            }
+            group.put(number, open);
+        }
+        Ok(())
+    }
+
+    fn records<'a>(&'a self, name: &'a TopicName) -> impl Iterator<Item = Record> + 'a {
+        let first = Record::Topic { topic: name.clone(), totals: self.totals, sweep: self.sweep };
+        let prompt = grouped(
+            self.log.prompt.iter().map(|(number, stored)| (*number, stored.clone())),
+            |(_, stored)| stored.bytes(),
+            |messages| Record::Prompt { topic: name.clone(), messages },
+        );
+        let later = grouped(
+            self.log.later.iter().map(|(number, later)| (*number, later.entry, later.stored.clone())),
+            |(_, _, stored)| stored.bytes(),
+            |messages| Record::Later { topic: name.clone(), messages },
+        );
+        let groups = self.groups.iter().flat_map(move |(group, state)| state.records(name, group));
+        std::iter::once(first).chain(prompt).chain(later).chain(groups)
+    }
+}
+
+impl Group {
+    fn records<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        group: &'a ConsumerGroup,
+    ) -> impl Iterator<Item = Record> + 'a {
+        let state = GroupRecord {
+            cursor: self.cursor,
+            behind: self.behind,
+            acknowledged: self.acknowledged.iter().copied().collect(),
+            totals: self.totals,
+        };
+        let first = Record::Group { topic: topic.clone(), group: group.clone(), state };
+        let open = grouped(
+            self.open.iter().map(|(number, open)| (*number, open.clone())),
+            |_| 0,
+            |open| Record::Open { topic: topic.clone(), group: group.clone(), open },
+        );
+        let parked = grouped(
+            self.parked.iter().cloned(),
+            |_| 0,
+            |parked| Record::Parked { topic: topic.clone(), group: group.clone(), parked },
+        );
+        std::iter::once(first).chain(open).chain(parked)
+    }
+}
+
+impl GroupRecord {
+    fn group(self) -> Group {
+        Group {
+            cursor: self.cursor,
+            behind: self.behind,
+            acknowledged: self.acknowledged.into_iter().collect(),
+            totals: self.totals,
+            ..Group::default()
+        }
+    }
+}

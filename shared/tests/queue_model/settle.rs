@@ -1,0 +1,81 @@
+//! What a consumer says of its deliveries, and what time says of them.
+
+use orrery_shared::queue::fact::DeadCause;
+use orrery_shared::queue::*;
+
+use super::{Has, Topic};
+
+impl Topic {
+    pub fn settle(
+        &mut self,
+        group: &str,
+        handle: &Handle,
+        what: Option<(bool, u64)>,
+        clock: u64,
+        limits: &QueueLimits,
+    ) -> Outcome {
+        let number = handle.number;
+        if self.groups[group].acknowledged.contains(&number) {
+            return Outcome::Already;
+        }
+        let Some(message) = self.find(number).filter(|message| message.due.is_none()) else {
+            return Outcome::Unknown;
+        };
+        let mut share = message.share(group);
+        if share.has == Has::Done {
+            return Outcome::Already;
+        }
+        // Nobody was ever given it (or not since it was brought back), and nobody knows a receipt of it.
+        let current =
+            handle.receipt.map_or(share.receipt.is_some(), |receipt| share.receipt == Some(receipt));
+        if !current {
+            let never = share.attempts == 0;
+            return if never && handle.receipt.is_none() { Outcome::Unknown } else { Outcome::Late };
+        }
+        let in_flight = matches!(share.has, Has::InFlight { .. });
+        match (what, &mut share.has) {
+            (None, _) => {
+                self.done(group, number);
+                self.totals.acknowledged += 1;
+                let of = self.groups.get_mut(group).unwrap();
+                of.acknowledged.push(number);
+                of.consumed.2 += 1;
+                Outcome::Acknowledged
+            }
+            (Some((true, delay)), _) if in_flight => {
+                let again = if delay > 0 { Has::Later { until: clock + delay } } else { Has::Ready };
+                let dead = self.fail(group, number, again, DeadCause::Nacked, limits);
+                if dead { Outcome::DeadLettered } else { Outcome::Nacked }
+            }
+            (Some((false, visibility)), Has::InFlight { until, .. }) => {
+                *until = clock + visibility;
+                message.set(group, share);
+                Outcome::Extended
+            }
+            _ => Outcome::Late,
+        }
+    }
+
+    pub fn end_visibilities(&mut self, group: &str, clock: u64, limits: &QueueLimits) {
+        let mut ended: Vec<_> = self
+            .messages
+            .iter()
+            .filter_map(|message| match message.share(group).has {
+                Has::InFlight { until, .. } | Has::Later { until } => Some((until, message.number)),
+                _ => None,
+            })
+            .filter(|(until, _)| *until <= clock)
+            .collect();
+        ended.sort_unstable();
+        for (_, number) in ended {
+            let message = self.find(number).unwrap();
+            let mut share = message.share(group);
+            if matches!(share.has, Has::Later { .. }) {
+                share.has = Has::Ready;
+                message.set(group, share);
+            } else {
+                self.fail(group, number, Has::Ready, DeadCause::TimedOut, limits);
+            }
+        }
+    }
+}

@@ -202,6 +202,38 @@ fn nobody_to_stand_in_and_nobody_with_room() {
     assert!(whole.shards.iter().zip(&nobody.shards).all(|(a, b)| a.replicas == b.replicas));
 }
 
+#[test]
+fn a_missing_replica_is_worse_than_an_uneven_load() {
+    let (mut above, mut was_reserved) = (0, 0);
+    for (nodes, replicas) in (5..=12_u32).flat_map(|nodes| (3..=5_u16).map(move |replicas| (nodes, replicas)))
+    {
+        let node =
+            |n| RingNode { name: format!("n{n}").into(), weight: [4_000, 500, 60, 8, 1][n as usize % 5] };
+        let ring = Ring::new((0..nodes).map(node)).unwrap();
+        let down = names(&["n0", "n1"]);
+        let whole = place(&ring, 64, replicas);
+        let map = ShardMap::place(2, &ring, 64, replicas, &down);
+        let bounds = Bounds::new(64, replicas, nodes as usize - down.len());
+        let loads = map.loads();
+        for (before, after) in whole.shards.iter().zip(&map.shards) {
+            for node in after.replicas.iter().filter(|node| !before.replicas.contains(node)) {
+                let why = |it: &ShardPlacement| -> Vec<SkipReason> {
+                    it.skips.iter().filter(|skip| skip.node == *node).map(|skip| skip.why).collect()
+                };
+                let (then, now) = (why(before), why(after));
+                assert!(!now.contains(&SkipReason::Reserved), "{node} {after:?}");
+                if now.contains(&SkipReason::ReplicaBound) {
+                    assert!(loads[node].replicas > bounds.replicas, "{node} {after:?}");
+                    above += 1;
+                    was_reserved += u32::from(then.contains(&SkipReason::Reserved));
+                }
+            }
+        }
+    }
+    println!("{above} stand-ins above the bound, the room of {was_reserved} was reserved before");
+    assert!(above > 0 && was_reserved > 0, "{above} {was_reserved}: no case of this table gets there");
+}
+
 /// What holds for every map that was placed without anyone down.
 fn check_map(ring: &Ring, map: &ShardMap, replicas: u16) {
     let bounds = Bounds::new(map.shards.len() as u16, replicas, ring.placed());
@@ -327,6 +359,12 @@ proptest! {
         for node in up.nodes() {
             let load = loads.get(&node.name).copied().unwrap_or_default();
             prop_assert!(load.replicas <= bounds.replicas || excused(&node.name), "{} {load:?} {bounds:?}", node.name);
+        }
+        for (it, node) in map.shards.iter().flat_map(|it| it.replicas.iter().map(move |node| (it, node))) {
+            let above = loads[node].replicas > bounds.replicas;
+            prop_assert!(above || down.contains(node) || !full(it, node), "{node} is taken, so it had room: {it:?}");
+            let reserved = it.skips.iter().any(|skip| skip.node == *node && skip.why == SkipReason::Reserved);
+            prop_assert!(!reserved, "{node} is taken, so its room was not kept: {it:?}");
         }
         for (before, after) in whole.shards.iter().zip(&map.shards) {
             let set: BTreeSet<_> = after.replicas.iter().collect();

@@ -78,7 +78,7 @@ impl<'a> StandIn<'a> {
     /// The next node clockwise that is up, not in the set and has room. When none has room, the one with the fewest
     /// replicas, the first of them clockwise. None when all that are up are in the set.
     fn find(&self, draft: &mut Draft, set: &[usize]) -> Option<usize> {
-        let mut fullest = Vec::new();
+        let mut full = Vec::new();
         for node in self.ring.members_from(draft.token) {
             if set.contains(&node) {
                 continue;
@@ -92,10 +92,12 @@ impl<'a> StandIn<'a> {
                 return Some(node);
             } else {
                 draft.skip(node, SkipReason::ReplicaBound);
-                fullest.push(node);
+                full.push(node);
             }
         }
-        fullest.into_iter().min_by_key(|node| self.loads[*node])
+        let chosen = full.into_iter().min_by_key(|node| self.loads[*node])?;
+        draft.skips.retain(|skip| *skip != (chosen, SkipReason::Reserved));
+        Some(chosen)
     }
 
     /// Moves the new preferred leader to the front: the first one below its bound, survivors before stand-ins,

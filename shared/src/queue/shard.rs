@@ -202,11 +202,11 @@ impl Shard {
             format!("this shard has {} topics, which is its bound", limits.topics_max)
         } else if group.is_none_or(known) {
             return None;
-        } else if self.groups >= u64::from(limits.groups_max) {
-            format!("this shard has {} consumer groups, which is its bound", limits.groups_max)
         } else if found.map_or(0, |topic| topic.groups.len() as u64) >= u64::from(limits.groups_per_topic_max)
         {
             format!("{topic} has {} consumer groups, which is its bound", limits.groups_per_topic_max)
+        } else if self.groups >= u64::from(limits.groups_max) {
+            format!("this shard has {} consumer groups, which is its bound", limits.groups_max)
         } else {
             return None;
         };

@@ -11,7 +11,7 @@ use orrery_shared::error::ErrorCode;
 
 use super::{Failure, NodeState};
 use crate::events::{Hub, ReaderQuery, serve_reader};
-use crate::transport::{PEER_BYTES_MAX, accept_peer};
+use crate::transport::{PEER_BYTES_MAX, PEER_READ_BYTES, accept_peer};
 
 /// Most that a reader of events may send at once: it has nothing to say.
 const READER_BYTES_MAX: usize = 4_096;
@@ -35,7 +35,10 @@ pub fn open_events(
     let choice = query.choice()?;
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
     let chosen = hub.choose(choice)?;
-    let upgrade = upgrade.max_message_size(READER_BYTES_MAX).max_frame_size(READER_BYTES_MAX);
+    let upgrade = upgrade
+        .read_buffer_size(READER_BYTES_MAX)
+        .max_message_size(READER_BYTES_MAX)
+        .max_frame_size(READER_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query, chosen)).into_response())
 }
 
@@ -49,6 +52,9 @@ pub async fn peer(
         return Err(Failure::new(ErrorCode::ForbiddenOrigin, "This path is for nodes, not for pages."));
     }
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
-    let upgrade = upgrade.max_message_size(PEER_BYTES_MAX).max_frame_size(PEER_BYTES_MAX);
+    let upgrade = upgrade
+        .read_buffer_size(PEER_READ_BYTES)
+        .max_message_size(PEER_BYTES_MAX)
+        .max_frame_size(PEER_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| accept_peer(state.links, socket)).into_response())
 }

@@ -21,7 +21,7 @@ use super::frame::{FRAME_BYTES_MAX, Frame, Kind};
 use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Mismatch, Side, Verdict};
 use super::outbox::Outbox;
 use super::wire;
-use super::{PeerIdentity, Shared};
+use super::{PEER_READ_BYTES, PeerIdentity, Shared};
 
 /// Pause before the first new try, and the longest one. Each pause is drawn between half and all of it.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -44,6 +44,8 @@ pub(super) struct Link {
     waiting: Mutex<HashMap<u64, Asker>>,
     outbox: Outbox,
     nudged: Notify,
+    /// Why the last dial was no link, where that is more than that nobody was there.
+    complaint: Mutex<String>,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -58,6 +60,7 @@ impl Link {
             waiting: Mutex::default(),
             outbox: Outbox::default(),
             nudged: Notify::new(),
+            complaint: Mutex::default(),
             task: Mutex::default(),
         });
         let task = tokio::spawn(link.clone().run(shared));
@@ -92,7 +95,9 @@ impl Link {
     /// One request and its answer.
     pub async fn call(&self, urgency: Urgency, request: Bytes, within: Duration) -> Result<Bytes, CallError> {
         if !self.is_open() {
-            return Err(CallError::NotSent(format!("there is no connection to {}", self.peer)));
+            let complaint = self.complaint.lock();
+            let why = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
+            return Err(CallError::NotSent(format!("there is no connection to {}{why}", self.peer)));
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = oneshot::channel();
@@ -114,12 +119,11 @@ impl Link {
 
     async fn run(self: Arc<Self>, shared: Arc<Shared>) {
         let mut backoff = BACKOFF_MIN;
-        let mut complaint = String::new();
         loop {
             match timeout(HANDSHAKE_MAX, self.connect(&shared)).await {
                 Ok(Ok(socket)) => {
                     backoff = BACKOFF_MIN;
-                    complaint.clear();
+                    self.complaint.lock().clear();
                     self.open.store(true, Ordering::Release);
                     (shared.on_link)(&self.peer, true);
                     let why = self.talk(socket).await;
@@ -133,9 +137,9 @@ impl Link {
                 }
                 Ok(Err(Refusal::Mismatch(why))) => {
                     backoff = BACKOFF_MAX;
-                    if why != complaint {
+                    let before = std::mem::replace(&mut *self.complaint.lock(), why.clone());
+                    if why != before {
                         tracing::error!(peer = %self.peer, address = self.address, "no link: {why}");
-                        complaint = why;
                     }
                 }
                 Err(_) => tracing::trace!(peer = %self.peer, "no handshake in time"),
@@ -153,6 +157,7 @@ impl Link {
         let stream = wire::dial(&self.address).await.map_err(|error| unreachable(&error))?;
         let url = format!("ws://{}/peer", self.address);
         let config = WebSocketConfig::default()
+            .read_buffer_size(PEER_READ_BYTES)
             .max_message_size(Some(FRAME_BYTES_MAX))
             .max_frame_size(Some(FRAME_BYTES_MAX));
         let (mut socket, _) =

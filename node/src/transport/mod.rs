@@ -38,6 +38,10 @@ use dial::Link;
 /// Largest message of a peer.
 pub const PEER_BYTES_MAX: usize = frame::FRAME_BYTES_MAX;
 
+/// What a peer's link reads at once. tungstenite fills that much with zeros before each read, and does with 128 KiB
+/// where nobody says otherwise: that was the largest single piece of a busy node's time outside of the kernel.
+pub const PEER_READ_BYTES: usize = 16 * 1024;
+
 /// The future of one answer. None: there will be no answer (the asker sees a time-out).
 pub type Answer = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
 

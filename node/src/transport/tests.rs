@@ -172,8 +172,20 @@ async fn strangers_get_no_link() {
     let wrong_name = peer("d", 0, Some(1), "one secret").await;
     let misnamed = Member { name: "e".into(), ..wrong_name.member.clone() };
     a.links.members(&[wrong_secret.member.clone(), wrong_cluster.member.clone(), misnamed.clone()]);
-    sleep(Duration::from_millis(300)).await;
-    for stranger in [&wrong_secret.member, &wrong_cluster.member, &misnamed] {
+    for (stranger, why) in
+        [(&wrong_secret.member, "secret"), (&wrong_cluster.member, "cluster"), (&misnamed, "but d is here")]
+    {
+        let refused = async {
+            loop {
+                let call = a.links.call(stranger, Urgency::Normal, Bytes::new(), LONG).await;
+                let Err(CallError::NotSent(said)) = call else { panic!("{}: {call:?}", stranger.name) };
+                if said.contains(why) {
+                    return;
+                }
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(LONG, refused).await.unwrap_or_else(|_| panic!("{} was not refused: {why}", stranger.name));
         assert!(!a.links.connected(stranger), "{}", stranger.name);
     }
 }

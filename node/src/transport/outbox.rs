@@ -11,6 +11,9 @@ use super::frame::Frame;
 /// Bounds of the queues, in frames: elections, normal, bulk.
 const FRAMES_MAX: [usize; 3] = [256, 8_192, 64];
 
+/// Bound of each queue in bytes, unless a frame waits alone: messages may be large.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Most frames and bytes that are taken at once: what is more urgent may come while they are written.
 const BATCH_FRAMES_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 64 * 1024;
@@ -18,8 +21,37 @@ const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// The queues of one connection.
 #[derive(Default)]
 pub(super) struct Outbox {
-    queues: Mutex<[VecDeque<Frame>; 3]>,
+    queues: Mutex<[Queue; 3]>,
     filled: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    /// Of their payloads.
+    bytes: usize,
+}
+
+impl Queue {
+    fn has_room(&self, frames_max: usize, bytes: usize) -> bool {
+        self.frames.is_empty() || (self.frames.len() < frames_max && self.bytes + bytes <= BYTES_MAX)
+    }
+
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.payload.len();
+        self.frames.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.payload.len();
+        Some(frame)
+    }
+
+    fn retain(&mut self, wanted: impl Fn(&Frame) -> bool) {
+        self.frames.retain(wanted);
+        self.bytes = self.frames.iter().map(|frame| frame.payload.len()).sum();
+    }
 }
 
 /// The queue for that urgency is full.
@@ -40,13 +72,14 @@ impl Outbox {
         let place = place(frame.urgency);
         {
             let queue = &mut self.queues.lock()[place];
-            if queue.len() >= FRAMES_MAX[place] {
+            let (frames_max, bytes) = (FRAMES_MAX[place], frame.payload.len());
+            if !queue.has_room(frames_max, bytes) {
                 queue.retain(still_wanted);
             }
-            if queue.len() >= FRAMES_MAX[place] {
+            if !queue.has_room(frames_max, bytes) {
                 return Err(Full);
             }
-            queue.push_back(frame);
+            queue.push(frame);
         }
         self.filled.notify_one();
         Ok(())
@@ -68,7 +101,7 @@ impl Outbox {
         let mut bytes = 0;
         for queue in queues.iter_mut() {
             while batch.len() < BATCH_FRAMES_MAX && bytes < BATCH_BYTES_MAX {
-                let Some(frame) = queue.pop_front() else { break };
+                let Some(frame) = queue.pop() else { break };
                 bytes += frame.payload.len();
                 batch.push(frame);
             }
@@ -77,7 +110,7 @@ impl Outbox {
 
     /// Removes everything.
     pub fn drain(&self) -> Vec<Frame> {
-        self.queues.lock().iter_mut().flat_map(std::mem::take).collect()
+        self.queues.lock().iter_mut().flat_map(|queue| std::mem::take(queue).frames).collect()
     }
 }
 
@@ -115,5 +148,21 @@ mod tests {
         assert_eq!(outbox.push(frame(Urgency::Election, 999), |_| true), Ok(()), "its own queue has room");
         assert_eq!(outbox.push(frame(Urgency::Bulk, 999), |frame| frame.id != 7), Ok(()));
         assert_eq!(outbox.drain().len(), FRAMES_MAX[2] + 1);
+    }
+
+    #[tokio::test]
+    async fn large_frames_fill_a_queue_too() {
+        let outbox = Outbox::default();
+        let half = Bytes::from(vec![0; BYTES_MAX / 2]);
+        let large = |id| Frame { payload: half.clone(), ..frame(Urgency::Normal, id) };
+        assert_eq!([1, 2, 3].map(|id| outbox.push(large(id), |_| true)), [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!(outbox.push(large(4), |frame| frame.id != 1), Ok(()), "the unwanted made room");
+        let mut batch = Vec::new();
+        outbox.take(&mut batch).await;
+        assert_eq!(batch.iter().map(|frame| frame.id).collect::<Vec<_>>(), [2]);
+        assert_eq!(outbox.push(large(5), |_| true), Ok(()), "what was taken made room");
+        outbox.drain();
+        let alone = Frame { payload: Bytes::from(vec![0; BYTES_MAX + 1]), ..frame(Urgency::Normal, 6) };
+        assert_eq!(outbox.push(alone, |_| true), Ok(()), "it waits alone");
     }
 }

@@ -29,6 +29,12 @@ use crate::machine::{Command, Operation};
 /// Entries that are read at a time to be applied.
 const APPLY_ENTRIES: u64 = 1_024;
 
+/// Bytes that are read at a time to be applied, unless one entry alone has more.
+const APPLY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Entries that are read from the disk at a time: each may have a large message, and what is over the bytes is dropped.
+const READ_ENTRIES: u64 = 64;
+
 /// One group's log. Clones are the same log.
 pub struct LogStore<H: Host> {
     shared: Arc<Shared<H>>,
@@ -214,7 +220,7 @@ impl<H: Host> LogStore<H> {
     }
 
     fn read(&self, from: LogIndex, to: LogIndex, bytes_max: usize) -> io::Result<Vec<Entry>> {
-        let (mut cached, cached_from) = {
+        let (mut cached, cached_from, end) = {
             let inner = lock(&self.shared.inner);
             let first = inner.cache.front().map_or(LogIndex::MAX, |(entry, _)| entry.log_id.index);
             let skip = from.saturating_sub(first) as usize;
@@ -229,22 +235,25 @@ impl<H: Host> LogStore<H> {
                 })
                 .map(|(entry, _)| entry.clone())
                 .collect();
-            (part, first)
+            (part, first, inner.last.map_or(0, |last| last.index + 1))
         };
         if from >= cached_from {
             return Ok(cached);
         }
         // Older ones: what is not in memory any more was synced.
-        let until = to.min(cached_from);
-        let stored = self.shared.host.disk().entries(self.shared.group, from..until)?;
-        let mut entries = Vec::with_capacity(stored.len() + cached.len());
-        let mut bytes = 0;
-        for (index, stored) in stored {
-            bytes += stored.len();
-            if bytes > bytes_max && index != from {
-                return Ok(entries);
+        let until = to.min(cached_from).min(end);
+        let mut entries = Vec::new();
+        let (mut bytes, mut next) = (0, from);
+        while next < until {
+            let end = until.min(next + READ_ENTRIES);
+            for (index, stored) in self.shared.host.disk().entries(self.shared.group, next..end)? {
+                bytes += stored.len();
+                if bytes > bytes_max && index != from {
+                    return Ok(entries);
+                }
+                entries.push(codec::decode(DISK_VERSION, &stored)?);
             }
-            entries.push(codec::decode(DISK_VERSION, &stored)?);
+            next = end;
         }
         if bytes < bytes_max {
             entries.append(&mut cached);
@@ -318,7 +327,7 @@ impl<H: Host> RaftLogReader<Types<H::Runtime>> for LogStore<H> {
             if from >= to {
                 return Ok(None);
             }
-            let piece = log.read(from, to.min(from.saturating_add(APPLY_ENTRIES)), usize::MAX)?;
+            let piece = log.read(from, to.min(from.saturating_add(APPLY_ENTRIES)), APPLY_BYTES)?;
             let next = piece.last().map(|entry| entry.log_id.index + 1);
             Ok::<_, io::Error>(next.map(|next| (stream::iter(piece.into_iter().map(Ok)), (log, next))))
         });

@@ -49,10 +49,11 @@ pub fn tick_grid(heartbeat: Duration) -> Duration {
     heartbeat * 9 / 16
 }
 
-/// Time to sleep at `now_us` for a wish of `wish`, so that it ends at a multiple of `grid`.
+/// Time to sleep at `now_us` for a wish of `wish`, so that it ends at a multiple of `grid`. A wish of less than a
+/// microsecond counts as one: where time moves only while everybody sleeps, a ticker that does not sleep never ends.
 pub fn to_grid(now_us: u64, wish: Duration, grid: Duration) -> Duration {
     let grid_us = (grid.as_micros() as u64).max(1);
-    let due_us = now_us.saturating_add(wish.as_micros() as u64);
+    let due_us = now_us.saturating_add(wish.as_nanos().div_ceil(1_000) as u64);
     Duration::from_micros(due_us.div_ceil(grid_us).saturating_mul(grid_us) - now_us)
 }
 
@@ -234,6 +235,7 @@ mod tests {
         {
             assert_eq!(to_grid(now_ms * 1_000, ms(wish), grid), ms(slept), "{now_ms} {wish}");
         }
+        assert_eq!(to_grid(48_000, Duration::from_nanos(1), grid), grid, "a moment is not nothing");
     }
 
     /// openraft's own runtime suite: the wrapper changes nothing.

@@ -23,7 +23,7 @@ use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::signal::Signal;
 use super::state::StateMachine;
-use super::timer::{Scoped, Sink, Timers, drawn, tick_grid, to_grid};
+use super::timer::{Scoped, Sink, Timers, drawn, tick_grid, tick_phase_us, to_grid};
 use super::types::{Snapshot, StoredMembership, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::Role;
@@ -125,12 +125,13 @@ impl<H: Host> Group<H> {
             drawn: draw_sink(host.clone(), id, &config, drawn_ms.clone(), contact_us.clone()),
             tick: {
                 let (host, grid) = (host.clone(), tick_grid(config.heartbeat));
+                let phase_us = tick_phase_us(me, grid);
                 #[cfg(test)]
                 let ticks = ticks.clone();
                 Arc::new(move |wish| {
                     #[cfg(test)]
                     ticks.fetch_add(1, Ordering::Relaxed);
-                    to_grid(host.monotonic_us(), wish, grid)
+                    to_grid(host.monotonic_us() + phase_us, wish, grid)
                 })
             },
         };

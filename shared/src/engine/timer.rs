@@ -18,6 +18,8 @@ use std::time::Duration;
 use openraft::{AsyncRuntime, Instant, OptionalSend};
 use rand::{Rng, TryRng};
 
+use crate::ids::NodeId;
+
 /// Where openraft draws election time-outs.
 const DRAWN_IN: &str = "engine_config.rs";
 
@@ -47,6 +49,13 @@ thread_local! {
 pub fn tick_grid(heartbeat: Duration) -> Duration {
     // Just over a half: a heartbeat that is due at the tick itself would wait for one more.
     heartbeat * 9 / 16
+}
+
+/// Where in the grid a node's own lines lie: nodes of one machine share its clock, and time-outs that end at the same
+/// lines would collide more often. Steps of the golden ratio lie apart however many they are.
+pub fn tick_phase_us(node: NodeId, grid: Duration) -> u64 {
+    let step = node.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    (grid.as_micros() as u64).saturating_mul(step) >> 32
 }
 
 /// Time to sleep at `now_us` for a wish of `wish`, so that it ends at a multiple of `grid`. A wish of less than a
@@ -236,6 +245,15 @@ mod tests {
             assert_eq!(to_grid(now_ms * 1_000, ms(wish), grid), ms(slept), "{now_ms} {wish}");
         }
         assert_eq!(to_grid(48_000, Duration::from_nanos(1), grid), grid, "a moment is not nothing");
+    }
+
+    #[test]
+    fn the_lines_of_neighbours_lie_apart() {
+        let grid = Duration::from_micros(24_000);
+        let mut phases: Vec<u64> = (1..=5).map(|id| tick_phase_us(NodeId(id), grid)).collect();
+        phases.sort_unstable();
+        assert!(phases.iter().all(|phase| *phase < 24_000), "{phases:?}");
+        assert!(phases.windows(2).all(|pair| pair[1] - pair[0] > 2_000), "{phases:?}");
     }
 
     /// openraft's own runtime suite: the wrapper changes nothing.

@@ -19,19 +19,18 @@ pub(super) struct Grant {
 
 impl Table {
     /// Gives a lock under a new token (also where an upgrade replaces the shared lock: who wrote last must have the
-    /// largest token). The caller has made sure that nobody conflicting holds it.
+    /// largest token, and its lease ends no earlier: the answer may get lost, and a promise is never cut short). The caller
+    /// has made sure that nobody conflicting holds it.
     pub(super) fn grant(&mut self, grant: Grant, step: &mut Step) -> LockReply {
         let Grant { resource, holder, mode, ttl_ms, wait, unread } = grant;
         let claim = self.claim(&holder, &resource);
-        if let Some(old) = claim.hold {
-            self.remove_hold(old);
-        }
+        let promised_ms = claim.hold.and_then(|old| self.remove_hold(old)).and_then(|old| old.expires_at_ms);
         if let Some(outcome) = claim.outcome {
             self.remove_outcome(outcome);
         }
         self.last_token += 1;
         let fencing_token: FencingToken = self.last_token;
-        let expires_at_ms = holder.session.is_none().then(|| self.after(ttl_ms));
+        let expires_at_ms = holder.session.is_none().then(|| self.after(ttl_ms)).max(promised_ms);
         let since_ms = self.clock_ms;
         step.facts.push(ServiceFact::LockGranted {
             resource: resource.clone(),

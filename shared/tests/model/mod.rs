@@ -243,10 +243,11 @@ impl Model {
         wait: Option<WaitId>,
         unread: bool,
     ) {
+        let upgraded = self.lock_of(resource, holder).and_then(|lock| lock.expires);
         self.locks.retain(|lock| !(lock.resource == resource && lock.holder == *holder));
         self.refused.retain(|refused| !(refused.resource == resource && refused.holder == *holder));
         self.last_token += 1;
-        let expires = holder.session.is_none().then_some(self.clock + ttl);
+        let expires = holder.session.is_none().then_some(self.clock + ttl).max(upgraded);
         self.locks.push(Lock {
             resource: resource.into(),
             holder: holder.clone(),

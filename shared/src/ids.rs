@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// Longest name of a resource, a client, a node, a topic: bytes of UTF-8.
@@ -55,8 +54,9 @@ impl fmt::Display for GroupId {
 
 /// What a first formation mints: data of one cluster never meets data of another. In JSON 16 hexadecimal digits, as it
 /// is shown: a JSON number above 2^53 is another one for most readers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterId(#[serde(with = "hex")] pub u64);
 
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,29 +73,36 @@ impl FromStr for ClusterId {
     type Err = NotAClusterId;
 
     fn from_str(text: &str) -> Result<Self, NotAClusterId> {
-        if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotAClusterId);
-        }
-        u64::from_str_radix(text, 16).map(ClusterId).map_err(|_| NotAClusterId)
+        hex::parse(text).map(ClusterId).ok_or(NotAClusterId)
     }
 }
 
-impl Serialize for ClusterId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// Numbers of 64 bits that are 16 hexadecimal digits where people read and in JSON, and numbers everywhere else.
+pub(crate) mod hex {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use smol_str::SmolStr;
+
+    /// Exactly 16 digits.
+    pub(crate) fn parse(text: &str) -> Option<u64> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digits.then(|| u64::from_str_radix(text, 16).ok())?
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.collect_str(&format_args!("{value:016x}"))
         } else {
-            self.0.serialize(serializer)
+            value.serialize(serializer)
         }
     }
-}
 
-impl<'de> Deserialize<'de> for ClusterId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         if deserializer.is_human_readable() {
-            SmolStr::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            let text = SmolStr::deserialize(deserializer)?;
+            parse(&text).ok_or_else(|| D::Error::custom("16 hexadecimal digits are expected"))
         } else {
-            u64::deserialize(deserializer).map(ClusterId)
+            u64::deserialize(deserializer)
         }
     }
 }

@@ -77,12 +77,17 @@ fn echo_counting(arrived: &watch::Sender<usize>) -> Serve {
     })
 }
 
-async fn until_connected(from: &Peer, to: &Peer) {
+async fn until(what: &str, reached: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + LONG;
-    while !from.links.connected(&to.member) {
-        assert!(Instant::now() < deadline, "no link from {} to {}", from.member.name, to.member.name);
+    while !reached().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
         sleep(Duration::from_millis(2)).await;
     }
+}
+
+async fn until_connected(from: &Peer, to: &Peer) {
+    let what = format!("a link from {} to {}", from.member.name, to.member.name);
+    until(&what, async || from.links.connected(&to.member)).await;
 }
 
 async fn ask(from: &Peer, to: &Peer, what: &'static [u8], within: Duration) -> Result<Bytes, CallError> {
@@ -175,17 +180,13 @@ async fn strangers_get_no_link() {
     for (stranger, why) in
         [(&wrong_secret.member, "secret"), (&wrong_cluster.member, "cluster"), (&misnamed, "but d is here")]
     {
-        let refused = async {
-            loop {
-                let call = a.links.call(stranger, Urgency::Normal, Bytes::new(), LONG).await;
-                let Err(CallError::NotSent(said)) = call else { panic!("{}: {call:?}", stranger.name) };
-                if said.contains(why) {
-                    return;
-                }
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        timeout(LONG, refused).await.unwrap_or_else(|_| panic!("{} was not refused: {why}", stranger.name));
+        let what = format!("{} is refused: {why}", stranger.name);
+        until(&what, async || {
+            let call = a.links.call(stranger, Urgency::Normal, Bytes::new(), LONG).await;
+            let Err(CallError::NotSent(said)) = call else { panic!("{}: {call:?}", stranger.name) };
+            said.contains(why)
+        })
+        .await;
         assert!(!a.links.connected(stranger), "{}", stranger.name);
     }
 }

@@ -23,7 +23,7 @@ use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::signal::Signal;
 use super::state::StateMachine;
-use super::timer::{Scoped, Sink, Timers, drawn, tick_grid, tick_phase_us, to_grid};
+use super::timer::{Grid, Scoped, Sink, Timers, drawn};
 use super::types::{Snapshot, StoredMembership, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::Role;
@@ -124,14 +124,13 @@ impl<H: Host> Group<H> {
         let timers = Timers {
             drawn: draw_sink(host.clone(), id, &config, drawn_ms.clone(), contact_us.clone()),
             tick: {
-                let (host, grid) = (host.clone(), tick_grid(config.heartbeat));
-                let phase_us = tick_phase_us(me, grid);
+                let (host, grid) = (host.clone(), Grid::new(config.heartbeat, me));
                 #[cfg(test)]
                 let ticks = ticks.clone();
                 Arc::new(move |wish| {
                     #[cfg(test)]
                     ticks.fetch_add(1, Ordering::Relaxed);
-                    to_grid(host.monotonic_us() + phase_us, wish, grid)
+                    grid.sleep(host.monotonic_us(), wish)
                 })
             },
         };
@@ -387,10 +386,10 @@ impl<H: Host> Group<H> {
     /// Says how the election timer stands whenever heartbeats stay away.
     async fn watch_silence(self: Arc<Self>) {
         let patience = self.config.heartbeat * 2;
+        let grid = Grid::new(self.config.heartbeat, self.me);
         let mut reported_us = 0;
         loop {
-            let grid = tick_grid(self.config.heartbeat);
-            H::Runtime::sleep(to_grid(self.host.monotonic_us(), patience, grid)).await;
+            H::Runtime::sleep(grid.sleep(self.host.monotonic_us(), patience)).await;
             if self.stopped() {
                 return;
             }

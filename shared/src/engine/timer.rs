@@ -43,27 +43,34 @@ thread_local! {
     static TIMERS: RefCell<Option<Timers>> = const { RefCell::new(None) };
 }
 
-/// openraft ticks about five times in a heartbeat, in each group. A node needs no more than two ticks: the second
-/// one after a heartbeat finds the next due, and an election is at most one tick late. And groups that tick at
-/// the same moments wake an idle node once for all of them.
-pub fn tick_grid(heartbeat: Duration) -> Duration {
-    // Just over a half: a heartbeat that is due at the tick itself would wait for one more.
-    heartbeat * 9 / 16
+/// The moments at which everything of one node that only looks after time wakes up, openraft's ticks first of all.
+///
+/// openraft ticks about five times in a heartbeat, in each group. A node needs no more than two: the second tick
+/// after a heartbeat finds the next due, and an election is at most one tick late. And groups that tick at the same
+/// moments wake an idle node once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    period_us: u64,
+    phase_us: u64,
 }
 
-/// Where in the grid a node's own lines lie: nodes of one machine share its clock, and time-outs that end at the same
-/// lines would collide more often. Steps of the golden ratio lie apart however many they are.
-pub fn tick_phase_us(node: NodeId, grid: Duration) -> u64 {
-    let step = node.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    (grid.as_micros() as u64).saturating_mul(step) >> 32
-}
+impl Grid {
+    /// A node's, for this heartbeat. Each node has a phase of its own: nodes of one machine share its clock, and time-outs
+    /// that end at the same moments would collide more often. Steps of the golden ratio lie apart however many they are.
+    pub fn new(heartbeat: Duration, node: NodeId) -> Self {
+        // Just over a half: a heartbeat that is due at the tick itself would wait for one more.
+        let period_us = (heartbeat.as_micros() as u64 * 9 / 16).max(1);
+        let step = node.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        Grid { period_us, phase_us: period_us.saturating_mul(step) >> 32 }
+    }
 
-/// Time to sleep at `now_us` for a wish of `wish`, so that it ends at a multiple of `grid`. A wish of less than a
-/// microsecond counts as one: where time moves only while everybody sleeps, a ticker that does not sleep never ends.
-pub fn to_grid(now_us: u64, wish: Duration, grid: Duration) -> Duration {
-    let grid_us = (grid.as_micros() as u64).max(1);
-    let due_us = now_us.saturating_add(wish.as_nanos().div_ceil(1_000) as u64);
-    Duration::from_micros(due_us.div_ceil(grid_us).saturating_mul(grid_us) - now_us)
+    /// Time to sleep at `now_us` for a wish of `wish`, so that it ends at one of the moments. A wish of less than a
+    /// microsecond counts as one: where time moves only while everybody sleeps, a ticker that does not sleep never ends.
+    pub fn sleep(self, now_us: u64, wish: Duration) -> Duration {
+        let now_us = now_us.saturating_add(self.phase_us);
+        let due_us = now_us.saturating_add(wish.as_nanos().div_ceil(1_000) as u64);
+        Duration::from_micros(due_us.div_ceil(self.period_us).saturating_mul(self.period_us) - now_us)
+    }
 }
 
 /// What was drawn from `min..max` with this random number: the upper half of the product, as `rand` does it. (With
@@ -238,22 +245,24 @@ mod tests {
 
     #[test]
     fn sleeps_end_on_the_grid() {
-        let (ms, grid) = (Duration::from_millis, Duration::from_millis(24));
+        let (ms, grid) = (Duration::from_millis, Grid { period_us: 24_000, phase_us: 0 });
         for (now_ms, wish, slept) in
             [(0, 8, 24), (24, 8, 24), (30, 8, 18), (30, 18, 18), (30, 19, 42), (48, 0, 0)]
         {
-            assert_eq!(to_grid(now_ms * 1_000, ms(wish), grid), ms(slept), "{now_ms} {wish}");
+            assert_eq!(grid.sleep(now_ms * 1_000, ms(wish)), ms(slept), "{now_ms} {wish}");
         }
-        assert_eq!(to_grid(48_000, Duration::from_nanos(1), grid), grid, "a moment is not nothing");
+        assert_eq!(grid.sleep(48_000, Duration::from_nanos(1)), ms(24), "a moment is not nothing");
+        let later = Grid { phase_us: 5_000, ..grid };
+        assert_eq!(later.sleep(19_000, ms(8)), ms(24), "its moments are 19 ms, 43 ms, ...");
     }
 
     #[test]
-    fn the_lines_of_neighbours_lie_apart() {
-        let grid = Duration::from_micros(24_000);
-        let mut phases: Vec<u64> = (1..=5).map(|id| tick_phase_us(NodeId(id), grid)).collect();
-        phases.sort_unstable();
-        assert!(phases.iter().all(|phase| *phase < 24_000), "{phases:?}");
-        assert!(phases.windows(2).all(|pair| pair[1] - pair[0] > 2_000), "{phases:?}");
+    fn neighbours_wake_apart() {
+        let mut grids: Vec<Grid> =
+            (1..=5).map(|id| Grid::new(Duration::from_millis(44), NodeId(id))).collect();
+        assert!(grids.iter().all(|grid| grid.period_us == 24_750 && grid.phase_us < 24_750), "{grids:?}");
+        grids.sort_unstable_by_key(|grid| grid.phase_us);
+        assert!(grids.windows(2).all(|pair| pair[1].phase_us - pair[0].phase_us > 2_000), "{grids:?}");
     }
 
     /// openraft's own runtime suite: the wrapper changes nothing.

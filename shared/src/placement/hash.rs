@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smol_str::SmolStr;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::const_xxh64::xxh64;
+
+use crate::ids::hex;
 
 /// What the addresses of queues are hashed under.
 const PARTITION_DOMAIN: &str = "orrery/partition";
@@ -38,8 +38,9 @@ pub fn partition_hash(topic: &str, key: &str) -> Token {
 
 /// A point on the ring. Clockwise is upwards; after the largest comes 0. In JSON 16 hexadecimal digits, as it is
 /// shown: a JSON number above 2^53 is another one for most readers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub u64);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(#[serde(with = "hex")] pub u64);
 
 impl Token {
     /// The point of some bytes: their [`hash64`].
@@ -63,29 +64,6 @@ impl FromStr for Token {
     type Err = NotAToken;
 
     fn from_str(text: &str) -> Result<Self, NotAToken> {
-        if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotAToken);
-        }
-        u64::from_str_radix(text, 16).map(Token).map_err(|_| NotAToken)
-    }
-}
-
-impl Serialize for Token {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Token {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            SmolStr::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-        } else {
-            u64::deserialize(deserializer).map(Token)
-        }
+        hex::parse(text).map(Token).ok_or(NotAToken)
     }
 }

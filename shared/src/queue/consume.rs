@@ -130,6 +130,7 @@ impl Group {
         context.report(QueueFact::Delivered {
             topic: context.topic.clone(),
             number: next.number,
+            key: next.stored.key.clone(),
             group: ask.group.clone(),
             consumer: ask.consumer.clone(),
             receipt,

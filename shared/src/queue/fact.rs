@@ -73,6 +73,8 @@ pub enum QueueFact {
         topic: TopicName,
         /// Which.
         number: LogIndex,
+        /// Its partition key.
+        key: Option<PartitionKey>,
         /// For which group.
         group: ConsumerGroup,
         /// Who.
@@ -138,6 +140,8 @@ pub enum QueueFact {
         topic: TopicName,
         /// Which.
         number: LogIndex,
+        /// Its partition key.
+        key: Option<PartitionKey>,
         /// Which group.
         group: ConsumerGroup,
         /// Deliveries.
@@ -216,5 +220,16 @@ pub enum QueueFact {
         topic: TopicName,
         /// Its name.
         group: ConsumerGroup,
+    },
+    /// How many of a group's waiting messages are not ready, after a command that changed one of these numbers.
+    Held {
+        /// Where.
+        topic: TopicName,
+        /// Of which group.
+        group: ConsumerGroup,
+        /// Behind an earlier message of their key.
+        blocked: u64,
+        /// Given back with a delay that still runs.
+        delayed: u64,
     },
 }

@@ -178,7 +178,7 @@ impl Topic {
             context.wake(name);
         }
         let (topic, of) = (context.topic.clone(), name.clone());
-        context.report(QueueFact::DeadLettered { topic, number, group: of, attempts, cause });
+        context.report(QueueFact::DeadLettered { topic, number, key, group: of, attempts, cause });
         self.bound_dead(name, context);
         true
     }

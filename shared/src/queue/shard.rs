@@ -139,7 +139,9 @@ impl Shard {
         let shared = self.topics.entry(name.clone()).or_default();
         let topic = Arc::make_mut(shared);
         let before = Sums::of(topic, &self.limits);
+        let held = topic.held();
         let done = edit(topic, &mut context);
+        topic.report_held(held, &mut context);
         let after = Sums::of(topic, &self.limits);
         let idle = topic.is_idle();
         self.note(name, before, after);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConsumerGroup;
 use super::group::Group;
 use super::limits::QueueLimits;
 use super::log::{Log, Place};
+use super::shard::Context;
+use super::{ConsumerGroup, QueueFact};
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
 
@@ -30,6 +31,19 @@ pub struct TopicTotals {
     pub expired: u64,
     /// Messages taken out by hand, as [`super::QueueReply::Purged`] counts them.
     pub purged: u64,
+}
+
+/// Waiting messages of a group that are not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    blocked: u64,
+    delayed: u64,
+}
+
+impl Held {
+    fn of(group: &Group) -> Held {
+        Held { blocked: group.parked.len() as u64, delayed: group.delayed.len() as u64 }
+    }
 }
 
 /// One topic.
@@ -83,6 +97,27 @@ impl Topic {
             return None;
         }
         self.remove(number)
+    }
+
+    /// What of each group's waiting messages is not ready: those behind their key, those given back with a delay. Groups
+    /// without either are left out.
+    pub(super) fn held(&self) -> Vec<(ConsumerGroup, Held)> {
+        let held = self.groups.iter().map(|(name, group)| (name, Held::of(group)));
+        held.filter(|(_, held)| *held != Held::default()).map(|(name, held)| (name.clone(), held)).collect()
+    }
+
+    /// Reports every group for which that is not what it was.
+    pub(super) fn report_held(&self, before: Vec<(ConsumerGroup, Held)>, context: &mut Context<'_>) {
+        for (name, group) in &self.groups {
+            let was =
+                before.iter().find(|(before, _)| before == name).map_or(Held::default(), |(_, was)| *was);
+            let now = Held::of(group);
+            if now != was {
+                let (topic, group) = (context.topic.clone(), name.clone());
+                let Held { blocked, delayed } = now;
+                context.report(QueueFact::Held { topic, group, blocked, delayed });
+            }
+        }
     }
 
     /// The place before which every group has looked at everything; none where there is no group.

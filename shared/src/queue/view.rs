@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::DeadCause;
 pub use super::group::GroupTotals;
-use super::group::{Group, State};
+use super::group::{Group, Open, State};
 use super::limits::{CONSUME_BYTES_MAX, PEEK_MAX};
 use super::log::{Place, Stored};
 use super::publish::preview;
@@ -20,6 +20,9 @@ pub const TOPICS_SHOWN_MAX: usize = 256;
 
 /// Most messages of each kind that a view shows of one topic.
 pub const MESSAGES_SHOWN_MAX: usize = 16;
+
+/// Most deliveries in flight, and most dead letters, that a view shows of one group.
+pub const DELIVERIES_SHOWN_MAX: usize = 64;
 
 /// Most consumers of one group that the figures name.
 pub const CONSUMERS_SHOWN_MAX: usize = 64;
@@ -44,8 +47,10 @@ pub struct TopicView {
     pub stats: TopicStats,
     /// Its first messages in order, at most [`MESSAGES_SHOWN_MAX`].
     pub first: Vec<MessageView>,
-    /// What is in flight, the earliest to be visible again first: at most [`MESSAGES_SHOWN_MAX`] of each group.
+    /// What is in flight, the earliest to be visible again first: at most [`DELIVERIES_SHOWN_MAX`] of each group.
     pub in_flight: Vec<FlightView>,
+    /// The newest dead letters by number: at most [`DELIVERIES_SHOWN_MAX`] of each group.
+    pub dead: Vec<DeadView>,
 }
 
 /// A message without its payload.
@@ -61,11 +66,24 @@ pub struct MessageView {
     pub preview: String,
 }
 
+/// A dead letter without its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadView {
+    /// The message.
+    pub number: LogIndex,
+    /// Its partition key.
+    pub key: Option<PartitionKey>,
+    /// Of whom and why.
+    pub letter: DeadLetter,
+}
+
 /// A delivery that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightView {
     /// The message.
     pub number: LogIndex,
+    /// Its partition key.
+    pub key: Option<PartitionKey>,
     /// For which group.
     pub group: ConsumerGroup,
     /// Who has it.
@@ -213,10 +231,7 @@ impl Shard {
         let Some(topic) = self.topics.get(topic) else { return Vec::new() };
         let dead = topic.groups.iter().flat_map(|(name, group)| {
             group.dead.iter().filter_map(|number| {
-                let open = group.open.get(number)?;
-                let State::Dead { cause, at_ms } = open.state else { return None };
-                let (group, attempts) = (name.clone(), open.attempts);
-                let letter = DeadLetter { group, attempts, cause, dead_at_ms: at_ms };
+                let letter = group.open.get(number)?.letter(name)?;
                 Some(topic.log.stored(*number)?.peeked(*number, None, Some(letter)))
             })
         });
@@ -273,10 +288,12 @@ impl Topic {
             preview: preview(&stored.message),
         });
         let in_flight = self.groups.iter().flat_map(|(name, group)| group.flights(name));
+        let dead = self.groups.iter().flat_map(|(name, group)| group.dead_letters(name));
         TopicView {
             stats: self.stats(name, clock_ms),
             first: first.collect(),
             in_flight: in_flight.collect(),
+            dead: dead.collect(),
         }
     }
 }
@@ -304,12 +321,13 @@ impl Group {
 
     /// The first deliveries in flight. What was given back with a delay is passed over, a bounded number.
     fn flights<'a>(&'a self, name: &'a ConsumerGroup) -> impl Iterator<Item = FlightView> + 'a {
-        let soonest = self.deadlines.iter().take(4 * MESSAGES_SHOWN_MAX);
+        let soonest = self.deadlines.iter().take(4 * DELIVERIES_SHOWN_MAX);
         let flights = soonest.filter_map(move |(_, number)| {
             let open = self.open.get(number)?;
             let State::InFlight { consumer, visible_at_ms } = &open.state else { return None };
             Some(FlightView {
                 number: *number,
+                key: open.key.clone(),
                 group: name.clone(),
                 consumer: consumer.clone(),
                 receipt: open.receipt?,
@@ -317,7 +335,25 @@ impl Group {
                 visible_at_ms: *visible_at_ms,
             })
         });
-        flights.take(MESSAGES_SHOWN_MAX)
+        flights.take(DELIVERIES_SHOWN_MAX)
+    }
+
+    /// The newest dead letters.
+    fn dead_letters<'a>(&'a self, name: &'a ConsumerGroup) -> impl Iterator<Item = DeadView> + 'a {
+        let newest = self.dead.iter().rev().take(DELIVERIES_SHOWN_MAX);
+        newest.filter_map(move |number| {
+            let open = self.open.get(number)?;
+            let letter = open.letter(name)?;
+            Some(DeadView { number: *number, key: open.key.clone(), letter })
+        })
+    }
+}
+
+impl Open {
+    /// Why it is a dead letter of that group, where it is one.
+    fn letter(&self, group: &ConsumerGroup) -> Option<DeadLetter> {
+        let State::Dead { cause, at_ms } = self.state else { return None };
+        Some(DeadLetter { group: group.clone(), attempts: self.attempts, cause, dead_at_ms: at_ms })
     }
 }
 

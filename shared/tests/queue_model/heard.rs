@@ -104,6 +104,7 @@ impl HeardTopic {
             QueueFact::GroupDeleted { group, .. } => {
                 self.groups.remove(group).unwrap();
             }
+            QueueFact::Held { group, .. } => assert!(self.groups.contains_key(group)),
         }
     }
 }

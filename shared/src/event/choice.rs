@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Fact;
-use super::fact::LockTable;
+use super::fact::{LockTable, ShardTable};
 use super::stream::NodeSnapshot;
 use crate::ids::GroupId;
 
@@ -51,8 +51,10 @@ impl Choice {
     pub fn narrow(&self, snapshot: &mut NodeSnapshot) {
         let Some(chosen) = &self.groups else { return };
         snapshot.groups.retain(|group| chosen.contains(&group.group));
+        snapshot.queues.retain(|shard| chosen.contains(&shard.group));
         if !chosen.contains(&GroupId::CONTROL) {
             snapshot.locks = LockTable::default();
+            snapshot.shards = ShardTable::default();
         }
     }
 }
@@ -81,6 +83,8 @@ impl Detail {
             Fact::Started { .. }
             | Fact::Service { .. }
             | Fact::ServiceResumed { .. }
+            | Fact::QueuesResumed { .. }
+            | Fact::ShardsPlaced { .. }
             | Fact::NodeStarted { .. }
             | Fact::NodeExited { .. }
             | Fact::NodePaused { .. }
@@ -107,7 +111,9 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::Applied { group, .. }
         | Fact::Snapshotted { group, .. }
         | Fact::Service { group, .. }
-        | Fact::ServiceResumed { group, .. } => Some(*group),
+        | Fact::ServiceResumed { group, .. }
+        | Fact::QueuesResumed { group, .. }
+        | Fact::ShardsPlaced { group, .. } => Some(*group),
         Fact::Started { .. }
         | Fact::Heartbeats { .. }
         | Fact::RequestBegun { .. }
@@ -126,7 +132,8 @@ fn group(fact: &Fact) -> Option<GroupId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::stream::GroupSnapshot;
+    use crate::event::stream::{GroupQueues, GroupSnapshot};
+    use crate::queue::QueueView;
 
     fn committed(group: u16) -> Fact {
         Fact::Committed { group: GroupId(group), index: 1 }
@@ -166,12 +173,17 @@ mod tests {
             locks,
             processes: Vec::new(),
             cut_links: Vec::new(),
+            shards: ShardTable { version: 4, ..ShardTable::default() },
+            queues: [1, 2]
+                .map(|group| GroupQueues { group: GroupId(group), queues: QueueView::default() })
+                .into(),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);
         assert_eq!(snapshot, whole);
         Choice { groups: Some([GroupId(1)].into()), detail: Detail::All }.narrow(&mut snapshot);
         assert_eq!((snapshot.groups.len(), snapshot.groups[0].group), (1, GroupId(1)));
-        assert_eq!(snapshot.locks, LockTable::default());
+        assert_eq!((snapshot.queues.len(), snapshot.queues[0].group), (1, GroupId(1)));
+        assert_eq!((snapshot.locks, snapshot.shards), (LockTable::default(), ShardTable::default()));
     }
 }

@@ -5,8 +5,12 @@ use smol_str::SmolStr;
 
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Term};
 use crate::lock::LeaseMs;
+use crate::queue::QueueView;
 
 mod service;
+mod shards;
+
+pub use shards::{PlacedShard, ShardTable};
 
 pub use service::{
     HolderView, LockTable, LockedResource, ReleaseCause, ServiceFact, SessionView, WaiterView,
@@ -386,5 +390,24 @@ pub enum Fact {
         last: u64,
         /// How many of which kind.
         counts: Vec<(SmolStr, u32)>,
+    },
+    /// A new leader of a shard begins to send service facts, or a burst of them is over: everything up to `index` is in
+    /// these queues. What [`Fact::ServiceResumed`] is for locks.
+    QueuesResumed {
+        /// Which shard.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// Its queues then.
+        queues: Box<QueueView>,
+    },
+    /// The control group has a new shard map, or a new leader says which one it has. Known by its version.
+    ShardsPlaced {
+        /// The control group.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// The map.
+        shards: Box<ShardTable>,
     },
 }

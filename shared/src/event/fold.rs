@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use super::fact::{Fact, Role};
+use super::fact::{Fact, Role, ServiceFact};
 use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
 use super::view::{
     Beats, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView, Process, RECENT_MAX,
     RequestView, StreamState, TAIL_MAX, View,
 };
-use super::{Event, fold_group, fold_locks};
+use super::{Event, fold_group, fold_locks, fold_queues, fold_ring};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
 
@@ -66,6 +66,10 @@ impl View {
         self.install_links(&snapshot.node, &snapshot.cut_links);
         if snapshot.locks.applied.is_some() {
             fold_locks::install(self, &snapshot.locks, now_us);
+        }
+        fold_ring::install(self, &snapshot.shards, now_us);
+        for shard in &snapshot.queues {
+            fold_queues::install(self, shard.group, &shard.queues, now_us);
         }
     }
 
@@ -182,11 +186,19 @@ impl View {
                 self.note_members(*group, *index, voters, learners);
                 fold_group::fact(self, node, *group, fact, now_us);
             }
+            Fact::Service { group, index, n, clock_ms, fact: ServiceFact::Queue(fact) } => {
+                let place = (*index, *n);
+                return fold_queues::fact(self, *group, place, *clock_ms, fact, now_us);
+            }
             Fact::Service { group, index, n, clock_ms, fact } => {
                 if *group == GroupId::CONTROL {
                     return fold_locks::fact(self, (*index, *n), *clock_ms, fact, now_us);
                 }
             }
+            Fact::QueuesResumed { group, index, queues } => {
+                fold_queues::resume(self, *group, *index, queues, now_us);
+            }
+            Fact::ShardsPlaced { shards, .. } => return fold_ring::install(self, shards, now_us),
             Fact::ServiceResumed { group, index, locks } => {
                 if *group == GroupId::CONTROL {
                     fold_locks::resume(self, *index, locks, now_us);

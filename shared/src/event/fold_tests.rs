@@ -335,6 +335,8 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
             since_us: us,
         }],
         cut_links: vec![],
+        shards: ShardTable::default(),
+        queues: vec![],
     }
 }
 

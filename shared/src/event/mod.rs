@@ -8,6 +8,10 @@ pub mod fact;
 pub mod fold;
 mod fold_group;
 pub mod fold_locks;
+mod fold_queues;
+#[cfg(test)]
+mod fold_queues_tests;
+mod fold_ring;
 #[cfg(test)]
 mod fold_tests;
 pub mod merge;

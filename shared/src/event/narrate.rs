@@ -8,11 +8,15 @@ mod feed;
 mod locks;
 mod process;
 #[cfg(test)]
+mod queue_tests;
+mod queues;
+mod ring;
+#[cfg(test)]
 mod tests;
 
 use smol_str::SmolStr;
 
-use super::fact::{Fact, LostWhy, Message, Role};
+use super::fact::{Fact, LostWhy, Message, Role, ServiceFact};
 use super::view::{GapView, Process, View};
 use super::{Event, view};
 use crate::ids::{GroupId, NodeName};
@@ -41,8 +45,12 @@ pub enum Topic {
     Request,
     /// A lock granted, queued, released.
     Lock,
+    /// A message published, delivered, acknowledged.
+    Queue,
     /// Links, streams, gaps.
     Link,
+    /// The shard map, and who leads a shard.
+    Ring,
     /// Candidates, votes, leaders.
     Election,
     /// A process ended, was stopped or came back.
@@ -158,7 +166,10 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             message,
             body: Message::VoteReply { pre, granted, .. },
         } => election::vote(view, node, &message.from, *pre, *granted),
+        Fact::RoleChanged { group, role: Role::Leader, term, .. } => ring::leads(view, node, *group, *term),
+        Fact::Service { group, fact: ServiceFact::Queue(fact), .. } => queues::say(*group, fact),
         Fact::Service { group: GroupId::CONTROL, fact, .. } => locks::service(view, fact),
+        Fact::ShardsPlaced { shards, .. } => ring::placed(view, shards),
         Fact::NodeStarted { .. }
         | Fact::NodeExited { .. }
         | Fact::NodePaused { .. }

@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Event;
-use super::fact::{EntrySummary, LockTable, Role};
+use super::fact::{EntrySummary, LockTable, Role, ShardTable};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
+use crate::queue::QueueView;
 
-/// Version of these frames; golden bytes of each stay in the tests.
-pub const STREAM_VERSION: u16 = 2;
+/// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
+/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues.
+pub const STREAM_VERSION: u16 = 3;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;
@@ -144,6 +146,21 @@ pub struct NodeSnapshot {
     pub processes: Vec<ProcessState>,
     /// Links that this node was told to cut.
     pub cut_links: Vec<NodeName>,
+    /// The shard map as this node applied it.
+    #[serde(default)]
+    pub shards: ShardTable,
+    /// The queues of the shards that this node holds, as it applied them.
+    #[serde(default)]
+    pub queues: Vec<GroupQueues>,
+}
+
+/// The queues of one shard, bounded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupQueues {
+    /// Which shard.
+    pub group: GroupId,
+    /// They.
+    pub queues: QueueView,
 }
 
 /// A node's part in one group.

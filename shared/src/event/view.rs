@@ -15,8 +15,16 @@ use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, Term};
 
 mod locks;
+mod queues;
+mod ring;
 
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
+pub use queues::{
+    Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
+    TopicBins, TopicQueue,
+};
+pub use ring::{PastRing, RingView, ShardView};
+pub(in crate::event) use ring::{change, ring_of};
 
 /// The name under which the supervisor sends its own events. It is a source, not a node.
 pub const SUPERVISOR: &str = "supervisor";
@@ -52,6 +60,10 @@ pub struct View {
     pub locks: Arc<LocksView>,
     /// The last deadlock.
     pub deadlock: Option<Arc<DeadlockView>>,
+    /// The ring and the shard map.
+    pub ring: Arc<RingView>,
+    /// The queues of each shard that has reported some.
+    pub queues: OrdMap<GroupId, Arc<ShardQueues>>,
     /// Events that will never come, newest last; at most [`RECENT_MAX`].
     pub gaps: Vector<GapView>,
 }
@@ -346,7 +358,7 @@ pub struct GapView {
     pub to_us: u64,
 }
 
-/// Who leads the control group.
+/// Who leads a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leadership {
     /// The newest term that anybody reported.
@@ -416,7 +428,15 @@ impl View {
 
     /// Who leads the control group.
     pub fn leadership(&self) -> Leadership {
-        let parts = || self.order.iter().filter_map(|name| Some((self.node(name)?, self.control(name)?)));
+        self.leadership_of(GroupId::CONTROL)
+    }
+
+    /// Who leads a group.
+    pub fn leadership_of(&self, group: GroupId) -> Leadership {
+        let parts = || {
+            let nodes = self.order.iter().filter_map(|name| self.node(name));
+            nodes.filter_map(|node| Some((node, node.groups.get(&group).map(Arc::as_ref)?)))
+        };
         let term = parts().map(|(_, part)| part.term).max().unwrap_or_default();
         let leads = |node: &NodeView, part: &GroupView| {
             part.role == Role::Leader && !matches!(node.process, Process::Down)

@@ -1,8 +1,9 @@
 //! A naive model of the queues of one shard: lists that are searched from the beginning, one state per message and
 //! group, no cursor, no index, no bound of work.
 
-pub mod heard;
+pub mod ledger;
 mod settle;
+pub mod watched;
 
 use std::collections::BTreeMap;
 

@@ -89,6 +89,7 @@ pub fn fact(fact: &ServiceFact) -> String {
         ServiceFact::SessionEnded { session, client, cause } => {
             format!("session {} of {client} ended ({})", session.0, why(*cause))
         }
+        ServiceFact::Queue(fact) => format!("{fact:?}"),
     }
 }
 

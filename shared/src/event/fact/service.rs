@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientName, LogIndex, ResourceName};
 use crate::lock::{FencingToken, Holder, LeaseMs, Mode, SessionId, WaitEdge, WaitId};
+use crate::queue::QueueFact;
 
 /// Why a lock or a wait ended without its client saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,8 @@ pub enum ServiceFact {
         /// Why.
         cause: ReleaseCause,
     },
+    /// A shard's queues.
+    Queue(QueueFact),
 }
 
 /// The lock table as people see it: in stream snapshots and in `GET /lock/status`. Sorted by resource.

@@ -1,0 +1,61 @@
+//! The shard map, and who leads a shard.
+
+use super::{Said, Topic};
+use crate::event::fact::{Role, ShardTable};
+use crate::event::view::{View, change, ring_of};
+use crate::ids::{GroupId, NodeName};
+
+/// The map as it is from now on; nothing where a map at least as new is known.
+pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
+    let known = &view.ring.table;
+    if table.version <= known.version {
+        return None;
+    }
+    let (shards, nodes) = (table.shards.len(), table.nodes.len());
+    if known.version == 0 {
+        return Some(Said::new(
+            Topic::Ring,
+            format!("The ring is laid out: {shards} shards on {nodes} nodes"),
+            format!("Cincin telah ditata: {shards} shard pada {nodes} node"),
+        ));
+    }
+    let change = change((&view.ring.ring, known), (&ring_of(table), table));
+    let (moved, total) = (change.replicas_moved, change.replicas_total);
+    let [share, ideal, modulo] = [change.replicas_share, change.ideal_share, change.modulo_share]
+        .map(|part| (part * 100.0).round() as u32);
+    Some(Said::new(
+        Topic::Ring,
+        format!(
+            "Shard map {}: {moved} of {total} replicas move ({share} %; ideal {ideal} %, modulo hashing {modulo} %)",
+            table.version
+        ),
+        format!(
+            "Peta shard {}: {moved} dari {total} replika berpindah ({share} %; ideal {ideal} %, hashing modulo {modulo} %)",
+            table.version
+        ),
+    ))
+}
+
+/// A node leads a shard from now on.
+pub(super) fn leads(view: &View, node: &NodeName, shard: GroupId, term: u64) -> Option<Said> {
+    let part = view.node(node).and_then(|node| node.groups.get(&shard));
+    if part.is_some_and(|part| part.role == Role::Leader && part.term == term) {
+        return None;
+    }
+    let preferred = view.ring.placed(shard).and_then(|placed| placed.replicas.first());
+    let words = match preferred {
+        Some(preferred) if preferred != node => (
+            format!(
+                "{node} leads shard {shard} in term {term} in place of {preferred}, which the ring prefers"
+            ),
+            format!(
+                "{node} memimpin shard {shard} pada term {term}, menggantikan {preferred} pilihan cincin"
+            ),
+        ),
+        _ => (
+            format!("{node} leads shard {shard} in term {term}"),
+            format!("{node} memimpin shard {shard} pada term {term}"),
+        ),
+    };
+    Some(Said::new(Topic::Ring, words.0, words.1).alike("shard leader"))
+}

@@ -1,0 +1,269 @@
+//! Golden bytes of the event stream's versions. A difference in an old one means that its facts are not understood any
+//! more: raise the version instead. `UPDATE_GOLDEN=1 cargo test -p orrery-shared --test stream_golden` writes the
+//! present version anew.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use orrery_shared::event::fact::{
+    EntrySummary, HolderView, LockTable, LockedResource, PlacedShard, Role, ServiceFact, ShardTable,
+};
+use orrery_shared::event::stream::{
+    Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
+};
+use orrery_shared::event::{Event, Fact};
+use orrery_shared::hlc::Hlc;
+use orrery_shared::ids::GroupId;
+use orrery_shared::lock::{Holder, Mode};
+use orrery_shared::placement::RingNode;
+use orrery_shared::queue::fact::{DeadCause, ExpiryCause, Had};
+use orrery_shared::queue::{
+    ConsumerGroup, PurgeWhat, QueueCommand, QueueFact, QueueView, Receipt, Shard, StartFrom, Step, TopicName,
+};
+
+const GOLDEN_2: &str = include_str!("golden/stream-2.txt");
+const GOLDEN_3: &str = include_str!("golden/stream-3.txt");
+
+const CONTROL: GroupId = GroupId::CONTROL;
+
+fn batch(facts: Vec<Fact>) -> Frame {
+    let event =
+        |(seq, fact)| Event { seq, hlc: Hlc::new(1_700_000_000_000_000 + seq, 1), wall_us: seq, fact };
+    Frame::Batch(Batch { node: "node1".into(), boot: 2, events: (1..).zip(facts).map(event).collect() })
+}
+
+fn locks() -> LockTable {
+    let holder = HolderView {
+        holder: Holder { client: "Ayu".into(), session: None },
+        mode: Mode::Exclusive,
+        fencing_token: 7,
+        since_ms: 5,
+        expires_at_ms: Some(30_000),
+    };
+    let printer = LockedResource { resource: "printer".into(), holders: vec![holder], waiters: Vec::new() };
+    LockTable { applied: Some(9), clock_ms: 10, resources: vec![printer], sessions: Vec::new() }
+}
+
+/// Facts that version 2 had, its last variants among them.
+fn facts_2() -> Vec<Fact> {
+    let entry = EntrySummary { index: 4, term: 2, what: "acquire printer Ayu".into() };
+    let ended = ServiceFact::SessionEnded {
+        session: Default::default(),
+        client: "Ayu".into(),
+        cause: orrery_shared::event::fact::ReleaseCause::Client,
+    };
+    vec![
+        Fact::Started { version: "0.1.0".into() },
+        Fact::Appended { group: CONTROL, entries: vec![entry], first: 4, last: 4 },
+        Fact::Service { group: CONTROL, index: 4, n: 1, clock_ms: 10, fact: ended },
+        Fact::ServiceResumed { group: CONTROL, index: 9, locks: Box::new(locks()) },
+        Fact::Burst { group: CONTROL, first: 5, last: 9, counts: vec![("sent".into(), 5)] },
+    ]
+}
+
+fn snapshot_2() -> NodeSnapshot {
+    let group = GroupSnapshot { role: Role::Leader, term: 2, commit: Some(9), ..GroupSnapshot::default() };
+    NodeSnapshot {
+        node: "node1".into(),
+        boot: 2,
+        seq: 77,
+        hlc: Hlc::new(1_700_000_000_000_000, 0),
+        wall_us: 1_700_000_000_000_000,
+        groups: vec![group],
+        locks: locks(),
+        processes: vec![ProcessState {
+            node: "node1".into(),
+            address: "127.0.0.1:8001".into(),
+            status: ProcessStatus::Running,
+            pid: Some(42),
+            since_us: 1,
+        }],
+        cut_links: vec!["node2".into()],
+        shards: ShardTable::default(),
+        queues: Vec::new(),
+    }
+}
+
+fn shards() -> ShardTable {
+    let replicas = vec!["node1".into(), "node2".into()];
+    ShardTable {
+        version: 3,
+        nodes: vec![RingNode::new("node1"), RingNode::new("node2")],
+        shards: vec![PlacedShard { shard: GroupId(1), version: 2, replicas }],
+    }
+}
+
+/// Queues with a message in every state, as the machine shows them.
+fn queues() -> QueueView {
+    let mut shard = Shard::default();
+    let topic = || TopicName::from("orders");
+    let group = || ConsumerGroup::from("billing");
+    let publish = |delay_ms| QueueCommand::Publish {
+        topic: topic(),
+        key: Some("k".into()),
+        message: bytes::Bytes::from_static(b"{\"n\":1}"),
+        delay_ms,
+        wall_ms: 5,
+    };
+    let consume = QueueCommand::Consume {
+        topic: topic(),
+        group: group(),
+        consumer: "Ayu".into(),
+        max: 10,
+        visibility_ms: 100,
+    };
+    let commands = [publish(0), publish(0), publish(0), publish(9_000), consume.clone()];
+    for (index, command) in (1..).zip(commands) {
+        shard.apply(&command, &mut Step { index, ..Step::default() });
+    }
+    // Five times nobody acknowledges the first one; then the second is in flight and the third behind it.
+    for index in 6..16 {
+        let mut step = Step { index, ..Step::default() };
+        match index % 2 {
+            0 => shard.advance_clock(shard.clock_ms() + 100, &mut step),
+            _ => drop(shard.apply(&consume, &mut step)),
+        }
+    }
+    shard.view(Some(15))
+}
+
+fn queue_facts() -> Vec<QueueFact> {
+    let (topic, group) = (|| TopicName::from("orders"), || ConsumerGroup::from("billing"));
+    let (number, receipt) = (12, Receipt { index: 13, n: 0 });
+    let published = QueueFact::Published {
+        topic: topic(),
+        number,
+        key: Some("k".into()),
+        bytes: 8,
+        delayed_until_ms: Some(50),
+        preview: "{\"n\":1}".into(),
+    };
+    let delivered = QueueFact::Delivered {
+        topic: topic(),
+        number,
+        key: Some("k".into()),
+        group: group(),
+        consumer: "Ayu".into(),
+        receipt,
+        attempt: 1,
+        visible_at_ms: 30_000,
+    };
+    let cause = DeadCause::Nacked;
+    let purged = QueueFact::Purged {
+        topic: topic(),
+        what: PurgeWhat::All,
+        group: Some(group()),
+        waiting: 1,
+        in_flight: 2,
+        dead: 3,
+        delayed: 4,
+        freed: 5,
+        freed_bytes: 6,
+    };
+    let expired = QueueFact::Expired {
+        topic: topic(),
+        number,
+        cause: ExpiryCause::Age,
+        had: vec![(group(), Had::Dead)],
+        delayed: false,
+        freed_bytes: Some(8),
+    };
+    let dead = QueueFact::DeadLettered {
+        topic: topic(),
+        number,
+        key: Some("k".into()),
+        group: group(),
+        attempts: 5,
+        cause,
+    };
+    vec![
+        published,
+        QueueFact::Entered { topic: topic(), number },
+        delivered,
+        QueueFact::Acknowledged {
+            topic: topic(),
+            number,
+            group: group(),
+            had: Had::InFlight,
+            freed_bytes: None,
+        },
+        QueueFact::Nacked { topic: topic(), number, group: group(), delayed_until_ms: None },
+        QueueFact::Extended { topic: topic(), number, group: group(), visible_at_ms: 5 },
+        QueueFact::RedeliveryDue {
+            topic: topic(),
+            number,
+            group: group(),
+            consumer: "Ayu".into(),
+            attempts: 1,
+        },
+        dead,
+        QueueFact::Redriven { topic: topic(), number, group: group() },
+        expired,
+        purged,
+        QueueFact::Freed { topic: topic(), freed: 1, freed_bytes: 2 },
+        QueueFact::GroupCreated { topic: topic(), group: group(), from: StartFrom::Latest, waiting: 0 },
+        QueueFact::GroupDeleted { topic: topic(), group: group() },
+        QueueFact::Held { topic: topic(), group: group(), blocked: 1, delayed: 2 },
+    ]
+}
+
+fn facts_3() -> Vec<Fact> {
+    let service = |(n, fact)| {
+        let fact = ServiceFact::Queue(fact);
+        Fact::Service { group: GroupId(1), index: 14, n, clock_ms: 20, fact }
+    };
+    let mut facts: Vec<Fact> = (0..).zip(queue_facts()).map(service).collect();
+    facts.push(Fact::QueuesResumed { group: GroupId(1), index: 15, queues: Box::new(queues()) });
+    facts.push(Fact::ShardsPlaced { group: CONTROL, index: 16, shards: Box::new(shards()) });
+    facts
+}
+
+fn snapshot_3() -> NodeSnapshot {
+    let queues = vec![GroupQueues { group: GroupId(1), queues: queues() }];
+    NodeSnapshot { shards: shards(), queues, ..snapshot_2() }
+}
+
+fn lines(name: &str, frame: &Frame) -> String {
+    let json = serde_json::to_string(frame).unwrap();
+    let bytes = postcard::to_stdvec(frame).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name} json {json}\n{name} postcard {hex}\n")
+}
+
+fn understood(golden: &str, expected: &[(&str, Frame)]) {
+    for (at, line) in golden.lines().enumerate() {
+        let (name, rest) = line.split_once(' ').unwrap();
+        let (codec, text) = rest.split_once(' ').unwrap();
+        let frame: Frame = match codec {
+            "json" => serde_json::from_str(text).unwrap(),
+            _ => {
+                let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+                let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
+                postcard::from_bytes(&bytes).unwrap()
+            }
+        };
+        let known = expected.iter().find(|(known, _)| *known == name).unwrap();
+        assert_eq!(frame, known.1, "line {}: {name} {codec}", at + 1);
+    }
+    assert!(!golden.is_empty());
+}
+
+#[test]
+fn facts_of_version_2_and_its_snapshots_as_json_are_still_understood() {
+    let expected = [("facts", batch(facts_2())), ("snapshot", Frame::Snapshot(Box::new(snapshot_2())))];
+    understood(GOLDEN_2, &expected);
+}
+
+#[test]
+fn golden_bytes_of_version_3() {
+    assert_eq!(STREAM_VERSION, 3);
+    let shown = queues().topics[0].clone();
+    assert_eq!((shown.in_flight.len(), shown.dead.len(), shown.stats.groups[0].blocked), (1, 1, 1));
+    let (facts, snapshot) = (batch(facts_3()), Frame::Snapshot(Box::new(snapshot_3())));
+    let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-3.txt");
+        std::fs::write(path, &present).unwrap();
+        return;
+    }
+    assert_eq!(present, GOLDEN_3);
+    understood(GOLDEN_3, &[("facts", facts), ("snapshot", snapshot)]);
+}

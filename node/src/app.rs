@@ -1,5 +1,6 @@
 //! One node's life: open the disk, join the links, start the engine, serve, stop.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use orrery_shared::engine::{Engine, EngineConfig, Formed, Local, Profile, Static
 use orrery_shared::event::Fact;
 use orrery_shared::event::stream::MemberAddress;
 use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::BootEpoch;
+use orrery_shared::ids::{BootEpoch, GroupId};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -20,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use crate::cli::ProfileName;
 use crate::clock::wall_us;
 use crate::config::NodeConfig;
-use crate::events::{ClockBound, Hub, Introduced, Known, Recorder, Source};
+use crate::events::{ClockBound, Hub, Introduced, Known, Recorder, Source, Tables};
 use crate::faults::FaultyTransport;
 use crate::host::{NodeHost, fail_stop};
 use crate::http::guard::Guard;
@@ -357,11 +358,12 @@ impl Source for EngineSource {
 
     fn known(&self, at: &mut dyn FnMut()) -> Known {
         let ((), groups, locks) = self.engine.snapshot(at);
-        Known { groups, locks, processes: Vec::new(), cut_links: self.transport.cut_links() }
+        Known { groups, locks, cut_links: self.transport.cut_links(), ..Known::default() }
     }
 
-    fn has_locks(&self) -> bool {
-        true
+    fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
+        let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.lock_table());
+        Tables { locks, ..Tables::default() }
     }
 }
 

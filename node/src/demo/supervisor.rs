@@ -331,10 +331,6 @@ impl Source for Supervisor {
         at();
         Known { processes: self.shared.states(&nodes), ..Known::default() }
     }
-
-    fn has_locks(&self) -> bool {
-        false
-    }
 }
 
 fn unknown(name: &str) -> ApiError {

@@ -1,14 +1,15 @@
 //! Above a rate, events are not sent one by one any more: explicit bursts with counts stand for them.
 //!
 //! What must survive a burst survives it: changes of role and membership, and of everything that only moves forward
-//! (commit index, applied index, synced, log) the last one. Service facts are replaced by the lock table that they
-//! led to. So a fold over a stream with bursts still equals the node's state.
+//! (commit index, applied index, synced, log) the last one. Service facts are replaced by what they led to, group by group:
+//! the lock table, the queues of a shard. So a fold over a stream with bursts still equals the node's state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use orrery_shared::event::fact::{EntrySummary, LockTable};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::ids::{GroupId, Sequence};
+use orrery_shared::queue::QueueView;
 use smol_str::SmolStr;
 
 /// Most entries that an `Appended` lists.
@@ -42,6 +43,41 @@ impl Allowance {
     }
 }
 
+/// What stands for the service facts of a burst: the state of their groups at the last of them, or later.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// The control group's lock table.
+    pub locks: Option<LockTable>,
+    /// The queues of shards.
+    pub queues: BTreeMap<GroupId, QueueView>,
+}
+
+impl Tables {
+    /// About how many rows a reader has to take over.
+    pub(super) fn rows(&self) -> usize {
+        let locks = self.locks.as_ref().map_or(0, |table| table.resources.len());
+        let topics = self.queues.values().flat_map(|queues| &queues.topics);
+        let queues =
+            topics.map(|topic| 1 + topic.stats.groups.len() + topic.in_flight.len() + topic.dead.len());
+        locks + queues.sum::<usize>()
+    }
+
+    fn has(&self, group: GroupId) -> bool {
+        self.queues.contains_key(&group) || (group == GroupId::CONTROL && self.locks.is_some())
+    }
+
+    /// The fact that says what a group has now.
+    fn take(&mut self, group: GroupId) -> Option<Fact> {
+        if let Some(queues) = self.queues.remove(&group) {
+            let index = queues.applied.unwrap_or_default();
+            return Some(Fact::QueuesResumed { group, index, queues: Box::new(queues) });
+        }
+        let locks = self.locks.take_if(|_| group == GroupId::CONTROL)?;
+        let index = locks.applied.unwrap_or_default();
+        Some(Fact::ServiceResumed { group, index, locks: Box::new(locks) })
+    }
+}
+
 /// What becomes of a fact in a burst.
 enum Part {
     /// It stays as it is.
@@ -50,7 +86,7 @@ enum Part {
     Last(&'static str, GroupId),
     /// The same, and it lists the last entries of all.
     Entries(GroupId),
-    /// The lock table stands for it.
+    /// The group's table stands for it.
     Service(GroupId),
     /// Only its number stays.
     Counted(&'static str),
@@ -73,9 +109,8 @@ fn part(fact: &Fact) -> Part {
     }
 }
 
-/// Collapses consecutive events. `locks` is the lock table right after the last of them; without it, service facts
-/// stay as they are.
-pub(super) fn collapse(events: Vec<Event>, locks: Option<LockTable>) -> Vec<Event> {
+/// Collapses consecutive events. Service facts of a group without a table stay as they are.
+pub(super) fn collapse(events: Vec<Event>, mut tables: Tables) -> Vec<Event> {
     let mut last: HashMap<(&'static str, GroupId), Sequence> = HashMap::new();
     let mut entries: HashMap<GroupId, Vec<EntrySummary>> = HashMap::new();
     for event in &events {
@@ -106,8 +141,9 @@ pub(super) fn collapse(events: Vec<Event>, locks: Option<LockTable>) -> Vec<Even
             Part::Counted(_) => {}
         }
     }
-    let has_table = locks.is_some();
-    let mut locks = locks;
+    let with_table: Vec<GroupId> =
+        last.keys().filter(|(kind, _)| *kind == "service").map(|(_, group)| *group).collect();
+    let with_table: Vec<GroupId> = with_table.into_iter().filter(|group| tables.has(*group)).collect();
     let mut collapsed = Vec::new();
     let mut run = Run::default();
     for mut event in events {
@@ -128,11 +164,10 @@ pub(super) fn collapse(events: Vec<Event>, locks: Option<LockTable>) -> Vec<Even
             }
             Part::Service(group) => {
                 let is_last = last.get(&("service", group)) == Some(&event.seq);
-                if is_last && let Some(table) = locks.take() {
-                    let index = table.applied.unwrap_or_default();
-                    event.fact = Fact::ServiceResumed { group, index, locks: Box::new(table) };
+                if is_last && let Some(resumed) = tables.take(group) {
+                    event.fact = resumed;
                 }
-                ("service", is_last || !has_table)
+                ("service", is_last || !with_table.contains(&group))
             }
         };
         if stays {
@@ -200,7 +235,7 @@ mod tests {
     fn every_sequence_is_there_or_in_a_burst() {
         let down = Fact::LinkDown { peer: "b".into() };
         let list = events(vec![ended(1), committed(1), ended(2), down, committed(2), ended(3), ended(4)]);
-        let collapsed = collapse(list, None);
+        let collapsed = collapse(list, Tables::default());
         let mut next = 1;
         for event in &collapsed {
             match &event.fact {
@@ -219,29 +254,102 @@ mod tests {
 
     #[test]
     fn the_last_append_lists_the_last_entries_of_all() {
-        let collapsed = collapse(events((1..=100).map(appended).collect()), None);
+        let collapsed = collapse(events((1..=100).map(appended).collect()), Tables::default());
         let Fact::Appended { entries, first, last, .. } = &collapsed[1].fact else { panic!("{collapsed:?}") };
         assert_eq!((entries.len(), *first, *last), (ENTRIES_MAX, 37, 100));
         assert_eq!(entries[0].index, 37);
     }
 
     #[test]
-    fn the_lock_table_stands_for_service_facts() {
-        let service = |index| Fact::Service {
-            group: CONTROL,
-            index,
-            n: 0,
-            clock_ms: 0,
-            fact: orrery_shared::event::fact::ServiceFact::SessionRenewed {
-                session: Default::default(),
-                expires_at_ms: 1,
-            },
+    fn the_table_of_each_group_stands_for_its_service_facts() {
+        use orrery_shared::event::fact::ServiceFact;
+        use orrery_shared::queue::QueueFact;
+
+        let service = |group, index| {
+            let fact = if group == CONTROL {
+                ServiceFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 }
+            } else {
+                ServiceFact::Queue(QueueFact::Entered { topic: "orders".into(), number: index })
+            };
+            Fact::Service { group, index, n: 0, clock_ms: 0, fact }
         };
-        let table = LockTable { applied: Some(9), ..LockTable::default() };
-        let collapsed = collapse(events(vec![service(7), service(8), service(9), ended(1)]), Some(table));
-        assert!(matches!(collapsed[0].fact, Fact::Burst { first: 1, last: 2, .. }));
-        assert!(matches!(collapsed[1].fact, Fact::ServiceResumed { index: 9, .. }));
-        assert_eq!(collapsed[1].seq, 3);
+        let (one, two) = (GroupId(1), GroupId(2));
+        let locks = LockTable { applied: Some(9), ..LockTable::default() };
+        let queues = QueueView { applied: Some(40), ..QueueView::default() };
+        let tables = Tables { locks: Some(locks), queues: [(one, queues)].into() };
+        let list = vec![
+            service(CONTROL, 7),
+            service(one, 30),
+            service(CONTROL, 9),
+            service(one, 31),
+            service(two, 5),
+            service(one, 32),
+            service(two, 6),
+            ended(1),
+        ];
+        let collapsed = collapse(events(list.clone()), tables);
+        let facts: Vec<&Fact> = collapsed.iter().map(|event| &event.fact).collect();
+        assert!(matches!(facts[0], Fact::Burst { first: 1, last: 2, .. }));
+        assert!(matches!(facts[1], Fact::ServiceResumed { group: CONTROL, index: 9, .. }));
+        assert!(matches!(facts[2], Fact::Burst { first: 4, last: 4, .. }));
+        assert_eq!(*facts[3], list[4], "a group without a table keeps its facts");
+        assert!(matches!(facts[4], Fact::QueuesResumed { group: GroupId(1), index: 40, .. }));
+        assert_eq!(*facts[5], list[6]);
+        assert_eq!(collapsed.iter().map(|event| event.seq).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    /// A reader of the burst knows what the shard has: a message is counted once, whether it is in the view that stands
+    /// for facts, or comes after.
+    #[test]
+    fn a_fold_over_a_burst_of_queue_facts_equals_the_machine() {
+        use orrery_shared::event::fact::ServiceFact;
+        use orrery_shared::event::view::View;
+        use orrery_shared::queue::{QueueCommand, Shard, Step};
+
+        let group = GroupId(1);
+        let (mut shard, mut facts) = (Shard::default(), Vec::new());
+        let mut apply = |index: u64, command: &QueueCommand| {
+            let mut step = Step { index, ..Step::default() };
+            shard.apply(command, &mut step);
+            let service = |(n, fact)| {
+                let fact = ServiceFact::Queue(fact);
+                Fact::Service { group, index, n, clock_ms: 0, fact }
+            };
+            facts.extend((0..).zip(step.facts).map(service));
+            shard.view(Some(index))
+        };
+        let publish = QueueCommand::Publish {
+            topic: "orders".into(),
+            key: None,
+            message: bytes::Bytes::from_static(b"1"),
+            delay_ms: 0,
+            wall_ms: 0,
+        };
+        let consume = QueueCommand::Consume {
+            topic: "orders".into(),
+            group: "billing".into(),
+            consumer: "Ayu".into(),
+            max: 7,
+            visibility_ms: 1_000,
+        };
+        (1..=20).for_each(|index| drop(apply(index, &publish)));
+        // The table is read a little later than the facts are taken.
+        let after_burst = apply(21, &consume);
+        let rest = apply(22, &publish);
+        let tables = Tables { locks: None, queues: [(group, after_burst)].into() };
+        let list = events(facts);
+        let (burst, later) = list.split_at(20);
+        let mut view = View::default();
+        for event in collapse(burst.to_vec(), tables).iter().chain(later) {
+            view.apply(&"a".into(), 1, event);
+        }
+        let folded = &view.queues[&group].topics["orders"];
+        let stats = &rest.topics[0].stats;
+        assert_eq!(
+            (folded.messages, folded.ready(), folded.in_flight.len()),
+            (stats.messages, stats.ready, 7)
+        );
+        assert_eq!((folded.totals, stats.ready), (stats.totals, 14));
     }
 
     #[test]

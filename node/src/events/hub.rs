@@ -4,6 +4,7 @@
 //! something does. Readers have no queues of their own: each has a cursor into the ring, and one that falls out of
 //! the ring is told its gap.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,18 +12,19 @@ use std::time::Duration;
 use orrery_shared::error::ApiError;
 use orrery_shared::event::Event;
 use orrery_shared::event::choice::Choice;
-use orrery_shared::event::fact::LockTable;
+use orrery_shared::event::fact::{LockTable, ShardTable};
 use orrery_shared::event::stream::{
-    BATCH_EVENTS_MAX, Frame, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState, STREAM_VERSION,
+    BATCH_EVENTS_MAX, Frame, GroupQueues, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState,
+    STREAM_VERSION,
 };
 use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::{ClusterId, NodeName, Sequence};
+use orrery_shared::ids::{ClusterId, GroupId, NodeName, Sequence};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::burst::{self, Allowance};
+use super::burst::{self, Allowance, Tables};
 use super::chosen::{Choices, Chosen};
 use super::recorder::{Recorder, Taken};
 use super::ring::{Chunk, Codec, Encoded, Ring};
@@ -32,8 +34,8 @@ use crate::clock::wall_us;
 const FLUSH: Duration = Duration::from_millis(16);
 /// The same in a burst.
 const FLUSH_BURST: Duration = Duration::from_millis(100);
-/// A lock table of many resources is not sent more often than this allows, per resource.
-const FLUSH_BURST_PER_RESOURCE: Duration = Duration::from_micros(100);
+/// Tables of many rows are not sent more often than this allows, per row.
+const FLUSH_BURST_PER_ROW: Duration = Duration::from_micros(100);
 const FLUSH_BURST_MAX: Duration = Duration::from_secs(2);
 
 const BEAT: Duration = Duration::from_millis(100);
@@ -56,6 +58,10 @@ pub struct Known {
     pub groups: Vec<GroupSnapshot>,
     /// The lock table.
     pub locks: LockTable,
+    /// The shard map.
+    pub shards: ShardTable,
+    /// The queues of its shards.
+    pub queues: Vec<GroupQueues>,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
     /// Links that were cut on purpose.
@@ -68,8 +74,10 @@ pub trait Source: Send + Sync + 'static {
     fn introduce(&self) -> Introduced;
     /// The present state. `at` runs while no fact that would change it can be recorded.
     fn known(&self, at: &mut dyn FnMut()) -> Known;
-    /// Whether there is a lock table: a burst of service facts is replaced by it.
-    fn has_locks(&self) -> bool;
+    /// What these groups have now, as far as there is something that can stand for a burst of their service facts.
+    fn tables(&self, _groups: &BTreeSet<GroupId>) -> Tables {
+        Tables::default()
+    }
 }
 
 /// How far the ring is, for readers.
@@ -192,7 +200,7 @@ impl Hub {
                     self.shared.progress.send_modify(|progress| progress.head = head);
                     break;
                 }
-                if self.shared.recorder.waiting().0 == 0 {
+                if self.shared.recorder.waiting() == 0 {
                     break;
                 }
             }
@@ -230,7 +238,7 @@ impl Hub {
         }
         // Before the facts are taken: what is recorded from here on has a later stamp, or is taken, too.
         let (_, hlc) = shared.recorder.head();
-        let (waiting, service) = shared.recorder.waiting();
+        let waiting = shared.recorder.waiting();
         moving.moved = Instant::now();
         if waiting == 0 {
             moving.window = FLUSH;
@@ -239,27 +247,20 @@ impl Hub {
         }
         let covered = moving.allowance.covers(waiting, wall_us());
         let room = std::mem::take(&mut moving.room);
-        let (taken, locks) = match shared.source.get() {
-            Some(source) if !covered && service && source.has_locks() => {
-                let mut room = Some(room);
-                let mut taken = None;
-                let known = source.known(&mut || {
-                    taken = room.take().map(|room| shared.recorder.take(room));
-                });
-                (taken.unwrap_or_else(|| shared.recorder.take(Vec::new())), Some(known.locks))
-            }
-            _ => (shared.recorder.take(room), None),
+        let Taken { events, head, overflowed, services } = shared.recorder.take(room);
+        // Read after the facts were taken: whatever led to them is in the tables.
+        let tables = match shared.source.get() {
+            Some(source) if !covered && !overflowed && !services.is_empty() => source.tables(&services),
+            _ => Tables::default(),
         };
-        let resources = locks.as_ref().map_or(0, |table| table.resources.len());
-        moving.window = if covered { FLUSH } else { burst_window(resources) };
-        let Taken { events, head, overflowed } = taken;
+        moving.window = if covered { FLUSH } else { burst_window(tables.rows()) };
         if overflowed {
             shared.ring.lock().cut(head);
         } else if covered {
             moving.room = self.keep(events);
         } else {
             shared.bursts.fetch_add(1, Ordering::Relaxed);
-            self.keep(burst::collapse(events, locks));
+            self.keep(burst::collapse(events, tables));
         }
         moving.at = (head, hlc);
         moving.at
@@ -339,6 +340,8 @@ impl Hub {
             locks: known.locks,
             processes: known.processes,
             cut_links: known.cut_links,
+            shards: known.shards,
+            queues: known.queues,
         }
     }
 
@@ -363,9 +366,9 @@ impl Drop for ReaderGuard {
     }
 }
 
-fn burst_window(resources: usize) -> Duration {
-    let resources = u32::try_from(resources).unwrap_or(u32::MAX);
-    FLUSH_BURST_PER_RESOURCE.saturating_mul(resources).clamp(FLUSH_BURST, FLUSH_BURST_MAX)
+fn burst_window(rows: usize) -> Duration {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    FLUSH_BURST_PER_ROW.saturating_mul(rows).clamp(FLUSH_BURST, FLUSH_BURST_MAX)
 }
 
 fn beat_frames(hlc: Hlc, head: Sequence) -> (Encoded, Encoded) {

@@ -15,6 +15,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+pub use burst::Tables;
 pub use chosen::Chosen;
 pub use hub::{Hub, HubFigures, Introduced, Known, Source};
 pub use query::ReaderQuery;

@@ -1,12 +1,13 @@
 //! Stamps facts with sequence, hybrid logical clock and wall time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use orrery_shared::event::stream::{Heartbeat, HeartbeatLeg};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::{Hlc, HlcClock};
-use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
+use orrery_shared::ids::{BootEpoch, GroupId, NodeName, Sequence};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
@@ -45,8 +46,8 @@ struct State {
     head: Sequence,
     /// Facts that were thrown away because nobody took them.
     overflowed: u64,
-    /// A service fact waits.
-    service: bool,
+    /// Service facts of these groups wait.
+    services: BTreeSet<GroupId>,
     pending: Vec<Event>,
 }
 
@@ -62,6 +63,8 @@ pub(super) struct Taken {
     pub head: Sequence,
     /// Facts were thrown away: `events` do not reach `head`, or do not follow what was taken before.
     pub overflowed: bool,
+    /// The groups whose service facts are among them.
+    pub services: BTreeSet<GroupId>,
 }
 
 impl Recorder {
@@ -76,7 +79,7 @@ impl Recorder {
                     clock: HlcClock::starting_above(bound),
                     head: 0,
                     overflowed: 0,
-                    service: false,
+                    services: BTreeSet::new(),
                     pending: Vec::new(),
                 }),
                 filled: Notify::new(),
@@ -117,7 +120,9 @@ impl Recorder {
                 state.overflowed += 1;
                 return;
             }
-            state.service |= matches!(fact, Fact::Service { .. });
+            if let Fact::Service { group, .. } = &fact {
+                state.services.insert(*group);
+            }
             state.pending.push(Event { seq, hlc, wall_us, fact });
             state.pending.len() == 1
         };
@@ -183,10 +188,9 @@ impl Recorder {
         self.shared.filled.notified().await;
     }
 
-    /// How many facts wait, and whether a service fact is among them.
-    pub(super) fn waiting(&self) -> (usize, bool) {
-        let state = self.shared.state.lock();
-        (state.pending.len(), state.service)
+    /// How many facts wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.state.lock().pending.len()
     }
 
     /// Takes everything that waits. `room` is reused, so that a busy recorder does not allocate.
@@ -195,8 +199,8 @@ impl Recorder {
         let mut state = self.shared.state.lock();
         let events = std::mem::replace(&mut state.pending, room);
         let overflowed = std::mem::take(&mut state.overflowed) > 0;
-        state.service = false;
-        Taken { events, head: state.head, overflowed }
+        let services = std::mem::take(&mut state.services);
+        Taken { events, head: state.head, overflowed, services }
     }
 }
 
@@ -249,7 +253,7 @@ mod tests {
     fn nothing_is_kept_where_nothing_is_recorded() {
         let recorder = Recorder::new("a".into(), 1, false, Hlc::default());
         recorder.emit(fact());
-        assert_eq!(recorder.waiting().0, 0);
+        assert_eq!(recorder.waiting(), 0);
         assert!(!recorder.records());
     }
 }

@@ -46,9 +46,6 @@ impl Source for Counter {
         let group = GroupSnapshot { commit: Some(*commit), ..GroupSnapshot::default() };
         Known { groups: vec![group], locks: LockTable::default(), ..Known::default() }
     }
-    fn has_locks(&self) -> bool {
-        true
-    }
 }
 
 struct Setting {

@@ -9,7 +9,7 @@ use orrery_shared::event::merge::{Item, Placed};
 use orrery_shared::event::narrate::{Feed, narrate, narrate_gap};
 use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact, Stamp};
-use orrery_shared::ids::NodeName;
+use orrery_shared::ids::{GroupId, NodeName};
 
 use super::flights::Flights;
 use super::marks::Marks;
@@ -210,10 +210,14 @@ impl Recording {
     /// Whether a service fact is news: a new leader re-sends what an old one sent.
     fn preview(&self, placed: &Placed, event: &Event) -> Effect {
         match &event.fact {
-            Fact::Service { index, n, .. } => match self.head.locks.seen {
-                Some(seen) if (*index, *n) <= seen => Effect::Known,
-                _ => Effect::New,
-            },
+            Fact::Service { group, index, n, .. } => {
+                let queues = || self.head.queues.get(group).and_then(|queues| queues.seen);
+                let seen = if *group == GroupId::CONTROL { self.head.locks.seen } else { queues() };
+                if seen.is_some_and(|seen| (*index, *n) <= seen) { Effect::Known } else { Effect::New }
+            }
+            Fact::ShardsPlaced { shards, .. } if shards.version <= self.head.ring.table.version => {
+                Effect::Known
+            }
             _ => {
                 let node = self.head.node(&placed.stamp.node);
                 let known = node.is_some_and(|node| {

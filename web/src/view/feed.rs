@@ -21,6 +21,8 @@ fn glyph(topic: Topic) -> &'static str {
         Topic::Request => "→",
         Topic::Lock => "⚿",
         Topic::Link => "⚡",
+        Topic::Ring => "◍",
+        Topic::Queue => "✉",
         Topic::Election => "♛",
         Topic::Process => "⏻",
         Topic::Deadlock => "⟳",

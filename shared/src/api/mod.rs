@@ -3,4 +3,8 @@
 pub mod demo;
 pub mod lock;
 pub mod node;
+pub mod queue;
+pub mod queue_limits;
+pub mod queue_view;
+pub mod ring;
 pub mod session;

@@ -1,21 +1,31 @@
 //! Scripted moments for drawing without a cluster: `?fixture=busy`. Only with the feature `fixture`, never in the
 //! product.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::clock::{ClockState, Pace};
-use orrery_shared::event::fact::{EntrySummary, HolderView, LockTable, LockedResource, Role, WaiterView};
+use orrery_shared::event::fact::{
+    EntrySummary, HolderView, LockTable, LockedResource, PlacedShard, Role, ShardTable, WaiterView,
+};
 use orrery_shared::event::narrate::{Line, Topic};
 use orrery_shared::event::view::{
-    DeadlockView, Election, GroupView, LinkView, LocksView, Membership, NodeView, Process, RequestView,
-    StreamState, Timer, View,
+    DeadLetterView, DeadlockView, Election, GroupQueue, GroupView, InFlight, LinkView, LocksView, Membership,
+    NodeView, Process, RequestView, RingView, ShardQueues, StreamState, Timer, TopicQueue, View,
 };
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::{GroupId, NodeName};
 use orrery_shared::lock::{Holder, Mode, WaitEdge, WaitId};
+use orrery_shared::placement::{Ring, RingNode, ShardMap};
+use orrery_shared::queue::fact::DeadCause;
+use orrery_shared::queue::view::{GroupTotals, TopicTotals};
+use orrery_shared::queue::{ConsumerGroup, Receipt, TopicName};
 
 /// The moment that every fixture shows.
 pub const NOW_US: u64 = 1_763_730_127_123_000;
+
+/// Shards of every fixture.
+const SHARDS: u16 = 8;
 
 /// The fixture that the address asks for.
 pub fn asked() -> Option<String> {
@@ -119,10 +129,24 @@ fn cluster(parts: Vec<GroupView>) -> View {
         membership: Arc::new(Membership { index: Some(1), voters: names.clone(), learners: Vec::new() }),
         ..View::default()
     };
+    let ring = Ring::new(names.iter().map(|name| RingNode::new(name.clone()))).unwrap_or_default();
+    let map = ShardMap::place(1, &ring, SHARDS, 3, &BTreeSet::new());
     for (i, mut part) in parts.into_iter().enumerate() {
         part.voters.clone_from(&names);
         if part.role != Role::Leader {
             part.timer = Some(Timer { started_us: NOW_US - 40_000 * (i as u64 + 1), due_us: 300_000 });
+        }
+        let mut groups = vec![(GroupId::CONTROL, Arc::new(part))];
+        for placed in map.shards.iter().filter(|placed| placed.replicas.contains(&names[i])) {
+            let role = if placed.leader() == Some(&names[i]) { Role::Leader } else { Role::Follower };
+            let part = GroupView {
+                group: placed.shard,
+                role,
+                term: 2,
+                voters: placed.replicas.clone(),
+                ..GroupView::default()
+            };
+            groups.push((placed.shard, Arc::new(part)));
         }
         let node = NodeView {
             name: names[i].clone(),
@@ -132,7 +156,7 @@ fn cluster(parts: Vec<GroupView>) -> View {
             process: Process::Up,
             process_since_us: NOW_US - 60_000_000,
             stream: StreamState::Live,
-            groups: [(GroupId::CONTROL, Arc::new(part))].into_iter().collect(),
+            groups: groups.into_iter().collect(),
             ..NodeView::default()
         };
         view.nodes.insert(names[i].clone(), Arc::new(node));
@@ -142,6 +166,7 @@ fn cluster(parts: Vec<GroupView>) -> View {
             view.links.insert((from.clone(), to.clone()), LinkView { up: Some(true), ..LinkView::default() });
         }
     }
+    queues(&mut view);
     view
 }
 
@@ -304,4 +329,78 @@ fn no_quorum() -> View {
         change(&mut view, name, |node| node.process = Process::Down);
     }
     view
+}
+
+/// A ring of eight shards, and two topics.
+fn queues(view: &mut View) {
+    let nodes: Vec<RingNode> = view.order.iter().map(|name| RingNode::new(name.clone())).collect();
+    let ring = Ring::new(nodes.clone()).unwrap_or_default();
+    let map = ShardMap::place(1, &ring, SHARDS, 3, &BTreeSet::new());
+    let placed = map.shards.iter().map(|it| PlacedShard {
+        shard: it.shard,
+        version: 1,
+        replicas: it.replicas.clone(),
+    });
+    let table = ShardTable { version: 1, nodes, shards: placed.collect() };
+    view.ring = Arc::new(RingView { table, ring, ..RingView::default() });
+    let topic = |number: u64, messages: u64, deliveries: &[(&str, u32, u64)], dead: u64| {
+        let flight = |(place, (who, attempt, left_ms)): (usize, &(&str, u32, u64))| {
+            let number = number + place as u64;
+            let flight = InFlight {
+                number,
+                key: None,
+                group: "default".into(),
+                consumer: (*who).into(),
+                receipt: Receipt { index: number + 20, n: 0 },
+                attempt: *attempt,
+                since_ms: 70_000 + left_ms,
+                visible_at_ms: 100_000 + left_ms,
+            };
+            (("default".into(), number), flight)
+        };
+        let letter = |number: u64| DeadLetterView {
+            number,
+            key: None,
+            group: "default".into(),
+            attempts: 5,
+            cause: DeadCause::TimedOut,
+            dead_at_ms: 90_000,
+        };
+        let group = GroupQueue {
+            waiting: messages,
+            blocked: messages / 6,
+            in_flight: deliveries.len() as u64,
+            dead,
+            totals: GroupTotals { acknowledged: 68, ..GroupTotals::default() },
+            ..GroupQueue::default()
+        };
+        TopicQueue {
+            messages: messages + deliveries.len() as u64 + dead,
+            delayed: 1,
+            totals: TopicTotals { acknowledged: 68, ..TopicTotals::default() },
+            groups: [("default", group), ("audit", GroupQueue::default())]
+                .map(|(name, group)| (ConsumerGroup::from(name), group))
+                .into_iter()
+                .collect(),
+            in_flight: deliveries.iter().enumerate().map(flight).collect(),
+            dead: (0..dead).map(letter).collect(),
+            ..TopicQueue::default()
+        }
+    };
+    let long = "a-topic-with-quite-a-long-name-indeed";
+    let parts = [
+        (1, "orders", topic(1_204, 4, &[("Citra", 1, 29_000)], 0)),
+        (3, "orders", topic(12, 7, &[("Ayu", 2, 4_000), ("Budi", 1, 22_000)], 1)),
+        (8, "orders", topic(41, 2, &[], 2)),
+        (5, long, topic(9, 1_180, &[], 0)),
+    ];
+    for (shard, name, topic) in parts {
+        let queues = ShardQueues {
+            clock_ms: 100_000,
+            clock_at_us: NOW_US,
+            topics: [(TopicName::from(name), Arc::new(topic))].into_iter().collect(),
+            ..ShardQueues::default()
+        };
+        view.queues.insert(GroupId(shard), Arc::new(queues));
+    }
 }

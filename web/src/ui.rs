@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use orrery_shared::ids::{ClientName, NodeName};
+use orrery_shared::ids::{ClientName, GroupId, NodeName};
 use orrery_shared::lock::Mode;
 
 use crate::i18n::{Lang, Strings};
@@ -41,6 +41,8 @@ pub enum Tab {
     /// Lock lanes and the form.
     #[default]
     Locks,
+    /// Queues: the form, the bins, the ring as a table.
+    Queue,
     /// The log matrix.
     Log,
     /// One node.
@@ -51,12 +53,13 @@ pub enum Tab {
 
 impl Tab {
     /// All of them, in order.
-    pub const ALL: [Tab; 4] = [Tab::Locks, Tab::Log, Tab::Inspect, Tab::Feed];
+    pub const ALL: [Tab; 5] = [Tab::Locks, Tab::Queue, Tab::Log, Tab::Inspect, Tab::Feed];
 
     /// Stable name, for ids.
     pub fn name(self) -> &'static str {
         match self {
             Tab::Locks => "locks",
+            Tab::Queue => "queue",
             Tab::Log => "log",
             Tab::Inspect => "inspect",
             Tab::Feed => "feed",
@@ -71,6 +74,23 @@ pub struct Layers {
     pub consensus: bool,
     /// Clients and their lock requests.
     pub locks: bool,
+    /// The hash ring, its shards and what is published to them.
+    pub queue: bool,
+}
+
+impl Layers {
+    /// All of them are drawn.
+    pub const ALL: Layers = Layers { consensus: true, locks: true, queue: true };
+
+    /// The text under which they are remembered: one letter for each that is drawn.
+    fn remembered(self) -> String {
+        let letters = [(self.consensus, 'c'), (self.locks, 'l'), (self.queue, 'q')];
+        letters.into_iter().filter_map(|(on, letter)| on.then_some(letter)).collect()
+    }
+
+    fn from_remembered(text: &str) -> Layers {
+        Layers { consensus: text.contains('c'), locks: text.contains('l'), queue: text.contains('q') }
+    }
 }
 
 /// The reader's choices. `Copy`; a context of the whole page.
@@ -88,6 +108,8 @@ pub struct Ui {
     pub popover: RwSignal<bool>,
     /// What the stage draws.
     pub layers: RwSignal<Layers>,
+    /// The shard whose replicas the stage shows.
+    pub shard: RwSignal<Option<GroupId>>,
     /// Whether the legend covers the page.
     pub legend: RwSignal<bool>,
     /// Whether the page is an upright phone's.
@@ -120,6 +142,7 @@ impl Ui {
             .and_then(|tag| Lang::from_tag(&tag))
             .unwrap_or_default();
         let theme = remembered("theme").and_then(|name| Theme::from_name(&name)).unwrap_or_default();
+        let layers = remembered("layers").map_or(Layers::ALL, |text| Layers::from_remembered(&text));
         let clients: Vec<ClientName> = ["Ayu", "Budi", "Citra"].map(ClientName::from).to_vec();
         let ui = Ui {
             lang: RwSignal::new(lang),
@@ -127,7 +150,8 @@ impl Ui {
             tab: RwSignal::new(Tab::default()),
             selected: RwSignal::new(None),
             popover: RwSignal::new(false),
-            layers: RwSignal::new(Layers { consensus: true, locks: true }),
+            layers: RwSignal::new(layers),
+            shard: RwSignal::new(None),
             legend: RwSignal::new(false),
             portrait: RwSignal::new(false),
             tall: RwSignal::new(false),
@@ -161,6 +185,27 @@ impl Ui {
         self.popover.set(true);
     }
 
+    /// Switches the layer of elections and logs.
+    pub fn toggle_consensus(&self) {
+        self.layers.update(|layers| layers.consensus = !layers.consensus);
+    }
+
+    /// Switches the layer of the locks.
+    pub fn toggle_locks(&self) {
+        self.layers.update(|layers| layers.locks = !layers.locks);
+    }
+
+    /// Switches the layer of the queues, and brings its panel forward or back.
+    pub fn toggle_queue(&self) {
+        self.layers.update(|layers| layers.queue = !layers.queue);
+        let on = self.layers.with_untracked(|layers| layers.queue);
+        match (on, self.tab.get_untracked()) {
+            (true, Tab::Locks) => self.tab.set(Tab::Queue),
+            (false, Tab::Queue) => self.tab.set(Tab::Locks),
+            _ => {}
+        }
+    }
+
     /// Lets the root element and the browser's memory follow the choices.
     fn follow(self) {
         Effect::new(move || {
@@ -173,6 +218,7 @@ impl Ui {
             remember("lang", lang);
             set_root("lang", lang);
         });
+        Effect::new(move || remember("layers", &self.layers.get().remembered()));
         Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
         let measure = move || {
             set_changed(self.portrait, matches_media("(max-width: 760px)"));

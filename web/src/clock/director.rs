@@ -114,7 +114,7 @@ impl Director {
     ) {
         self.expire(at_us);
         match fact {
-            Fact::Sent { message, group: GroupId::CONTROL, body, .. } => {
+            Fact::Sent { message, group, body, .. } if *group == GroupId::CONTROL || self.serves() => {
                 self.sent(message, at_us, body, shown_us, score);
             }
             Fact::Received { message, body, .. } => {
@@ -134,8 +134,10 @@ impl Director {
                 self.moment(at_us, score);
             }
             Fact::RequestBegun { request, operation, client, subject } => {
-                let watched =
-                    matches!(operation.as_str(), "acquire" | "release" | "cancel" | "queue" | "upgrade");
+                let watched = matches!(
+                    operation.as_str(),
+                    "acquire" | "release" | "cancel" | "queue" | "upgrade" | "publish"
+                );
                 let news = self.is_news(client, &format_smolstr!("{operation} {subject}"), at_us);
                 self.begun(node, *request, watched && news, at_us, shown_us, score);
             }
@@ -156,6 +158,11 @@ impl Director {
             Fact::LinkFault { cut: true, .. } => self.failure(at_us, 0.6, shown_us, score),
             _ => {}
         }
+    }
+
+    /// Whether it follows a request: then what a shard's nodes say to each other belongs to it, too.
+    fn serves(&self) -> bool {
+        self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request)
     }
 
     fn sent(&mut self, message: &MessageId, at_us: u64, body: &Message, shown_us: u64, score: &mut Score) {

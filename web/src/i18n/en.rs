@@ -5,7 +5,8 @@ use orrery_shared::error::ErrorCode;
 use orrery_shared::event::fact::Role;
 
 use super::number::{duration, grouped};
-use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Scenarios, Strings, Trouble, Ui};
+use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Queue, Scenarios, Strings, Trouble, Ui};
+use crate::request::queue::{QueueAnswer, QueueAsk};
 
 /// The table.
 pub static STRINGS: Strings = Strings {
@@ -14,10 +15,12 @@ pub static STRINGS: Strings = Strings {
         layers: "Layers",
         layer_consensus: "Consensus",
         layer_locks: "Locks",
+        layer_queue: "Queue ring",
         scenarios: "Scenarios",
         faults: "Faults now",
         no_faults: "none",
         tab_locks: "Locks",
+        tab_queue: "Queue",
         tab_log: "Log",
         tab_inspect: "Inspect",
         tab_feed: "Events",
@@ -93,6 +96,56 @@ pub static STRINGS: Strings = Strings {
         },
         upgrade: "upgrade",
         choose_resource: "Name a resource first.",
+    },
+    queue: Queue {
+        topic: "Topic",
+        key: "Key (optional)",
+        message: "Message",
+        publish: "Publish",
+        stream: "Stream",
+        stop: "Stop",
+        per_second: |rate| format!("{rate} per s"),
+        streamed: |sent, failed| match failed {
+            0 => format!("{sent} sent"),
+            _ => format!("{sent} sent, {failed} failed"),
+        },
+        group: "Group",
+        all_groups: "all",
+        max: "At most",
+        visibility: "Hidden for",
+        consume: "Consume",
+        ack: "Ack",
+        ack_hint: "Acknowledge: the group is done with it",
+        nack: "Nack",
+        nack_hint: "Give it back: it is delivered again",
+        crash: |consumer| format!("{consumer} crashes"),
+        crash_hint: "It never acknowledges: its messages come back when they are visible again",
+        visible_again: "visible again",
+        ready: "ready",
+        in_flight: "in flight",
+        delayed: "delayed",
+        acknowledged: "acknowledged",
+        dead: "dead",
+        redrive: "Redrive",
+        more: |count| format!("and {count} more"),
+        behind_key: |count| format!("{count} behind an earlier message of their key"),
+        flight_label: |consumer, id, attempt, rest| {
+            format!("{consumer} has {id}, attempt {attempt}; visible again in {rest}")
+        },
+        letter_label: |attempts| format!("dead letter after {attempts} attempts"),
+        empty: "No topic yet. Publish a message to see its bins.",
+        choose_topic: "Name a topic first.",
+        ring: "The ring",
+        shard: "Shard",
+        token: "Token",
+        replicas: "Replicas, ★ preferred leader",
+        preferred: "preferred leader",
+        no_majority: "no majority",
+        no_leader: "no leader",
+        no_shards: "This cluster has no shards.",
+        skip_leader: "leads as many shards as it may",
+        skip_replica: "has as many replicas as it may",
+        skip_reserved: "its room is kept for later shards",
     },
     cluster: Cluster {
         term: "term",
@@ -222,6 +275,11 @@ pub static STRINGS: Strings = Strings {
         heartbeat: "heartbeat",
         reply: "reply: yes or no",
         client_message: "a client's lock request",
+        queue_message: "a message of a queue",
+        shard: "shard: an arc in the hue of its leader, with its mark",
+        shard_lost: "shard without a majority",
+        virtual_nodes: "virtual nodes, shard tokens",
+        delivery: "delivery: what is left until it is visible again",
         lost: "lost on the way",
         cut: "link that was cut",
         log: "log entry: committed, not committed, missing",
@@ -238,6 +296,7 @@ pub static STRINGS: Strings = Strings {
         key_node: "choose the next or the previous node",
         key_process: "chosen node: kill, start, pause, resume, let it lead",
         key_lock: "acquire, queue, release, renew",
+        key_queue: "with the queue panel: publish, consume, ack, nack",
         key_scenarios: "scenarios",
         key_language: "English, Indonesian",
         key_theme: "dark, light",
@@ -260,6 +319,7 @@ pub static STRINGS: Strings = Strings {
         no_node: "No node is reachable.",
     },
     answer,
+    queue_answer,
     error,
 };
 
@@ -312,6 +372,31 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} does not hold **{resource}**: {} does.", list(holders))
         }
         A::NotWaiting { resource, client } => format!("{client} does not wait for **{resource}**."),
+    }
+}
+
+fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
+    let QueueAsk { topic, client, .. } = ask;
+    match answer {
+        QueueAnswer::Published { id, replicas } => {
+            format!("**{id}** is in **{topic}**, on a majority of {}.", list(replicas))
+        }
+        QueueAnswer::Delivered(messages) => match messages.as_slice() {
+            [] => format!("Nothing is ready for {client} in **{topic}**."),
+            [one] if one.attempt > 1 => format!("{client} got **{}**, attempt **{}**.", one.id, one.attempt),
+            [one] => format!("{client} got **{}** from **{topic}**.", one.id),
+            more => format!("{client} got **{}** messages from **{topic}**.", more.len()),
+        },
+        QueueAnswer::Settled { id, status } => match status.as_str() {
+            "acknowledged" => format!("{client} acknowledged **{id}**."),
+            "already_acknowledged" => format!("**{id}** was acknowledged before."),
+            "nacked" => format!("{client} gave **{id}** back: it is ready again."),
+            "dead_lettered" => format!("That was the last attempt: **{id}** is a dead letter now."),
+            "late" => format!("Too late: **{id}** was visible again, this delivery does not count any more."),
+            _ => format!("**{id}** is not with {client}."),
+        },
+        QueueAnswer::Redriven(0) => format!("**{topic}** has no dead letter to bring back."),
+        QueueAnswer::Redriven(count) => format!("**{count}** dead letters of **{topic}** wait again."),
     }
 }
 

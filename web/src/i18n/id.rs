@@ -5,7 +5,8 @@ use orrery_shared::error::ErrorCode;
 use orrery_shared::event::fact::Role;
 
 use super::number::{duration, grouped};
-use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Scenarios, Strings, Trouble, Ui};
+use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Queue, Scenarios, Strings, Trouble, Ui};
+use crate::request::queue::{QueueAnswer, QueueAsk};
 
 /// The table.
 pub static STRINGS: Strings = Strings {
@@ -14,10 +15,12 @@ pub static STRINGS: Strings = Strings {
         layers: "Lapisan",
         layer_consensus: "Konsensus",
         layer_locks: "Kunci",
+        layer_queue: "Cincin antrean",
         scenarios: "Skenario",
         faults: "Gangguan sekarang",
         no_faults: "tidak ada",
         tab_locks: "Kunci",
+        tab_queue: "Antrean",
         tab_log: "Log",
         tab_inspect: "Periksa",
         tab_feed: "Peristiwa",
@@ -93,6 +96,56 @@ pub static STRINGS: Strings = Strings {
         },
         upgrade: "naik",
         choose_resource: "Beri nama sumber daya dulu.",
+    },
+    queue: Queue {
+        topic: "Topik",
+        key: "Kunci partisi",
+        message: "Pesan",
+        publish: "Terbitkan",
+        stream: "Aliran",
+        stop: "Hentikan",
+        per_second: |rate| format!("{rate} per dtk"),
+        streamed: |sent, failed| match failed {
+            0 => format!("{sent} terkirim"),
+            _ => format!("{sent} terkirim, {failed} gagal"),
+        },
+        group: "Grup",
+        all_groups: "semua",
+        max: "Paling banyak",
+        visibility: "Tersembunyi",
+        consume: "Konsumsi",
+        ack: "Ack",
+        ack_hint: "Akui: grup selesai dengannya",
+        nack: "Nack",
+        nack_hint: "Kembalikan: pesan dikirim lagi",
+        crash: |consumer| format!("{consumer} macet"),
+        crash_hint: "Tidak pernah mengakui: pesannya kembali setelah terlihat lagi",
+        visible_again: "terlihat lagi",
+        ready: "siap",
+        in_flight: "dibawa",
+        delayed: "ditunda",
+        acknowledged: "diakui",
+        dead: "mati",
+        redrive: "Antrekan lagi",
+        more: |count| format!("dan {count} lagi"),
+        behind_key: |count| format!("{count} menunggu pesan sebelumnya dengan kunci yang sama"),
+        flight_label: |consumer, id, attempt, rest| {
+            format!("{consumer} memegang {id}, percobaan {attempt}; terlihat lagi dalam {rest}")
+        },
+        letter_label: |attempts| format!("pesan mati setelah {attempts} percobaan"),
+        empty: "Belum ada topik. Terbitkan pesan untuk melihat wadahnya.",
+        choose_topic: "Sebutkan topik dahulu.",
+        ring: "Cincin hash",
+        shard: "Shard",
+        token: "Token",
+        replicas: "Replika, ★ pemimpin utama",
+        preferred: "pemimpin yang diutamakan",
+        no_majority: "tanpa mayoritas",
+        no_leader: "tanpa pemimpin",
+        no_shards: "Klaster ini tidak punya shard.",
+        skip_leader: "sudah memimpin sebanyak batasnya",
+        skip_replica: "sudah memegang replika sebanyak batasnya",
+        skip_reserved: "tempatnya disimpan untuk shard berikutnya",
     },
     cluster: Cluster {
         term: "masa",
@@ -225,6 +278,11 @@ pub static STRINGS: Strings = Strings {
         heartbeat: "detak",
         reply: "jawaban: ya atau tidak",
         client_message: "permintaan kunci dari klien",
+        queue_message: "pesan sebuah antrean",
+        shard: "shard: busur berwarna pemimpinnya, dengan tandanya",
+        shard_lost: "shard tanpa mayoritas",
+        virtual_nodes: "node maya, token shard",
+        delivery: "kiriman: sisa waktu sampai terlihat lagi",
         lost: "hilang di jalan",
         cut: "sambungan yang dipotong",
         log: "entri log: ditetapkan, belum, tidak ada",
@@ -241,6 +299,7 @@ pub static STRINGS: Strings = Strings {
         key_node: "pilih node berikut atau sebelumnya",
         key_process: "node terpilih: matikan, mulai, jeda, lanjutkan, jadikan pemimpin",
         key_lock: "ambil, antre, lepas, perpanjang",
+        key_queue: "dengan panel antrean: terbitkan, konsumsi, ack, nack",
         key_scenarios: "skenario",
         key_language: "Inggris, Indonesia",
         key_theme: "gelap, terang",
@@ -263,6 +322,7 @@ pub static STRINGS: Strings = Strings {
         no_node: "Tidak ada node yang terjangkau.",
     },
     answer,
+    queue_answer,
     error,
 };
 
@@ -315,6 +375,33 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} tidak memegang **{resource}**: dipegang {}.", list(holders))
         }
         A::NotWaiting { resource, client } => format!("{client} tidak menunggu **{resource}**."),
+    }
+}
+
+fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
+    let QueueAsk { topic, client, .. } = ask;
+    match answer {
+        QueueAnswer::Published { id, replicas } => {
+            format!("**{id}** ada di **{topic}**, pada mayoritas dari {}.", list(replicas))
+        }
+        QueueAnswer::Delivered(messages) => match messages.as_slice() {
+            [] => format!("Tidak ada yang siap untuk {client} di **{topic}**."),
+            [one] if one.attempt > 1 => {
+                format!("{client} menerima **{}**, percobaan **{}**.", one.id, one.attempt)
+            }
+            [one] => format!("{client} menerima **{}** dari **{topic}**.", one.id),
+            more => format!("{client} menerima **{}** pesan dari **{topic}**.", more.len()),
+        },
+        QueueAnswer::Settled { id, status } => match status.as_str() {
+            "acknowledged" => format!("{client} mengakui **{id}**."),
+            "already_acknowledged" => format!("**{id}** sudah diakui sebelumnya."),
+            "nacked" => format!("{client} mengembalikan **{id}**: siap lagi."),
+            "dead_lettered" => format!("Itu percobaan terakhir: **{id}** sekarang pesan mati."),
+            "late" => format!("Terlambat: **{id}** sudah terlihat lagi, kiriman ini tidak dihitung lagi."),
+            _ => format!("**{id}** tidak ada pada {client}."),
+        },
+        QueueAnswer::Redriven(0) => format!("**{topic}** tidak punya pesan mati untuk diantrekan lagi."),
+        QueueAnswer::Redriven(count) => format!("**{count}** pesan mati dari **{topic}** menunggu lagi."),
     }
 }
 

@@ -10,6 +10,8 @@ use orrery_shared::error::ErrorCode;
 use orrery_shared::event::fact::Role;
 use orrery_shared::event::narrate::Language;
 
+use crate::request::queue::{QueueAnswer, QueueAsk};
+
 /// A language of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {
@@ -73,6 +75,8 @@ pub struct Strings {
     pub clock: Clock,
     /// The lock panel.
     pub locks: Locks,
+    /// The queue panel and the ring.
+    pub queue: Queue,
     /// Nodes, links, logs.
     pub cluster: Cluster,
     /// Scenarios.
@@ -83,6 +87,8 @@ pub struct Strings {
     pub trouble: Trouble,
     /// The lock service's answer as a sentence.
     pub answer: fn(&LockAnswer) -> String,
+    /// The queues' answer as a sentence.
+    pub queue_answer: fn(&QueueAsk, &QueueAnswer) -> String,
     /// What an error code means and what to do about it.
     pub error: fn(ErrorCode) -> &'static str,
 }
@@ -93,10 +99,12 @@ pub struct Ui {
     pub layers: &'static str,
     pub layer_consensus: &'static str,
     pub layer_locks: &'static str,
+    pub layer_queue: &'static str,
     pub scenarios: &'static str,
     pub faults: &'static str,
     pub no_faults: &'static str,
     pub tab_locks: &'static str,
+    pub tab_queue: &'static str,
     pub tab_log: &'static str,
     pub tab_inspect: &'static str,
     pub tab_feed: &'static str,
@@ -174,6 +182,54 @@ pub struct Locks {
     pub lane_label: fn(&str, &str, &str) -> String,
     pub upgrade: &'static str,
     pub choose_resource: &'static str,
+}
+
+/// The queue panel and the ring.
+#[allow(missing_docs)]
+pub struct Queue {
+    pub topic: &'static str,
+    pub key: &'static str,
+    pub message: &'static str,
+    pub publish: &'static str,
+    pub stream: &'static str,
+    pub stop: &'static str,
+    pub per_second: fn(u64) -> String,
+    pub streamed: fn(&str, u64) -> String,
+    pub group: &'static str,
+    pub all_groups: &'static str,
+    pub max: &'static str,
+    pub visibility: &'static str,
+    pub consume: &'static str,
+    pub ack: &'static str,
+    pub ack_hint: &'static str,
+    pub nack: &'static str,
+    pub nack_hint: &'static str,
+    pub crash: fn(&str) -> String,
+    pub crash_hint: &'static str,
+    pub visible_again: &'static str,
+    pub ready: &'static str,
+    pub in_flight: &'static str,
+    pub delayed: &'static str,
+    pub acknowledged: &'static str,
+    pub dead: &'static str,
+    pub redrive: &'static str,
+    pub more: fn(u64) -> String,
+    pub behind_key: fn(u64) -> String,
+    pub flight_label: fn(&str, &str, u32, &str) -> String,
+    pub letter_label: fn(u32) -> String,
+    pub empty: &'static str,
+    pub choose_topic: &'static str,
+    pub ring: &'static str,
+    pub shard: &'static str,
+    pub token: &'static str,
+    pub replicas: &'static str,
+    pub preferred: &'static str,
+    pub no_majority: &'static str,
+    pub no_leader: &'static str,
+    pub no_shards: &'static str,
+    pub skip_leader: &'static str,
+    pub skip_replica: &'static str,
+    pub skip_reserved: &'static str,
 }
 
 /// Nodes, links, logs.
@@ -288,6 +344,11 @@ pub struct Legend {
     pub heartbeat: &'static str,
     pub reply: &'static str,
     pub client_message: &'static str,
+    pub queue_message: &'static str,
+    pub shard: &'static str,
+    pub shard_lost: &'static str,
+    pub virtual_nodes: &'static str,
+    pub delivery: &'static str,
     pub lost: &'static str,
     pub cut: &'static str,
     pub log: &'static str,
@@ -304,6 +365,7 @@ pub struct Legend {
     pub key_node: &'static str,
     pub key_process: &'static str,
     pub key_lock: &'static str,
+    pub key_queue: &'static str,
     pub key_scenarios: &'static str,
     pub key_language: &'static str,
     pub key_theme: &'static str,

@@ -2,6 +2,8 @@
 
 pub mod faults;
 pub mod log;
+pub mod queue;
+pub mod ring;
 pub mod waits;
 
 use orrery_shared::event::fact::Role;

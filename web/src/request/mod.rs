@@ -1,6 +1,7 @@
 //! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
 
 pub mod answer;
+pub mod queue;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,6 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
-use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::error::ApiError;
 use orrery_shared::event::view::View;
 use orrery_shared::ids::NodeName;
@@ -92,6 +92,18 @@ pub fn new_key() -> String {
     format!("page-{page:012x}/{}", NUMBER.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
+/// The same for what carries no other name of who asks: the client's, where a header can say it, is in front.
+pub fn new_key_of(client: &str) -> String {
+    let key = new_key();
+    let plain = !client.is_empty() && client.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain { key.replacen("page-", &format!("{client}@"), 1) } else { key }
+}
+
+/// Who asks, in a name that a key carried.
+pub fn client_of(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(client, _)| client)
+}
+
 /// `http://host:port` of a node: its port, under the host that the page was loaded from.
 pub fn base(view: &View, node: &NodeName) -> Option<String> {
     let address = &view.node(node)?.address;
@@ -100,16 +112,17 @@ pub fn base(view: &View, node: &NodeName) -> Option<String> {
     Some(format!("{}//{}:{port}", location.protocol().ok()?, location.hostname().ok()?))
 }
 
-/// Sends a lock request and waits for its answer, at most `timeout_ms`.
-pub async fn lock(
-    base: &str,
-    operation: &str,
+/// Sends a request of a service under a key and waits for its answer, at most `timeout_ms`. `read` finds the answer
+/// in the body.
+pub async fn ask<T>(
+    url: &str,
     body: &Value,
     key: &str,
     timeout_ms: u64,
-) -> Answered<LockAnswer> {
-    let (status, text) = post(&format!("{base}/lock/{operation}"), body, Some(key), timeout_ms).await?;
-    match answer::lock_answer(&text) {
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Answered<T> {
+    let (status, text) = post(url, body, Some(key), timeout_ms).await?;
+    match read(&text) {
         Some(answer) => Ok((status, answer)),
         None => Err(refused(status, &text)),
     }

@@ -7,14 +7,18 @@ use orrery_shared::event::view::RequestView;
 use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
-use super::glyph::KeyGlyph;
+use super::glyph::{EnvelopeGlyph, KeyGlyph};
 use crate::dom::{Markup, component, item, keyed, view};
 use crate::i18n::number::translate;
+use crate::request::client_of;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
 
 /// Most requests that are drawn at once: more cover each other.
 const REQUESTS_MAX: usize = CLIENTS_MAX;
+
+/// What is asked of queues; anything else is asked of locks.
+const QUEUE_OPERATIONS: [&str; 7] = ["publish", "consume", "ack", "nack", "extend", "redrive", "purge"];
 
 /// The clients that stand on the stage, in order: those of the page, then others that hold, wait or ask.
 /// A context, so that whatever moves finds their places.
@@ -37,8 +41,9 @@ impl StageClients {
                     if names.len() >= CLIENTS_MAX {
                         break;
                     }
-                    if !name.is_empty() && !names.contains(name) {
-                        names.push(name.clone());
+                    let name = client_of(name);
+                    if !name.is_empty() && !names.iter().any(|other| other == name) {
+                        names.push(name.into());
                     }
                 }
             });
@@ -92,7 +97,7 @@ type Requests = Vec<Arc<RequestView>>;
 fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup {
     let ui = Ui::expect();
     let (asks, acts) = (name.clone(), name.clone());
-    let asking = move || requests.with(|all| all.iter().any(|request| request.client == asks));
+    let asking = move || requests.with(|all| all.iter().any(|request| client_of(&request.client) == asks));
     let initial: String = name.chars().take(1).collect();
     view! {
         <g
@@ -121,7 +126,8 @@ fn shortened(name: &str) -> String {
 fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<Markup> {
     let playback = Playback::expect();
     let names = clients.0.get();
-    let place = names.iter().position(|name| *name == request.client)?;
+    let client = client_of(&request.client);
+    let place = names.iter().position(|name| name == client)?;
     let node =
         playback.view.with_untracked(|view| view.order.iter().position(|name| *name == request.node))?;
     let (from, to) = (geometry.client(place, names.len()), geometry.node(node));
@@ -131,13 +137,17 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
     // On an upright phone the way comes from below, where the log strip is: there it stands half-way.
     let at = if geometry.portrait() { 0.5 } else { 1.0 - (NODE_RING + 16.0) / whole };
     let key = from.toward(to, at);
-    let label = format!("{}: {}", request.client, request.subject);
+    let label = format!("{client}: {}", request.subject);
     let before = key.x < to.x;
     view! {
         <g class="request" data-testid="request">
             <line x1=start.x y1=start.y x2=end.x y2=end.y />
             <g transform=translate(key.x, key.y)>
-                <KeyGlyph />
+                {if QUEUE_OPERATIONS.contains(&request.operation.as_str()) {
+                    view! { <EnvelopeGlyph /> }
+                } else {
+                    view! { <KeyGlyph /> }
+                }}
                 <text
                     x=if before { "-18" } else { "18" }
                     y="4"

@@ -22,6 +22,14 @@ pub const STRIP_OFFSET: f64 = 50.0;
 const NEIGHBOUR_DISTANCE_MIN: f64 = 124.0;
 
 const RADIUS_MIN: f64 = 186.0;
+/// The same where the hash ring lies around the circle: both have to fit.
+const RADIUS_MIN_RINGED: f64 = 152.0;
+/// From the nodes' circle to the middle of the ring's band: log strips and crowns stand between them.
+const RING_GAP: f64 = 88.0;
+/// Half of the width of the ring's band.
+pub const RING_HALF: f64 = 4.5;
+/// From the nodes' circle to the edge of the stage, beyond the names of the shards.
+const RING_MARGIN: f64 = 116.0;
 const MARGIN_TOP: f64 = 66.0;
 const MARGIN_BOTTOM: f64 = 70.0;
 const MARGIN_SIDE: f64 = 68.0;
@@ -66,6 +74,8 @@ pub struct Geometry {
     nodes: usize,
     /// A phone held upright: the clients stand in a row below instead of a column at the left.
     portrait: bool,
+    /// The hash ring lies around the circle.
+    ringed: bool,
     /// Radius of the circle on which the nodes sit.
     pub radius: f64,
     /// Its centre.
@@ -77,18 +87,40 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The stage for `nodes` nodes.
-    pub fn new(nodes: usize, portrait: bool) -> Geometry {
+    /// The stage for `nodes` nodes, with room for the hash ring where there are shards. Whether the ring's layer is
+    /// on makes no difference: nothing moves when it is switched.
+    pub fn new(nodes: usize, portrait: bool, ringed: bool) -> Geometry {
         let nodes = nodes.max(1);
         let half_chord = (PI / nodes as f64).sin();
+        let radius_min = if ringed { RADIUS_MIN_RINGED } else { RADIUS_MIN };
         let radius =
-            if nodes > 1 { (NEIGHBOUR_DISTANCE_MIN / 2.0 / half_chord).max(RADIUS_MIN) } else { 120.0 };
+            if nodes > 1 { (NEIGHBOUR_DISTANCE_MIN / 2.0 / half_chord).max(radius_min) } else { 120.0 };
         let lowest = (0..nodes).map(|i| angle(i, nodes).sin()).fold(f64::MIN, f64::max).max(0.0);
-        let side = radius + MARGIN_SIDE;
+        let (above, side, below) = if ringed {
+            (radius + RING_MARGIN, radius + RING_MARGIN, radius + RING_MARGIN)
+        } else {
+            (radius + MARGIN_TOP, radius + MARGIN_SIDE, radius * lowest + MARGIN_BOTTOM)
+        };
         let left = side + if portrait { 0.0 } else { CLIENTS_WIDTH };
-        let below = radius * lowest + MARGIN_BOTTOM + if portrait { CLIENTS_HEIGHT } else { 0.0 };
-        let center = Point { x: left, y: radius + MARGIN_TOP };
-        Geometry { nodes, portrait, radius, center, width: left + side, height: center.y + below }
+        let below = below + if portrait { CLIENTS_HEIGHT } else { 0.0 };
+        let center = Point { x: left, y: above };
+        Geometry { nodes, portrait, ringed, radius, center, width: left + side, height: center.y + below }
+    }
+
+    /// Whether there is room for the hash ring.
+    pub fn ringed(&self) -> bool {
+        self.ringed
+    }
+
+    /// Radius of the middle of the ring's band.
+    pub fn ring_radius(&self) -> f64 {
+        self.radius + RING_GAP
+    }
+
+    /// The point of the ring at a part of a turn (0 at 12 o'clock, clockwise), `out` units outside of its middle.
+    pub fn on_ring(&self, turn: f64, out: f64) -> Point {
+        let (angle, radius) = (TAU * turn - PI / 2.0, self.ring_radius() + out);
+        Point { x: self.center.x + radius * angle.cos(), y: self.center.y + radius * angle.sin() }
     }
 
     /// Whether it is an upright phone's.
@@ -212,8 +244,8 @@ mod tests {
     #[test]
     fn neighbours_keep_their_distance_and_everybody_is_inside() {
         for nodes in 1..=15 {
-            for portrait in [false, true] {
-                let stage = Geometry::new(nodes, portrait);
+            for (portrait, ringed) in [(false, false), (true, false), (false, true), (true, true)] {
+                let stage = Geometry::new(nodes, portrait, ringed);
                 for i in 0..nodes {
                     let place = stage.node(i);
                     assert!(place.x - VOTE_RING > 0.0 && place.x + VOTE_RING < stage.width);
@@ -234,8 +266,28 @@ mod tests {
     }
 
     #[test]
+    fn the_ring_lies_around_everything_that_stands_at_a_node() {
+        for nodes in 1..=15 {
+            let stage = Geometry::new(nodes, false, true);
+            for node in (0..nodes).map(|place| stage.node(place)) {
+                // The corners of the log strip and the tip of the crown.
+                for (x, y) in [(-47.0, 60.0), (47.0, 60.0), (0.0, -58.0)] {
+                    let corner = Point { x: node.x + x, y: node.y + y };
+                    let room = stage.ring_radius() - RING_HALF - corner.distance(stage.center);
+                    assert!(room > 5.0, "{nodes} nodes: {room} units between a node and the ring");
+                }
+            }
+            for eighth in 0..8 {
+                let at = stage.on_ring(f64::from(eighth) / 8.0, RING_HALF);
+                assert!(at.x > 0.0 && at.x < stage.width && at.y > 0.0 && at.y < stage.height);
+                assert!((0..5).all(|c| stage.client(c, 5).distance(at) > CLIENT_RADIUS), "{nodes}");
+            }
+        }
+    }
+
+    #[test]
     fn the_first_node_is_at_twelve() {
-        let stage = Geometry::new(5, false);
+        let stage = Geometry::new(5, false, false);
         assert!((stage.node(0).x - stage.center.x).abs() < 1e-9);
         assert!(stage.node(0).y < stage.center.y);
     }
@@ -248,7 +300,7 @@ mod tests {
             (3, (640.0, 420.0), (232.0, 172.0)),
             (5, (1_100.0, 720.0), (232.0, 172.0)),
         ] {
-            let stage = Geometry::new(nodes, false);
+            let stage = Geometry::new(nodes, false, false);
             let fit = stage.fit(scene.0, scene.1);
             for index in 0..nodes {
                 let (left, top) = stage.beside(index, scene, size);
@@ -269,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_whole_stage_fits() {
-        let stage = Geometry::new(5, false);
+        let stage = Geometry::new(5, false, false);
         let fit = stage.fit(390.0, 300.0);
         assert!(fit.left >= 0.0 && fit.top >= 0.0);
         assert!(stage.width * fit.scale <= 390.0 + 1e-9 && stage.height * fit.scale <= 300.0 + 1e-9);

@@ -9,6 +9,9 @@ pub const CROWN: &str = "M-12 0l3 -12 5 6 4 -9 4 9 5 -6 3 12z";
 /// Path of a key whose head is at the left, about 16 wide.
 pub const KEY: &str = "M-.5 0h8m-3 0v3.4";
 
+/// Path of an envelope, 14 wide and 10 high.
+pub const ENVELOPE: &str = "M-7 -5H7V5H-7ZM-7 -5L0 1L7 -5";
+
 /// The leader's crown, with its foot at (0, 0).
 #[component]
 pub(crate) fn Crown() -> Markup {
@@ -23,6 +26,17 @@ pub(crate) fn KeyGlyph() -> Markup {
             <circle r="12" />
             <circle cx="-3.5" r="3" class="head" />
             <path d=KEY />
+        </g>
+    }
+}
+
+/// A queue's message: an envelope in a circle.
+#[component]
+pub(crate) fn EnvelopeGlyph() -> Markup {
+    view! {
+        <g class="key">
+            <circle r="12" />
+            <path d=ENVELOPE />
         </g>
     }
 }
@@ -43,6 +57,8 @@ pub enum Icon {
     Consensus,
     /// Locks: a key.
     Locks,
+    /// Queues: an envelope.
+    Queue,
     /// The light theme.
     Sun,
     /// The dark theme.
@@ -54,6 +70,7 @@ impl Icon {
         match self {
             Icon::Consensus => "M-5 -5H5V5H-5Z",
             Icon::Locks => "M-6.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0.4 0H8M5 0V4",
+            Icon::Queue => ENVELOPE,
             Icon::Sun => {
                 "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0 -7.5V-6M0 6V7.5M-7.5 0H-6M6 0H7.5M-5.3 -5.3L-4.3 -4.3M4.3 4.3L5.3 5.3M-5.3 5.3L-4.3 4.3M4.3 -4.3L5.3 -5.3"
             }

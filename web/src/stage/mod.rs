@@ -6,6 +6,7 @@ pub mod geometry;
 pub mod glyph;
 mod links;
 pub mod node;
+pub mod ring;
 mod standing;
 
 pub(crate) use canvas::Moving;

@@ -9,16 +9,19 @@ use super::clients::{Clients, StageClients};
 use super::geometry::Geometry;
 use super::links::Links;
 use super::node::NodeGlyph;
+use super::ring::RingLayer;
 use crate::dom::{Markup, component, item, keyed, view};
 use crate::i18n::number::{fixed_point, grouped, path, translate};
 use crate::look::Summary;
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
+use crate::view::Shared;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
-pub(crate) fn Standing(geometry: Memo<Geometry>, summary: Memo<Summary>, clients: StageClients) -> Markup {
+pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageClients) -> Markup {
+    let summary = shared.summary;
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| {
         playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())
@@ -42,10 +45,14 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, summary: Memo<Summary>, clients
                     <line class="hatch-line" y2="6" />
                 </pattern>
             </defs>
+            {move || ui.layers.get().queue.then(|| view! { <RingLayer geometry shared /> })}
             <Orbit geometry />
             <Links geometry />
             <Centre geometry summary />
-            {move || ui.layers.get().locks.then(|| view! { <Clients geometry clients /> })}
+            {move || {
+                let layers = ui.layers.get();
+                (layers.locks || layers.queue).then(|| view! { <Clients geometry clients /> })
+            }}
             {keyed(move || {
                 let glyph = |(place, name): (usize, NodeName)| {
                     let key = format!("{place} {name}");

@@ -3,6 +3,7 @@
 pub mod flights;
 pub mod marks;
 pub mod playback;
+pub mod publishes;
 pub mod recording;
 pub mod runtime;
 #[cfg(test)]

@@ -11,7 +11,8 @@ use leptos::task::spawn_local;
 use orrery_shared::event::narrate::Line;
 use orrery_shared::event::stream::Frame;
 use orrery_shared::event::view::View;
-use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
+use orrery_shared::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence};
+use orrery_shared::placement::Token;
 
 use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
@@ -86,7 +87,7 @@ struct Machine {
     set_origin: WriteSignal<Origin>,
 }
 
-/// What the controls can ask of the view clock.
+/// What the controls can ask of the view clock, and what the page knows of the recording by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Control {
     /// Go on from here.
@@ -112,6 +113,15 @@ pub enum Control {
     Pace(Pace),
     /// To the live end.
     Live,
+    /// The page knows the point of a publish without a key, because the publish was its own.
+    Published {
+        /// The shard.
+        group: GroupId,
+        /// The message's number there.
+        number: LogIndex,
+        /// Its point on the ring.
+        hash: Token,
+    },
 }
 
 impl Playback {

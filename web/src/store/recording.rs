@@ -13,6 +13,7 @@ use orrery_shared::ids::{GroupId, NodeName};
 
 use super::flights::Flights;
 use super::marks::Marks;
+use super::publishes::Publishes;
 
 /// Most items that are kept; the oldest go first.
 pub const ITEMS_MAX: usize = 200_000;
@@ -40,6 +41,8 @@ pub struct Recording {
     inserts: u64,
     /// Messages.
     pub flights: Flights,
+    /// What was published where.
+    pub publishes: Publishes,
     /// What the tape marks.
     pub marks: Marks,
     /// Sentences.
@@ -188,6 +191,7 @@ impl Recording {
                 }
                 let node = &placed.stamp.node;
                 self.marks.handle_fact(node, at_us, &event.fact);
+                self.publishes.handle_fact(at_us, &event.fact);
                 if let Some(mut line) = narrate(&self.head, node, event) {
                     line.at_us = at_us;
                     line.late = placed.late || placed.adjusted;

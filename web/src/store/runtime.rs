@@ -191,6 +191,9 @@ impl Runtime {
                     self.clock.handle_play();
                 }
             }
+            Control::Published { group, number, hash } => {
+                self.recording.publishes.note_own(group, number, hash);
+            }
             Control::Live => self.clock.handle_live(horizon),
         }
     }

@@ -12,6 +12,7 @@ use serde_json::json;
 use smol_str::SmolStr;
 
 use crate::look::Status;
+use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
 use crate::request::{self, Answered, Failure, ProcessAction};
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
@@ -70,17 +71,53 @@ pub struct Ask {
     pub ttl_ms: u64,
 }
 
+/// What was asked of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Of the locks.
+    Lock(Ask),
+    /// Of the queues.
+    Queue(QueueAsk),
+}
+
+impl Asked {
+    /// Who asks.
+    pub fn client(&self) -> &ClientName {
+        match self {
+            Asked::Lock(ask) => &ask.client,
+            Asked::Queue(ask) => &ask.client,
+        }
+    }
+
+    /// The resource, or the topic.
+    pub fn subject(&self) -> &SmolStr {
+        match self {
+            Asked::Lock(ask) => &ask.resource,
+            Asked::Queue(ask) => &ask.topic,
+        }
+    }
+}
+
+/// What a service answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The locks.
+    Lock(Box<LockAnswer>),
+    /// The queues.
+    Queue(QueueAnswer),
+}
+
 /// How a request went so far.
 #[derive(Clone, Debug)]
 pub enum Progress {
     /// On its way.
     Asking,
-    /// The lock service answered.
+    /// The service answered.
     Answered {
         /// HTTP status.
         status: u16,
         /// What.
-        answer: Box<LockAnswer>,
+        answer: Answer,
     },
     /// An error came back.
     Refused {
@@ -101,7 +138,7 @@ pub struct Outcome {
     /// Its number on this page.
     pub id: u64,
     /// What was asked.
-    pub ask: Ask,
+    pub asked: Asked,
     /// Who was asked.
     pub node: Option<NodeName>,
     /// Under which key.
@@ -187,10 +224,32 @@ impl Actions {
 
     /// Sends a request again under its key.
     pub fn retry(self, outcome: &Outcome) {
-        let (ask, key) = (outcome.ask.clone(), outcome.key.clone());
+        let (asked, key) = (outcome.asked.clone(), outcome.key.clone());
         spawn_local(async move {
-            self.send(ask, key).await;
+            match asked {
+                Asked::Lock(ask) => drop(self.send(ask, key).await),
+                Asked::Queue(ask) => drop(self.send_queue(ask, key).await),
+            }
         });
+    }
+
+    /// Sends a queue request under a key, shows how it goes, and answers with the end of it.
+    pub async fn send_queue(self, ask: QueueAsk, key: String) -> Option<QueueAnswer> {
+        let (id, base) = self.begin(Asked::Queue(ask.clone()), &key);
+        let base = base?;
+        let begun = now_ms();
+        let answered = send_queue_once(&base, &ask, &key).await;
+        let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
+        self.settle(id, begun, answered.map(|(status, answer)| (status, Answer::Queue(answer))));
+        answer
+    }
+
+    /// Notes a request that begins; whom to ask, where there is anybody.
+    fn begin(self, asked: Asked, key: &str) -> (u64, Option<String>) {
+        let (node, base) = self.whom().unzip();
+        let progress = if node.is_some() { Progress::Asking } else { Progress::NoNode };
+        let key = key.to_owned();
+        (self.note(Outcome { id: 0, asked, node, key, took_us: 0, progress }), base)
     }
 
     /// Sends a request under a key, shows how it goes, and answers with the end of it.
@@ -198,21 +257,12 @@ impl Actions {
         if matches!(ask.operation, Operation::Release | Operation::Cancel) {
             self.forget_wait(&ask);
         }
-        let asked = self.whom();
-        let id = self.note(Outcome {
-            id: 0,
-            ask: ask.clone(),
-            node: asked.as_ref().map(|(node, _)| node.clone()),
-            key: key.clone(),
-            took_us: 0,
-            progress: if asked.is_some() { Progress::Asking } else { Progress::NoNode },
-        });
-        let (_, base) = asked?;
+        let (id, base) = self.begin(Asked::Lock(ask.clone()), &key);
+        let base = base?;
         let begun = now_ms();
         let answered = send_once(&base, &ask, &key).await;
-        let took_us = ((now_ms() - begun).max(0.0) * 1e3) as u64;
         let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
-        self.settle(id, took_us, answered);
+        self.settle(id, begun, answered.map(of_lock));
         if let Some(LockAnswer::Waiting { .. }) = answer {
             self.keep_wait(ask, base, id);
         }
@@ -220,7 +270,7 @@ impl Actions {
     }
 
     /// The node that is asked: the chosen one, or in turn one that is reachable as far as the page knows.
-    fn whom(self) -> Option<(NodeName, String)> {
+    pub fn whom(self) -> Option<(NodeName, String)> {
         let chosen = self.ui.ask.get_untracked();
         self.playback.view.with_untracked(|view| {
             let name = match chosen {
@@ -254,9 +304,10 @@ impl Actions {
         id
     }
 
-    fn settle(self, id: u64, took_us: u64, answered: Answered<LockAnswer>) {
+    fn settle(self, id: u64, begun: f64, answered: Answered<Answer>) {
+        let took_us = ((now_ms() - begun).max(0.0) * 1e3) as u64;
         let progress = match answered {
-            Ok((status, answer)) => Progress::Answered { status, answer: Box::new(answer) },
+            Ok((status, answer)) => Progress::Answered { status, answer },
             Err(Failure::Refused { status, error }) => Progress::Refused { status, error },
             Err(Failure::Garbled { status }) => Progress::Refused {
                 status,
@@ -291,7 +342,7 @@ impl Actions {
                 let waits_on =
                     matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
                 if !waits_on {
-                    self.settle(id, ((now_ms() - begun).max(0.0) * 1e3) as u64, answered);
+                    self.settle(id, begun, answered.map(of_lock));
                     break;
                 }
             }
@@ -390,8 +441,19 @@ impl Actions {
     }
 }
 
-fn now_ms() -> f64 {
+/// The reader's wall clock, for how long an answer took.
+pub fn now_ms() -> f64 {
     js_sys::Date::now()
+}
+
+fn of_lock((status, answer): (u16, LockAnswer)) -> (u16, Answer) {
+    (status, Answer::Lock(Box::new(answer)))
+}
+
+/// Sends a queue request and waits for its answer.
+pub async fn send_queue_once(base: &str, ask: &QueueAsk, key: &str) -> Answered<QueueAnswer> {
+    let url = format!("{base}/queue/{}", ask.path());
+    request::ask(&url, &ask.body(), key, ANSWER_SLACK_MS, |text| queue_answer(ask, text)).await
 }
 
 async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
@@ -404,5 +466,6 @@ async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
         body["mode"] = (if ask.mode == Mode::Shared { "shared" } else { "exclusive" }).into();
         body["queue"] = (ask.operation == Operation::Queue).into();
     }
-    request::lock(base, ask.operation.path(), &body, key, timeout_ms).await
+    let url = format!("{base}/lock/{}", ask.operation.path());
+    request::ask(&url, &body, key, timeout_ms, request::answer::lock_answer).await
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::actions::{Actions, Operation};
+use super::queue::desk::Desk;
 use super::scenario::{self, Scenario};
 use crate::clock::Pace;
 use crate::i18n::Lang;
@@ -22,7 +23,7 @@ pub fn other_theme(ui: Ui) {
 }
 
 /// Listens on the whole page; keys typed into a field stay there.
-pub fn listen(actions: Actions) {
+pub fn listen(actions: Actions, desk: Desk) {
     let _ = window_event_listener(leptos::ev::keydown, move |event| {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
             return;
@@ -35,16 +36,16 @@ pub fn listen(actions: Actions) {
         }
         let presses =
             matches!(key.as_str(), " " | "Enter") && (tag == "BUTTON" || tag == "SUMMARY" || role.is_some());
-        if !presses && act(&key, event.shift_key(), actions) {
+        if !presses && act(&key, event.shift_key(), actions, desk) {
             event.prevent_default();
         }
     });
 }
 
 /// Does what a key stands for. False where it stands for nothing.
-fn act(key: &str, shift: bool, actions: Actions) -> bool {
+fn act(key: &str, shift: bool, actions: Actions, desk: Desk) -> bool {
     let (playback, ui) = (actions.playback, actions.ui);
-    clock(key, shift, playback) || choose(key, shift, playback, ui) || operate(key, actions)
+    clock(key, shift, playback) || choose(key, shift, playback, ui) || operate(key, actions, desk)
 }
 
 fn clock(key: &str, shift: bool, playback: Playback) -> bool {
@@ -65,9 +66,11 @@ fn clock(key: &str, shift: bool, playback: Playback) -> bool {
 
 fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
     match key {
-        "1" => ui.layers.update(|layers| layers.consensus = !layers.consensus),
-        "2" => ui.layers.update(|layers| layers.locks = !layers.locks),
+        "1" => ui.toggle_consensus(),
+        "2" => ui.toggle_locks(),
+        "3" => ui.toggle_queue(),
         "q" | "Q" => ui.tab.set(Tab::Locks),
+        "c" | "C" => ui.tab.set(Tab::Queue),
         "w" | "W" => ui.tab.set(Tab::Log),
         "e" | "E" => ui.tab.set(Tab::Inspect),
         "v" | "V" => ui.tab.set(Tab::Feed),
@@ -84,7 +87,7 @@ fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
     true
 }
 
-fn operate(key: &str, actions: Actions) -> bool {
+fn operate(key: &str, actions: Actions, desk: Desk) -> bool {
     let on_node = |action| {
         if let Some(node) = actions.ui.selected.get_untracked() {
             actions.process(node, action);
@@ -100,6 +103,7 @@ fn operate(key: &str, actions: Actions) -> bool {
                 actions.lead(node);
             }
         }
+        _ if actions.ui.tab.get_untracked() == Tab::Queue && queue(key, desk) => {}
         "i" | "I" => actions.submit(Operation::Acquire),
         "o" | "O" => actions.submit(Operation::Queue),
         "u" | "U" => actions.submit(Operation::Release),
@@ -108,6 +112,18 @@ fn operate(key: &str, actions: Actions) -> bool {
             Some(scenario) => scenario::run(scenario, actions),
             None => return false,
         },
+    }
+    true
+}
+
+/// The queue panel's part of the keys that lock elsewhere.
+fn queue(key: &str, desk: Desk) -> bool {
+    match key {
+        "i" | "I" => desk.publish(),
+        "o" | "O" => desk.consume(),
+        "u" | "U" => desk.settle_first(true),
+        "y" | "Y" => desk.settle_first(false),
+        _ => return false,
     }
     true
 }

@@ -29,36 +29,38 @@ pub(crate) fn Left(shared: Shared) -> Markup {
 #[component]
 fn LayerList() -> Markup {
     let ui = Ui::expect();
-    let layer =
-        move |icon: Icon, key: &'static str, test_id: &'static str, get: fn(&mut Layers) -> &mut bool| {
-            let on = move || {
-                let mut layers = ui.layers.get();
-                *get(&mut layers)
-            };
-            let word = move || match icon {
-                Icon::Locks => ui.t().ui.layer_locks,
-                _ => ui.t().ui.layer_consensus,
-            };
-            view! {
-                <button
-                    type="button"
-                    class="layer"
-                    class:on=on
-                    aria-pressed=move || on().to_string()
-                    data-testid=test_id
-                    on:click=move |_| ui.layers.update(|layers| { let on = get(layers); *on = !*on; })
-                >
-                    <IconView icon />
-                    {word}
-                    <kbd>{key}</kbd>
-                </button>
-            }
+    let layer = move |icon: Icon,
+                      key: &'static str,
+                      test_id: &'static str,
+                      get: fn(Layers) -> bool,
+                      toggle: fn(Ui)| {
+        let on = move || get(ui.layers.get());
+        let word = move || match icon {
+            Icon::Locks => ui.t().ui.layer_locks,
+            Icon::Queue => ui.t().ui.layer_queue,
+            _ => ui.t().ui.layer_consensus,
         };
+        view! {
+            <button
+                type="button"
+                class="layer"
+                class:on=on
+                aria-pressed=move || on().to_string()
+                data-testid=test_id
+                on:click=move |_| toggle(ui)
+            >
+                <IconView icon />
+                {word}
+                <kbd>{key}</kbd>
+            </button>
+        }
+    };
     view! {
         <section>
             <h2>{told(|t| t.ui.layers)}</h2>
-            {layer(Icon::Consensus, "1", "layer-consensus", |layers| &mut layers.consensus)}
-            {layer(Icon::Locks, "2", "layer-locks", |layers| &mut layers.locks)}
+            {layer(Icon::Consensus, "1", "layer-consensus", |layers| layers.consensus, |ui| ui.toggle_consensus())}
+            {layer(Icon::Locks, "2", "layer-locks", |layers| layers.locks, |ui| ui.toggle_locks())}
+            {layer(Icon::Queue, "3", "layer-queue", |layers| layers.queue, |ui| ui.toggle_queue())}
         </section>
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::dom::{Markup, component, view};
 use crate::i18n::Strings;
-use crate::stage::glyph::{Crown, KeyGlyph, hexagon};
+use crate::stage::glyph::{Crown, EnvelopeGlyph, KeyGlyph, hexagon};
 use crate::ui::Ui;
 use crate::ui::told;
 
@@ -172,6 +172,43 @@ fn Shapes() -> Markup {
                 |t| t.legend.reply,
             )}
             {shape(view! { <KeyGlyph /> }, |t| t.legend.client_message)}
+            {shape(view! { <EnvelopeGlyph /> }, |t| t.legend.queue_message)}
+            {shape(
+                view! {
+                    <g class="shard n1">
+                        <path class="arc" d="M-26 8A44 44 0 0 1 26 8" />
+                        <g class="badge"><circle r="8.5" /><text y="4">"1"</text></g>
+                    </g>
+                },
+                |t| t.legend.shard,
+            )}
+            {shape(
+                view! {
+                    <g class="shard lost">
+                        <path class="arc" d="M-26 8A44 44 0 0 1 26 8" />
+                        <g class="badge"><circle r="8.5" /><text y="4">"✕"</text></g>
+                    </g>
+                },
+                |t| t.legend.shard_lost,
+            )}
+            {shape(
+                view! {
+                    <g class="ring n2">
+                        <path class="vnodes" d="M-18 8V3M-11 5V0M-7 4V-1M12 5V0M19 8V3" />
+                        <path class="tokens" d="M2 8V-8" />
+                    </g>
+                },
+                |t| t.legend.virtual_nodes,
+            )}
+            {shape(
+                view! {
+                    <g class="drain">
+                        <circle class="whole" r="9" />
+                        <circle class="left" r="9" pathLength="100" stroke-dasharray="68 101" transform="rotate(-90)" />
+                    </g>
+                },
+                |t| t.legend.delivery,
+            )}
             {shape(
                 view! {
                     <g>
@@ -262,11 +299,12 @@ fn Keys() -> Markup {
                 {row(&["←", "→"], t.key_step)}
                 {row(&["⇧←", "L"], t.key_marks)}
                 {row(&["-", "0", "="], t.key_rates)}
-                {row(&["1", "2"], t.key_layers)}
-                {row(&["Q", "W", "E", "V"], t.key_tabs)}
+                {row(&["1", "2", "3"], t.key_layers)}
+                {row(&["Q", "C", "W", "E", "V"], t.key_tabs)}
                 {row(&["N", "⇧N"], t.key_node)}
                 {row(&["K", "T", "P", "R", "J"], t.key_process)}
                 {row(&["I", "O", "U", "Y"], t.key_lock)}
+                {row(&["I", "O", "U", "Y"], t.key_queue)}
                 {row(&["A", "S", "D", "F", "G", "H"], t.key_scenarios)}
                 {row(&["M"], t.key_language)}
                 {row(&["B"], t.key_theme)}

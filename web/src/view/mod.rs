@@ -4,15 +4,18 @@
 //! - header: `pill-term`, `pill-leader`, `pill-up`, `pill-committed`, `pill-profile`, `back-mark`, `step-back`,
 //!   `pause`, `step-forward`, `live`, `rate-hundredth`, `rate-director`, `rate-real`, `badge` (`data-live`),
 //!   `lang-en`, `lang-id`, `theme`, `legend-button`; `legend`, `legend-close`;
-//! - left: `layer-consensus`, `layer-locks`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
+//! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
 //! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
 //!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
-//!   `caption`, `banner`, `nothing`;
+//!   `caption`, `banner`, `nothing`, `shard-N` (`data-state`, `data-leader`);
 //! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
 //!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
 //!   `retry`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
 //!   `cancel-CLIENT`, `wait-graph`, `cycle`, `victim`; `log`, `log-NODE`; `inspect`, `inspect-NODE`,
-//!   `inspect-kill-NODE` …; `stage-table`, `flights`; `feed`, `feed-detail`;
+//!   `inspect-kill-NODE` …; queue: `topic`, `key`, `message`, `publish`, `stream`, `streamed`, `rate`, `group`, `consume`,
+//!   `max`, `visibility`, `held`, `held-ID` (`data-attempt`, `data-late`), `ack-ID`, `nack-ID`, `crash`, `topics`,
+//!   `topic-TOPIC` (`data-ready`, `data-in-flight`, `data-acknowledged`, `data-dead`), `bin-NAME`, `flight-ID`
+//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`; `stage-table`, `flights`; `feed`, `feed-detail`;
 //! - tape: `tape`.
 
 pub mod actions;
@@ -28,6 +31,8 @@ mod log;
 mod panels;
 mod popover;
 mod process;
+mod queue;
+mod results;
 mod rich;
 mod scenario;
 mod table;
@@ -41,6 +46,7 @@ use orrery_shared::ids::NodeName;
 use crate::dom::{Markup, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
+use crate::look::ring::{RingLook, follow, placement};
 use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
 use crate::stage::{Moving, Standing};
@@ -57,6 +63,8 @@ pub struct Shared {
     pub summary: Memo<Summary>,
     /// Names in the order of the circle.
     pub order: Memo<Arc<Vec<NodeName>>>,
+    /// The hash ring; without shards where there are none.
+    pub ring: Memo<Arc<RingLook>>,
 }
 
 /// The page.
@@ -65,10 +73,15 @@ pub(crate) fn App() -> Markup {
     let playback = Playback::provide();
     let ui = Ui::provide();
     let actions = Actions::provide(playback, ui);
-    keys::listen(actions);
+    keys::listen(actions, queue::desk::Desk::provide());
+    let members = follow(playback);
+    let map = Memo::new(move |_| members.with(|ring| placement(ring)));
     let shared = Shared {
         summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
         order: Memo::new(move |_| playback.view.with(|view| view.order.clone())),
+        ring: Memo::new(move |_| {
+            map.with(|map| playback.view.with(|view| Arc::new(RingLook::of(view, map))))
+        }),
     };
     view! {
         <div class="page">
@@ -89,16 +102,18 @@ pub(crate) fn App() -> Markup {
 #[component]
 fn Stage(shared: Shared) -> Markup {
     let ui = Ui::expect();
-    let geometry =
-        Memo::new(move |_| Geometry::new(shared.summary.with(|summary| summary.all), ui.portrait.get()));
+    let ringed = Memo::new(move |_| shared.ring.with(|ring| !ring.shards.is_empty()));
+    let geometry = Memo::new(move |_| {
+        Geometry::new(shared.summary.with(|summary| summary.all), ui.portrait.get(), ringed.get())
+    });
     let clients = StageClients::provide();
     let scene = NodeRef::<leptos::html::Div>::new();
     view! {
         <main class="stage">
             <trouble::Banner shared />
             <div class="scene" node_ref=scene on:click=move |_| ui.popover.set(false)>
-                <Standing geometry summary=shared.summary clients />
-                <Moving geometry />
+                <Standing geometry shared clients />
+                <Moving geometry ring=shared.ring />
                 <popover::Popover geometry scene shared />
                 <trouble::Nothing shared />
             </div>

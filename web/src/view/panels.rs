@@ -7,6 +7,7 @@ use super::feed::Feed;
 use super::inspect::Inspect;
 use super::locks::LocksPanel;
 use super::log::LogPanel;
+use super::queue::QueuePanel;
 use crate::dom::{Markup, component, view};
 use crate::ui::told;
 use crate::ui::{Tab, Ui};
@@ -19,6 +20,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
         let words = &ui.t().ui;
         match tab {
             Tab::Locks => words.tab_locks,
+            Tab::Queue => words.tab_queue,
             Tab::Log => words.tab_log,
             Tab::Inspect => words.tab_inspect,
             Tab::Feed => words.tab_feed,
@@ -26,6 +28,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
     };
     let key = |tab: Tab| match tab {
         Tab::Locks => "Q",
+        Tab::Queue => "C",
         Tab::Log => "W",
         Tab::Inspect => "E",
         Tab::Feed => "V",
@@ -57,6 +60,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
             >
                 {move || match ui.tab.get() {
                     Tab::Locks => view! { <LocksPanel shared /> },
+                    Tab::Queue => view! { <QueuePanel shared /> },
                     Tab::Log => view! { <LogPanel shared /> },
                     Tab::Inspect => view! { <Inspect shared /> },
                     Tab::Feed => view! { <Feed shared /> },

@@ -84,8 +84,9 @@ fn colour<'a>(ink: &'a Ink, sprite: &Sprite) -> &'a str {
         Shape::Reply(true) => &ink.ok,
         Shape::Reply(false) => &ink.danger,
         Shape::Request | Shape::Answer | Shape::Read | Shape::ReadReply => &ink.ink,
+        Shape::Letter | Shape::LetterAnswer => &ink.ink,
         Shape::Vote { .. } => &ink.ink,
-        Shape::Append(_) | Shape::Beat | Shape::Snapshot | Shape::Transfer => &ink.brass,
+        Shape::Append(_) | Shape::Letters(_) | Shape::Beat | Shape::Snapshot | Shape::Transfer => &ink.brass,
     }
 }
 
@@ -112,6 +113,12 @@ fn glyph(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, sprite: &Spri
     context.set_line_width(2.0);
     match sprite.shape {
         Shape::Vote { pre } => diamond(context, ink, at, pre),
+        Shape::Letters(entries) => envelope(context, ink, at, entries.max(sprite.count)),
+        Shape::Letter | Shape::LetterAnswer => {
+            disc(context, at, 12.0);
+            ring(context, at, 12.0);
+            flap(context, at, 7.0, 5.0);
+        }
         Shape::Append(entries) => square(context, ink, at, entries.max(sprite.count)),
         Shape::Beat => {
             disc(context, at, 6.5);
@@ -152,7 +159,7 @@ fn words(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, sprite: &Spri
     if !sprite.label.is_empty() {
         context.set_fill_style_str(&ink.mute);
         text(context, ink, &sprite.label, beside, 12.0, "left");
-    } else if sprite.count > 1 && !matches!(sprite.shape, Shape::Append(_)) {
+    } else if sprite.count > 1 && !matches!(sprite.shape, Shape::Append(_) | Shape::Letters(_)) {
         context.set_fill_style_str(&ink.mute);
         text(context, ink, &format!("{}×", sprite.count), beside, 10.5, "left");
     }
@@ -193,6 +200,29 @@ fn square(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, entries: u32
     };
     for (x, y) in places {
         disc(context, Point { x: at.x + x, y: at.y + y }, 1.8);
+    }
+}
+
+/// An envelope; several are a number beside it.
+pub(super) fn envelope(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, count: u32) {
+    context.set_fill_style_str(&ink.ground);
+    context.set_stroke_style_str(&ink.brass);
+    context.set_line_width(2.0);
+    rounded(context, at, 10.0, 7.0);
+    flap(context, at, 10.0, 7.0);
+    if count > 1 {
+        context.set_fill_style_str(&ink.ink);
+        text(context, ink, &count.to_string(), Point { x: at.x + 13.0, y: at.y - 8.0 }, 10.5, "left");
+    }
+}
+
+fn flap(context: &CanvasRenderingContext2d, at: Point, half_width: f64, half_height: f64) {
+    let corner = |x: f64, y: f64| Point { x: at.x + x, y: at.y + y };
+    let middle = corner(0.0, 1.0);
+    line(context, corner(-half_width, -half_height), middle);
+    line(context, middle, corner(half_width, -half_height));
+    if half_width < 10.0 {
+        context.stroke_rect(at.x - half_width, at.y - half_height, half_width * 2.0, half_height * 2.0);
     }
 }
 
@@ -237,20 +267,20 @@ fn dashed(context: &CanvasRenderingContext2d, pattern: &[f64]) {
     let _ = context.set_line_dash(&list);
 }
 
-fn line(context: &CanvasRenderingContext2d, from: Point, to: Point) {
+pub(super) fn line(context: &CanvasRenderingContext2d, from: Point, to: Point) {
     context.begin_path();
     context.move_to(from.x, from.y);
     context.line_to(to.x, to.y);
     context.stroke();
 }
 
-fn disc(context: &CanvasRenderingContext2d, at: Point, radius: f64) {
+pub(super) fn disc(context: &CanvasRenderingContext2d, at: Point, radius: f64) {
     context.begin_path();
     let _ = context.arc(at.x, at.y, radius, 0.0, TAU);
     context.fill();
 }
 
-fn ring(context: &CanvasRenderingContext2d, at: Point, radius: f64) {
+pub(super) fn ring(context: &CanvasRenderingContext2d, at: Point, radius: f64) {
     context.begin_path();
     let _ = context.arc(at.x, at.y, radius, 0.0, TAU);
     context.stroke();
@@ -264,7 +294,14 @@ fn rounded(context: &CanvasRenderingContext2d, at: Point, half_width: f64, half_
     context.stroke();
 }
 
-fn text(context: &CanvasRenderingContext2d, ink: &Ink, words: &str, at: Point, size: f64, align: &str) {
+pub(super) fn text(
+    context: &CanvasRenderingContext2d,
+    ink: &Ink,
+    words: &str,
+    at: Point,
+    size: f64,
+    align: &str,
+) {
     context.set_font(&["600 ", &fixed_point(size, 1), "px ", &ink.sans].concat());
     context.set_text_align(align);
     context.set_text_baseline("middle");

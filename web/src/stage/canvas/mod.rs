@@ -6,9 +6,11 @@ mod draw;
 pub mod ink;
 pub mod plan;
 pub mod surface;
+pub mod walk;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::html::Canvas;
 use leptos::prelude::*;
@@ -17,9 +19,10 @@ use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::Geometry;
 use crate::dom::{Markup, component, view};
+use crate::look::ring::RingLook;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
-use crate::ui::{Theme, Ui};
+use crate::ui::{Layers, Theme, Ui};
 
 /// Slower than this, words stand beside messages.
 const LABEL_RATE: f64 = 0.05;
@@ -39,6 +42,16 @@ struct Painter {
     drawn: Option<Drawn>,
 }
 
+/// What the page says about how to draw.
+struct Shown {
+    geometry: Geometry,
+    theme: Theme,
+    still: bool,
+    layers: Layers,
+    /// Number of shards.
+    shards: usize,
+}
+
 /// Two frames with the same of these look the same.
 #[derive(Clone, Copy, PartialEq)]
 struct Drawn {
@@ -46,12 +59,13 @@ struct Drawn {
     generation: u64,
     geometry: Geometry,
     still: bool,
+    layers: Layers,
     sprites: usize,
 }
 
 /// The canvas. Lies above the SVG and takes no clicks; what it shows is in the table beside the stage, too.
 #[component]
-pub(crate) fn Moving(geometry: Memo<Geometry>) -> Markup {
+pub(crate) fn Moving(geometry: Memo<Geometry>, ring: Memo<Arc<RingLook>>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let canvas = NodeRef::<Canvas>::new();
     let painter = Rc::new(RefCell::new(Painter {
@@ -68,18 +82,24 @@ pub(crate) fn Moving(geometry: Memo<Geometry>) -> Markup {
             let Some(element) = canvas.get_untracked() else { return };
             painter.surface = Surface::new(element);
         }
-        let (Some(geometry), Some(theme), Some(still)) =
-            (geometry.try_get_untracked(), ui.theme.try_get_untracked(), ui.still.try_get_untracked())
-        else {
+        let (Some(geometry), Some(theme), Some(still), Some(layers), Some(shards)) = (
+            geometry.try_get_untracked(),
+            ui.theme.try_get_untracked(),
+            ui.still.try_get_untracked(),
+            ui.layers.try_get_untracked(),
+            ring.try_with_untracked(|ring| ring.shards.len()),
+        ) else {
             return;
         };
-        painter.paint(painting, geometry, theme, still);
+        let shown = Shown { geometry, theme, still, layers, shards };
+        painter.paint(painting, &shown);
     }));
     view! { <canvas node_ref=canvas aria-hidden="true" data-testid="moving"></canvas> }
 }
 
 impl Painter {
-    fn paint(&mut self, painting: &Painting<'_>, geometry: Geometry, theme: Theme, still: bool) {
+    fn paint(&mut self, painting: &Painting<'_>, shown: &Shown) {
+        let Shown { geometry, theme, still, layers, shards } = *shown;
         let recoloured = self.follow_theme(theme);
         let Some(surface) = &self.surface else { return };
         let resized = surface.fit();
@@ -92,23 +112,26 @@ impl Painter {
         let same = self.drawn.is_some_and(|drawn| {
             let nothing_new = drawn.at_ns == painting.at_ns
                 && (drawn.generation == generation || drawn.sprites == 0 && clock.playing);
-            nothing_new && drawn.geometry == geometry && drawn.still == still
+            nothing_new && (drawn.geometry, drawn.still, drawn.layers) == (geometry, still, layers)
         });
         if same && !resized && !recoloured {
             return;
         }
         let glow_us = if still { self.glow_us * STILL_GLOW } else { self.glow_us };
         let labels = clock.rate < LABEL_RATE;
-        let sprites = plan::sprites(painting, glow_us as u64, labels);
+        let sprites = plan::sprites(painting, glow_us as u64, labels, layers);
+        let walks = if layers.queue { walk::walks(painting, shards, glow_us) } else { Vec::new() };
+        let drawn = sprites.len() + walks.len();
         let was_empty = self.drawn.is_some_and(|drawn| drawn.sprites == 0);
-        self.drawn =
-            Some(Drawn { at_ns: painting.at_ns, generation, geometry, still, sprites: sprites.len() });
-        if sprites.is_empty() && was_empty && !resized {
+        let at_ns = painting.at_ns;
+        self.drawn = Some(Drawn { at_ns, generation, geometry, still, layers, sprites: drawn });
+        if drawn == 0 && was_empty && !resized {
             return;
         }
         let (width, height) = surface.size();
         let fit = geometry.fit(width, height);
         surface.begin(fit.scale, fit.left, fit.top);
+        walk::draw(&surface.context, &self.ink, &geometry, &walks, still);
         if still {
             draw::standing(&surface.context, &self.ink, &geometry, &sprites);
         } else {

@@ -8,7 +8,9 @@ use orrery_shared::event::view::{Flight, FlightEnd, View};
 use orrery_shared::ids::{GroupId, NodeName};
 use smol_str::SmolStr;
 
+use crate::request::client_of;
 use crate::store::runtime::Painting;
+use crate::ui::Layers;
 
 /// How long the trail of a message that arrived glows, seconds of the reader.
 pub const GLOW_S: f64 = 0.3;
@@ -36,6 +38,8 @@ pub enum Shape {
     },
     /// AppendEntries with so many entries.
     Append(u32),
+    /// The same in a shard: messages of queues, and what became of them.
+    Letters(u32),
     /// Heartbeats.
     Beat,
     /// An answer: granted or matched, or refused.
@@ -48,6 +52,10 @@ pub enum Shape {
     Request,
     /// Its answer.
     Answer,
+    /// A client's request to a shard on its way to the leader.
+    Letter,
+    /// Its answer.
+    LetterAnswer,
     /// ReadIndex.
     Read,
     /// Its answer.
@@ -56,16 +64,20 @@ pub enum Shape {
 
 impl Shape {
     /// The shape of a message.
-    pub fn of(body: &Message) -> Shape {
+    pub fn of(body: &Message, group: GroupId) -> Shape {
+        let shard = group != GroupId::CONTROL;
         match body {
             Message::Vote { pre, .. } => Shape::Vote { pre: *pre },
             Message::VoteReply { granted, .. } => Shape::Reply(*granted),
             Message::Append { entries: 0, .. } => Shape::Beat,
+            Message::Append { entries, .. } if shard => Shape::Letters(*entries),
             Message::Append { entries, .. } => Shape::Append(*entries),
             Message::AppendReply { success, .. } => Shape::Reply(*success),
             Message::Snapshot { .. } => Shape::Snapshot,
             Message::SnapshotReply { .. } => Shape::Reply(true),
             Message::TransferLeader { .. } => Shape::Transfer,
+            Message::Forward { .. } if shard => Shape::Letter,
+            Message::ForwardReply { .. } if shard => Shape::LetterAnswer,
             Message::Forward { .. } => Shape::Request,
             Message::ForwardReply { .. } => Shape::Answer,
             Message::ReadIndex => Shape::Read,
@@ -77,6 +89,7 @@ impl Shape {
     fn class(self) -> Shape {
         match self {
             Shape::Append(_) => Shape::Append(1),
+            Shape::Letters(_) => Shape::Letters(1),
             other => other,
         }
     }
@@ -108,13 +121,19 @@ pub struct Sprite {
 }
 
 /// Everything that moves at this moment. `glow_us` is [`GLOW_S`] on the view clock.
-pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool) -> Vec<Sprite> {
+pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool, layers: Layers) -> Vec<Sprite> {
     let (view, at_ns) = (painting.view, painting.at_ns);
     let mut planned = Vec::new();
     // A lost one is seen to die a little longer than a trail glows.
     let after_us = (glow_us * 2).max(LOST_US as u64 * 3);
     for flight in painting.recording.flights.at(at_ns / 1_000, after_us) {
-        if flight.group != GroupId::CONTROL {
+        let request = matches!(flight.body, Message::Forward { .. } | Message::ForwardReply { .. });
+        let drawn = match flight.group {
+            GroupId::CONTROL if request => layers.locks,
+            GroupId::CONTROL => layers.consensus,
+            _ => layers.queue,
+        };
+        if !drawn {
             continue;
         }
         if let Some(sprite) = sprite(view, flight, at_ns, glow_us, labels) {
@@ -122,7 +141,7 @@ pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool) -> Vec<Sprit
         }
     }
     let mut planned = thin(planned);
-    if painting.clock.rate > PULSE_RATE_MIN {
+    if painting.clock.rate > PULSE_RATE_MIN && layers.consensus {
         planned.extend(pulses(view, at_ns / 1_000));
     }
     for (number, sprite) in (1..).zip(&mut planned) {
@@ -176,14 +195,14 @@ fn sprite(view: &View, flight: &Flight, at_ns: u64, glow_us: u64, labels: bool) 
         }
     };
     let label = if labels { label(&flight.body) } else { SmolStr::default() };
-    let shape = Shape::of(&flight.body);
+    let shape = Shape::of(&flight.body, flight.group);
     Some(Sprite { from, to, shape, head, tail, alpha, lost, count: 1, label, number: 0 })
 }
 
 fn label(body: &Message) -> SmolStr {
     match body {
         Message::Vote { term, .. } => format!("T{term}").into(),
-        Message::Forward { what, client } => format!("{client}: {what}").into(),
+        Message::Forward { what, client } => format!("{}: {what}", client_of(client)).into(),
         Message::ForwardReply { outcome } => outcome.clone(),
         _ => SmolStr::default(),
     }
@@ -278,7 +297,7 @@ mod tests {
         recording.view_at(at_ns / 1_000);
         let clock = ClockState { rate, playing: true, ..ClockState::default() };
         let painting = Painting { recording, clock, at_ns, view: recording.shown() };
-        sprites(&painting, (GLOW_S * rate * 1e6) as u64, false)
+        sprites(&painting, (GLOW_S * rate * 1e6) as u64, false, Layers::ALL)
     }
 
     #[test]
@@ -301,6 +320,23 @@ mod tests {
         assert_eq!(sprites.len(), 1);
         assert!((sprites[0].head, sprites[0].lost) == (1.0, false));
         assert!((0.4..0.6).contains(&sprites[0].alpha) && (0.4..0.6).contains(&sprites[0].tail));
+    }
+
+    #[test]
+    fn a_shards_entries_are_envelopes_of_the_queues_layer() {
+        let append = Message::Append { term: 1, previous: None, entries: 2, commit: None };
+        let sent = Fact::Sent { message: id(), group: GroupId(3), to: "node2".into(), body: append };
+        let started = |node: &str| placed(node, 1, 1_000, Fact::Started { version: "1".into() });
+        let mut recording = Recording::default();
+        let all = vec![started("node1"), started("node2"), placed("node1", 2, 10_000, sent)];
+        recording.extend(all, |_, _, _| {});
+        recording.view_at(10_100);
+        let clock = ClockState { rate: 0.001, playing: true, ..ClockState::default() };
+        let painting = Painting { recording: &recording, clock, at_ns: 10_100_000, view: recording.shown() };
+        let drawn = |layers: Layers| sprites(&painting, 300, false, layers);
+        assert_eq!(drawn(Layers::ALL).len(), 1);
+        assert_eq!(drawn(Layers::ALL)[0].shape, Shape::Letters(2));
+        assert!(drawn(Layers { queue: false, ..Layers::ALL }).is_empty());
     }
 
     #[test]

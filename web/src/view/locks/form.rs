@@ -1,25 +1,16 @@
 //! Acquire, queue, release, renew as one of several clients; below, what the servers answered.
 
-use std::sync::Arc;
-
 use leptos::prelude::*;
-use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_shared::lock::Mode;
 
 use super::lanes::known_resources;
 use crate::dom::{Markup, component, list, view};
-use crate::i18n::Strings;
-use crate::i18n::number::duration;
 use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};
-use crate::view::actions::{Actions, Operation, Outcome, Progress};
-use crate::view::rich::rich;
-
-/// Outcomes that are shown under the form where the page is tall, and where it is not.
-const SHOWN_TALL: usize = 3;
-const SHOWN: usize = 2;
+use crate::view::actions::{Actions, Operation};
+use crate::view::results::Results;
 
 /// The form.
 #[component]
@@ -51,13 +42,14 @@ pub(crate) fn LockForm() -> Markup {
                 <AskNode />
                 <Lease />
             </div>
-            <Results />
+            <Results queue=false />
         </form>
     }
 }
 
+/// The page's clients: one of them acts.
 #[component]
-fn ClientChips() -> Markup {
+pub(in crate::view) fn ClientChips() -> Markup {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let adding = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
@@ -195,8 +187,9 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> Markup {
     }
 }
 
+/// Which node is asked.
 #[component]
-fn AskNode() -> Markup {
+pub(in crate::view) fn AskNode() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
     view! {
@@ -243,124 +236,5 @@ fn Lease() -> Markup {
                 {LEASES_S.map(option)}
             </select>
         </label>
-    }
-}
-
-/// What the servers answered, newest first.
-#[component]
-fn Results() -> Markup {
-    let actions = Actions::expect();
-    let shown = Memo::new_with_compare(
-        move |_| actions.outcomes.get(),
-        |old, new| {
-            // Outcomes are replaced as a whole, so that identity is equality.
-            let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
-            !matches!((old, new), (Some(old), Some(new)) if old.len() == new.len() && old.iter().zip(new).all(same))
-        },
-    );
-    view! {
-        <div class="results" aria-live="polite">
-            {move || {
-                let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
-                let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
-                list(newest, move |outcome| result(outcome, actions))
-            }}
-        </div>
-    }
-}
-
-/// One word for the outcome, for programs.
-fn outcome_name(progress: &Progress) -> &'static str {
-    match progress {
-        Progress::Asking => "asking",
-        Progress::NoAnswer => "unknown",
-        Progress::NoNode => "no-node",
-        Progress::Refused { .. } => "error",
-        Progress::Answered { answer, .. } => match answer.as_ref() {
-            LockAnswer::Acquired { .. } => "acquired",
-            LockAnswer::Waiting { .. } => "waiting",
-            LockAnswer::Timeout { .. } => "timeout",
-            LockAnswer::Deadlock { .. } => "deadlock",
-            LockAnswer::Released { .. } => "released",
-            LockAnswer::Renewed { .. } => "renewed",
-            LockAnswer::Cancelled { .. } => "cancelled",
-            LockAnswer::NotHolder { .. } => "not_holder",
-            LockAnswer::NotWaiting { .. } => "not_waiting",
-        },
-    }
-}
-
-fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
-    let node = outcome.node.as_deref().unwrap_or("–");
-    match &outcome.progress {
-        Progress::Asking => {
-            format!("{} **{}**", (t.locks.asking)(&outcome.ask.client, node), outcome.ask.resource)
-        }
-        Progress::NoNode => t.trouble.no_node.to_owned(),
-        Progress::NoAnswer => format!("{node}: {}", t.trouble.unreachable),
-        Progress::Refused { error, .. } => {
-            let mut words = format!("**{}** {}", (t.error)(error.code), error.message);
-            if outcome.unknown() {
-                words.push(' ');
-                words.push_str(&(t.trouble.unknown_outcome)(&outcome.key));
-            }
-            words
-        }
-        Progress::Answered { answer, .. } => (t.answer)(answer),
-    }
-}
-
-fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
-    let ui = actions.ui;
-    let (good, busy) = match &outcome.progress {
-        Progress::Asking => (true, true),
-        Progress::Answered { status, .. } => (*status < 300, *status == 202),
-        _ => (false, false),
-    };
-    let status = match &outcome.progress {
-        Progress::Answered { status, .. } | Progress::Refused { status, .. } => Some(*status),
-        _ => None,
-    };
-    let unknown = outcome.unknown();
-    let shown = outcome.clone();
-    let order = actions.playback.view.with_untracked(|view| view.order.clone());
-    let node = outcome.node.clone();
-    let took = outcome.took_us;
-    view! {
-        <div
-            class="result"
-            class:bad=!good
-            class:busy=busy
-            data-testid="result"
-            data-outcome=outcome_name(&outcome.progress)
-            data-client=outcome.ask.client.to_string()
-            data-resource=outcome.ask.resource.to_string()
-        >
-            <p>{move || rich(&sentence(&shown, ui.t()), &order)}</p>
-            {status.map(|status| {
-                view! {
-                    <small>
-                        {move || {
-                            let t = ui.t();
-                            (t.locks.answered_by)(node.as_deref().unwrap_or("–"), status, &duration(took, t.lang))
-                        }}
-                    </small>
-                }
-            })}
-            {unknown
-                .then(|| {
-                    let outcome = outcome.clone();
-                    view! {
-                        <button
-                            type="button"
-                            class="link"
-                            data-testid="retry"
-                            on:click=move |_| actions.retry(&outcome)
-                        >
-                            {told(|t| t.trouble.retry_same_key)}
-                        </button>
-                    }
-                })}
-        </div>
     }
 }

@@ -1,6 +1,6 @@
 //! The lock panel: the form, the lanes, who waits for whom.
 
-mod form;
+pub(in crate::view) mod form;
 mod graph;
 mod lanes;
 

@@ -1,0 +1,223 @@
+//! Requests to the queues, and their answers read from JSON by hand.
+
+use orrery_shared::ids::ClientName;
+use serde_json::{Value, json};
+use smol_str::SmolStr;
+
+/// A queue operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueOperation {
+    /// Put a message into the topic.
+    Publish {
+        /// Messages with the same key keep their order; empty is none.
+        key: SmolStr,
+        /// JSON, or else a text.
+        message: String,
+    },
+    /// Claim messages.
+    Consume {
+        /// For this group.
+        group: SmolStr,
+        /// At most so many.
+        max: u64,
+        /// Each for so long, milliseconds.
+        visibility_ms: u64,
+    },
+    /// Be done with a message, or give it back.
+    Settle {
+        /// For this group.
+        group: SmolStr,
+        /// The message.
+        id: SmolStr,
+        /// Of this delivery.
+        receipt: SmolStr,
+        /// Done; given back otherwise.
+        done: bool,
+    },
+    /// Bring a group's dead letters back.
+    Redrive {
+        /// Of this group.
+        group: SmolStr,
+    },
+}
+
+/// A queue request as one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueAsk {
+    /// What to do.
+    pub operation: QueueOperation,
+    /// In which topic.
+    pub topic: SmolStr,
+    /// As whom: the consumer's name.
+    pub client: ClientName,
+}
+
+impl QueueAsk {
+    /// Last part of its path.
+    pub fn path(&self) -> &'static str {
+        match self.operation {
+            QueueOperation::Publish { .. } => "publish",
+            QueueOperation::Consume { .. } => "consume",
+            QueueOperation::Settle { done: true, .. } => "ack",
+            QueueOperation::Settle { .. } => "nack",
+            QueueOperation::Redrive { .. } => "redrive",
+        }
+    }
+
+    /// What is sent.
+    pub fn body(&self) -> Value {
+        let mut body = json!({ "topic": self.topic.as_str() });
+        match &self.operation {
+            QueueOperation::Publish { key, message } => {
+                body["message"] =
+                    serde_json::from_str(message).unwrap_or_else(|_| Value::String(message.clone()));
+                if !key.is_empty() {
+                    body["key"] = key.as_str().into();
+                }
+            }
+            QueueOperation::Consume { group, max, visibility_ms } => {
+                body["group"] = group.as_str().into();
+                body["consumer"] = self.client.as_str().into();
+                body["max"] = (*max).into();
+                body["visibility_ms"] = (*visibility_ms).into();
+            }
+            QueueOperation::Settle { group, id, receipt, .. } => {
+                body["group"] = group.as_str().into();
+                body["message_id"] = id.as_str().into();
+                body["receipt"] = receipt.as_str().into();
+            }
+            QueueOperation::Redrive { group } => body["group"] = group.as_str().into(),
+        }
+        body
+    }
+}
+
+/// A message that a consumer got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its id, such as `s3-1234`.
+    pub id: SmolStr,
+    /// Of this delivery.
+    pub receipt: SmolStr,
+    /// 1 is the first.
+    pub attempt: u64,
+    /// Its partition key; empty is none.
+    pub key: SmolStr,
+    /// What it says.
+    pub text: String,
+}
+
+/// The answer to a [`QueueAsk`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueAnswer {
+    /// It is on a majority's disks.
+    Published {
+        /// Its id.
+        id: SmolStr,
+        /// Who has it.
+        replicas: Vec<SmolStr>,
+    },
+    /// What was claimed; maybe nothing.
+    Delivered(Vec<Delivered>),
+    /// What became of a message: `acknowledged`, `already_acknowledged`, `nacked`, `dead_lettered`, `late`,
+    /// `unknown`.
+    Settled {
+        /// Which.
+        id: SmolStr,
+        /// What.
+        status: SmolStr,
+    },
+    /// So many dead letters wait again.
+    Redriven(u64),
+}
+
+/// The answer in a body; none where it is something else.
+pub fn queue_answer(ask: &QueueAsk, text: &str) -> Option<QueueAnswer> {
+    let body: Value = serde_json::from_str(text).ok()?;
+    let status = body["status"].as_str()?;
+    let name = |value: &Value| value.as_str().map(SmolStr::from);
+    Some(match &ask.operation {
+        QueueOperation::Publish { .. } => QueueAnswer::Published {
+            id: name(&body["message_id"])?,
+            replicas: body["replicas"].as_array()?.iter().filter_map(name).collect(),
+        },
+        QueueOperation::Consume { .. } => {
+            let delivered = |message: &Value| {
+                Some(Delivered {
+                    id: name(&message["id"])?,
+                    receipt: name(&message["receipt"])?,
+                    attempt: message["attempt"].as_u64()?,
+                    key: name(&message["key"]).unwrap_or_default(),
+                    text: match &message["message"] {
+                        Value::String(text) => text.clone(),
+                        other => other.to_string(),
+                    },
+                })
+            };
+            QueueAnswer::Delivered(body["messages"].as_array()?.iter().filter_map(delivered).collect())
+        }
+        QueueOperation::Settle { id, .. } => QueueAnswer::Settled { id: id.clone(), status: status.into() },
+        QueueOperation::Redrive { .. } => QueueAnswer::Redriven(body["redriven"].as_u64()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(operation: QueueOperation) -> QueueAsk {
+        QueueAsk { operation, topic: "orders".into(), client: "Ayu".into() }
+    }
+
+    fn settle(done: bool) -> QueueAsk {
+        let (group, id, receipt) = ("default".into(), "s3-12".into(), "r14-0".into());
+        ask(QueueOperation::Settle { group, id, receipt, done })
+    }
+
+    #[test]
+    fn bodies_are_what_the_nodes_expect() {
+        let publish = |message: &str, key: &str| {
+            ask(QueueOperation::Publish { key: key.into(), message: message.to_owned() }).body()
+        };
+        assert_eq!(publish("two words", ""), json!({ "topic": "orders", "message": "two words" }));
+        assert_eq!(
+            publish("{\"n\":1}", "k"),
+            json!({ "topic": "orders", "message": { "n": 1 }, "key": "k" })
+        );
+        let consume = ask(QueueOperation::Consume { group: "g".into(), max: 5, visibility_ms: 2_000 });
+        let expected =
+            json!({ "topic": "orders", "group": "g", "consumer": "Ayu", "max": 5, "visibility_ms": 2_000 });
+        assert_eq!(consume.body(), expected);
+        let expected =
+            json!({ "topic": "orders", "group": "default", "message_id": "s3-12", "receipt": "r14-0" });
+        assert_eq!(settle(true).body(), expected);
+        assert_eq!((settle(true).path(), settle(false).path()), ("ack", "nack"));
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let publish = ask(QueueOperation::Publish { key: "".into(), message: "x".to_owned() });
+        let text = "{\"status\":\"published\",\"message_id\":\"s3-12\",\"shard\":3,\"replicas\":[\"node1\",\"node2\"]}";
+        let published =
+            QueueAnswer::Published { id: "s3-12".into(), replicas: vec!["node1".into(), "node2".into()] };
+        assert_eq!(queue_answer(&publish, text), Some(published));
+        let consume = ask(QueueOperation::Consume { group: "g".into(), max: 1, visibility_ms: 1 });
+        let text = "{\"status\":\"ok\",\"messages\":[{\"id\":\"s3-12\",\"message\":{\"n\":1},\"attempt\":2,\
+                    \"receipt\":\"r14-0\",\"published_at\":1,\"key\":\"k\"}]}";
+        let delivered = Delivered {
+            id: "s3-12".into(),
+            receipt: "r14-0".into(),
+            attempt: 2,
+            key: "k".into(),
+            text: "{\"n\":1}".to_owned(),
+        };
+        assert_eq!(queue_answer(&consume, text), Some(QueueAnswer::Delivered(vec![delivered])));
+        let text = "{\"status\":\"late\",\"messages\":[{\"message_id\":\"s3-12\",\"status\":\"late\"}]}";
+        let late = QueueAnswer::Settled { id: "s3-12".into(), status: "late".into() };
+        assert_eq!(queue_answer(&settle(true), text), Some(late));
+        let redrive = ask(QueueOperation::Redrive { group: "g".into() });
+        let text = "{\"status\":\"redriven\",\"topic\":\"orders\",\"redriven\":3,\"left\":0}";
+        assert_eq!(queue_answer(&redrive, text), Some(QueueAnswer::Redriven(3)));
+        assert_eq!(queue_answer(&redrive, "{\"error\":{\"code\":\"internal\",\"message\":\"x\"}}"), None);
+    }
+}

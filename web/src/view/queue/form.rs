@@ -1,0 +1,165 @@
+//! Publish, a stream of messages, consume.
+
+use leptos::prelude::*;
+use orrery_shared::ids::NAME_BYTES_MAX;
+
+use super::desk::Desk;
+use super::held::HeldList;
+use crate::dom::{Markup, component, list, view};
+use crate::i18n::Strings;
+use crate::i18n::number::grouped;
+use crate::look::queue::topics_of;
+use crate::store::Playback;
+use crate::ui::Ui;
+use crate::ui::told;
+use crate::view::locks::form::{AskNode, ClientChips};
+use crate::view::results::Results;
+
+/// Longest message that the form takes.
+const MESSAGE_CHARS_MAX: usize = 400;
+
+/// The form.
+#[component]
+pub(crate) fn QueueForm() -> Markup {
+    let desk = Desk::expect();
+    view! {
+        <form
+            class="card lock-form queue-form"
+            on:submit=move |event| {
+                event.prevent_default();
+                desk.publish();
+            }
+        >
+            <ClientChips />
+            <div class="row">
+                {field(desk.topic, "topic", NAME_BYTES_MAX, |t| t.queue.topic)}
+                {field(desk.key, "key", NAME_BYTES_MAX, |t| t.queue.key)}
+            </div>
+            <Topics />
+            <div class="row">
+                {field(desk.message, "message", MESSAGE_CHARS_MAX, |t| t.queue.message)}
+                <button type="submit" class="button" data-testid="publish">{told(|t| t.queue.publish)}</button>
+            </div>
+            <StreamRow />
+            <div class="row">
+                {field(desk.group, "group", NAME_BYTES_MAX, |t| t.queue.group)}
+                <button type="button" class="button alt" data-testid="consume" on:click=move |_| desk.consume()>
+                    {told(|t| t.queue.consume)}
+                </button>
+            </div>
+            <div class="row minor">
+                <label>
+                    {told(|t| t.queue.max)}
+                    {choice(desk.max, "max", &[1, 5, 10], |value, _| value.to_string())}
+                </label>
+                <label>
+                    {told(|t| t.queue.visibility)}
+                    {choice(desk.visibility_ms, "visibility", &[2_000, 5_000, 30_000, 120_000], |ms, _| {
+                        format!("{} s", ms / 1_000)
+                    })}
+                </label>
+            </div>
+            <HeldList />
+            <Results queue=true />
+        </form>
+    }
+}
+
+fn field(
+    value: RwSignal<String>,
+    test_id: &'static str,
+    bytes_max: usize,
+    word: fn(&'static Strings) -> &'static str,
+) -> Markup {
+    let word = told(word);
+    view! {
+        <input
+            class="field"
+            list=(test_id == "topic").then_some("topics")
+            autocomplete="off"
+            spellcheck="false"
+            maxlength=bytes_max.to_string()
+            aria-label=word
+            placeholder=word
+            data-testid=test_id
+            prop:value=move || value.get()
+            on:input=move |event| value.set(event_target_value(&event))
+        />
+    }
+}
+
+/// One of a few numbers.
+fn choice(
+    value: RwSignal<u64>,
+    test_id: &'static str,
+    choices: &'static [u64],
+    word: fn(u64, &'static Strings) -> String,
+) -> Markup {
+    let ui = Ui::expect();
+    let option = move |choice: &u64| {
+        let choice = *choice;
+        view! {
+            <option value=choice.to_string() selected=move || value.get() == choice>
+                {move || word(choice, ui.t())}
+            </option>
+        }
+    };
+    view! {
+        <select
+            data-testid=test_id
+            on:change=move |event| {
+                if let Ok(choice) = event_target_value(&event).parse::<u64>() {
+                    value.set(choice);
+                }
+            }
+        >
+            {list(choices, option)}
+        </select>
+    }
+}
+
+#[component]
+fn Topics() -> Markup {
+    let playback = Playback::expect();
+    let names = Memo::new(move |_| playback.calm.with(|view| topics_of(view)));
+    view! {
+        <datalist id="topics">
+            {move || list(names.get(), |name| view! { <option value=name.to_string()></option> })}
+        </datalist>
+    }
+}
+
+/// A stream of so many messages per second, and whom to ask.
+#[component]
+fn StreamRow() -> Markup {
+    let (ui, desk) = (Ui::expect(), Desk::expect());
+    let on = Memo::new(move |_| desk.stream.get().on);
+    let count = move || {
+        let (t, stream) = (ui.t(), desk.stream.get());
+        match stream.number {
+            0 => String::new(),
+            _ => (t.queue.streamed)(&grouped(stream.sent, t.lang), stream.failed),
+        }
+    };
+    let word = move || {
+        let words = &ui.t().queue;
+        if on.get() { ["■ ", words.stop].concat() } else { ["▸ ", words.stream].concat() }
+    };
+    view! {
+        <div class="row minor">
+            <button
+                type="button"
+                class="chip"
+                class:me=move || on.get()
+                data-testid="stream"
+                aria-pressed=move || on.get().to_string()
+                on:click=move |_| desk.toggle_stream()
+            >
+                {word}
+                <span class="streamed" data-testid="streamed">{count}</span>
+            </button>
+            {choice(desk.rate, "rate", &[1, 5, 20], |rate, t| (t.queue.per_second)(rate))}
+            <AskNode />
+        </div>
+    }
+}

@@ -1,0 +1,83 @@
+//! What was delivered to the page's clients: acknowledge it, give it back, or let its consumer crash.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use super::desk::{Desk, Held};
+use crate::dom::{Markup, component, item, keyed, view};
+use crate::ui::Ui;
+use crate::ui::told;
+
+/// The list; nothing where nothing is held.
+#[component]
+pub(crate) fn HeldList() -> Markup {
+    let (ui, desk) = (Ui::expect(), Desk::expect());
+    let some = Memo::new(move |_| desk.held.with(|all| !all.is_empty()));
+    let mine = Memo::new(move |_| {
+        let client = ui.client.get();
+        desk.held.with(|all| all.iter().any(|held| held.client == client))
+    });
+    view! {
+        <div class="held-list" class:none=move || !some.get() data-testid="held">
+            {keyed(move || {
+                let row = |held: Arc<Held>| {
+                    let key = format!("{} {} {}", held.message.id, held.message.receipt, held.late);
+                    item(key, move || draw(held))
+                };
+                desk.held.get().into_iter().map(row).collect()
+            })}
+            {move || mine.get().then(|| view! {
+                <button
+                    type="button"
+                    class="link crash"
+                    title=told(|t| t.queue.crash_hint)
+                    data-testid="crash"
+                    on:click=move |_| desk.crash()
+                >
+                    {move || (ui.t().queue.crash)(&ui.client.get())}
+                </button>
+            })}
+        </div>
+    }
+}
+
+fn draw(held: Arc<Held>) -> Markup {
+    let desk = Desk::expect();
+    let button = |done: bool| {
+        let held = held.clone();
+        let id = &held.message.id;
+        let test_id = if done { format!("ack-{id}") } else { format!("nack-{id}") };
+        view! {
+            <button
+                type="button"
+                class="button alt small"
+                title=told(if done { |t| t.queue.ack_hint } else { |t| t.queue.nack_hint })
+                data-testid=test_id
+                on:click=move |_| desk.settle(&held, done)
+            >
+                {told(if done { |t| t.queue.ack } else { |t| t.queue.nack })}
+            </button>
+        }
+    };
+    let message = &held.message;
+    view! {
+        <div
+            class="held"
+            class:late=held.late
+            data-testid=format!("held-{}", message.id)
+            data-attempt=message.attempt.to_string()
+            data-late=held.late.to_string()
+        >
+            <p>
+                <b>{held.client.to_string()}</b>
+                <span class="id">{message.id.to_string()}</span>
+                {(message.attempt > 1).then(|| view! { <em>{format!("{}×", message.attempt)}</em> })}
+                <span class="text" title=message.text.clone()>{message.text.clone()}</span>
+            </p>
+            {held.late.then(|| view! { <small>{told(|t| t.queue.visible_again)}</small> })}
+            {button(true)}
+            {button(false)}
+        </div>
+    }
+}

@@ -1,0 +1,100 @@
+//! The ring as a table: the same as the stage draws, in words. A row that has the focus shows its replicas there.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
+use orrery_shared::placement::SkipReason;
+
+use crate::dom::{Markup, component, list, view};
+use crate::i18n::Strings;
+use crate::look::hue;
+use crate::look::ring::{Fare, ShardLook};
+use crate::ui::Ui;
+use crate::ui::told;
+use crate::view::Shared;
+
+/// The table.
+#[component]
+pub(crate) fn RingTable(shared: Shared) -> Markup {
+    let ui = Ui::expect();
+    let words = move |why: SkipReason| {
+        let t: &'static Strings = ui.t();
+        match why {
+            SkipReason::LeaderBound => t.queue.skip_leader,
+            SkipReason::ReplicaBound => t.queue.skip_replica,
+            SkipReason::Reserved => t.queue.skip_reserved,
+            SkipReason::Down => t.cluster.down,
+        }
+    };
+    move || {
+        let (ring, order) = (shared.ring.get(), shared.order.get());
+        if ring.shards.is_empty() {
+            return view! { <p class="quiet">{told(|t| t.queue.no_shards)}</p> };
+        }
+        let order = &order;
+        view! {
+            <div class="card ring-card">
+                <table class="plain ring-table" data-testid="ring-table">
+                    <caption>{told(|t| t.queue.ring)}</caption>
+                    <thead>
+                        <tr>
+                            <th>{told(|t| t.queue.shard)}</th>
+                            <th>{told(|t| t.queue.token)}</th>
+                            <th>{told(|t| t.cluster.leader)}</th>
+                            <th>{told(|t| t.queue.replicas)}</th>
+                        </tr>
+                    </thead>
+                    <tbody>{list(&ring.shards, |look| row(look, order, words))}</tbody>
+                </table>
+            </div>
+        }
+    }
+}
+
+fn named(place: usize, order: &Arc<Vec<NodeName>>) -> Markup {
+    let name = order.get(place).map(|name| name.to_string()).unwrap_or_default();
+    view! { <span class=["hued ", hue(place)].concat()>{name}</span> }
+}
+
+fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) -> &'static str) -> Markup {
+    let ui = Ui::expect();
+    let shard = look.shard;
+    let leader = match (look.fare, look.leader) {
+        (Fare::NoMajority, _) => view! { <span class="bad">"✕ " {told(|t| t.queue.no_majority)}</span> },
+        (_, Some(leader)) => named(leader, order),
+        _ => view! { <span>{told(|t| t.queue.no_leader)}</span> },
+    };
+    let token = look.token.to_string();
+    let skips = list(&look.skips, |(place, why)| {
+        let name = order.get(*place).map(|name| name.to_string()).unwrap_or_default();
+        view! { <small class="skip-why">{format!("↷ {name}: {}", words(*why))}</small> }
+    });
+    view! {
+        <tr
+            tabindex="0"
+            class:chosen=move || ui.shard.get() == Some(shard)
+            data-testid=format!("ring-{}", shard.0)
+            on:focus=move |_| ui.shard.set(Some(shard))
+            on:blur=move |_| ui.shard.set(None)
+            on:pointerenter=move |_| ui.shard.set(Some(shard))
+            on:pointerleave=move |_| ui.shard.set(None)
+        >
+            <td>{shard.to_string()}</td>
+            <td class="token" title=token.clone()>{token[..4].to_owned()}</td>
+            <td>{leader}</td>
+            <td class="replicas">
+                {list(&look.replicas, |place| {
+                    let preferred = look.preferred == Some(*place);
+                    view! {
+                        <span class="replica-name" title=preferred.then(|| ui.t().queue.preferred)>
+                            {preferred.then_some("★")}
+                            {named(*place, order)}
+                        </span>
+                    }
+                })}
+                {skips}
+            </td>
+        </tr>
+    }
+}

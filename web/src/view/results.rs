@@ -1,0 +1,158 @@
+//! What the servers answered, in words: under the forms of the locks and of the queues.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use orrery_shared::api::lock::LockAnswer;
+
+use super::actions::{Actions, Answer, Asked, Outcome, Progress};
+use super::rich::rich;
+use crate::dom::{Markup, component, list, view};
+use crate::i18n::Strings;
+use crate::i18n::number::duration;
+use crate::request::queue::QueueAnswer;
+use crate::ui::told;
+
+/// Outcomes that are shown where the page is tall, and where it is not.
+const SHOWN_TALL: usize = 3;
+const SHOWN: usize = 2;
+
+/// What the servers answered, newest first: the queues, or the locks.
+#[component]
+pub(in crate::view) fn Results(queue: bool) -> Markup {
+    let actions = Actions::expect();
+    let shown = Memo::new_with_compare(
+        move |_| {
+            let mut all = actions.outcomes.get();
+            all.retain(|outcome| matches!(outcome.asked, Asked::Queue(_)) == queue);
+            all
+        },
+        |old, new| {
+            // Outcomes are replaced as a whole, so that identity is equality.
+            let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
+            !matches!((old, new), (Some(old), Some(new)) if old.len() == new.len() && old.iter().zip(new).all(same))
+        },
+    );
+    view! {
+        <div class="results" aria-live="polite">
+            {move || {
+                let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
+                let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
+                list(newest, move |outcome| result(outcome, actions))
+            }}
+        </div>
+    }
+}
+
+/// One word for the outcome, for programs.
+fn outcome_name(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::Asking => "asking",
+        Progress::NoAnswer => "unknown",
+        Progress::NoNode => "no-node",
+        Progress::Refused { .. } => "error",
+        Progress::Answered { answer: Answer::Queue(answer), .. } => match answer {
+            QueueAnswer::Published { .. } => "published",
+            QueueAnswer::Delivered(messages) if messages.is_empty() => "nothing",
+            QueueAnswer::Delivered(_) => "delivered",
+            QueueAnswer::Settled { status, .. } => settled_name(status),
+            QueueAnswer::Redriven(_) => "redriven",
+        },
+        Progress::Answered { answer: Answer::Lock(answer), .. } => match answer.as_ref() {
+            LockAnswer::Acquired { .. } => "acquired",
+            LockAnswer::Waiting { .. } => "waiting",
+            LockAnswer::Timeout { .. } => "timeout",
+            LockAnswer::Deadlock { .. } => "deadlock",
+            LockAnswer::Released { .. } => "released",
+            LockAnswer::Renewed { .. } => "renewed",
+            LockAnswer::Cancelled { .. } => "cancelled",
+            LockAnswer::NotHolder { .. } => "not_holder",
+            LockAnswer::NotWaiting { .. } => "not_waiting",
+        },
+    }
+}
+
+fn settled_name(status: &str) -> &'static str {
+    const NAMES: [&str; 6] =
+        ["acknowledged", "already_acknowledged", "nacked", "dead_lettered", "late", "unknown"];
+    NAMES.into_iter().find(|name| *name == status).unwrap_or("error")
+}
+
+fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
+    let node = outcome.node.as_deref().unwrap_or("–");
+    match &outcome.progress {
+        Progress::Asking => {
+            format!("{} **{}**", (t.locks.asking)(outcome.asked.client(), node), outcome.asked.subject())
+        }
+        Progress::NoNode => t.trouble.no_node.to_owned(),
+        Progress::NoAnswer => format!("{node}: {}", t.trouble.unreachable),
+        Progress::Refused { error, .. } => {
+            let mut words = format!("**{}** {}", (t.error)(error.code), error.message);
+            if outcome.unknown() {
+                words.push(' ');
+                words.push_str(&(t.trouble.unknown_outcome)(&outcome.key));
+            }
+            words
+        }
+        Progress::Answered { answer: Answer::Lock(answer), .. } => (t.answer)(answer),
+        Progress::Answered { answer: Answer::Queue(answer), .. } => match &outcome.asked {
+            Asked::Queue(ask) => (t.queue_answer)(ask, answer),
+            Asked::Lock(_) => String::new(),
+        },
+    }
+}
+
+fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
+    let ui = actions.ui;
+    let (good, busy) = match &outcome.progress {
+        Progress::Asking => (true, true),
+        Progress::Answered { status, .. } => (*status < 300, *status == 202),
+        _ => (false, false),
+    };
+    let status = match &outcome.progress {
+        Progress::Answered { status, .. } | Progress::Refused { status, .. } => Some(*status),
+        _ => None,
+    };
+    let unknown = outcome.unknown();
+    let shown = outcome.clone();
+    let order = actions.playback.view.with_untracked(|view| view.order.clone());
+    let node = outcome.node.clone();
+    let took = outcome.took_us;
+    view! {
+        <div
+            class="result"
+            class:bad=!good
+            class:busy=busy
+            data-testid="result"
+            data-outcome=outcome_name(&outcome.progress)
+            data-client=outcome.asked.client().to_string()
+            data-resource=outcome.asked.subject().to_string()
+        >
+            <p>{move || rich(&sentence(&shown, ui.t()), &order)}</p>
+            {status.map(|status| {
+                view! {
+                    <small>
+                        {move || {
+                            let t = ui.t();
+                            (t.locks.answered_by)(node.as_deref().unwrap_or("–"), status, &duration(took, t.lang))
+                        }}
+                    </small>
+                }
+            })}
+            {unknown
+                .then(|| {
+                    let outcome = outcome.clone();
+                    view! {
+                        <button
+                            type="button"
+                            class="link"
+                            data-testid="retry"
+                            on:click=move |_| actions.retry(&outcome)
+                        >
+                            {told(|t| t.trouble.retry_same_key)}
+                        </button>
+                    }
+                })}
+        </div>
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dom::RwSignal;
 use leptos::prelude::*;
 use orrery_shared::ids::{ClientName, GroupId, NodeName};
 use orrery_shared::lock::Mode;

@@ -7,6 +7,7 @@
 
 mod keyed;
 mod markup;
+mod signal;
 mod value;
 
 use leptos::prelude::*;
@@ -19,6 +20,7 @@ use web_sys::{Element, HtmlElement, HtmlTemplateElement};
 pub use keyed::{Item, item, keyed, list};
 pub use markup::{IntoMarkup, Markup, append};
 pub use orrery_view::{component, view};
+pub use signal::{Memo, RwSignal};
 pub use value::{Flag, IntoFlag, IntoValue, Value};
 
 use leptos::reactive;

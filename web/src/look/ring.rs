@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::dom::Memo;
 use leptos::prelude::*;
 use orrery_shared::event::view::{RingView, ShardView, View};
 use orrery_shared::ids::{GroupId, NodeName};
@@ -76,10 +77,7 @@ pub fn virtual_nodes(ring: &RingView, order: &[NodeName]) -> Vec<Vec<f64>> {
 
 /// The ring and the shard map of the moment that is shown: changes when the map does.
 pub fn follow(playback: Playback) -> Memo<Arc<RingView>> {
-    Memo::new_with_compare(
-        move |_| playback.view.with(|view| view.ring.clone()),
-        |old, new| !matches!((old, new), (Some(old), Some(new)) if Arc::ptr_eq(old, new)),
-    )
+    Memo::new_by(move |_| playback.view.with(|view| view.ring.clone()), Arc::ptr_eq)
 }
 
 /// What placement makes of the ring's members: it knows whom its walk passed over, which the map of the cluster does

@@ -8,7 +8,7 @@ use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
 use super::glyph::{EnvelopeGlyph, KeyGlyph};
-use crate::dom::{Markup, component, item, keyed, view};
+use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::translate;
 use crate::request::client_of;
 use crate::store::Playback;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_shared::event::view::View;
 
 use super::geometry::{Geometry, NODE_RING};
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, component, list, view};
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 

@@ -9,7 +9,7 @@ use orrery_shared::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOTE_RING};
 use super::glyph::{Crown, hexagon};
-use crate::dom::{Markup, component, item, keyed, list, view};
+use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, translate};
 use crate::look::log::Cell;
 use crate::look::{self, NodeLook, Status, Votes};
@@ -240,7 +240,7 @@ fn Strip(name: NodeName) -> Markup {
 
 /// A node's part in the control group, shared with the view: changes when the node reports anything.
 pub fn control_part(playback: Playback, name: NodeName) -> Memo<Option<Arc<GroupView>>> {
-    Memo::new_with_compare(
+    Memo::new_by(
         move |_| {
             playback.view.with(|view| {
                 let node = view.nodes.get(&name)?;
@@ -248,9 +248,9 @@ pub fn control_part(playback: Playback, name: NodeName) -> Memo<Option<Arc<Group
             })
         },
         |old, new| match (old, new) {
-            (Some(Some(old)), Some(Some(new))) => !Arc::ptr_eq(old, new),
-            (Some(None), Some(None)) => false,
-            _ => true,
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
         },
     )
 }

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use orrery_shared::event::view::RingView;
 use orrery_shared::ids::{GroupId, NodeName};
 
 use super::geometry::{Geometry, NODE_RING, RING_HALF};
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::number::{fixed_point, path, translate};
 use crate::look::hue;
 use crate::look::ring::{Fare, RingLook, ShardLook, follow, virtual_nodes};

@@ -10,7 +10,7 @@ use super::geometry::Geometry;
 use super::links::Links;
 use super::node::NodeGlyph;
 use super::ring::RingLayer;
-use crate::dom::{Markup, component, item, keyed, view};
+use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::{fixed_point, grouped, path, translate};
 use crate::look::Summary;
 use crate::store::Playback;

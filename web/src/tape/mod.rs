@@ -13,7 +13,7 @@ use web_sys::{KeyboardEvent, PointerEvent, WheelEvent};
 
 use self::draw::{Layout, Tape as Drawing};
 use self::window::{SPAN_US, SPAN_US_DEFAULT, Window, ZOOM, label};
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, RwSignal, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::fixed_point;
 use crate::stage::canvas::ink::Ink;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dom::RwSignal;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_shared::api::lock::{LockAnswer, WAIT_MS_DEFAULT};

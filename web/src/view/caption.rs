@@ -8,7 +8,7 @@ use orrery_shared::event::narrate::{Line, Topic, UNWILLING};
 
 use super::rich::{plain, rich};
 use super::{Shared, local_time};
-use crate::dom::{IntoMarkup, Markup, component, view};
+use crate::dom::{IntoMarkup, Markup, Memo, RwSignal, component, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 

@@ -7,7 +7,7 @@ use orrery_shared::event::narrate::{Line, Topic};
 
 use super::rich::rich;
 use super::{Shared, local_time};
-use crate::dom::{Markup, component, item, keyed, view};
+use crate::dom::{Markup, Memo, RwSignal, component, item, keyed, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::Shared;
 use crate::clock::{Badge, Pace};
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::{grouped, seconds};
 use crate::look::hue;

@@ -7,7 +7,7 @@ use orrery_shared::ids::{LogIndex, NodeName};
 use super::process::ProcessButtons;
 use super::table::StageTable;
 use super::{Shared, local_time};
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{duration, grouped};
 use crate::look::{NodeLook, hue};

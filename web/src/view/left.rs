@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::Shared;
 use super::actions::Actions;
 use super::scenario::{self, Scenario};
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
 use crate::stage::glyph::{Icon, IconView};

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_shared::ids::{LogIndex, NodeName};
 
 use super::Shared;
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::number::grouped;
 use crate::look::{self, hue};
 use crate::store::Playback;

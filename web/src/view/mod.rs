@@ -43,7 +43,7 @@ use std::sync::{Arc, OnceLock};
 use leptos::prelude::*;
 use orrery_shared::ids::NodeName;
 
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
 use crate::look::ring::{RingLook, follow, placement};

@@ -1,7 +1,5 @@
 //! The tabs at the right.
 
-use leptos::prelude::*;
-
 use super::Shared;
 use super::feed::Feed;
 use super::inspect::Inspect;

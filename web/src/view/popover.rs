@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::Shared;
 use super::process::ProcessButtons;
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::fixed_point;
 use crate::look::hue;
 use crate::stage::geometry::Geometry;

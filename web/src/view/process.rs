@@ -6,7 +6,7 @@ use orrery_shared::ids::NodeName;
 use wasm_bindgen::JsCast as _;
 
 use super::actions::Actions;
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};

@@ -7,7 +7,7 @@ use orrery_shared::api::lock::LockAnswer;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};
 use super::rich::rich;
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
 use crate::request::queue::QueueAnswer;
@@ -21,7 +21,7 @@ const SHOWN: usize = 2;
 #[component]
 pub(in crate::view) fn Results(queue: bool) -> Markup {
     let actions = Actions::expect();
-    let shown = Memo::new_with_compare(
+    let shown = Memo::new_by(
         move |_| {
             let mut all = actions.outcomes.get();
             all.retain(|outcome| matches!(outcome.asked, Asked::Queue(_)) == queue);
@@ -30,7 +30,7 @@ pub(in crate::view) fn Results(queue: bool) -> Markup {
         |old, new| {
             // Outcomes are replaced as a whole, so that identity is equality.
             let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
-            !matches!((old, new), (Some(old), Some(new)) if old.len() == new.len() && old.iter().zip(new).all(same))
+            old.len() == new.len() && old.iter().zip(new).all(same)
         },
     );
     view! {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_shared::event::fact::Message;
 
 use super::{Shared, local_time};
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::number::grouped;
 use crate::look::NodeLook;
 use crate::stage::node::status_word;

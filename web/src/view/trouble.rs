@@ -6,7 +6,7 @@ use orrery_shared::ids::NodeName;
 use std::time::Duration;
 
 use super::Shared;
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, RwSignal, component, view};
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 use crate::ui::Ui;

@@ -18,7 +18,7 @@ use leptos::prelude::*;
 use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::Geometry;
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::look::ring::RingLook;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
@@ -87,7 +87,7 @@ pub(crate) fn Moving(geometry: Memo<Geometry>, ring: Memo<Arc<RingLook>>) -> Mar
             ui.theme.try_get_untracked(),
             ui.still.try_get_untracked(),
             ui.layers.try_get_untracked(),
-            ring.try_with_untracked(|ring| ring.shards.len()),
+            ring.try_get_untracked().map(|ring| ring.shards.len()),
         ) else {
             return;
         };

@@ -5,7 +5,7 @@ use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_shared::lock::Mode;
 
 use super::lanes::known_resources;
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use orrery_shared::lock::{Holder, WaitEdge};
 
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number;
 use crate::look::waits::WaitGraph;
 use crate::store::Playback;

@@ -6,7 +6,7 @@ use orrery_shared::event::view::View;
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::Mode;
 
-use crate::dom::{Markup, component, item, keyed, list, view};
+use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::store::Playback;
 use crate::ui::Ui;

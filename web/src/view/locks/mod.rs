@@ -4,8 +4,6 @@ pub(in crate::view) mod form;
 mod graph;
 mod lanes;
 
-use leptos::prelude::*;
-
 use super::Shared;
 use super::feed::Feed;
 use crate::dom::{Markup, component, view};

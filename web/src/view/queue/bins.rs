@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use smol_str::SmolStr;
 
 use super::desk::Desk;
-use crate::dom::{Markup, component, item, keyed, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, item, keyed, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::look::queue::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};

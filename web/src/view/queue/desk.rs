@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::dom::RwSignal;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_shared::ids::ClientName;

@@ -5,7 +5,7 @@ use orrery_shared::ids::NAME_BYTES_MAX;
 
 use super::desk::Desk;
 use super::held::HeldList;
-use crate::dom::{Markup, component, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::queue::topics_of;

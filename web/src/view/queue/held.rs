@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
-
 use super::desk::{Desk, Held};
-use crate::dom::{Markup, component, item, keyed, view};
+use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::ui::Ui;
 use crate::ui::told;
 

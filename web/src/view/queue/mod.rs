@@ -6,8 +6,6 @@ mod form;
 mod held;
 mod table;
 
-use leptos::prelude::*;
-
 use super::Shared;
 use super::feed::Feed;
 use crate::dom::{Markup, component, view};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use orrery_shared::ids::NodeName;
 use orrery_shared::placement::SkipReason;
 

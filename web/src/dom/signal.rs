@@ -1,0 +1,175 @@
+//! Signals and memos that hold their values behind a pointer.
+//!
+//! Leptos' own are generic in what they hold, and a browser downloads their code once for each type. These are thin
+//! over one kind of signal and one kind of memo, so a new type costs next to nothing.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use leptos::prelude::{self, Get as _, GetUntracked as _, Set as _, Signal, Track as _};
+
+type Held = Arc<dyn Any + Send + Sync>;
+type Next = Box<dyn Fn(Option<&Held>) -> Held + Send + Sync>;
+type Same = Arc<dyn Fn(&Held, &Held) -> bool + Send + Sync>;
+
+/// What one of these holds has the type that it was made with.
+const OF_ITS_TYPE: &str = "a signal only ever holds values of its own type";
+
+fn of<T: 'static>(held: &Held) -> &T {
+    held.downcast_ref().expect(OF_ITS_TYPE)
+}
+
+/// A value that knows when another one is the same.
+#[derive(Clone)]
+struct Compared {
+    value: Held,
+    same: Same,
+}
+
+impl PartialEq for Compared {
+    fn eq(&self, other: &Self) -> bool {
+        (self.same)(&self.value, &other.value)
+    }
+}
+
+/// A value that follows others. `Copy`, like Leptos' own.
+pub struct Memo<T> {
+    inner: prelude::Memo<Compared>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Memo<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Memo<T> {}
+
+impl<T: Send + Sync + 'static> Memo<T> {
+    /// What `value` gives, again whenever something that it read has changed; told only where it differs.
+    pub fn new(value: impl Fn(Option<&T>) -> T + Send + Sync + 'static) -> Self
+    where
+        T: PartialEq,
+    {
+        Self::new_by(value, T::eq)
+    }
+
+    /// The same with a comparison of one's own.
+    pub fn new_by(value: impl Fn(Option<&T>) -> T + Send + Sync + 'static, same: fn(&T, &T) -> bool) -> Self {
+        let same: Same = Arc::new(move |a, b| same(of(a), of(b)));
+        let next = move |before: Option<&Held>| -> Held { Arc::new(value(before.map(of))) };
+        Memo { inner: follow(Box::new(next), same), kind: PhantomData }
+    }
+
+    /// The value; tracked.
+    pub fn get(&self) -> T
+    where
+        T: Clone,
+    {
+        of::<T>(&self.inner.get().value).clone()
+    }
+
+    /// The value; not tracked.
+    pub fn get_untracked(&self) -> T
+    where
+        T: Clone,
+    {
+        of::<T>(&self.inner.get_untracked().value).clone()
+    }
+
+    /// The value; not tracked. None after its owner has gone.
+    pub fn try_get_untracked(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.inner.try_get_untracked().map(|held| of::<T>(&held.value).clone())
+    }
+
+    /// Something of the value; tracked.
+    pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(of(&self.inner.get().value))
+    }
+
+    /// Something of the value; not tracked.
+    pub fn with_untracked<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(of(&self.inner.get_untracked().value))
+    }
+}
+
+fn follow(next: Next, same: Same) -> prelude::Memo<Compared> {
+    prelude::Memo::new(move |before: Option<&Compared>| Compared {
+        value: next(before.map(|before| &before.value)),
+        same: same.clone(),
+    })
+}
+
+/// A value that is set. `Copy`, like Leptos' own.
+pub struct RwSignal<T> {
+    inner: prelude::RwSignal<Held>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for RwSignal<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RwSignal<T> {}
+
+impl<T: Clone + Send + Sync + 'static> RwSignal<T> {
+    /// A signal that begins with this value.
+    pub fn new(value: T) -> Self {
+        RwSignal { inner: prelude::RwSignal::new(Arc::new(value)), kind: PhantomData }
+    }
+
+    /// The value; tracked.
+    pub fn get(&self) -> T {
+        of::<T>(&self.inner.get()).clone()
+    }
+
+    /// The value; not tracked.
+    pub fn get_untracked(&self) -> T {
+        of::<T>(&self.inner.get_untracked()).clone()
+    }
+
+    /// The value; not tracked. None after its owner has gone.
+    pub fn try_get_untracked(&self) -> Option<T> {
+        self.inner.try_get_untracked().map(|held| of::<T>(&held).clone())
+    }
+
+    /// Something of the value; tracked.
+    pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(of(&self.inner.get()))
+    }
+
+    /// Something of the value; not tracked.
+    pub fn with_untracked<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(of(&self.inner.get_untracked()))
+    }
+
+    /// Follows it without reading it.
+    pub fn track(&self) {
+        self.inner.track();
+    }
+
+    /// Sets it and tells everybody who read it.
+    pub fn set(&self, value: T) {
+        self.inner.set(Arc::new(value));
+    }
+
+    /// Changes it and tells everybody who read it; nothing after its owner has gone.
+    pub fn update(&self, change: impl FnOnce(&mut T)) {
+        let Some(mut value) = self.try_get_untracked() else { return };
+        change(&mut value);
+        self.set(value);
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> From<RwSignal<T>> for Signal<T> {
+    fn from(signal: RwSignal<T>) -> Signal<T> {
+        Signal::derive(move || signal.get())
+    }
+}

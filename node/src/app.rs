@@ -358,12 +358,20 @@ impl Source for EngineSource {
 
     fn known(&self, at: &mut dyn FnMut()) -> Known {
         let ((), groups, locks) = self.engine.snapshot(at);
-        Known { groups, locks, cut_links: self.transport.cut_links(), ..Known::default() }
+        Known {
+            groups,
+            locks,
+            shards: self.engine.shard_table(),
+            queues: self.engine.queues(),
+            processes: Vec::new(),
+            cut_links: self.transport.cut_links(),
+        }
     }
 
     fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
         let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.lock_table());
-        Tables { locks, ..Tables::default() }
+        let shard = |group: &GroupId| Some((*group, self.engine.queues_of(*group)?));
+        Tables { locks, queues: groups.iter().filter_map(shard).collect() }
     }
 }
 

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     LimitReached,
     /// The group has no majority or no leader now; nothing was done. 503
     Unavailable,
+    /// The shard that the request is for has no majority or no leader now; nothing was done. 503
+    ShardUnavailable,
     /// The request may or may not have taken effect: retry under the same idempotency key. 503
     OutcomeUnknown,
     /// This node is starting, stopping or not a member. 503
@@ -58,7 +60,7 @@ impl ErrorCode {
             Self::LimitReached => 429,
             Self::Internal => 500,
             Self::NotImplemented => 501,
-            Self::Unavailable | Self::OutcomeUnknown | Self::NotReady => 503,
+            Self::Unavailable | Self::ShardUnavailable | Self::OutcomeUnknown | Self::NotReady => 503,
         }
     }
 }

@@ -10,7 +10,8 @@
 //! cancel RESOURCE HOLDER [wait=N]        clock MS
 //! open CLIENT [ttl=MS]                   keep SESSION          close SESSION
 //! form NAME=ID...    admit NAME ADDRESS  dismiss NAME          version N
-//! status [RESOURCE]  edges  deadline  members  snapshot        (no log entries)
+//! place BASE SHARD=ID,ID...
+//! status [RESOURCE]  edges  deadline  members  map  snapshot   (no log entries)
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

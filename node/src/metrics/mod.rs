@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use orrery_shared::api::node::Status;
+use orrery_shared::api::node::{GroupStatus, Status};
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::Role;
 use prometheus::{
@@ -27,12 +27,49 @@ pub struct Metrics {
     commit: IntGauge,
     applied: IntGauge,
     log_entries: IntGauge,
+    groups: GroupGauges,
     connected: IntGaugeVec,
     readers: IntGauge,
     gaps: IntGauge,
     bursts: IntGauge,
     events: IntGauge,
     uptime: IntGauge,
+}
+
+/// What is told of each group that runs here, by its number.
+struct GroupGauges {
+    leads: IntGaugeVec,
+    term: IntGaugeVec,
+    commit: IntGaugeVec,
+    applied: IntGaugeVec,
+    log_entries: IntGaugeVec,
+}
+
+impl GroupGauges {
+    fn new(gauges: &impl Fn(&str, &str, &str) -> IntGaugeVec) -> GroupGauges {
+        GroupGauges {
+            leads: gauges("orrery_group_leads", "1 where this node leads the group.", "group"),
+            term: gauges("orrery_group_term", "Raft term of the group.", "group"),
+            commit: gauges("orrery_group_commit_index", "Commit index of the group.", "group"),
+            applied: gauges("orrery_group_applied_index", "Applied index of the group.", "group"),
+            log_entries: gauges("orrery_group_log_entries", "Entries that no snapshot replaced.", "group"),
+        }
+    }
+
+    fn set(&self, groups: &[GroupStatus]) {
+        // A group that is gone must not stay as it was.
+        for family in [&self.leads, &self.term, &self.commit, &self.applied, &self.log_entries] {
+            family.reset();
+        }
+        for group in groups {
+            let label = [group.group.0.to_string()];
+            self.leads.with_label_values(&label).set(i64::from(group.role == Role::Leader));
+            self.term.with_label_values(&label).set(signed(group.term));
+            self.commit.with_label_values(&label).set(index(group.commit));
+            self.applied.with_label_values(&label).set(index(group.applied));
+            self.log_entries.with_label_values(&label).set(signed(group.log_length));
+        }
+    }
 }
 
 /// Buckets from 50 µs to about 1.6 s.
@@ -92,6 +129,7 @@ impl Metrics {
             commit: gauge("orrery_commit_index", "Commit index of the control group."),
             applied: gauge("orrery_applied_index", "Applied index of the control group."),
             log_entries: gauge("orrery_log_entries", "Entries that no snapshot replaced."),
+            groups: GroupGauges::new(&gauges),
             connected: gauges("orrery_peer_connected", "1 while the link to the peer is open.", "peer"),
             readers: gauge("orrery_event_readers", "Open event streams."),
             gaps: gauge("orrery_event_gaps", "Gaps that readers of the event stream were told."),
@@ -127,11 +165,11 @@ impl Metrics {
         ] {
             self.role.with_label_values(&[name]).set(i64::from(status.role == role));
         }
-        let index = |index: Option<u64>| index.map_or(-1, signed);
         self.term.set(signed(status.term));
         self.commit.set(index(status.commit_index));
         self.applied.set(index(status.last_applied));
         self.log_entries.set(signed(status.log_length));
+        self.groups.set(&status.groups);
         for peer in &status.peers {
             self.connected.with_label_values(&[peer.node_id.as_str()]).set(i64::from(peer.connected));
         }
@@ -146,6 +184,11 @@ impl Metrics {
             .expect("figures of literals always encode");
         String::from_utf8(text).expect("the format is text")
     }
+}
+
+/// -1 where there is none.
+fn index(index: Option<u64>) -> i64 {
+    index.map_or(-1, signed)
 }
 
 fn signed(value: u64) -> i64 {

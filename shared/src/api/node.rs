@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::event::fact::Role;
-use crate::ids::{BootEpoch, ClusterId, LogIndex, NodeId, NodeName, Term};
+use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName, Term};
 
 /// `GET /health`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,12 +50,36 @@ pub struct Status {
     pub purged: Option<LogIndex>,
     /// Everybody else.
     pub peers: Vec<Peer>,
+    /// The groups that run here, the control group first.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
     /// Since this boot.
     pub uptime_seconds: f64,
     /// Since it heard from the leader (0 at the leader, none when it never did).
     pub time_since_last_contact: Option<f64>,
     /// `realistic` or `classroom`.
     pub profile: SmolStr,
+}
+
+/// A group that runs on a node, as that node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// 0 is the control group, 1 to S are the shards.
+    pub group: GroupId,
+    /// Its role there.
+    pub role: Role,
+    /// Its term there.
+    pub term: Term,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeName>,
+    /// Who votes.
+    pub voters: Vec<NodeName>,
+    /// Commit index.
+    pub commit: Option<LogIndex>,
+    /// Applied index.
+    pub applied: Option<LogIndex>,
+    /// Entries in its log that no snapshot replaced.
+    pub log_length: u64,
 }
 
 /// Another member, seen from here.
@@ -88,6 +112,23 @@ pub struct Cluster {
     pub leader: Option<NodeName>,
     /// Everybody.
     pub members: Vec<ClusterMember>,
+    /// Version of the shard map; 0 while there are no shards.
+    #[serde(default)]
+    pub map_version: u64,
+    /// Which nodes hold which shard.
+    #[serde(default)]
+    pub map: Vec<ShardPlace>,
+}
+
+/// Where a shard is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardPlace {
+    /// Which shard.
+    pub shard: GroupId,
+    /// Who holds it; the first one is the preferred leader.
+    pub replicas: Vec<NodeName>,
+    /// Who leads it, as far as this node knows.
+    pub leader: Option<NodeName>,
 }
 
 /// A member.

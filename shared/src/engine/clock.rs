@@ -13,6 +13,7 @@ use super::group::Group;
 use super::host::Host;
 use super::state::ClockView;
 use crate::api::lock::TTL_MS_RANGE;
+use crate::ids::GroupId;
 use crate::lock::LeaseMs;
 use crate::machine::{Command, Operation};
 
@@ -26,12 +27,17 @@ const PROPOSE_WITHIN: Duration = Duration::from_secs(2);
 ///
 /// A lease may have been counted from a value that was `slack_ms` old, so only what was due `slack_ms` ago may
 /// end. Where no lease can be due yet, the clock may be moved further: all the way to now.
-pub fn target(clock: ClockView, slack_ms: u64, nothing_in_flight: bool) -> LeaseMs {
+pub fn target(clock: ClockView, slack_ms: u64, nothing_in_flight: bool, shortest_ms: u64) -> LeaseMs {
     let safe_ms = clock.now_ms.saturating_sub(slack_ms);
     // A command that is not applied yet may bring a lease that is not known yet, but none shorter than this.
-    let unknown_ms = if nothing_in_flight { LeaseMs::MAX } else { clock.committed_ms + TTL_MS_RANGE.start() };
+    let unknown_ms = if nothing_in_flight { LeaseMs::MAX } else { clock.committed_ms + shortest_ms };
     let first_due_ms = clock.next_deadline_ms.unwrap_or(LeaseMs::MAX).min(unknown_ms);
     clock.now_ms.min(first_due_ms.saturating_sub(1)).max(safe_ms)
+}
+
+/// The shortest lease that a command of that group may ask for: a message may be delayed for as short as it likes.
+pub fn shortest_ms(group: GroupId) -> u64 {
+    if group == GroupId::CONTROL { *TTL_MS_RANGE.start() } else { 0 }
 }
 
 /// Keeps one group's lease clock while this node leads it.
@@ -70,12 +76,17 @@ mod tests {
 
     #[test]
     fn no_lease_ends_early() {
-        assert_eq!(target(view(0, 5_000, None), 20, true), 5_000, "nothing can end");
-        assert_eq!(target(view(0, 5_000, Some(6_000)), 20, true), 5_000, "nothing is due");
-        assert_eq!(target(view(0, 5_000, Some(4_990)), 20, true), 4_989, "due, but not for the slack yet");
-        assert_eq!(target(view(0, 5_000, Some(4_980)), 20, true), 4_980, "due since the slack");
-        assert_eq!(target(view(0, 5_000, Some(100)), 20, true), 4_980, "due for long");
-        assert_eq!(target(view(4_950, 5_000, None), 20, false), 5_000, "no unknown lease is that short");
-        assert_eq!(target(view(4_000, 5_000, None), 20, false), 4_980, "an unknown lease may be due");
+        assert_eq!(target(view(0, 5_000, None), 20, true, 100), 5_000, "nothing can end");
+        assert_eq!(target(view(0, 5_000, Some(6_000)), 20, true, 100), 5_000, "nothing is due");
+        assert_eq!(
+            target(view(0, 5_000, Some(4_990)), 20, true, 100),
+            4_989,
+            "due, but not for the slack yet"
+        );
+        assert_eq!(target(view(0, 5_000, Some(4_980)), 20, true, 100), 4_980, "due since the slack");
+        assert_eq!(target(view(0, 5_000, Some(100)), 20, true, 100), 4_980, "due for long");
+        assert_eq!(target(view(4_950, 5_000, None), 20, false, 100), 5_000, "no unknown lease is that short");
+        assert_eq!(target(view(4_000, 5_000, None), 20, false, 100), 4_980, "an unknown lease may be due");
+        assert_eq!(target(view(4_990, 5_000, None), 20, false, 0), 4_989, "or a delay of nearly nothing");
     }
 }

@@ -72,6 +72,8 @@ pub struct EngineConfig {
     pub wait_memory_max: usize,
     /// Most voters in the control group; further members are learners.
     pub voters_max: usize,
+    /// A shard's preferred node gets its leadership when it was healthy for so long, in whole seconds.
+    pub prefer_after: Duration,
     /// Newest version of the commands that this program knows.
     pub command_version: u16,
     /// Number of shards that a first formation mints.
@@ -91,6 +93,10 @@ impl EngineConfig {
             Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 3 / 5, ELECTION_MS_MAX, 500, 5_000),
             // A request outlives an election here too.
             Profile::Classroom => (1_000, 4_000, 7_000, 4_000, 20_000),
+        };
+        let prefer_after_s = match profile {
+            Profile::Realistic => 10,
+            Profile::Classroom => 30,
         };
         EngineConfig {
             profile,
@@ -113,6 +119,7 @@ impl EngineConfig {
             wait_memory: Duration::from_secs(30),
             wait_memory_max: 65_536,
             voters_max: 7,
+            prefer_after: Duration::from_secs(prefer_after_s),
             command_version: COMMAND_VERSION,
             shards: 8,
             replicas: 3,

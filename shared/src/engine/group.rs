@@ -51,6 +51,8 @@ pub struct Group<H: Host> {
     publisher: Arc<Publisher<H>>,
     /// Monotonic microsecond of the last message of a leader; 0 before the first.
     contact_us: Arc<AtomicU64>,
+    /// The last message of a leader after which the silence was reported.
+    reported_us: AtomicU64,
     /// The election time-out that openraft drew last, milliseconds.
     drawn_ms: Arc<AtomicU64>,
     /// How often openraft went to sleep for a tick.
@@ -85,16 +87,24 @@ struct Assembly {
     chunks: Vec<Bytes>,
 }
 
+/// What all groups of a node share.
+pub struct Around<H: Host> {
+    /// The node's world.
+    pub host: H,
+    /// This node.
+    pub me: NodeId,
+    /// Timers and bounds.
+    pub config: Arc<EngineConfig>,
+    /// What the groups look like from outside.
+    pub publisher: Arc<Publisher<H>>,
+    /// The links.
+    pub peers: Arc<Peers<H>>,
+}
+
 impl<H: Host> Group<H> {
     /// Recovers the group and starts it.
-    pub async fn start(
-        host: H,
-        id: GroupId,
-        me: NodeId,
-        config: Arc<EngineConfig>,
-        publisher: Arc<Publisher<H>>,
-        peers: Arc<Peers<H>>,
-    ) -> Result<Arc<Self>, StartError> {
+    pub async fn start(around: Around<H>, id: GroupId) -> Result<Arc<Self>, StartError> {
+        let Around { host, me, config, publisher, peers } = around;
         let contact_us = Arc::new(AtomicU64::new(0));
         let snapshot_due = Arc::new(Signal::default());
         let deadline_moved = Arc::new(Signal::default());
@@ -148,6 +158,7 @@ impl<H: Host> Group<H> {
             config,
             publisher,
             contact_us,
+            reported_us: AtomicU64::new(0),
             drawn_ms,
             #[cfg(test)]
             ticks,
@@ -162,7 +173,6 @@ impl<H: Host> Group<H> {
         });
         drop(H::Runtime::spawn(group.clone().watch_roles()));
         drop(H::Runtime::spawn(group.clone().watch_log_size()));
-        drop(H::Runtime::spawn(group.clone().watch_silence()));
         drop(H::Runtime::spawn(super::clock::keep(group.clone())));
         drop(H::Runtime::spawn(super::batch::keep(group.clone())));
         Ok(group)
@@ -230,8 +240,9 @@ impl<H: Host> Group<H> {
     /// far that it ends a lease that was counted from a slightly old value. Only moves that are in the log count
     /// as made.
     pub(super) fn clock_before(&self, commands: &[Command]) -> Option<LeaseMs> {
-        let counts =
-            |command: &Command| matches!(command.operation, Operation::Lock(_) | Operation::Session(_));
+        let counts = |command: &Command| {
+            matches!(command.operation, Operation::Lock(_) | Operation::Session(_) | Operation::Queue(_))
+        };
         if !commands.iter().any(counts) {
             return None;
         }
@@ -240,7 +251,8 @@ impl<H: Host> Group<H> {
         if clock.now_ms <= newest + self.config.clock_slack_ms {
             return None;
         }
-        let to_ms = clock::target(clock, self.config.clock_slack_ms, self.nothing_in_flight());
+        let shortest_ms = clock::shortest_ms(self.id);
+        let to_ms = clock::target(clock, self.config.clock_slack_ms, self.nothing_in_flight(), shortest_ms);
         (to_ms > newest).then_some(to_ms)
     }
 
@@ -383,27 +395,19 @@ impl<H: Host> Group<H> {
         }
     }
 
-    /// Says how the election timer stands whenever heartbeats stay away.
-    async fn watch_silence(self: Arc<Self>) {
-        let patience = self.config.heartbeat * 2;
-        let grid = Grid::new(self.config.heartbeat, self.me);
-        let mut reported_us = 0;
-        loop {
-            H::Runtime::sleep(grid.sleep(self.host.monotonic_us(), patience)).await;
-            if self.stopped() {
-                return;
-            }
-            let heard_us = self.contact_us.load(Ordering::Relaxed);
-            let silent_us = self.host.monotonic_us().saturating_sub(heard_us);
-            if heard_us == reported_us || self.leads() || silent_us < patience.as_micros() as u64 {
-                continue;
-            }
-            reported_us = heard_us;
-            if self.host.records() {
-                let due_us = self.election_us().saturating_sub(silent_us);
-                self.host.emit(Fact::TimerStarted { group: self.id, due_us });
-            }
+    /// Says once how the election timer stands when heartbeats have stayed away for `patience`.
+    pub fn report_silence(&self, patience: Duration) {
+        let heard_us = self.contact_us.load(Ordering::Relaxed);
+        let silent_us = self.host.monotonic_us().saturating_sub(heard_us);
+        if heard_us == self.reported_us.load(Ordering::Relaxed)
+            || self.leads()
+            || silent_us < patience.as_micros() as u64
+        {
+            return;
         }
+        self.reported_us.store(heard_us, Ordering::Relaxed);
+        let due_us = self.election_us().saturating_sub(silent_us);
+        self.host.emit(Fact::TimerStarted { group: self.id, due_us });
     }
 
     /// From the last message of a leader to standing for election: the lease, then the drawn time-out.

@@ -1,5 +1,6 @@
 //! What a node does once a second: it reports counts of heartbeats, writes the committed hint in quiet moments, and,
-//! where it leads, brings the membership in line with the control record and raises the version of the commands.
+//! where it leads, brings the membership in line with the control record, raises the version of the commands and places the
+//! shards for the first time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,8 +24,12 @@ pub async fn run<H: Host>(engine: Engine<H>) {
     while !engine.stopping() {
         H::Runtime::sleep(Duration::from_secs(1)).await;
         engine.inner.peers.report_heartbeats();
-        let Some(group) = engine.group(GroupId::CONTROL) else { continue };
-        group.log.flush_committed();
+        for group in engine.groups() {
+            group.log.flush_committed();
+        }
+        if engine.group(GroupId::CONTROL).is_none() {
+            continue;
+        }
         let members = engine.members();
         if members != linked {
             engine.inner.host.transport().members(&members);
@@ -43,6 +48,7 @@ pub async fn lead<H: Host>(engine: Engine<H>) {
             engine.record_foundation(&group).await;
             reconcile(&group).await;
             engine.raise_version(&group).await;
+            engine.place_shards(&group).await;
         }
     }
 }
@@ -54,6 +60,8 @@ pub async fn watch_readiness<H: Host>(engine: Engine<H>) {
     let recovered = group.raft.wait_for_recovery(None).await.is_ok();
     if recovered && !engine.stopping() && engine.knows_its_commands(&group) {
         engine.set_ready();
+        // What the map says counts from now on.
+        group.state.map_changed().notify();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use openraft::AsyncRuntime;
 
 use super::config::EngineConfig;
-use super::group::Group;
+use super::group::{Around, Group};
 use super::host::{Host, Transport};
 use super::identity::Identity;
 use super::lock_service::LockService;
@@ -108,6 +108,8 @@ pub(super) struct Inner<H: Host> {
     /// Set whenever the identity on the disk changes, for the task that forms or joins.
     pub(super) identity_changed: Signal,
     pub(super) requests: Requests,
+    /// Who leads shards that have no replica here, as far as it is known.
+    pub(super) leaders: Mutex<BTreeMap<GroupId, Member>>,
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
     pub(super) vacancy: u64,
     started_us: u64,
@@ -136,6 +138,7 @@ impl<H: Host> Engine<H> {
                 groups: Mutex::default(),
                 identity: Mutex::new(identity.clone()),
                 identity_changed: Signal::default(),
+                leaders: Mutex::default(),
                 ready: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
             }),
@@ -149,30 +152,31 @@ impl<H: Host> Engine<H> {
         Ok(engine)
     }
 
-    /// Starts this node's groups under the identity that its disk holds.
+    /// Starts the control group under the identity that this node's disk holds; the shards follow by themselves.
     pub(super) async fn join_groups(&self, identity: &Identity) -> Result<(), StartError> {
         let Identity::Formed { foundation, me, .. } = identity else { return Ok(()) };
-        let Inner { host, config, local, publisher, peers, .. } = &*self.inner;
+        let Inner { host, local, publisher, peers, .. } = &*self.inner;
         let formed = Formed { cluster: foundation.cluster, me: me.clone() };
         tracing::info!(node = %local.name, cluster = %formed.cluster, id = %me.id, "starting as a member");
         publisher.identify(me.id);
         publisher.name(&foundation.members);
         publisher.name(std::slice::from_ref(me));
         peers.identify(formed);
-        let group = Group::start(
-            host.clone(),
-            GroupId::CONTROL,
-            me.id,
-            config.clone(),
-            publisher.clone(),
-            peers.clone(),
-        )
-        .await?;
+        let group = Group::start(self.around(me.id), GroupId::CONTROL).await?;
         lock(&self.inner.groups).insert(GroupId::CONTROL, group);
         host.transport().members(&self.members());
         drop(H::Runtime::spawn(super::housekeeping::watch_readiness(self.clone())));
         drop(H::Runtime::spawn(super::housekeeping::lead(self.clone())));
+        drop(H::Runtime::spawn(super::shards::keep(self.clone())));
+        drop(H::Runtime::spawn(super::silence::watch(self.clone(), me.id)));
         Ok(())
+    }
+
+    /// What all groups of this node share.
+    pub(super) fn around(&self, me: NodeId) -> Around<H> {
+        let Inner { host, config, publisher, peers, .. } = &*self.inner;
+        let (host, config) = (host.clone(), config.clone());
+        Around { host, me, config, publisher: publisher.clone(), peers: peers.clone() }
     }
 
     /// Stops all groups. Requests under way end as unknown.
@@ -180,8 +184,7 @@ impl<H: Host> Engine<H> {
         self.inner.stopping.store(true, Ordering::Relaxed);
         self.inner.ready.store(false, Ordering::Relaxed);
         self.inner.identity_changed.notify();
-        let groups: Vec<_> = lock(&self.inner.groups).values().cloned().collect();
-        for group in groups {
+        for group in self.groups() {
             group.stop().await;
         }
     }
@@ -194,6 +197,11 @@ impl<H: Host> Engine<H> {
     /// Recovery is complete.
     pub(super) fn set_ready(&self) {
         self.inner.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// All groups that run here.
+    pub(super) fn groups(&self) -> Vec<Arc<Group<H>>> {
+        lock(&self.inner.groups).values().cloned().collect()
     }
 
     /// A group that runs here.

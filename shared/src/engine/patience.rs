@@ -43,14 +43,19 @@ impl<R: AsyncRuntime> Budget<R> {
         self.pauses == 1
     }
 
-    /// Waits before the next try: for somebody who leads and did not in `before`, who is answered, or for the pause
-    /// to be over. A try takes time or is followed by this, so the time bounds the number of tries.
-    pub async fn pause<H>(&mut self, group: &Group<H>, before: Reign, random: u64) -> Option<Member>
+    /// Waits before the next try: for somebody who leads and did not in the reign before, who is answered, or for the
+    /// pause to be over. Where the group has no replica here, nobody says who leads. A try takes time or is followed by
+    /// this, so the time bounds the number of tries.
+    pub async fn pause<H>(&mut self, at: Option<(&Group<H>, Reign)>, random: u64) -> Option<Member>
     where
         H: Host<Runtime = R>,
     {
         let pause = pause(self.pauses, random).min(self.left().unwrap_or_default());
         self.pauses += 1;
+        let Some((group, before)) = at else {
+            R::sleep(pause).await;
+            return None;
+        };
         match R::select2(group.next_leader(before), R::sleep(pause)).await {
             Select2::First(leader) => leader,
             Select2::Second(()) => None,

@@ -1,4 +1,5 @@
-//! Commands and linearizable reads from any node: served here by the leader, or sent to it.
+//! Commands and linearizable reads from any node: served here by the leader, or sent to it. A node without a replica
+//! of a shard asks the replicas in turn, and remembers who leads.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::host::{CallError, Host, Urgency};
 use super::node::{Engine, ProposeError, ReadError};
 use super::patience::Budget;
 use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
+use super::publish::lock;
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::{Command, Member, Reply};
 
@@ -29,22 +31,29 @@ impl<H: Host> Engine<H> {
         let mut unknown = None;
         let mut why = "there is no leader now";
         let mut hint = None;
+        let mut turn = 0;
         while let Some(left) = budget.left() {
-            let Some(group) = self.group(group) else {
-                why = "this node has no part in that group";
+            let here = self.group(group);
+            if here.is_none() && self.shard_map().shard(group).is_none() {
+                why = "the cluster has no such group yet";
                 break;
-            };
-            let reign = group.reign();
+            }
+            let reign = here.as_ref().map(|group| group.reign());
             // Keyed tries may be repeated, so each may be shorter than the whole time.
             let within = if command.key.is_some() { (left / TRY_PART).max(left.min(TRY_MIN)) } else { left };
-            let outcome = self.propose_once(&group, &command, hint.take(), within).await;
+            let outcome = match &here {
+                Some(group) => self.propose_once(group, &command, hint.take(), within).await,
+                None => self.propose_elsewhere(group, &command, hint.take(), turn, within).await,
+            };
+            turn += 1;
+            let at = here.as_deref().zip(reign);
             match outcome {
                 Outcome::Applied { index, reply } => return Ok((index, reply)),
                 Outcome::NotLeader { leader } => {
-                    hint = leader.filter(|leader| leader.id != group.me);
+                    hint = leader.filter(|leader| here.as_ref().is_none_or(|group| leader.id != group.me));
                     // The first word of another leader is followed at once.
                     if hint.is_none() || !budget.first() {
-                        hint = budget.pause(&group, reign, self.host().random()).await.or(hint);
+                        hint = budget.pause(at, self.host().random()).await.or(hint);
                     }
                 }
                 Outcome::Unknown { why } => {
@@ -52,7 +61,7 @@ impl<H: Host> Engine<H> {
                         return Err(ProposeError::Unknown(why));
                     }
                     unknown = Some(why);
-                    hint = budget.pause(&group, reign, self.host().random()).await;
+                    hint = budget.pause(at, self.host().random()).await;
                 }
             }
         }
@@ -80,8 +89,61 @@ impl<H: Host> Engine<H> {
                 _ => return group.propose(command.clone(), within).await,
             },
         };
+        self.propose_at(group.id, &leader, command, within).await
+    }
+
+    /// Where there is no replica here: at whoever leads by the last word, or at one replica after the other.
+    async fn propose_elsewhere(
+        &self,
+        group: GroupId,
+        command: &Command,
+        hint: Option<Member>,
+        turn: usize,
+        within: Duration,
+    ) -> Outcome {
+        let Some(asked) = hint.or_else(|| self.presumed_leader(group, turn)) else {
+            return Outcome::NotLeader { leader: None };
+        };
+        let outcome = self.propose_at(group, &asked, command, within).await;
+        self.remember_leader(
+            group,
+            match &outcome {
+                Outcome::Applied { .. } => Some(asked),
+                Outcome::NotLeader { leader } => leader.clone(),
+                Outcome::Unknown { .. } => None,
+            },
+        );
+        outcome
+    }
+
+    /// Who should be asked about a shard that has no replica here.
+    fn presumed_leader(&self, group: GroupId, turn: usize) -> Option<Member> {
+        if let Some(leader) = lock(&self.inner.leaders).get(&group) {
+            return Some(leader.clone());
+        }
+        let map = self.shard_map();
+        let replicas = &map.shard(group)?.replicas;
+        replicas.get(turn % replicas.len().max(1)).cloned()
+    }
+
+    /// What was heard of who leads it; none forgets.
+    fn remember_leader(&self, group: GroupId, leader: Option<Member>) {
+        let mut leaders = lock(&self.inner.leaders);
+        match leader {
+            Some(leader) => leaders.insert(group, leader),
+            None => leaders.remove(&group),
+        };
+    }
+
+    async fn propose_at(
+        &self,
+        group: GroupId,
+        leader: &Member,
+        command: &Command,
+        within: Duration,
+    ) -> Outcome {
         let request = PeerRequest::Propose { command: command.clone(), within_ms: millis(within) };
-        match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+        match self.inner.peers.call(group, leader, Urgency::Normal, request, within).await {
             Ok(PeerResponse::Propose(outcome)) => outcome,
             // It answered without doing anything.
             Ok(_) | Err(CallError::NotSent(_)) => Outcome::NotLeader { leader: None },
@@ -90,7 +152,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// A read-index round at the leader (Raft thesis, section 6.4), then waits until this node applied up to
-    /// the index that it answers: what is read here afterwards is linearizable.
+    /// the index that it answers: what is read here afterwards is linearizable. Only for groups that run here.
     pub async fn read_index(&self, group: GroupId, within: Duration) -> Result<LogIndex, ReadError> {
         let mut budget = Budget::<H::Runtime>::new(within);
         let mut hint = None;
@@ -104,7 +166,7 @@ impl<H: Host> Engine<H> {
                 ReadOutcome::Index(index) => return self.wait_applied(&group, index, &budget).await,
                 ReadOutcome::NotLeader { leader } => {
                     hint = leader.filter(|leader| leader.id != group.me);
-                    hint = budget.pause(&group, reign, self.host().random()).await.or(hint);
+                    hint = budget.pause(Some((&group, reign)), self.host().random()).await.or(hint);
                 }
             }
         }

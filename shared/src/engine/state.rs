@@ -3,6 +3,8 @@
 //!
 //! The state is in memory and structurally shared: a snapshot is a fork, encoded off the apply path.
 
+mod resume;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -47,6 +49,8 @@ struct Shared<H: Host> {
     resend_max: usize,
     /// Set when the next deadline of the lease clock may have moved.
     deadline_moved: Arc<Signal>,
+    /// Set when the shard map changed.
+    map_changed: Arc<Signal>,
     inner: Mutex<Inner<H>>,
 }
 
@@ -109,7 +113,7 @@ impl<H: Host> StateMachine<H> {
         deadline_moved: Arc<Signal>,
     ) -> io::Result<Self> {
         let mut inner = Inner {
-            machine: Machine::default(),
+            machine: Machine::of(group),
             applied: None,
             membership: StoredMembership::default(),
             waits: Waits::new(config.wait_memory.as_micros() as u64, config.wait_memory_max),
@@ -124,7 +128,7 @@ impl<H: Host> StateMachine<H> {
             let chunks = host.disk().read_snapshot(group, &name).await?;
             host.disk().prune_snapshots(group, &name);
             log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
-            inner.machine = decode_machine(&chunks)?;
+            inner.machine = decode_machine(group, &chunks)?;
             inner.applied = meta.last_log_id;
             inner.membership = meta.last_membership.clone();
             inner.pointed = meta.last_log_id;
@@ -144,6 +148,7 @@ impl<H: Host> StateMachine<H> {
                 resend_us: config.resend.as_micros() as u64,
                 resend_max: config.resend_facts_max,
                 deadline_moved,
+                map_changed: Arc::default(),
                 inner: Mutex::new(inner),
             }),
         })
@@ -157,6 +162,11 @@ impl<H: Host> StateMachine<H> {
     /// Applied index.
     pub fn applied(&self) -> Option<LogIndex> {
         self.inner().applied.map(|id| id.index)
+    }
+
+    /// Set when the shard map changed here, for one task.
+    pub fn map_changed(&self) -> Arc<Signal> {
+        self.shared.map_changed.clone()
     }
 
     /// A cheap fork of the state and its applied index: for whatever takes longer than a look.
@@ -232,24 +242,6 @@ impl<H: Host> StateMachine<H> {
         }
     }
 
-    fn resume(&self, inner: &Inner<H>) {
-        let Shared { host, group, resend_us, .. } = &*self.shared;
-        let Some(applied) = inner.applied else { return };
-        let locks = Box::new(inner.machine.lock_table(Some(applied.index)));
-        host.emit(Fact::ServiceResumed { group: *group, index: applied.index, locks });
-        // Counted from the last one, however long there was no leader: the old one may have died on it.
-        let Some(newest_us) = inner.recent.back().map(|recent| recent.at_us) else { return };
-        for recent in inner.recent.iter().filter(|recent| recent.at_us + resend_us >= newest_us) {
-            host.emit(Fact::Service {
-                group: *group,
-                index: recent.index,
-                n: recent.n,
-                clock_ms: recent.clock_ms,
-                fact: recent.fact.clone(),
-            });
-        }
-    }
-
     fn apply_one(&self, log_id: LogId, payload: &Payload) -> Reply {
         let Shared { host, group, publisher, .. } = &*self.shared;
         let mut inner = self.inner();
@@ -262,7 +254,11 @@ impl<H: Host> StateMachine<H> {
                 Reply::None
             }
             EntryPayload::Normal(command) => {
+                let map = inner.machine.cluster().map().version;
                 let applied = inner.machine.apply(log_id.index, command);
+                if inner.machine.cluster().map().version != map {
+                    self.map_moved(&inner, log_id.index);
+                }
                 if !applied.facts.is_empty() {
                     let now_us = host.monotonic_us();
                     let clock_ms = inner.machine.clock_ms();
@@ -370,8 +366,14 @@ impl<H: Host> StateMachine<H> {
     }
 }
 
-fn decode_machine(chunks: &[Bytes]) -> io::Result<Machine> {
-    Machine::decode(chunks).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+fn decode_machine(group: GroupId, chunks: &[Bytes]) -> io::Result<Machine> {
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let machine = Machine::decode(chunks).map_err(|error| invalid(error.to_string()))?;
+    if machine.group() == group {
+        Ok(machine)
+    } else {
+        Err(invalid(format!("a snapshot of {} came to {group}", machine.group())))
+    }
 }
 
 /// A fork of the state that becomes a snapshot.
@@ -425,7 +427,7 @@ impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, chunks: Vec<Bytes>) -> io::Result<()> {
-        let machine = decode_machine(&chunks)?;
+        let machine = decode_machine(self.shared.group, &chunks)?;
         self.keep(meta.clone(), chunks, true).await?;
         let Shared { group, publisher, .. } = &*self.shared;
         let mut inner = self.inner();
@@ -433,6 +435,7 @@ impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.waits.skipped();
+        self.shared.map_changed.notify();
         publisher.membership(*group, &inner.membership);
         if let Some(last) = meta.last_log_id {
             inner.waits.applied_index(last.index);

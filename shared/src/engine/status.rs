@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use super::group::Group;
 use super::host::{Host, Transport, Urgency};
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, millis};
-use crate::api::node::{Cluster, ClusterMember, Health, Peer, Status};
+use super::publish::lock;
+use crate::api::node::{Cluster, ClusterMember, GroupStatus, Health, Peer, ShardPlace, Status};
 use crate::error::{ApiError, ErrorCode};
-use crate::event::fact::LockTable;
-use crate::event::stream::GroupSnapshot;
+use crate::event::fact::{LockTable, ShardTable};
+use crate::event::stream::{GroupQueues, GroupSnapshot};
 use crate::ids::{GroupId, LogIndex, NodeName};
-use crate::machine::{Machine, Member};
+use crate::machine::{Machine, Member, ShardMap, ShardReplicas};
+use crate::queue::QueueView;
 
 impl<H: Host> Engine<H> {
     /// The lock table as this node applied it, without a read index.
@@ -19,10 +22,32 @@ impl<H: Host> Engine<H> {
         self.group(GroupId::CONTROL).map(|group| group.state.lock_table(None)).unwrap_or_default()
     }
 
-    /// The control group's whole state and the index up to which it was applied here: equal on all replicas at
-    /// equal indices. A cheap fork.
-    pub fn applied_state(&self) -> (Machine, Option<LogIndex>) {
-        self.group(GroupId::CONTROL).map(|group| group.state.fork()).unwrap_or_default()
+    /// The shard map as this node applied it, without a read index; empty before there is one.
+    pub fn shard_table(&self) -> ShardTable {
+        let table = |machine: &Machine| machine.cluster().shard_table();
+        let control = self.group(GroupId::CONTROL);
+        let table = control.map(|group| group.state.read(table)).unwrap_or_default();
+        if table.version > 0 { table } else { ShardTable::default() }
+    }
+
+    /// The queues of the shards that run here, bounded, as they were applied here.
+    pub fn queues(&self) -> Vec<GroupQueues> {
+        let groups = self.groups();
+        groups
+            .iter()
+            .filter_map(|group| Some(GroupQueues { group: group.id, queues: queues(group)? }))
+            .collect()
+    }
+
+    /// The same of one shard; none where it does not run here.
+    pub fn queues_of(&self, shard: GroupId) -> Option<QueueView> {
+        queues(&*self.group(shard)?)
+    }
+
+    /// A group's whole state and the index up to which it was applied here: equal on all replicas at equal indices.
+    /// A cheap fork; none where the group does not run here.
+    pub fn applied_state(&self, group: GroupId) -> Option<(Machine, Option<LogIndex>)> {
+        self.group(group).map(|group| group.state.fork())
     }
 
     /// The groups as the facts emitted so far describe them, and the lock table. `at` runs while no such fact
@@ -66,10 +91,39 @@ impl<H: Host> Engine<H> {
             log_length: log.length,
             purged: log.purged,
             peers: self.peers(),
+            groups: self.groups().iter().map(|group| self.group_status(group)).collect(),
             uptime_seconds: self.uptime_us() as f64 / 1e6,
             time_since_last_contact: silent_us.map(|us| us as f64 / 1e6),
             profile: self.inner.config.profile.name().into(),
         }
+    }
+
+    fn group_status(&self, group: &Group<H>) -> GroupStatus {
+        let shown = self.inner.publisher.group(group.id);
+        GroupStatus {
+            group: group.id,
+            role: shown.role,
+            term: shown.term,
+            leader: shown.leader,
+            voters: shown.voters,
+            commit: shown.commit,
+            applied: shown.applied,
+            log_length: group.log.summary().length,
+        }
+    }
+
+    /// Where the shards are, by the map that this node applied, and who leads them, as far as it knows.
+    fn shard_places(&self, map: &ShardMap) -> Vec<ShardPlace> {
+        let leader = |shard: GroupId| match self.group(shard) {
+            Some(_) => self.inner.publisher.group(shard).leader,
+            None => lock(&self.inner.leaders).get(&shard).map(|leader| leader.name.clone()),
+        };
+        let place = |shard: &ShardReplicas| ShardPlace {
+            shard: shard.shard,
+            replicas: shard.replicas.iter().map(|replica| replica.name.clone()).collect(),
+            leader: leader(shard.shard),
+        };
+        map.shards.iter().map(place).collect()
     }
 
     fn peers(&self) -> Vec<Peer> {
@@ -126,6 +180,8 @@ impl<H: Host> Engine<H> {
             replicas,
             version: record.version(),
             leader: shown.leader,
+            map_version: record.map().version,
+            map: self.shard_places(record.map()),
             members: members
                 .into_iter()
                 .map(|member| ClusterMember {
@@ -160,4 +216,10 @@ impl<H: Host> Engine<H> {
         };
         if done { Ok(()) } else { Err(unavailable(format!("{to} did not take over in time."))) }
     }
+}
+
+/// A fork, so that showing many queues holds nobody up.
+fn queues<H: Host>(group: &Group<H>) -> Option<QueueView> {
+    let (machine, applied) = group.state.fork();
+    machine.queue().map(|queues| queues.view(applied))
 }

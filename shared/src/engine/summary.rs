@@ -7,7 +7,8 @@ use super::types::Entry;
 use crate::event::fact::EntrySummary;
 use crate::ids::ClientName;
 use crate::lock::{LockCommand, LockReply, SessionCommand, SessionReply};
-use crate::machine::{Command, ControlCommand, ControlReply, Operation, Reply};
+use crate::machine::{Command, ControlCommand, ControlReply, Operation, Reply, ShardCommand, ShardReply};
+use crate::queue::{QueueCommand, QueueReply};
 
 /// What an entry is about.
 pub fn entry(entry: &Entry) -> EntrySummary {
@@ -47,7 +48,27 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::Admit { name, .. } => format_smolstr!("admit {name}"),
             ControlCommand::Dismiss { name } => format_smolstr!("dismiss {name}"),
             ControlCommand::RaiseVersion { to, .. } => format_smolstr!("version {to}"),
+            ControlCommand::PlaceShards { base, .. } => format_smolstr!("shard map {}", base + 1),
         },
+        Operation::Queue(queue) => queue_command(queue),
+        Operation::Shard(ShardCommand::Place { version, .. }) => format_smolstr!("place by map {version}"),
+    }
+}
+
+/// What a command asks of the queues: `publish orders`.
+fn queue_command(command: &QueueCommand) -> SmolStr {
+    match command {
+        QueueCommand::Publish { topic, key: Some(key), .. } => format_smolstr!("publish {topic} {key}"),
+        QueueCommand::Publish { topic, .. } => format_smolstr!("publish {topic}"),
+        QueueCommand::Consume { topic, consumer, .. } => format_smolstr!("consume {topic} {consumer}"),
+        QueueCommand::Ack { topic, messages, .. } => format_smolstr!("ack {topic} {}", messages.len()),
+        QueueCommand::Nack { topic, messages, .. } => format_smolstr!("nack {topic} {}", messages.len()),
+        QueueCommand::Extend { topic, messages, .. } => format_smolstr!("extend {topic} {}", messages.len()),
+        QueueCommand::CreateGroup { topic, group, .. } => format_smolstr!("create group {topic} {group}"),
+        QueueCommand::DeleteGroup { topic, group } => format_smolstr!("delete group {topic} {group}"),
+        QueueCommand::Redrive { topic, .. } => format_smolstr!("redrive {topic}"),
+        QueueCommand::Purge { topic, .. } => format_smolstr!("purge {topic}"),
+        QueueCommand::SetLimits { .. } => SmolStr::new_static("queue limits"),
     }
 }
 
@@ -61,7 +82,12 @@ pub fn client(command: &Command) -> ClientName {
             | LockCommand::Cancel { holder, .. },
         ) => holder.client.clone(),
         Operation::Session(SessionCommand::Open { client, .. }) => client.clone(),
-        Operation::Session(_) | Operation::AdvanceClock { .. } | Operation::Control(_) => SmolStr::default(),
+        Operation::Queue(QueueCommand::Consume { consumer, .. }) => consumer.clone(),
+        Operation::Session(_)
+        | Operation::AdvanceClock { .. }
+        | Operation::Control(_)
+        | Operation::Queue(_)
+        | Operation::Shard(_) => SmolStr::default(),
     }
 }
 
@@ -70,6 +96,9 @@ pub fn reply(reply: &Reply) -> SmolStr {
     SmolStr::new_static(match reply {
         Reply::None => "done",
         Reply::KeyForgotten => "key forgotten",
+        Reply::Misplaced => "not for this group",
+        Reply::Shard(ShardReply::Placed) => "placed",
+        Reply::Shard(ShardReply::Older { .. }) => "older map",
         Reply::Lock(lock) => match lock {
             LockReply::Acquired { .. } => "acquired",
             LockReply::Waiting { .. } => "waiting",
@@ -90,10 +119,29 @@ pub fn reply(reply: &Reply) -> SmolStr {
             SessionReply::Expired => "expired",
             SessionReply::LimitReached { .. } => "limit reached",
         },
+        Reply::Queue(queue) => queue_reply(queue),
         Reply::Control(control) => match control {
             ControlReply::Done => "done",
             ControlReply::Admitted { .. } => "admitted",
             ControlReply::Refused { .. } => "refused",
         },
     })
+}
+
+fn queue_reply(reply: &QueueReply) -> &'static str {
+    match reply {
+        QueueReply::Published { .. } => "published",
+        QueueReply::Deliveries { messages, .. } if messages.is_empty() => "nothing",
+        QueueReply::Deliveries { .. } | QueueReply::Claimed { .. } => "delivered",
+        QueueReply::Outcomes { .. } => "settled",
+        QueueReply::Group { existed: true } => "exists",
+        QueueReply::Group { existed: false } => "created",
+        QueueReply::GroupDeleted => "deleted",
+        QueueReply::Redriven { .. } => "redriven",
+        QueueReply::Purged { .. } => "purged",
+        QueueReply::LimitsSet => "limits set",
+        QueueReply::NoSuchTopic => "no such topic",
+        QueueReply::NoSuchGroup => "no such group",
+        QueueReply::LimitReached { .. } => "limit reached",
+    }
 }

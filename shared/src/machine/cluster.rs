@@ -1,16 +1,24 @@
 //! The cluster's own record: its identity, its constants, its members.
 
+use std::sync::Arc;
+
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use super::shards::{Placement, SHARDS_MAX, ShardMap, ShardReplicas};
 use super::{ControlCommand, ControlReply, Member};
-use crate::ids::{ClusterId, NAME_BYTES_MAX, NodeId, NodeName};
+use crate::event::fact::{PlacedShard, ShardTable};
+use crate::ids::{ClusterId, GroupId, NAME_BYTES_MAX, NodeId, NodeName};
+use crate::placement::RingNode;
 
 /// Most members at once.
 pub const MEMBERS_MAX: usize = 64;
 
 /// Most names that ever were members: their incarnations are remembered, so that none is given twice.
 pub const NAMES_MAX: usize = 1_024;
+
+/// First version of the commands with shards.
+pub const SHARDS_SINCE: u16 = 2;
 
 /// What the control group knows about the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +32,9 @@ pub struct ClusterRecord {
     members: OrdMap<NodeName, Member>,
     /// Last incarnation of every name that ever was a member.
     incarnations: OrdMap<NodeName, u32>,
+    /// A record of its own in a snapshot: version 1 of the format knew none. Shared, because every fork has it.
+    #[serde(skip)]
+    map: Arc<ShardMap>,
 }
 
 impl ClusterRecord {
@@ -57,6 +68,31 @@ impl ClusterRecord {
         self.members.get(name)
     }
 
+    /// Which nodes hold which shard.
+    pub fn map(&self) -> &Arc<ShardMap> {
+        &self.map
+    }
+
+    /// The map as people see it.
+    pub fn shard_table(&self) -> ShardTable {
+        let name = |member: &Member| member.name.clone();
+        let placed = |shard: &ShardReplicas| PlacedShard {
+            shard: shard.shard,
+            version: shard.version,
+            replicas: shard.replicas.iter().map(name).collect(),
+        };
+        ShardTable {
+            version: self.map.version,
+            nodes: self.members().map(|member| RingNode::new(name(member))).collect(),
+            shards: self.map.shards.iter().map(placed).collect(),
+        }
+    }
+
+    /// What a snapshot says of it, beside the record itself.
+    pub(super) fn restore_map(&mut self, map: ShardMap) {
+        self.map = Arc::new(map);
+    }
+
     /// Does what a control command says.
     pub(super) fn apply(&mut self, command: &ControlCommand) -> ControlReply {
         let done = match command {
@@ -71,6 +107,7 @@ impl ClusterRecord {
             }
             ControlCommand::Dismiss { name } => self.dismiss(name),
             ControlCommand::RaiseVersion { to, members } => self.raise_version(*to, members),
+            ControlCommand::PlaceShards { base, placements } => self.place_shards(*base, placements),
         };
         match done {
             Ok(()) => ControlReply::Done,
@@ -151,6 +188,58 @@ impl ClusterRecord {
         }
         self.version = to;
         Ok(())
+    }
+
+    /// The first map has all shards; a later one replaces the sets that it names.
+    fn place_shards(&mut self, base: u64, placements: &[Placement]) -> Result<(), String> {
+        let present = self.map.version;
+        if base != present {
+            return Err(format!("the shard map has version {present}, not {base}"));
+        }
+        if self.version < SHARDS_SINCE {
+            return Err(format!("the cluster uses version {} of its commands", self.version));
+        }
+        let wanted = usize::from(self.shards);
+        if base == 0 && (placements.len() != wanted || self.shards > SHARDS_MAX) {
+            return Err(format!("the first map has all {wanted} shards, and at most {SHARDS_MAX}"));
+        }
+        let mut map = ShardMap { version: base + 1, shards: self.map.shards.clone() };
+        for (placement, expected) in placements.iter().zip(1..) {
+            let replicas = self.placed(placement)?;
+            let at = usize::from(placement.shard.0);
+            if base == 0 {
+                if placement.shard != GroupId(expected) {
+                    return Err("the first map names its shards in order".into());
+                }
+                let founders = replicas.clone();
+                let shard = placement.shard;
+                map.shards.push(ShardReplicas { shard, version: map.version, replicas, founders });
+            } else if let Some(shard) = at.checked_sub(1).and_then(|at| map.shards.get_mut(at)) {
+                *shard = ShardReplicas { version: map.version, replicas, ..shard.clone() };
+            } else {
+                return Err(format!("there is no shard {}", placement.shard));
+            }
+        }
+        self.map = Arc::new(map);
+        Ok(())
+    }
+
+    /// The members of a replica set; the error says what is wrong with it.
+    fn placed(&self, placement: &Placement) -> Result<Vec<Member>, String> {
+        let Placement { shard, replicas } = placement;
+        if replicas.is_empty() || replicas.len() > usize::from(self.replicas) {
+            return Err(format!("{shard} has {} replicas of 1 to {}", replicas.len(), self.replicas));
+        }
+        let mut members = Vec::with_capacity(replicas.len());
+        for id in replicas {
+            let member = self.members().find(|member| member.id == *id);
+            let member = member.ok_or_else(|| format!("{shard} is placed on {id}, which is no member"))?;
+            if members.contains(member) {
+                return Err(format!("{shard} is placed on {member} twice"));
+            }
+            members.push(member.clone());
+        }
+        Ok(members)
     }
 }
 

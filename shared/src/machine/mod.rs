@@ -1,33 +1,37 @@
-//! The control group's state machine: one command enum, `apply(index, command) -> reply + facts`.
-
+//! The state machine of every group: one command enum, `apply(index, command) -> reply + facts`.
 //!
-//! Words and the [`Machine`] here; the lock table in [`crate::lock`], the cluster's own record, the remembered answers
-//! and the snapshot format beside it.
+//! Words and the [`Machine`] here; the lock table in [`crate::lock`], the cluster's own record, the shard map, the
+//! remembered answers and the snapshot format beside it. The control group and the shards run the same machine with
+//! different parts of it in use: log, replies, lease clock and snapshots work the same everywhere.
 
 pub mod cluster;
 mod fnv;
 pub mod replies;
+pub mod shards;
 pub mod snapshot;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-pub use cluster::ClusterRecord;
+pub use cluster::{ClusterRecord, SHARDS_SINCE};
+pub use shards::{Placement, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::SnapshotError;
 
 use crate::event::fact::{LockTable, ServiceFact};
-use crate::ids::{ClusterId, LogIndex, NodeId, NodeName};
+use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName};
 use crate::lock::{
-    FencingToken, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Step, Table, WaitEdge,
+    self, FencingToken, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table, WaitEdge,
     WaitId,
 };
+use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use replies::{Known, Remembered, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
-/// version: then every member knows it.
-pub const COMMAND_VERSION: u16 = 1;
+/// version: then every member knows it. Version 2 brought the shards.
+pub const COMMAND_VERSION: u16 = 2;
 
 /// `<client>/<number>`: makes the retry of a mutation safe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,7 +63,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// What a command does.
+/// What a command does. The order of the variants is part of the format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Move the group's lease clock forward; apply takes the maximum.
@@ -73,9 +77,14 @@ pub enum Operation {
     Session(SessionCommand),
     /// The cluster itself.
     Control(ControlCommand),
+    /// A shard's own record.
+    Shard(ShardCommand),
+    /// A shard's queues.
+    Queue(QueueCommand),
 }
 
-/// What changes the cluster's own record (identity, members, versions).
+/// What changes the cluster's own record (identity, members, versions, shard map). The order of the variants is part
+/// of the format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ControlCommand {
     /// The first entry of a cluster: its identity and its constants.
@@ -108,6 +117,13 @@ pub enum ControlCommand {
         /// Who said so. Refused where somebody else is a member by now.
         members: Vec<NodeId>,
     },
+    /// These shards are on these nodes from now on.
+    PlaceShards {
+        /// The version of the map that it was made from; refused when there is a newer one.
+        base: u64,
+        /// All shards in the first map (`base` 0); those that change in a later one.
+        placements: Vec<Placement>,
+    },
 }
 
 /// A member of the cluster.
@@ -129,7 +145,7 @@ impl fmt::Display for Member {
     }
 }
 
-/// The answer to a [`Command`].
+/// The answer to a [`Command`]. The order of the variants is part of the format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Nothing to say (clock, blank entries, membership).
@@ -142,6 +158,24 @@ pub enum Reply {
     Control(ControlReply),
     /// The key's number is older than what is remembered, or came with another operation; nothing changed.
     KeyForgotten,
+    /// A shard's own record.
+    Shard(ShardReply),
+    /// That operation is not for this group; nothing changed.
+    Misplaced,
+    /// A shard's queues.
+    Queue(QueueReply),
+}
+
+impl Reply {
+    /// What is kept for a retry, without payloads; none where nothing came of the command: it may be tried again under
+    /// its key, and then finds what has come meanwhile.
+    fn remembered(&self) -> Option<Reply> {
+        match self {
+            Reply::Queue(QueueReply::Deliveries { messages, .. }) if messages.is_empty() => None,
+            Reply::Queue(reply) => Some(Reply::Queue(reply.remembered())),
+            reply => Some(reply.clone()),
+        }
+    }
 }
 
 /// The answer to a [`ControlCommand`].
@@ -161,13 +195,29 @@ pub enum ControlReply {
     },
 }
 
-/// The control group's state: the lock table, the cluster's record, the remembered answers. Equal after equal
-/// commands, whoever applies them; a clone is a cheap fork.
+/// A group's state. The control group's has the lock table and the cluster's record, a shard's its queues and what it knows
+/// of its own place; both have the remembered answers. Equal after equal commands, whoever applies them; a clone is a cheap fork.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
     table: Table,
     cluster: ClusterRecord,
     replies: Replies,
+    /// None in the control group. The other parts of a shard's machine are empty.
+    shard: Option<ShardState>,
+}
+
+/// What only a shard has.
+#[derive(Clone, Debug, PartialEq)]
+struct ShardState {
+    record: ShardRecord,
+    queues: queue::Shard,
+}
+
+/// What one command does, collected while it is applied.
+#[derive(Default)]
+struct Step {
+    locks: lock::Step,
+    queues: queue::Step,
 }
 
 /// What applying a command came to.
@@ -177,60 +227,115 @@ pub struct Applied {
     pub reply: Reply,
     /// For who watches, in order. A retry that is only answered again reports nothing.
     pub facts: Vec<ServiceFact>,
+    /// Consumer groups for which messages became ready: a long poll that waits there should consume again.
+    pub woken: BTreeSet<(TopicName, ConsumerGroup)>,
 }
 
 impl Machine {
-    /// Applies the command of log entry `index`. Indexes grow from call to call; ids of waits and sessions come from them.
+    /// The state with which a group begins.
+    pub fn of(group: GroupId) -> Self {
+        let mut machine = Machine::default();
+        if group != GroupId::CONTROL {
+            machine.become_shard(ShardRecord::new(group));
+        }
+        machine
+    }
+
+    fn become_shard(&mut self, record: ShardRecord) {
+        self.shard = Some(ShardState { record, queues: queue::Shard::default() });
+    }
+
+    /// Of which group it is the state.
+    pub fn group(&self) -> GroupId {
+        self.shard().map_or(GroupId::CONTROL, |record| record.shard)
+    }
+
+    /// What a shard knows of its own place; none in the control group.
+    pub fn shard(&self) -> Option<&ShardRecord> {
+        self.shard.as_ref().map(|shard| &shard.record)
+    }
+
+    /// A shard's queues; none in the control group.
+    pub fn queue(&self) -> Option<&queue::Shard> {
+        self.shard.as_ref().map(|shard| &shard.queues)
+    }
+
+    /// Applies the command of log entry `index`. Indexes grow from call to call; ids of waits, sessions and messages
+    /// come from them.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
-        let mut step = Step { index, key: command.key.clone(), ..Step::default() };
+        let mut step = Step {
+            locks: lock::Step { index, key: command.key.clone(), ..lock::Step::default() },
+            queues: queue::Step { index, ..queue::Step::default() },
+        };
         let Some(key) = &command.key else {
             let reply = self.operate(&command.operation, &mut step);
             return self.finish(reply, step);
         };
         let fingerprint = replies::fingerprint(&command.operation);
-        match self.replies.look_up(key, fingerprint) {
-            Known::Refused => Applied { reply: Reply::KeyForgotten, facts: Vec::new() },
-            Known::Again(reply) => {
-                let reply = self.replay(&command.operation, reply, &step);
-                self.finish(reply, step)
-            }
+        let reply = match self.replies.look_up(key, fingerprint) {
+            Known::Refused => Reply::KeyForgotten,
+            Known::Again(reply) => self.replay(&command.operation, reply, &mut step),
             Known::New => {
                 let reply = self.operate(&command.operation, &mut step);
-                self.replies.remember(key.clone(), Remembered { index, fingerprint, reply: reply.clone() });
-                self.finish(reply, step)
+                if let Some(reply) = reply.remembered() {
+                    self.replies.remember(key.clone(), Remembered { index, fingerprint, reply });
+                }
+                reply
             }
-        }
+        };
+        self.finish(reply, step)
     }
 
     fn operate(&mut self, operation: &Operation, step: &mut Step) -> Reply {
-        match operation {
-            Operation::AdvanceClock { to_ms } => {
-                self.table.advance_clock(*to_ms, step);
+        let Step { locks, queues } = step;
+        match (operation, &mut self.shard) {
+            (Operation::AdvanceClock { to_ms }, None) => {
+                self.table.advance_clock(*to_ms, locks);
                 Reply::None
             }
-            Operation::Lock(command) => Reply::Lock(self.table.apply_lock(command, step)),
-            Operation::Session(command) => Reply::Session(self.table.apply_session(command, step)),
-            Operation::Control(command) => Reply::Control(self.cluster.apply(command)),
+            (Operation::AdvanceClock { to_ms }, Some(shard)) => {
+                shard.queues.advance_clock(*to_ms, queues);
+                Reply::None
+            }
+            (Operation::Lock(command), None) => Reply::Lock(self.table.apply_lock(command, locks)),
+            (Operation::Session(command), None) => Reply::Session(self.table.apply_session(command, locks)),
+            (Operation::Control(command), None) => Reply::Control(self.cluster.apply(command)),
+            (Operation::Shard(command), Some(shard)) => Reply::Shard(shard.record.apply(command)),
+            (Operation::Queue(command), Some(shard)) => Reply::Queue(shard.queues.apply(command, queues)),
+            (Operation::Lock(_) | Operation::Session(_) | Operation::Control(_), Some(_))
+            | (Operation::Shard(_) | Operation::Queue(_), None) => Reply::Misplaced,
         }
     }
 
-    fn replay(&mut self, operation: &Operation, reply: Reply, step: &Step) -> Reply {
-        match (operation, reply) {
-            (Operation::Lock(command), Reply::Lock(reply)) => {
-                Reply::Lock(self.table.replay_lock(command, reply, step))
+    fn replay(&mut self, operation: &Operation, reply: Reply, step: &mut Step) -> Reply {
+        match (operation, reply, &mut self.shard) {
+            (Operation::Lock(command), Reply::Lock(reply), _) => {
+                Reply::Lock(self.table.replay_lock(command, reply, &step.locks))
             }
-            (Operation::Session(command), Reply::Session(reply)) => {
+            (Operation::Session(command), Reply::Session(reply), _) => {
                 Reply::Session(self.table.replay_session(command, reply))
             }
-            (_, reply) => reply,
+            (Operation::Queue(command), Reply::Queue(reply), Some(shard)) => {
+                Reply::Queue(shard.queues.replay(command, reply, &mut step.queues))
+            }
+            (_, reply, _) => reply,
         }
     }
 
     fn finish(&mut self, reply: Reply, step: Step) -> Applied {
-        for (key, settled) in step.settled {
+        let Step { locks, queues } = step;
+        for (key, settled) in locks.settled {
             self.replies.settle(&key, Reply::Lock(settled));
         }
-        Applied { reply, facts: step.facts }
+        // Only one of them has any.
+        let mut facts = locks.facts;
+        facts.extend(queues.facts.into_iter().map(ServiceFact::Queue));
+        Applied { reply, facts, woken: queues.woken }
+    }
+
+    /// Whether the answer to a command under that key is remembered.
+    pub fn remembers(&self, key: &IdempotencyKey) -> bool {
+        self.replies.remembers(key)
     }
 
     /// The lock table as people see it, at this applied index.
@@ -265,12 +370,12 @@ impl Machine {
 
     /// Earliest value of the lease clock at which something ends by itself: an advance is due then.
     pub fn next_deadline(&self) -> Option<LeaseMs> {
-        self.table.next_deadline()
+        self.queue().map_or_else(|| self.table.next_deadline(), queue::Shard::next_deadline)
     }
 
     /// The group's lease clock.
     pub fn clock_ms(&self) -> LeaseMs {
-        self.table.clock_ms()
+        self.queue().map_or_else(|| self.table.clock_ms(), queue::Shard::clock_ms)
     }
 
     /// The members, by name.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{IdempotencyKey, Operation, Reply};
 use crate::ids::{ClientName, LogIndex};
 use crate::lock::LockCommand;
+use crate::queue::QueueCommand;
 
 /// Most remembered answers of all clients.
 pub const REPLIES_MAX: usize = 32_768;
@@ -81,6 +82,11 @@ impl Replies {
                 }
             }
         }
+    }
+
+    /// Whether there is an answer under that key.
+    pub(super) fn remembers(&self, key: &IdempotencyKey) -> bool {
+        self.remembered.contains_key(key)
     }
 
     /// Keeps the answer of a new key, and forgets what is over a bound.
@@ -178,11 +184,14 @@ impl Replies {
 }
 
 /// Fingerprint of what a client asked for: FNV-1a over the encoded operation. How the serving node arranges an acquire's
-/// waiting is left out, because another node may arrange the retry's.
+/// waiting, and what it takes the time for, is left out, because another node may arrange the retry's.
 pub(super) fn fingerprint(operation: &Operation) -> u64 {
     match operation {
         Operation::Lock(LockCommand::Acquire { resource, holder, mode, ttl_ms, wait: _ }) => {
             hash_of(&("acquire", resource, holder, mode, ttl_ms))
+        }
+        Operation::Queue(QueueCommand::Publish { topic, key, message, delay_ms, wall_ms: _ }) => {
+            hash_of(&("publish", topic, key, message, delay_ms))
         }
         other => hash_of(other),
     }

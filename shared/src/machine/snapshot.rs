@@ -5,25 +5,29 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Machine;
-use super::cluster::ClusterRecord;
+use super::cluster::{ClusterRecord, SHARDS_SINCE};
 use super::fnv::Fnv;
 use super::replies::ReplyRecord;
+use super::shards::{ShardMap, ShardRecord};
 use crate::lock::snapshot::TableRecord;
+use crate::queue::snapshot::QueueRecord;
 
-/// Version of the format; golden bytes of each stay in the tests.
-pub const SNAPSHOT_VERSION: u16 = 1;
+/// Version of the format; golden bytes of each stay in the tests. Version 2 has everything of version 1 and, after the
+/// cluster's record, the shard map; or the record of a shard in its place. What needs no version 2 is still written in
+/// version 1: a member with an older program has to read it for as long as the cluster uses that one's commands.
+pub const SNAPSHOT_VERSION: u16 = 2;
 
 /// Longest chunk, in bytes.
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// First bytes of every snapshot: "Orrery control group".
+/// First bytes of every snapshot: "Orrery control group", the first group that had one.
 const MAGIC: [u8; 4] = *b"ORCG";
 
 /// Why bytes are no snapshot of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SnapshotError {
     /// They do not begin like one.
-    #[error("these bytes are no snapshot of a control group")]
+    #[error("these bytes are no snapshot of a group")]
     NotASnapshot,
     /// They are of a version that this program does not know.
     #[error("the snapshot has format version {found}; this program knows up to {SNAPSHOT_VERSION}")]
@@ -47,6 +51,12 @@ enum Record {
         records: u64,
         checksum: u64,
     },
+    /// Since version 2: the control group's shard map.
+    Map(ShardMap),
+    /// Since version 2: this is a shard's snapshot, and not the control group's. Its first record.
+    Shard(ShardRecord),
+    /// Since version 2: a shard's queues.
+    Queue(QueueRecord),
 }
 
 impl Machine {
@@ -54,10 +64,24 @@ impl Machine {
     pub fn encode(&self) -> Vec<Bytes> {
         let mut writer = Writer::default();
         writer.bytes(&MAGIC);
-        writer.bytes(&SNAPSHOT_VERSION.to_le_bytes());
-        writer.record(&Record::Cluster(self.cluster.clone()));
-        for record in self.table.records() {
-            writer.record(&Record::Table(record));
+        let version = if self.shard.is_none() && self.cluster.version() < SHARDS_SINCE { 1 } else { 2u16 };
+        writer.bytes(&version.to_le_bytes());
+        match &self.shard {
+            Some(shard) => {
+                writer.record(&Record::Shard(shard.record.clone()));
+                for record in shard.queues.records() {
+                    writer.record(&Record::Queue(record));
+                }
+            }
+            None => {
+                writer.record(&Record::Cluster(self.cluster.clone()));
+                if self.cluster.map().version > 0 {
+                    writer.record(&Record::Map(self.cluster.map().as_ref().clone()));
+                }
+                for record in self.table.records() {
+                    writer.record(&Record::Table(record));
+                }
+            }
         }
         for record in self.replies.records() {
             writer.record(&Record::Reply(record));
@@ -71,7 +95,7 @@ impl Machine {
         let rest = bytes.strip_prefix(&MAGIC).ok_or(SnapshotError::NotASnapshot)?;
         let (version, mut rest) = rest.split_first_chunk::<2>().ok_or(SnapshotError::NotASnapshot)?;
         let found = u16::from_le_bytes(*version);
-        if found != SNAPSHOT_VERSION {
+        if found == 0 || found > SNAPSHOT_VERSION {
             return Err(SnapshotError::Version { found });
         }
         let mut machine = Machine::default();
@@ -85,6 +109,12 @@ impl Machine {
             match record {
                 Record::Cluster(cluster) => machine.cluster = cluster,
                 Record::Table(record) => machine.table.restore(record).map_err(SnapshotError::Damaged)?,
+                Record::Map(map) => machine.cluster.restore_map(map),
+                Record::Shard(record) => machine.become_shard(record),
+                Record::Queue(record) => match &mut machine.shard {
+                    Some(shard) => shard.queues.restore(record).map_err(SnapshotError::Damaged)?,
+                    None => return Err(SnapshotError::Damaged("it has queues and is of no shard")),
+                },
                 Record::Reply(record) => machine.replies.restore(record).map_err(SnapshotError::Damaged)?,
                 Record::End { records, checksum } => {
                     let mut sum = Fnv::default();

@@ -83,7 +83,9 @@ impl Model {
             }
             Operation::Lock(command) => Reply::Lock(self.lock(index, command, facts)),
             Operation::Session(command) => Reply::Session(self.session(index, command)),
-            Operation::Control(_) => unreachable!("the model has no cluster record"),
+            Operation::Control(_) | Operation::Shard(_) | Operation::Queue(_) => {
+                unreachable!("the model has only locks and sessions")
+            }
         }
     }
 

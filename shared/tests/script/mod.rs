@@ -2,9 +2,11 @@
 
 mod words;
 
-use orrery_shared::ids::{ClusterId, NodeId};
+use orrery_shared::ids::{ClusterId, GroupId, NodeId};
 use orrery_shared::lock::{Holder, LockCommand, Mode, SessionCommand, SessionId, Wait, WaitId};
-use orrery_shared::machine::{Command, ControlCommand, IdempotencyKey, Machine, Member, Operation};
+use orrery_shared::machine::{
+    Command, ControlCommand, IdempotencyKey, Machine, Member, Operation, Placement,
+};
 
 #[derive(Default)]
 pub struct Script {
@@ -50,6 +52,7 @@ impl Script {
             ["edges"] => self.machine.edges().iter().map(words::edge).collect(),
             ["deadline"] => vec![format!("{:?}", self.machine.next_deadline())],
             ["members"] => self.machine.members().iter().map(ToString::to_string).collect(),
+            ["map"] => words::map(self.machine.cluster().map()),
             ["snapshot"] => {
                 let chunks = self.machine.encode();
                 let back = Machine::decode(&chunks).unwrap();
@@ -99,7 +102,7 @@ fn parse(words: &[&str], options: &Options<'_>) -> Operation {
     match words {
         ["clock", to, ..] => Operation::AdvanceClock { to_ms: to.parse().unwrap() },
         ["open" | "keep" | "close", ..] => Operation::Session(parse_session(words, options)),
-        ["form" | "admit" | "dismiss" | "version", ..] => Operation::Control(parse_control(words)),
+        ["form" | "admit" | "dismiss" | "version" | "place", ..] => Operation::Control(parse_control(words)),
         [verb, resource, holder, ..] => Operation::Lock(parse_lock(verb, resource, holder, words, options)),
         _ => panic!("not a command: {words:?}"),
     }
@@ -181,6 +184,14 @@ fn parse_control(words: &[&str]) -> ControlCommand {
         ["version", to, members @ ..] => {
             let members = members.iter().map(|id| NodeId(id.parse().unwrap())).collect();
             ControlCommand::RaiseVersion { to: to.parse().unwrap(), members }
+        }
+        ["place", base, placements @ ..] => {
+            let placements = placements.iter().map(|placement| {
+                let (shard, ids) = placement.split_once('=').unwrap();
+                let replicas = ids.split(',').map(|id| NodeId(id.parse().unwrap())).collect();
+                Placement { shard: GroupId(shard.parse().unwrap()), replicas }
+            });
+            ControlCommand::PlaceShards { base: base.parse().unwrap(), placements: placements.collect() }
         }
         other => panic!("not a command: {other:?}"),
     }

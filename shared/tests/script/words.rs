@@ -2,7 +2,7 @@
 
 use orrery_shared::event::fact::{LockTable, ReleaseCause, ServiceFact};
 use orrery_shared::lock::{Holder, LockReply, SessionReply, WaitEdge};
-use orrery_shared::machine::{ControlReply, Reply};
+use orrery_shared::machine::{ControlReply, Member, Reply, ShardMap, ShardReply};
 
 pub fn reply(reply: &Reply) -> String {
     match reply {
@@ -21,7 +21,21 @@ pub fn reply(reply: &Reply) -> String {
         Reply::Control(ControlReply::Admitted { member }) => format!("admitted {member} id={}", member.id),
         Reply::Control(ControlReply::Refused { why }) => format!("refused: {why}"),
         Reply::KeyForgotten => "key forgotten".into(),
+        Reply::Shard(ShardReply::Placed) => "placed".into(),
+        Reply::Shard(ShardReply::Older { known }) => format!("older than {known}"),
+        Reply::Misplaced => "not for this group".into(),
+        Reply::Queue(reply) => format!("{reply:?}"),
     }
+}
+
+pub fn map(map: &ShardMap) -> Vec<String> {
+    let ids =
+        |members: &[Member]| members.iter().map(|member| member.id.to_string()).collect::<Vec<_>>().join(",");
+    let shards = map.shards.iter().map(|shard| {
+        let (replicas, founders) = (ids(&shard.replicas), ids(&shard.founders));
+        format!("{} on {replicas} since {}, founded by {founders}", shard.shard, shard.version)
+    });
+    std::iter::once(format!("version {}", map.version)).chain(shards).collect()
 }
 
 fn lock_reply(reply: &LockReply) -> String {

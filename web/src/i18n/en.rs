@@ -414,6 +414,7 @@ fn error(code: ErrorCode) -> &'static str {
         ErrorCode::IdempotencyConflict => "That key was used for another request.",
         ErrorCode::LimitReached => "A bound is reached.",
         ErrorCode::Unavailable => "No majority or no leader now. Nothing was done.",
+        ErrorCode::ShardUnavailable => "The shard has no majority or no leader now. Nothing was done.",
         ErrorCode::OutcomeUnknown => "Nobody knows yet whether it was carried out.",
         ErrorCode::NotReady => "The node is starting or stopping.",
         ErrorCode::NotImplemented => "This computer cannot do that.",

@@ -419,6 +419,7 @@ fn error(code: ErrorCode) -> &'static str {
         ErrorCode::IdempotencyConflict => "Kunci itu dipakai untuk permintaan lain.",
         ErrorCode::LimitReached => "Suatu batas tercapai.",
         ErrorCode::Unavailable => "Sekarang tanpa mayoritas atau pemimpin. Tidak ada yang dilakukan.",
+        ErrorCode::ShardUnavailable => "Shard ini tanpa mayoritas atau pemimpin. Tidak ada yang dilakukan.",
         ErrorCode::OutcomeUnknown => "Belum ada yang tahu apakah itu dijalankan.",
         ErrorCode::NotReady => "Node sedang mulai atau berhenti.",
         ErrorCode::NotImplemented => "Komputer ini tidak bisa melakukannya.",

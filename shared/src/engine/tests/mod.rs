@@ -5,5 +5,6 @@ mod batch;
 mod cluster;
 mod golden;
 mod members;
+mod shards;
 mod suite;
 mod world;

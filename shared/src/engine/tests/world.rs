@@ -83,7 +83,24 @@ impl World {
         for engine in &engines {
             assert!(engine.wait_ready(Duration::from_secs(20)).await, "{} is ready", engine.local().name);
         }
+        self.settled().await;
         engines
+    }
+
+    /// Waits until the cluster has nothing to propose for itself any more: every shard knows its place.
+    pub async fn settled(&self) {
+        eventually("every shard to know its place", || {
+            let engines: Vec<_> = lock(&self.engines).values().cloned().collect();
+            let knows = |engine: &Engine<TestHost>, shard| {
+                let state = engine.applied_state(shard);
+                state.is_some_and(|(machine, _)| machine.shard().is_some_and(|record| record.version > 0))
+            };
+            let map = engines.first()?.shard_map();
+            let placed =
+                map.shards.iter().all(|shard| engines.iter().any(|engine| knows(engine, shard.shard)));
+            (map.version > 0 && placed).then_some(())
+        })
+        .await;
     }
 
     /// Stops a node. Its disk stays.
@@ -164,7 +181,8 @@ impl World {
 
 /// Timers for tests on a busy machine.
 pub fn quick() -> EngineConfig {
-    EngineConfig { request_timeout: Duration::from_secs(8), ..EngineConfig::new(Profile::Realistic) }
+    let defaults = EngineConfig::new(Profile::Realistic);
+    EngineConfig { request_timeout: Duration::from_secs(8), shards: 2, ..defaults }
 }
 
 /// Polls until there is something.

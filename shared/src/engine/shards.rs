@@ -1,0 +1,182 @@
+//! The shards of which this node is a replica: when their groups start, and what the leader of one does besides.
+//!
+//! A shard starts only when the control group's record, applied here up to what was committed before this boot, names
+//! the identity that this node has now. So a data directory that was forgotten or replaced meanwhile never votes.
+//!
+//! Every founder writes the same first entry, the founders themselves, before it answers any message of the shard. An
+//! empty log under a founder's identity is one that took part in nothing: who loses a disk comes back under another
+//! identity, which is no founder. So nobody votes twice, the first entries are equal wherever they are, and any majority
+//! of the founders can go on without the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use openraft::AsyncRuntime;
+use openraft::async_runtime::Select2;
+
+use super::group::Group;
+use super::host::Host;
+use super::node::Engine;
+use super::prefer::Preferences;
+use super::publish::lock;
+use crate::ids::{GroupId, NodeId, NodeName};
+use crate::machine::{
+    Command, ControlCommand, Member, Operation, Placement, SHARDS_SINCE, ShardCommand, ShardMap,
+    ShardReplicas,
+};
+use crate::placement::{self, Ring, RingError, RingNode};
+
+/// How long a leader waits for its own command.
+const PROPOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Starts and looks after this node's shards: whenever the map changes, and once a second.
+pub async fn keep<H: Host>(engine: Engine<H>) {
+    let Some(control) = engine.group(GroupId::CONTROL) else { return };
+    let map_changed = control.state.map_changed();
+    let mut preferences = Preferences::new(&engine.inner.config);
+    while !engine.stopping() && !control.stopped() {
+        let pause = H::Runtime::sleep(Duration::from_secs(1));
+        let second = matches!(H::Runtime::select2(map_changed.wait(), pause).await, Select2::Second(()));
+        if !engine.ready() {
+            continue;
+        }
+        let map = engine.shard_map();
+        if !engine.start_shards(&control, &map).await {
+            return;
+        }
+        let led = engine.led_shards(&map);
+        join_all(led.iter().map(|(group, shard)| write_place(group, shard))).await;
+        if second {
+            preferences.second(&led).await;
+        }
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// The shard map as this node applied it.
+    pub fn shard_map(&self) -> Arc<ShardMap> {
+        let control = self.group(GroupId::CONTROL);
+        control.map(|group| group.state.read(|machine| machine.cluster().map().clone())).unwrap_or_default()
+    }
+
+    /// The first map, proposed by the control group's leader once every member knows the commands for it.
+    pub(super) async fn place_shards(&self, group: &Group<H>) {
+        let record = group.state.read(|machine| machine.cluster().clone());
+        if record.version() < SHARDS_SINCE || record.map().version > 0 || record.shards() == 0 {
+            return;
+        }
+        let members: Vec<Member> = record.members().cloned().collect();
+        let placements = match first_placements(&members, record.shards(), record.replicas()) {
+            Ok(placements) => placements,
+            Err(error) => return tracing::warn!(%error, "the shards cannot be placed"),
+        };
+        let operation = Operation::Control(ControlCommand::PlaceShards { base: 0, placements });
+        let outcome = group.propose(Command { key: None, operation }, PROPOSE_WITHIN).await;
+        tracing::info!(?outcome, "placing the shards");
+    }
+
+    /// False when this node has to stop.
+    async fn start_shards(&self, control: &Group<H>, map: &ShardMap) -> bool {
+        let mut fresh = Vec::new();
+        for shard in map.held_by(control.me) {
+            if self.group(shard.shard).is_some() {
+                continue;
+            }
+            match self.start_shard(control.me, shard).await {
+                Ok((group, founded)) => {
+                    if founded && shard.preferred().is_some_and(|first| first.id == control.me) {
+                        fresh.push(group.clone());
+                    }
+                    if !self.take_in(group).await {
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    self.inner.host.fail_stop(&format!("{} does not start: {error}", shard.shard));
+                    return false;
+                }
+            }
+        }
+        if !fresh.is_empty() {
+            drop(H::Runtime::spawn(stand_first(fresh, self.inner.config.heartbeat * 2)));
+        }
+        true
+    }
+
+    /// Starts one shard's group; true when it is a founder's that had nothing before.
+    async fn start_shard(
+        &self,
+        me: NodeId,
+        shard: &ShardReplicas,
+    ) -> Result<(Arc<Group<H>>, bool), super::StartError> {
+        let group = Group::start(self.around(me), shard.shard).await?;
+        let founder = shard.founders.iter().any(|founder| founder.id == me);
+        let founds = founder && !group.raft.is_initialized().await.unwrap_or(true);
+        if founds {
+            let founders: BTreeMap<NodeId, Member> =
+                shard.founders.iter().map(|member| (member.id, member.clone())).collect();
+            if let Err(error) = group.raft.initialize(founders).await {
+                tracing::warn!(group = %group.id, %error, "the first membership is in the log already");
+            }
+        }
+        Ok((group, founds))
+    }
+
+    /// From now on the group is served. False when the engine stopped meanwhile.
+    async fn take_in(&self, group: Arc<Group<H>>) -> bool {
+        let stopping = {
+            let mut groups = lock(&self.inner.groups);
+            if !self.stopping() {
+                groups.insert(group.id, group.clone());
+            }
+            self.stopping()
+        };
+        if stopping {
+            group.stop().await;
+        }
+        !stopping
+    }
+
+    /// The shards that this node leads and holds by the map.
+    fn led_shards(&self, map: &ShardMap) -> Vec<(Arc<Group<H>>, ShardReplicas)> {
+        self.groups()
+            .into_iter()
+            .filter(|group| group.leads())
+            .filter_map(|group| map.shard(group.id).cloned().map(|shard| (group, shard)))
+            .collect()
+    }
+}
+
+/// The preferred leaders stand for election first; whoever else stood before that is as good.
+async fn stand_first<H: Host>(groups: Vec<Arc<Group<H>>>, after: Duration) {
+    H::Runtime::sleep(after).await;
+    for group in groups {
+        if group.leader().is_none() && !group.stopped() {
+            // It fails only when the group ended.
+            let _ = group.raft.trigger().elect(true).await;
+        }
+    }
+}
+
+/// The shard's own log says by which map its leader acts.
+async fn write_place<H: Host>(group: &Group<H>, shard: &ShardReplicas) {
+    let known = group.state.read(|machine| machine.shard().map_or(0, |record| record.version));
+    if known >= shard.version {
+        return;
+    }
+    let command = ShardCommand::Place { version: shard.version, replicas: shard.replicas.clone() };
+    group.propose(Command { key: None, operation: Operation::Shard(command) }, PROPOSE_WITHIN).await;
+}
+
+/// Where the ring puts every shard. The machine only takes note of it, so that another version of the ring may put them
+/// elsewhere without changing what an old log means.
+fn first_placements(members: &[Member], shards: u16, replicas: u16) -> Result<Vec<Placement>, RingError> {
+    let ring = Ring::new(members.iter().map(|member| RingNode::new(member.name.clone())))?;
+    let placed = placement::ShardMap::place(1, &ring, shards, replicas, &BTreeSet::new());
+    let id = |name: &NodeName| members.iter().find(|member| member.name == *name).map(|member| member.id);
+    let replicas = |names: &[NodeName]| names.iter().filter_map(id).collect();
+    let placements = placed.shards.iter();
+    Ok(placements.map(|at| Placement { shard: at.shard, replicas: replicas(&at.replicas) }).collect())
+}

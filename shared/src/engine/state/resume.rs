@@ -1,0 +1,53 @@
+//! What a leader says of the group's whole state: when it begins to lead, and when the shard map changed.
+
+use super::{Inner, Shared, StateMachine};
+use crate::engine::host::Host;
+use crate::event::Fact;
+use crate::ids::{GroupId, LogIndex};
+
+impl<H: Host> StateMachine<H> {
+    /// A new leader's first words: the state, then what happened in the last seconds.
+    pub(super) fn resume(&self, inner: &Inner<H>) {
+        let Shared { host, group, resend_us, .. } = &*self.shared;
+        let Some(applied) = inner.applied else { return };
+        let index = applied.index;
+        match inner.machine.queue() {
+            None => {
+                let locks = Box::new(inner.machine.lock_table(Some(index)));
+                host.emit(Fact::ServiceResumed { group: *group, index, locks });
+                self.tell_map(inner, index);
+            }
+            Some(queues) => {
+                let queues = Box::new(queues.view(Some(index)));
+                host.emit(Fact::QueuesResumed { group: *group, index, queues });
+            }
+        }
+        // Counted from the last one, however long there was no leader: the old one may have died on it.
+        let Some(newest_us) = inner.recent.back().map(|recent| recent.at_us) else { return };
+        for recent in inner.recent.iter().filter(|recent| recent.at_us + resend_us >= newest_us) {
+            host.emit(Fact::Service {
+                group: *group,
+                index: recent.index,
+                n: recent.n,
+                clock_ms: recent.clock_ms,
+                fact: recent.fact.clone(),
+            });
+        }
+    }
+
+    /// The shard map changed with that entry.
+    pub(super) fn map_moved(&self, inner: &Inner<H>, index: LogIndex) {
+        self.shared.map_changed.notify();
+        if inner.leading.is_some() && self.shared.host.records() {
+            self.tell_map(inner, index);
+        }
+    }
+
+    fn tell_map(&self, inner: &Inner<H>, index: LogIndex) {
+        let record = inner.machine.cluster();
+        if record.map().version > 0 {
+            let shards = Box::new(record.shard_table());
+            self.shared.host.emit(Fact::ShardsPlaced { group: GroupId::CONTROL, index, shards });
+        }
+    }
+}

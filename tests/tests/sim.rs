@@ -29,12 +29,17 @@ fn every_seed_holds() {
     assert_eq!(reports.len() as u64, SEEDS);
     let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
     let (committed, granted) = (sum(|report| report.committed), sum(|report| report.granted));
+    let (in_shards, written) = (sum(|report| report.committed_in_shards), sum(|report| report.written));
     println!(
-        "{SEEDS} seeds, {committed} entries, {granted} grants in {:.1} s",
+        "{SEEDS} seeds, {committed} entries, {granted} grants, {in_shards} entries in shards, {written} writes in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
     // A simulation in which nothing happens would hold everything.
     assert!(committed > 50 * SEEDS && granted > 5 * SEEDS, "{committed} entries, {granted} grants");
+    assert!(
+        in_shards > 40 * SEEDS && written > 10 * SEEDS,
+        "{in_shards} entries in shards, {written} writes"
+    );
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl Cluster {
         self.nodes.keys().copied().collect()
     }
 
+    /// The control group and all shards.
+    pub fn groups(&self) -> Vec<GroupId> {
+        (0..=self.faults.shards).map(GroupId).collect()
+    }
+
     /// Nodes that run and do not stand still.
     pub fn working(&self) -> Vec<TaskGroup> {
         let paused = self.paused.borrow_mut();
@@ -104,6 +109,8 @@ impl Cluster {
             snapshot_log_entries: self.faults.snapshot_entries,
             keep_entries: self.faults.keep_entries,
             request_timeout: Duration::from_secs(2),
+            shards: self.faults.shards,
+            prefer_after: Duration::from_secs(1),
             ..EngineConfig::new(Profile::Realistic)
         }
     }
@@ -131,7 +138,8 @@ impl Cluster {
         let disk =
             SimDisk::open(&self.sim, node.machine.clone(), id, self.faults.disk.clone(), self.bugs, watch)
                 .map_err(|error| error.to_string())?;
-        self.checks.booted(id, vec![Found::read(&disk, GroupId::CONTROL)?]);
+        let found = self.groups().into_iter().map(|group| Found::read(&disk, group));
+        self.checks.booted(id, found.collect::<Result<_, _>>()?);
         let transport = SimTransport::new(self.network.clone(), id);
         let host =
             SimHost::new(self.sim.clone(), id, disk, transport, node.clocks.clone(), self.checks.clone());

@@ -24,7 +24,11 @@ pub struct Faults {
     pub node_pause_us: Range<u64>,
     /// How far a node's wall clock may be off, in either direction, microseconds.
     pub clock_offset_us_max: u64,
-    /// Clients.
+    /// Shards, beside the control group.
+    pub shards: u16,
+    /// Clients of the shards.
+    pub shard_clients: u32,
+    /// Clients of the lock service.
     pub clients: u32,
     /// Resources that they fight for.
     pub resources: u32,
@@ -114,6 +118,8 @@ impl Faults {
             snapshot_entries: *rng.pick(&[20, 60, 200, 100_000]).unwrap_or(&60),
             keep_entries: rng.range(0..30),
             beyond_minority: rng.chance(400),
+            shards: 1 + rng.range(0..2) as u16,
+            shard_clients: 1 + rng.range(0..3) as u32,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
+use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
+use orrery_shared::machine::{Command, Operation};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -50,8 +52,12 @@ pub struct Report {
     pub virtual_ms: u64,
     /// How often a task was polled.
     pub polls: u64,
-    /// Entries committed.
+    /// Entries committed in the control group.
     pub committed: u64,
+    /// Entries committed in all shards.
+    pub committed_in_shards: u64,
+    /// Values that clients of shards were told are written.
+    pub written: u64,
     /// Mutations with a definite outcome.
     pub answered: u64,
     /// Grants among them.
@@ -81,12 +87,15 @@ pub fn run(options: &Options) -> Report {
         virtual_ms: cluster.sim.now_us() / 1_000,
         polls: cluster.sim.polls(),
         committed: 0,
+        committed_in_shards: 0,
+        written: 0,
         answered: 0,
         granted: 0,
         failure,
     };
     if panicked.is_none() {
-        report.committed = cluster.checks.committed_entries();
+        (report.committed, report.committed_in_shards) = cluster.checks.committed_entries();
+        report.written = cluster.checks.registers(|registers| Ok(registers.written)).unwrap_or_default();
         cluster.checks.clients(|clients| {
             (report.answered, report.granted) = (clients.answered, clients.granted);
             Ok(())
@@ -125,7 +134,7 @@ async fn expect_progress(cluster: &Arc<Cluster>, when: &str) {
             if cluster.checks.failure().is_some() {
                 return;
             }
-            if probe(cluster, node).await {
+            if probe(cluster, node).await && probe_shards(cluster, node).await {
                 break;
             }
             if cluster.sim.now_us() > deadline_us {
@@ -160,6 +169,32 @@ async fn probe(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
     probed.await.unwrap_or(false)
 }
 
+/// Every shard takes a command from that node.
+async fn probe_shards(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
+    for group in cluster.groups().into_iter().filter(|group| *group != GroupId::CONTROL) {
+        let Some(engine) = cluster.network.engine(node) else { return false };
+        let command = Command { key: None, operation: Operation::AdvanceClock { to_ms: 0 } };
+        let probed = cluster.sim.spawn_in(node, async move {
+            engine.propose(group, command, engine.config().request_timeout).await.is_ok()
+        });
+        if !probed.await.unwrap_or(false) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Every replica of every shard runs and has the same state.
+fn shards_equal(cluster: &Arc<Cluster>) -> bool {
+    let engines: Vec<_> =
+        cluster.nodes().into_iter().filter_map(|node| cluster.network.engine(node)).collect();
+    cluster.groups().into_iter().filter(|group| *group != GroupId::CONTROL).all(|group| {
+        let states: Vec<_> = engines.iter().filter_map(|engine| engine.applied_state(group)).collect();
+        let replicas = engines[0].shard_map().shard(group).map_or(0, |shard| shard.replicas.len());
+        replicas > 0 && states.len() == replicas && states.windows(2).all(|pair| pair[0] == pair[1])
+    })
+}
+
 /// Every lease runs out, and all nodes have the same state.
 async fn expect_quiet(cluster: &Arc<Cluster>) {
     let deadline_us = cluster.sim.now_us() + QUIET_US_MAX;
@@ -174,13 +209,16 @@ async fn expect_quiet(cluster: &Arc<Cluster>) {
         let all_up = tables.len() == cluster.nodes().len();
         let equal = tables.windows(2).all(|pair| pair[0] == pair[1]);
         let empty = tables.iter().all(|table| table.resources.is_empty() && table.sessions.is_empty());
-        if all_up && equal && empty {
+        let shards_equal = all_up && shards_equal(cluster);
+        if all_up && equal && empty && shards_equal {
             return;
         }
         if cluster.sim.now_us() > deadline_us {
             return cluster
                 .checks
-                .fail(format!("all up: {all_up}, all equal: {equal}, nothing held: {empty}: {tables:#?}"));
+                .fail(format!(
+                    "all up: {all_up}, all equal: {equal}, nothing held: {empty}, shards equal: {shards_equal}: {tables:#?}"
+                ));
         }
     }
 }

@@ -306,9 +306,11 @@ impl Consensus {
         self.committed.get(&group)?.keys().next_back().copied()
     }
 
-    /// How many entries were committed.
-    pub fn committed_entries(&self) -> u64 {
-        self.committed.values().map(|entries| entries.len() as u64).sum()
+    /// How many entries were committed, in the control group and in all shards.
+    pub fn committed_entries(&self) -> (u64, u64) {
+        let all: u64 = self.committed.values().map(|entries| entries.len() as u64).sum();
+        let control = self.committed.get(&GroupId::CONTROL).map_or(0, |entries| entries.len() as u64);
+        (control, all - control)
     }
 }
 

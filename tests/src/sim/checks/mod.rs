@@ -2,6 +2,7 @@
 
 mod clients;
 mod consensus;
+mod registers;
 mod service;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use orrery_shared::ids::{GroupId, LogIndex};
 
 pub use clients::{Belief, Clients, Outcome};
 pub use consensus::Found;
+pub use registers::Registers;
 
 use super::disk::DiskWatch;
 use super::host::SimHost;
@@ -38,8 +40,9 @@ pub struct Checks {
     consensus: SyncCell<Consensus>,
     service: SyncCell<Service>,
     clients: SyncCell<Clients>,
-    /// Nodes that applied something since the last look at their tables.
-    applied: SyncCell<Vec<TaskGroup>>,
+    registers: SyncCell<Registers>,
+    /// Nodes that applied something since the last look at their states, and in which group.
+    applied: SyncCell<Vec<(TaskGroup, GroupId)>>,
     failure: SyncCell<Option<String>>,
 }
 
@@ -51,6 +54,7 @@ impl Checks {
             consensus: SyncCell::default(),
             service: SyncCell::default(),
             clients: SyncCell::default(),
+            registers: SyncCell::default(),
             applied: SyncCell::default(),
             failure: SyncCell::new(None),
         })
@@ -81,9 +85,7 @@ impl Checks {
         let bytes = postcard::to_stdvec(fact).expect("facts are plain values");
         self.trace.event(&bytes, format_args!("node{node} {fact:?}"));
         match fact {
-            Fact::Applied { group, .. } if *group == GroupId::CONTROL => {
-                self.applied.borrow_mut().push(node);
-            }
+            Fact::Applied { group, .. } => self.applied.borrow_mut().push((node, *group)),
             Fact::Service { group, index, n, fact, .. } => {
                 let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
                 self.verdict(verdict);
@@ -102,39 +104,49 @@ impl Checks {
 
     /// Called after every poll of a node's task: compares what was applied meanwhile.
     pub fn after_poll(&self, network: &Network) {
-        for node in self.applied.take() {
-            if let Some(engine) = network.engine(node) {
-                self.table(node, &engine);
+        for (node, group) in self.applied.take() {
+            let Some(engine) = network.engine(node) else { continue };
+            if group == GroupId::CONTROL {
+                let table = engine.lock_table();
+                let verdict = self.service.borrow_mut().table(node, &table);
+                self.verdict(verdict);
             }
+            self.digest(node, group, &engine);
         }
     }
 
-    fn table(&self, node: TaskGroup, engine: &Engine<SimHost>) {
-        let table = engine.lock_table();
-        let Some(index) = table.applied else { return };
-        let verdict = self.service.borrow_mut().table(node, &table);
-        self.verdict(verdict);
+    fn digest(&self, node: TaskGroup, group: GroupId, engine: &Engine<SimHost>) {
+        let Some((machine, Some(index))) = engine.applied_state(group) else { return };
         if index % DIGEST_EVERY == 0 {
-            let (machine, at) = engine.applied_state();
             let digest = machine.encode().iter().fold(0, |digest, chunk| fnv(digest, chunk));
-            let verdict = self.service.borrow_mut().digest(node, at, digest);
+            let verdict = self.service.borrow_mut().digest(node, group, index, digest);
             self.verdict(verdict);
         }
     }
 
-    /// The highest index that any node called committed.
-    pub fn committed(&self) -> Option<LogIndex> {
-        self.consensus.borrow_mut().highest_committed(GroupId::CONTROL)
+    /// The highest index of a group that any node called committed.
+    pub fn committed(&self, group: GroupId) -> Option<LogIndex> {
+        self.consensus.borrow_mut().highest_committed(group)
     }
 
-    /// How many entries were committed.
-    pub fn committed_entries(&self) -> u64 {
+    /// How many entries were committed, in the control group and in all shards.
+    pub fn committed_entries(&self) -> (u64, u64) {
         self.consensus.borrow_mut().committed_entries()
     }
 
     /// What clients saw.
     pub fn clients<T>(&self, look: impl FnOnce(&mut Clients) -> Result<T, String>) -> Option<T> {
         let result = look(&mut self.clients.borrow_mut());
+        self.looked(result)
+    }
+
+    /// What clients of the shards saw.
+    pub fn registers<T>(&self, look: impl FnOnce(&mut Registers) -> Result<T, String>) -> Option<T> {
+        let result = look(&mut self.registers.borrow_mut());
+        self.looked(result)
+    }
+
+    fn looked<T>(&self, result: Result<T, String>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(what) => {

@@ -16,8 +16,8 @@ type Verdict = Result<(), String>;
 pub struct Service {
     /// The table at an index, and who had it first.
     tables: BTreeMap<LogIndex, (LockTable, TaskGroup)>,
-    /// The digest of everything at an index, and who had it first.
-    digests: BTreeMap<LogIndex, (u64, TaskGroup)>,
+    /// The digest of everything in a group at an index, and who had it first.
+    digests: BTreeMap<(GroupId, LogIndex), (u64, TaskGroup)>,
     facts: BTreeMap<(GroupId, LogIndex, u32), ServiceFact>,
     /// Per resource, in the order of grants.
     tokens: BTreeMap<ResourceName, BTreeMap<(LogIndex, u32), FencingToken>>,
@@ -48,14 +48,15 @@ impl Service {
         Ok(())
     }
 
-    /// The same for everything that the table does not show (remembered replies, the cluster's record).
-    pub fn digest(&mut self, node: TaskGroup, index: Option<LogIndex>, digest: u64) -> Verdict {
-        let Some(index) = index else { return Ok(()) };
-        let (known, first) = *self.digests.entry(index).or_insert((digest, node));
+    /// The same for everything in a group's state (in the control group also remembered replies and the record).
+    pub fn digest(&mut self, node: TaskGroup, group: GroupId, index: LogIndex, digest: u64) -> Verdict {
+        let (known, first) = *self.digests.entry((group, index)).or_insert((digest, node));
         if known == digest {
             return Ok(());
         }
-        Err(format!("at index {index} the whole state differs between node {first} and node {node}"))
+        Err(format!(
+            "at index {index} of {group} the whole state differs between node {first} and node {node}"
+        ))
     }
 
     /// What `apply` made of an entry.

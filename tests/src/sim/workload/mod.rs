@@ -1,7 +1,8 @@
-//! Clients that fight for locks through the lock service of random nodes.
+//! Clients that fight for locks through the lock service of random nodes, and clients of the shards.
 
 mod call;
 mod operations;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use smol_str::SmolStr;
 
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::{Holder, SessionId};
+
+use shards::ShardClient;
 
 use super::cluster::Cluster;
 use super::runtime::{SimJoin, SplitMix, SyncCell, WORLD};
@@ -51,7 +54,7 @@ impl Workload {
     /// Starts a run's clients.
     pub fn start(cluster: &Arc<Cluster>, seed: u64) -> Self {
         let stop = Arc::new(SyncCell::new(false));
-        let clients = (0..cluster.faults.clients)
+        let mut clients: Vec<_> = (0..cluster.faults.clients)
             .map(|number| {
                 let mut client = Client {
                     cluster: cluster.clone(),
@@ -69,6 +72,15 @@ impl Workload {
                 })
             })
             .collect();
+        clients.extend((0..cluster.faults.shard_clients).map(|number| {
+            let mut client = ShardClient::new(cluster.clone(), number, seed);
+            let (stop, cluster) = (stop.clone(), cluster.clone());
+            cluster.clone().sim.spawn_in(WORLD, async move {
+                while !stop.get() && cluster.checks.failure().is_none() {
+                    client.step().await;
+                }
+            })
+        }));
         Workload { stop, clients }
     }
 

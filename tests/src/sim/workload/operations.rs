@@ -6,7 +6,7 @@ use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew};
 use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
 use orrery_shared::engine::LockService;
 use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::ids::ResourceName;
+use orrery_shared::ids::{GroupId, ResourceName};
 use orrery_shared::lock::Mode;
 use orrery_shared::machine::IdempotencyKey;
 
@@ -188,7 +188,7 @@ impl Client {
 
     /// A linearizable read shows everything that was committed before it was asked for.
     pub(super) async fn read(&mut self) {
-        let committed = self.cluster.checks.committed();
+        let committed = self.cluster.checks.committed(GroupId::CONTROL);
         let asked_us = self.now_us();
         let Some(node) = self.rng.pick(&self.cluster.working()).copied() else { return };
         let Some(engine) = self.cluster.network.engine(node) else { return };

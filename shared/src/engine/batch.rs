@@ -5,8 +5,7 @@
 //! how many clients there are; and a lone client waits for nobody. Where several were answered together, the next append waits
 //! up to [`COMPANY_WAIT_MAX`] for them to ask again, and no longer does so for a while when they did not.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,16 +17,22 @@ use openraft::raft::WriteResult;
 
 use super::group::Group;
 use super::host::Host;
+use super::line::{Bounds, Line};
 use super::peer::Outcome;
 use super::publish::lock;
 use super::signal::Signal;
 use super::types::Types;
 use crate::machine::{Command, Operation};
+use crate::queue::QueueCommand;
 
 /// Commands in one append at most.
 const BATCH_MAX: usize = 512;
+/// Bytes of their messages in one append at most: a disk or a follower answers for all of it at once.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Commands that wait at most. What comes then is refused: it surely was not appended.
 const WAITING_MAX: usize = 16_384;
+/// Bytes of their messages that wait at most; what comes then is refused too.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// From so many commands in one append on, the next one waits for those who were answered to ask again.
 const COMPANY_MIN: usize = 4;
 /// But not longer than this: the finest that the runtime's timer does.
@@ -39,24 +44,27 @@ type Sender<H> = <<<H as Host>::Runtime as AsyncRuntime>::Oneshot as Oneshot>::S
 
 /// The commands of one group that are not appended yet.
 pub struct Batches<H: Host> {
-    waiting: Mutex<VecDeque<Waiting<H>>>,
-    next_id: AtomicU64,
+    waiting: Mutex<Line<Waiting<H>>>,
     filled: Signal,
     /// From so many on, whoever waits for commands is woken.
     enough: AtomicUsize,
 }
 
 struct Waiting<H: Host> {
-    id: u64,
     command: Command,
     answer: Sender<H>,
 }
 
 impl<H: Host> Default for Batches<H> {
     fn default() -> Self {
+        let bounds = Bounds {
+            batch: BATCH_MAX,
+            batch_bytes: BATCH_BYTES_MAX,
+            waiting: WAITING_MAX,
+            waiting_bytes: WAITING_BYTES_MAX,
+        };
         Batches {
-            waiting: Mutex::default(),
-            next_id: AtomicU64::new(0),
+            waiting: Mutex::new(Line::new(bounds)),
             filled: Signal::default(),
             enough: AtomicUsize::new(1),
         }
@@ -66,17 +74,13 @@ impl<H: Host> Default for Batches<H> {
 /// Takes a command back that nobody waits for any more, if it was not appended yet.
 struct Place<'a, H: Host> {
     batches: &'a Batches<H>,
-    id: u64,
+    number: u64,
 }
 
 impl<H: Host> Place<'_, H> {
     /// Whether it was still there.
     fn leave(&self) -> bool {
-        let mut waiting = lock(&self.batches.waiting);
-        match waiting.binary_search_by_key(&self.id, |waiting| waiting.id) {
-            Ok(at) => waiting.remove(at).is_some(),
-            Err(_) => false,
-        }
+        lock(&self.batches.waiting).leave(self.number)
     }
 }
 
@@ -92,13 +96,11 @@ impl<H: Host> Batches<H> {
         let (answer, answered) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let (place, count) = {
             let mut waiting = lock(&self.waiting);
-            if waiting.len() >= WAITING_MAX {
+            let bytes = message_bytes(&command);
+            let Some(number) = waiting.join(Waiting { command, answer }, bytes) else {
                 return Outcome::NotLeader { leader: None };
-            }
-            // Under the lock: the queue is in the order of the numbers.
-            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-            waiting.push_back(Waiting { id, command, answer });
-            (Place { batches: self, id }, waiting.len())
+            };
+            (Place { batches: self, number }, waiting.len())
         };
         if count >= self.enough.load(Ordering::Relaxed) {
             self.filled.notify();
@@ -131,9 +133,15 @@ impl<H: Host> Batches<H> {
     }
 
     fn take(&self) -> Vec<Waiting<H>> {
-        let mut waiting = lock(&self.waiting);
-        let count = waiting.len().min(BATCH_MAX);
-        waiting.drain(..count).collect()
+        lock(&self.waiting).take()
+    }
+}
+
+/// What makes a command large; everything else of one is a few names.
+fn message_bytes(command: &Command) -> usize {
+    match &command.operation {
+        Operation::Queue(QueueCommand::Publish { message, .. }) => message.len(),
+        _ => 0,
     }
 }
 

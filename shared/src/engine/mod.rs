@@ -10,6 +10,7 @@ pub mod host;
 mod housekeeping;
 mod identity;
 mod lock_service;
+mod line;
 pub mod log;
 mod network;
 mod node;

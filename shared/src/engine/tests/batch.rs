@@ -46,6 +46,8 @@ async fn stalled(
 ) -> (Engine<TestHost>, tokio::task::JoinHandle<Outcome>) {
     world.cluster(3).await;
     let leader = world.leader().await;
+    // The last that the leader has to say by itself.
+    eventually("the shard map", || (leader.shard_map().version > 0).then_some(())).await;
     for name in World::names(3) {
         world.disk(&name).stall(true);
     }

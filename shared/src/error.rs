@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::ids::GroupId;
+
 /// What went wrong, in one word that programs can match. Written in snake case on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,12 +78,15 @@ pub struct ApiError {
     /// With `outcome_unknown`: the key under which a retry is safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// The shard that is not available, or whose answer is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<GroupId>,
 }
 
 impl ApiError {
     /// An error of a code with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        ApiError { code, message: message.into(), idempotency_key: None }
+        ApiError { code, message: message.into(), idempotency_key: None, shard: None }
     }
 
     /// The most frequent one.

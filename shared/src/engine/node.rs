@@ -14,6 +14,7 @@ use super::identity::Identity;
 use super::lock_service::LockService;
 use super::network::Peers;
 use super::publish::{Publisher, lock};
+use super::queue_service::{Memory, QueueService};
 use super::requests::Requests;
 use super::signal::Signal;
 use crate::ids::{BootEpoch, ClusterId, GroupId, NodeId, NodeName};
@@ -110,6 +111,8 @@ pub(super) struct Inner<H: Host> {
     pub(super) requests: Requests,
     /// Who leads shards that have no replica here, as far as it is known.
     pub(super) leaders: Mutex<BTreeMap<GroupId, Member>>,
+    /// What the queue service remembers between requests.
+    pub(super) queues: Memory,
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
     pub(super) vacancy: u64,
     started_us: u64,
@@ -139,6 +142,7 @@ impl<H: Host> Engine<H> {
                 identity: Mutex::new(identity.clone()),
                 identity_changed: Signal::default(),
                 leaders: Mutex::default(),
+                queues: Memory::default(),
                 ready: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
             }),
@@ -289,5 +293,10 @@ impl<H: Host> Engine<H> {
     /// The lock service of this node.
     pub fn locks(&self) -> LockService<H> {
         LockService::new(self.clone())
+    }
+
+    /// The queue service of this node.
+    pub fn queue(&self) -> QueueService<H> {
+        QueueService::new(self.clone())
     }
 }

@@ -13,6 +13,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 
 use super::identity::Foundation;
+use super::queue_service::{QueueAsk, QueueTold};
 use super::summary;
 use super::types::{LogId, SnapshotMeta, Types, Vote};
 use crate::event::fact::Message;
@@ -96,6 +97,13 @@ pub enum PeerRequest<R: AsyncRuntime> {
     },
     /// Up to which version do you know the commands?
     Version,
+    /// A question about a shard's queues, if you lead.
+    Queue {
+        /// Which.
+        ask: QueueAsk,
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
 }
 
 /// One part of a snapshot transfer. Parts come in order, one at a time.
@@ -164,6 +172,8 @@ pub enum PeerResponse<R: AsyncRuntime> {
         /// The newest version of the commands that it knows.
         commands: u16,
     },
+    /// About a shard's queues.
+    Queue(QueueTold),
 }
 
 /// What became of a forwarded command.
@@ -249,6 +259,8 @@ impl<R: AsyncRuntime> PeerRequest<R> {
                 Some(Message::Forward { what: summary::command(command), client: summary::client(command) })
             }
             PeerRequest::ReadIndex { .. } => Some(Message::ReadIndex),
+            // Asked again and again while somebody waits or looks on.
+            PeerRequest::Queue { .. } => None,
             PeerRequest::Probe
             | PeerRequest::Found { .. }
             | PeerRequest::Join { .. }
@@ -305,7 +317,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::HandedOver
             | PeerResponse::Refused { .. }
             | PeerResponse::Dismissed { .. }
-            | PeerResponse::Version { .. } => None,
+            | PeerResponse::Version { .. }
+            | PeerResponse::Queue(_) => None,
         }
     }
 }

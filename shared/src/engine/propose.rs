@@ -117,7 +117,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Who should be asked about a shard that has no replica here.
-    fn presumed_leader(&self, group: GroupId, turn: usize) -> Option<Member> {
+    pub(super) fn presumed_leader(&self, group: GroupId, turn: usize) -> Option<Member> {
         if let Some(leader) = lock(&self.inner.leaders).get(&group) {
             return Some(leader.clone());
         }
@@ -127,7 +127,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// What was heard of who leads it; none forgets.
-    fn remember_leader(&self, group: GroupId, leader: Option<Member>) {
+    pub(super) fn remember_leader(&self, group: GroupId, leader: Option<Member>) {
         let mut leaders = lock(&self.inner.leaders);
         match leader {
             Some(leader) => leaders.insert(group, leader),

@@ -12,6 +12,7 @@ use super::host::Host;
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
+use super::queue_service;
 use crate::ids::{GroupId, NodeId, NodeName};
 
 /// Longest time that a peer may make this node wait for a proposal or a read.
@@ -179,6 +180,10 @@ async fn answer_in<H: Host>(
             } else {
                 ReadOutcome::NotLeader { leader: group.leader() }
             })
+        }
+        PeerRequest::Queue { ask, within_ms } => {
+            let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+            PeerResponse::Queue(queue_service::answer(group, ask, within).await)
         }
         PeerRequest::HandOver { to, within_ms } => {
             let within = Duration::from_millis(within_ms).min(WITHIN_MAX);

@@ -3,6 +3,7 @@
 //!
 //! The state is in memory and structurally shared: a snapshot is a fork, encoded off the apply path.
 
+mod queues;
 mod resume;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use super::config::EngineConfig;
 use super::host::{Disk, Host, Write};
 use super::log::LogStore;
 use super::publish::{Publisher, lock};
+use super::queue_service::{Rates, Wakes};
 use super::signal::Signal;
 use super::types::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::waits::{Receiver, WaitEnd, Waits};
@@ -67,6 +69,10 @@ struct Inner<H: Host> {
     pointed: Option<LogId>,
     /// Snapshots that are being written: their files must not be taken for leftovers.
     keeping: u32,
+    /// Who waits here for messages.
+    wakes: Wakes,
+    /// Of the queues, while this node leads.
+    rates: Rates,
 }
 
 struct Recent {
@@ -121,6 +127,8 @@ impl<H: Host> StateMachine<H> {
             leading: None,
             snapshot: None,
             pointed: None,
+            wakes: Wakes::default(),
+            rates: Rates::default(),
             keeping: 0,
         };
         if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
@@ -208,6 +216,7 @@ impl<H: Host> StateMachine<H> {
         }
         inner.leading = term.map(|term| Leading { term, base: None });
         let Some(term) = term else { return };
+        inner.rates.begin(self.shared.host.monotonic_us());
         if inner.applied.is_some_and(|applied| applied.leader_id.term == term) {
             self.start_clock(&mut inner);
         }
@@ -256,6 +265,7 @@ impl<H: Host> StateMachine<H> {
             EntryPayload::Normal(command) => {
                 let map = inner.machine.cluster().map().version;
                 let applied = inner.machine.apply(log_id.index, command);
+                inner.wakes.woken(&applied.woken);
                 if inner.machine.cluster().map().version != map {
                     self.map_moved(&inner, log_id.index);
                 }
@@ -301,6 +311,9 @@ impl<H: Host> StateMachine<H> {
         let records = host.records();
         for (n, fact) in facts.into_iter().enumerate() {
             inner.waits.applied_fact(&fact, clock_ms, now_us);
+            if let (ServiceFact::Queue(fact), Some(_)) = (&fact, inner.leading) {
+                inner.rates.count(fact, now_us);
+            }
             if !records {
                 continue;
             }
@@ -435,6 +448,7 @@ impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.waits.skipped();
+        inner.wakes.all();
         self.shared.map_changed.notify();
         publisher.membership(*group, &inner.membership);
         if let Some(last) = meta.last_log_id {

@@ -128,6 +128,11 @@ impl Shard {
         }
     }
 
+    /// Whether the topic has that group.
+    pub fn has_group(&self, topic: &str, group: &str) -> bool {
+        self.topics.get(topic).is_some_and(|topic| topic.groups.contains_key(group))
+    }
+
     /// Does something with a topic, which begins to exist if it does not and stays only if something is in it then.
     pub(super) fn edit<T>(
         &mut self,

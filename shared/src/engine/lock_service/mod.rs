@@ -2,8 +2,8 @@
 //! of the replicated lock table.
 
 mod acquire;
-mod validate;
-mod watched;
+pub(super) mod validate;
+pub(super) mod watched;
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -290,7 +290,8 @@ fn unknown(why: &str, key: &IdempotencyKey) -> ApiError {
         "It is not known whether this took effect ({why}). Send it again with the header Idempotency-Key: {key} \
          to learn its outcome; it takes effect at most once."
     );
-    ApiError { code: ErrorCode::OutcomeUnknown, message, idempotency_key: Some(key.to_string()) }
+    let idempotency_key = Some(key.to_string());
+    ApiError { idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
 }
 
 fn session_expired() -> ApiError {

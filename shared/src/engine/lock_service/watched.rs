@@ -59,7 +59,7 @@ impl Outcome for ApiError {
     fn word(&self) -> &'static str {
         match self.code {
             ErrorCode::OutcomeUnknown => "unknown",
-            ErrorCode::Unavailable => "unavailable",
+            ErrorCode::Unavailable | ErrorCode::ShardUnavailable => "unavailable",
             ErrorCode::NotReady => "not ready",
             ErrorCode::SessionExpired => "session expired",
             ErrorCode::IdempotencyConflict => "key conflict",

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::engine::codec::{self, DISK_VERSION, PEER_VERSION};
 use crate::engine::identity::{Foundation, Identity};
 use crate::engine::peer::{Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart};
+use crate::engine::queue_service::{QueueAsk, QueueTold};
 use crate::engine::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
 use crate::hlc::Hlc;
 use crate::ids::{ClusterId, GroupId, NodeId};
@@ -105,7 +106,13 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("join", PeerRequest::Join { address: "127.0.0.1:8003".into(), attempt: 9, commands: 1 }),
         ("hand-over", PeerRequest::HandOver { to: NodeId(3), within_ms: 5_000 }),
         ("version", PeerRequest::Version),
+        ("queue-ready", PeerRequest::Queue { ask: ask(), within_ms: 5_000 }),
+        ("queue-stats", PeerRequest::Queue { ask: QueueAsk::Stats { topic: None }, within_ms: 5_000 }),
     ]
+}
+
+fn ask() -> QueueAsk {
+    QueueAsk::Ready { topic: "orders".into(), group: "billing".into(), key: command().key }
 }
 
 fn responses() -> Vec<(&'static str, Response)> {
@@ -127,6 +134,8 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("handed-over", PeerResponse::HandedOver),
         ("dismissed", PeerResponse::Dismissed { why: "no".into() }),
         ("version", PeerResponse::Version { commands: 1 }),
+        ("queue-ready", PeerResponse::Queue(QueueTold::Ready { ready: true, known: false })),
+        ("queue-not-leader", PeerResponse::Queue(QueueTold::NotLeader { leader: Some(member(1)) })),
     ]
 }
 

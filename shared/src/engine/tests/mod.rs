@@ -5,6 +5,7 @@ mod batch;
 mod cluster;
 mod golden;
 mod members;
+mod queue;
 mod shards;
 mod suite;
 mod world;

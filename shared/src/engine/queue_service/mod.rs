@@ -1,0 +1,170 @@
+//! The queue service of one node: requests as clients make them, over the shards of a topic, with waiting and safe
+//! retries.
+//!
+//! A message lies in one shard: that of its partition key, or where it has none that of its idempotency key, so that
+//! a retry meets its first try. Everything else is asked of every shard. One command changes one shard; what is about
+//! several is several commands, answered one by one.
+//!
+//! A consumer group is the same on all shards: the service creates it on every one at its first consume, and once more
+//! where a shard did not answer then. So no message goes before the group had it, whichever shard keeps it.
+
+mod ask;
+mod consume;
+mod give_back;
+mod groups;
+mod known;
+mod limits;
+mod peek;
+mod place;
+mod publish;
+mod purge;
+mod rates;
+mod redrive;
+mod ring;
+mod settle;
+mod stats;
+mod validate;
+mod wait;
+mod wakes;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+
+pub use ask::{QueueAsk, QueueTold, answer};
+pub use known::Memory;
+pub use rates::{QueueTotals, Rate, Rates};
+pub use wakes::Wakes;
+
+use super::host::Host;
+use super::lock_service::validate::key as check_key;
+use super::node::{Engine, ProposeError};
+use crate::error::{ApiError, ErrorCode};
+use crate::ids::{GroupId, LogIndex};
+use crate::machine::{Command, IdempotencyKey, Operation, Reply, ShardMap};
+use crate::queue::{QueueCommand, QueueReply};
+
+/// Pause between two looks for the first shard map.
+const MAP_NAP: Duration = Duration::from_millis(20);
+
+/// The queue service of one node. Cheap to clone.
+///
+/// Every mutation takes the client's `Idempotency-Key`, if it sent one; without one the service mints it, and an
+/// `outcome_unknown` error carries the key under which a retry is safe. Each request ends within
+/// [`super::config::EngineConfig::request_timeout`], a consume within that plus its `wait_ms`.
+pub struct QueueService<H: Host> {
+    engine: Engine<H>,
+}
+
+impl<H: Host> Clone for QueueService<H> {
+    fn clone(&self) -> Self {
+        QueueService { engine: self.engine.clone() }
+    }
+}
+
+impl<H: Host> QueueService<H> {
+    pub(super) fn new(engine: Engine<H>) -> Self {
+        QueueService { engine }
+    }
+
+    /// What the shards that this node leads counted since this boot.
+    pub fn totals(&self) -> QueueTotals {
+        let groups = self.engine.groups();
+        groups.iter().fold(QueueTotals::default(), |sum, group| sum + group.state.queue_totals())
+    }
+
+    /// The client's key, checked, or a new one.
+    fn key(&self, key: Option<IdempotencyKey>) -> Result<IdempotencyKey, ApiError> {
+        match key {
+            Some(key) => check_key(&key).map(|()| key),
+            None => Ok(self.engine.inner.requests.key()),
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.engine.config().request_timeout
+    }
+
+    /// The shard map. Waits, within a request's time, until this node is part of a cluster and there is one.
+    async fn map(&self) -> Result<Arc<ShardMap>, ApiError> {
+        let within = self.timeout();
+        let mut waited = Duration::ZERO;
+        loop {
+            let map = self.engine.shard_map();
+            if self.engine.ready() && map.version > 0 {
+                return Ok(map);
+            }
+            if waited >= within || self.engine.stopping() {
+                return Err(ApiError::new(
+                    ErrorCode::NotReady,
+                    "This node is not ready: it is starting, or the cluster has no shards yet. Nothing was done.",
+                ));
+            }
+            H::Runtime::sleep(MAP_NAP).await;
+            waited += MAP_NAP;
+        }
+    }
+
+    /// All shards.
+    async fn shards(&self) -> Result<Vec<GroupId>, ApiError> {
+        Ok(self.map().await?.shards.iter().map(|shard| shard.shard).collect())
+    }
+
+    /// One command through a shard's log, once.
+    async fn mutate(
+        &self,
+        shard: GroupId,
+        command: QueueCommand,
+        key: &IdempotencyKey,
+        within: Duration,
+    ) -> Result<(LogIndex, QueueReply), ApiError> {
+        let command = Command { key: Some(key.clone()), operation: Operation::Queue(command) };
+        match self.engine.propose(shard, command, within).await {
+            Ok((_, Reply::Queue(QueueReply::LimitReached { what }))) => Err(limit_reached(&what)),
+            Ok((index, Reply::Queue(reply))) => Ok((index, reply)),
+            Ok((_, Reply::KeyForgotten)) => Err(ApiError::new(
+                ErrorCode::IdempotencyConflict,
+                format!(
+                    "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
+                ),
+            )),
+            Ok(_) => Err(internal()),
+            Err(ProposeError::NotApplied(why)) => Err(unavailable(shard, &why)),
+            Err(ProposeError::Unknown(why)) => Err(unknown(shard, &why, key)),
+        }
+    }
+}
+
+/// The shard took nothing.
+fn unavailable(shard: GroupId, why: &str) -> ApiError {
+    let message = format!("Shard {shard} cannot take this now ({why}). Nothing was done; try again.");
+    ApiError { shard: Some(shard), ..ApiError::new(ErrorCode::ShardUnavailable, message) }
+}
+
+/// Nobody knows whether the shard took it.
+fn unknown(shard: GroupId, why: &str, key: &IdempotencyKey) -> ApiError {
+    let message = format!(
+        "It is not known whether shard {shard} did this ({why}). Send it again with the header Idempotency-Key: {key} \
+         to learn its outcome; it takes effect at most once."
+    );
+    let idempotency_key = Some(key.to_string());
+    ApiError { shard: Some(shard), idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
+}
+
+fn limit_reached(what: &str) -> ApiError {
+    ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))
+}
+
+fn no_topic(topic: &str) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("There is no topic {topic}."))
+}
+
+fn no_group(topic: &str, group: &str) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("There is no consumer group {group} of {topic}."))
+}
+
+fn internal() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "The state machine answered something unexpected.")
+}

@@ -44,7 +44,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Failure(error) = self;
         let mut response = json(error.code.status(), &ErrorBody { error: error.clone() });
-        if matches!(error.code, ErrorCode::Unavailable | ErrorCode::NotReady | ErrorCode::OutcomeUnknown) {
+        if error.code.status() == 503 {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(key) = error.idempotency_key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {

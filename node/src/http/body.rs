@@ -1,5 +1,7 @@
 //! Strict bodies: JSON by content type, bounded, no unknown fields, with sentences that say what is wrong.
 
+use std::ops::RangeInclusive;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -141,6 +143,18 @@ pub fn check_name(field: &str, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A number within its range, where it is given.
+pub fn check_range(field: &str, value: Option<u64>, range: RangeInclusive<u64>) -> Result<(), Failure> {
+    match value {
+        Some(value) if !range.contains(&value) => Err(Failure::bad_request(format!(
+            "\"{field}\" is {value}; it must be from {} to {}.",
+            range.start(),
+            range.end()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The length of a lease.
 pub fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Failure> {
     match ttl_ms {
@@ -153,7 +167,7 @@ pub fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Failure> {
     }
 }
 
-/// The time to wait for a lock.
+/// The time to wait for a lock or a message.
 pub fn check_wait(wait_ms: Option<u64>) -> Result<(), Failure> {
     match wait_ms {
         Some(wait_ms) if wait_ms > WAIT_MS_MAX => Err(Failure::bad_request(format!(

@@ -10,6 +10,8 @@ mod fault;
 pub mod guard;
 mod lock;
 mod node;
+mod queue;
+mod ring;
 mod session;
 mod stream;
 
@@ -72,6 +74,20 @@ pub fn router(state: NodeState) -> Router {
         .route("/lock/renew", post(lock::renew))
         .route("/lock/cancel", post(lock::cancel))
         .route("/lock/status", get(lock::status))
+        .route("/queue", get(queue::topics))
+        .route("/queue/publish", post(queue::publish))
+        .route("/queue/consume", post(queue::consume))
+        .route("/queue/ack", post(queue::ack))
+        .route("/queue/nack", post(queue::nack))
+        .route("/queue/extend", post(queue::extend))
+        .route("/queue/groups", get(queue::groups).post(queue::create_group))
+        .route("/queue/groups/delete", post(queue::delete_group))
+        .route("/queue/redrive", post(queue::redrive))
+        .route("/queue/purge", post(queue::purge))
+        .route("/queue/stats", get(queue::stats))
+        .route("/queue/peek", get(queue::peek))
+        .route("/queue/limits", get(queue::limits).post(queue::set_limits))
+        .route("/ring", get(ring::ring))
         .route("/session", post(session::open))
         .route("/session/renew", post(session::renew))
         .route("/session/close", post(session::close))

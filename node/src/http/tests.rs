@@ -3,6 +3,7 @@
 
 mod edge;
 mod openapi;
+mod queue;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -3,9 +3,12 @@
 //! Counters and histograms are counted where things happen; gauges (role, term, indexes) are read from the engine
 //! when somebody asks.
 
+mod queues;
+
 use std::time::Duration;
 
 use orrery_shared::api::node::{GroupStatus, Status};
+use orrery_shared::engine::QueueTotals;
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::Role;
 use prometheus::{
@@ -13,6 +16,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use self::queues::QueueCounters;
 use crate::events::HubFigures;
 
 /// One node's figures.
@@ -28,6 +32,7 @@ pub struct Metrics {
     applied: IntGauge,
     log_entries: IntGauge,
     groups: GroupGauges,
+    queues: QueueCounters,
     connected: IntGaugeVec,
     readers: IntGauge,
     gaps: IntGauge,
@@ -128,6 +133,7 @@ impl Metrics {
             term: gauge("orrery_term", "Raft term of the control group."),
             commit: gauge("orrery_commit_index", "Commit index of the control group."),
             applied: gauge("orrery_applied_index", "Applied index of the control group."),
+            queues: QueueCounters::new(&registry),
             log_entries: gauge("orrery_log_entries", "Entries that no snapshot replaced."),
             groups: GroupGauges::new(&gauges),
             connected: gauges("orrery_peer_connected", "1 while the link to the peer is open.", "peer"),
@@ -156,7 +162,8 @@ impl Metrics {
     }
 
     /// The text format of Prometheus.
-    pub fn text(&self, status: &Status, hub: HubFigures) -> String {
+    pub fn text(&self, status: &Status, queues: QueueTotals, hub: HubFigures) -> String {
+        self.queues.set(queues);
         for (role, name) in [
             (Role::Learner, "learner"),
             (Role::Follower, "follower"),

@@ -26,6 +26,10 @@ fn mismatch(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Str
             choices.iter().map(|choice| mismatch(root, choice, value, at)).collect();
         return all.map(|reasons| reasons.join("; "));
     }
+    if schema["type"].is_null() {
+        // Any value.
+        return None;
+    }
     let kinds = match &schema["type"] {
         Value::Array(kinds) => kinds.clone(),
         kind => vec![kind.clone()],
@@ -69,7 +73,16 @@ fn object_mismatch(root: &Value, schema: &Value, fields: &Map<String, Value>, at
 }
 
 async fn call(setting: &Setting, method: &str, path: &str, operation: &Value) -> (u16, String, Value) {
-    let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8001");
+    let needed = operation["parameters"].as_array().into_iter().flatten();
+    let needed = needed.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+    let query: Vec<String> = needed
+        .map(|parameter| {
+            let [name, example] = ["name", "example"].map(|field| parameter[field].as_str().unwrap());
+            format!("{name}={example}")
+        })
+        .collect();
+    let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) };
+    let mut request = Request::builder().method(method).uri(uri).header("host", "localhost:8001");
     let mut body = Body::empty();
     if let Some(example) = operation.pointer("/requestBody/content/application~1json/example") {
         request = request.header("content-type", "application/json");

@@ -1,12 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
-use orrery_shared::event::fact::{Message, MessageId, Role};
+use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
 use orrery_shared::event::merge::{Item, Placed};
 use orrery_shared::event::stream::{Batch, Frame, Hello, MemberAddress};
 use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact, Stamp};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;
+use orrery_shared::queue::QueueFact;
 
 use super::Control;
 use super::recording::{ITEMS_MAX, KEYFRAME_EVERY, Recording};
@@ -148,6 +149,22 @@ fn it_is_bounded_and_what_is_kept_is_whole() {
     assert_eq!(*recording.head(), folded(&all, u64::MAX));
     let at_us = recording.start_us().unwrap() + 1_000;
     assert_eq!(*recording.view_at(at_us), folded(&all, at_us));
+}
+
+#[test]
+fn what_a_new_leader_of_a_shard_says_again_is_told_once() {
+    let mut script = Script::new();
+    let entered = |shard, number| {
+        let fact = ServiceFact::Queue(QueueFact::Entered { topic: "orders".into(), number });
+        Fact::Service { group: GroupId(shard), index: number, n: 0, clock_ms: number, fact }
+    };
+    (1..=3).for_each(|number| script.say(0, 100_000, entered(2, number)));
+    // Of another shard it is something else.
+    script.say(0, 100_000, entered(1, 3));
+    (2..=4).for_each(|number| script.say(1, 100_000, entered(2, number)));
+    let recording = recorded(script.items);
+    assert_eq!(recording.feed.count_until(u64::MAX), 5);
+    assert_eq!(recording.head().queues[&GroupId(2)].seen, Some((4, 0)));
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod golden;
 mod members;
 mod queue;
 mod shards;
+mod stream;
 mod suite;
 mod world;

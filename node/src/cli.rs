@@ -175,6 +175,8 @@ pub struct DemoArgs {
 pub enum BenchCommand {
     /// Acquire and release locks as fast as the cluster can.
     Lock(BenchLockArgs),
+    /// Publish messages, and publish, consume and acknowledge them, as fast as the cluster can.
+    Queue(BenchQueueArgs),
     /// Kill the leader again and again, and see how long the others take to grant locks.
     Failover(BenchFailoverArgs),
 }
@@ -210,6 +212,30 @@ pub struct BenchFailoverArgs {
 /// `orrery bench lock`
 #[derive(Clone, Debug, Args)]
 pub struct BenchLockArgs {
+    /// What all of them have.
+    #[command(flatten)]
+    pub common: BenchArgs,
+
+    /// Measure also what recording and watching events costs.
+    #[arg(long)]
+    pub watching: bool,
+}
+
+/// `orrery bench queue`
+#[derive(Clone, Debug, Args)]
+pub struct BenchQueueArgs {
+    /// What all of them have.
+    #[command(flatten)]
+    pub common: BenchArgs,
+
+    /// Measure also with so many waiting messages, and what one of them takes in memory.
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1_001..=10_000_000))]
+    pub depth: Option<u64>,
+}
+
+/// What the benchmarks of a service have in common.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
     /// How many nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: u16,
@@ -225,10 +251,6 @@ pub struct BenchLockArgs {
     /// Beside it, an etcd cluster on the same disk through its JSON gateway (needs the program `etcd`).
     #[arg(long)]
     pub etcd: bool,
-
-    /// Measure also what recording and watching events costs.
-    #[arg(long)]
-    pub watching: bool,
 
     /// Folder for the data of all clusters; it must be on a real disk.
     #[arg(long, value_name = "DIR")]

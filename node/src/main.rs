@@ -44,6 +44,7 @@ fn run() -> Result<()> {
             }
             Command::Demo(args) => demo::run(args).await,
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
+            Command::Bench(BenchCommand::Queue(args)) => bench::run_queue(args).await,
             Command::Bench(BenchCommand::Failover(args)) => bench::run_failover(args).await,
         }
     });

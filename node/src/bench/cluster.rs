@@ -144,6 +144,15 @@ impl Cluster {
         Ok(idle)
     }
 
+    /// Memory of the largest node, now.
+    pub fn megabytes(&self) -> Result<f64> {
+        let pids: Vec<Pid> = self.children.iter().filter_map(Child::id).map(Pid::from_u32).collect();
+        let mut system = System::new();
+        system.refresh_processes(ProcessesToUpdate::Some(&pids), true);
+        let largest = pids.iter().filter_map(|pid| system.process(*pid)).map(sysinfo::Process::memory).max();
+        Ok(largest.context("all nodes ended")? as f64 / 1e6)
+    }
+
     /// Ends all processes.
     pub async fn stop(self) {
         stop(self.children).await;

@@ -1,16 +1,13 @@
-//! Clients that acquire and release as fast as they are answered.
+//! Clients that do the same thing again and again: as fast as they are answered, or at a given pace.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use hdrhistogram::Histogram;
-use hyper::Method;
-use serde::Deserialize;
-use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::work::{Task, Work};
 use crate::client::Client;
 
 /// Time before the measurement starts: connections, caches, a settled leader.
@@ -19,48 +16,37 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// A client that gets no answer for this long gives its run up.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
-/// Which lock service, and where.
-#[derive(Clone)]
-pub struct Locks {
-    kind: Kind,
-    addresses: Vec<String>,
-}
+/// Errors of one client after which its run is given up.
+const ERRORS_MAX: u64 = 100;
 
+/// How many clients do what, for how long.
 #[derive(Clone, Copy)]
-enum Kind {
-    Orrery,
-    Etcd,
+pub struct Load {
+    pub work: Work,
+    pub clients: usize,
+    pub length: Duration,
+    /// Of all clients together; none is as fast as they are answered.
+    pub per_second: Option<f64>,
 }
 
 /// What one run measured.
+#[derive(Clone, Copy)]
 pub struct Figures {
-    pub pairs_per_second: f64,
-    /// Of an acquire and its release together.
+    pub per_second: f64,
+    /// Of one whole round of what a client does; at a given pace counted from when it was due.
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub errors: u64,
 }
 
-impl Locks {
-    /// Orrery's nodes.
-    pub fn orrery(addresses: &[String]) -> Locks {
-        Locks { kind: Kind::Orrery, addresses: addresses.to_vec() }
-    }
-
-    /// etcd's members.
-    pub fn etcd(addresses: &[String]) -> Locks {
-        Locks { kind: Kind::Etcd, addresses: addresses.to_vec() }
-    }
-}
-
-/// `clients` at once for `length`, spread over the nodes.
-pub async fn run(locks: &Locks, clients: usize, length: Duration) -> Result<Figures> {
+/// The clients, spread over the nodes.
+pub async fn run(addresses: &[String], load: Load) -> Result<Figures> {
     let begin = Instant::now() + WARM_UP;
-    let end = begin + length;
+    let end = begin + load.length;
     let mut running = JoinSet::new();
-    for number in 0..clients {
-        let address = locks.addresses[number % locks.addresses.len()].clone();
-        running.spawn(client(locks.kind, address, number, begin, end));
+    for number in 0..load.clients {
+        let address = addresses[number % addresses.len()].clone();
+        running.spawn(client(load, address, number, begin, end));
     }
     let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
     let mut errors = 0;
@@ -69,9 +55,9 @@ pub async fn run(locks: &Locks, clients: usize, length: Duration) -> Result<Figu
         times.add(own)?;
         errors += failed;
     }
-    ensure!(!times.is_empty(), "no pair succeeded");
+    ensure!(!times.is_empty(), "nothing succeeded");
     Ok(Figures {
-        pairs_per_second: times.len() as f64 / length.as_secs_f64(),
+        per_second: times.len() as f64 / load.length.as_secs_f64(),
         p50_ms: times.value_at_quantile(0.5) as f64 / 1e3,
         p99_ms: times.value_at_quantile(0.99) as f64 / 1e3,
         errors,
@@ -79,7 +65,7 @@ pub async fn run(locks: &Locks, clients: usize, length: Duration) -> Result<Figu
 }
 
 async fn client(
-    kind: Kind,
+    load: Load,
     address: String,
     number: usize,
     begin: Instant,
@@ -88,13 +74,24 @@ async fn client(
     let mut connection = Client::connect(&address).await?;
     let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
     let mut errors = 0;
-    let pair = Pair::new(kind, &mut connection, number).await?;
+    let mut task = Task::new(load.work, &mut connection, number).await?;
+    let pause = load.per_second.map(|rate| Duration::from_secs_f64(load.clients as f64 / rate));
+    // Spread over one pause, so that a given pace is not one burst of all clients.
+    let mut due = Instant::now() + pause.unwrap_or_default().mul_f64(number as f64 / load.clients as f64);
     loop {
-        let began = Instant::now();
-        if began >= end {
+        let began = match pause {
+            Some(pause) => {
+                sleep_until(due.min(end)).await;
+                let began = due;
+                due += pause;
+                began
+            }
+            None => Instant::now(),
+        };
+        if began >= end || Instant::now() >= end {
             return Ok((times, errors));
         }
-        let result = timeout(ANSWER_MAX, pair.run(&mut connection)).await.context("no answer")?;
+        let result = timeout(ANSWER_MAX, task.run(&mut connection)).await.context("no answer")?;
         let ended = Instant::now();
         match result {
             Ok(()) if began >= begin && ended <= end => {
@@ -103,75 +100,9 @@ async fn client(
             Ok(()) => {}
             Err(error) => {
                 errors += 1;
-                ensure!(errors < 100, "too many errors, the last one: {error:#}");
+                ensure!(errors < ERRORS_MAX, "too many errors, the last one: {error:#}");
                 connection = Client::connect(&address).await?;
             }
         }
     }
-}
-
-/// The requests of one client, made once.
-enum Pair {
-    Orrery { acquire: Bytes, release: Bytes },
-    Etcd { lock: Bytes },
-}
-
-#[derive(Deserialize)]
-struct Granted {
-    #[serde(rename = "ID")]
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct Locked {
-    key: String,
-}
-
-impl Pair {
-    async fn new(kind: Kind, connection: &mut Client, number: usize) -> Result<Pair> {
-        let client = format!("client-{number}");
-        let resource = format!("resource-{number}");
-        Ok(match kind {
-            Kind::Orrery => Pair::Orrery {
-                acquire: body(&json!({ "resource": resource, "client": client, "ttl_ms": 60_000 }))?,
-                release: body(&json!({ "resource": resource, "client": client }))?,
-            },
-            Kind::Etcd => {
-                // One lease for the whole run, as etcd's own clients do it.
-                let (status, answer) = connection.post("/v3/lease/grant", &json!({ "TTL": "600" })).await?;
-                ensure!(status == 200, "etcd granted no lease: {status}");
-                let lease = serde_json::from_slice::<Granted>(&answer)?.id;
-                Pair::Etcd { lock: body(&json!({ "name": base64(&resource), "lease": lease }))? }
-            }
-        })
-    }
-
-    async fn run(&self, connection: &mut Client) -> Result<()> {
-        match self {
-            Pair::Orrery { acquire, release } => {
-                expect_ok(connection.send(Method::POST, "/lock/acquire", acquire.clone()).await?)?;
-                expect_ok(connection.send(Method::POST, "/lock/release", release.clone()).await?)?;
-            }
-            Pair::Etcd { lock } => {
-                let answer = expect_ok(connection.send(Method::POST, "/v3/lock/lock", lock.clone()).await?)?;
-                let key = serde_json::from_slice::<Locked>(&answer)?.key;
-                expect_ok(connection.post("/v3/lock/unlock", &json!({ "key": key })).await?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn expect_ok((status, answer): (u16, Bytes)) -> Result<Bytes> {
-    ensure!(status == 200, "status {status}: {}", String::from_utf8_lossy(&answer));
-    Ok(answer)
-}
-
-fn body(value: &serde_json::Value) -> Result<Bytes> {
-    Ok(serde_json::to_vec(value)?.into())
-}
-
-fn base64(text: &str) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -8,17 +8,20 @@ mod disk;
 mod etcd;
 mod failover;
 mod load;
+mod queue;
 mod watch;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{BenchFailoverArgs, BenchLockArgs};
+use crate::cli::{BenchArgs, BenchFailoverArgs, BenchLockArgs, BenchQueueArgs};
 use cluster::{Cluster, Settings};
 use etcd::Etcd;
-use load::{Figures, Locks};
+use load::{Figures, Load};
+use work::Work;
 
 /// How long a node is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(5);
@@ -31,7 +34,12 @@ const WATCHED_CLIENTS: usize = 16;
 
 /// `orrery bench lock`
 pub async fn run_lock(args: BenchLockArgs) -> Result<()> {
-    in_own_folder(args.data.as_deref(), async |folder| measure(&args, folder).await).await
+    in_own_folder(args.common.data.as_deref(), async |folder| measure(&args, folder).await).await
+}
+
+/// `orrery bench queue`
+pub async fn run_queue(args: BenchQueueArgs) -> Result<()> {
+    in_own_folder(args.common.data.as_deref(), async |folder| queue::measure(&args, folder).await).await
 }
 
 /// `orrery bench failover`
@@ -62,20 +70,22 @@ fn default_folder() -> Result<PathBuf> {
 
 async fn measure(args: &BenchLockArgs, data: &Path) -> Result<()> {
     disk::report(data)?;
-    let length = Duration::from_secs(args.seconds);
+    let common = &args.common;
+    let length = Duration::from_secs(common.seconds);
     println!(
         "\nacquire + release, each client its own lock, clients spread over {} nodes, {} s each",
-        args.nodes, args.seconds
+        common.nodes, common.seconds
     );
-    println!("{:<10}{:>9}{:>12}{:>12}{:>12}{:>10}", "", "clients", "pairs/s", "p50 ms", "p99 ms", "errors");
-    let settings = Settings { nodes: args.nodes, port: args.port, events: true };
+    heading();
+    let settings = Settings { nodes: common.nodes, port: common.port, events: true };
     let mut ours = Vec::new();
     {
         let cluster = Cluster::start(&data.join("orrery"), settings).await?;
         let idle = cluster.idle(IDLE).await?;
-        for clients in &args.clients {
-            let figures = load::run(&Locks::orrery(cluster.addresses()), *clients, length).await?;
-            row("orrery", *clients, &figures);
+        for &clients in &common.clients {
+            let load = Load { work: Work::Lock, clients, length, per_second: None };
+            let figures = load::run(cluster.addresses(), load).await?;
+            row("orrery", clients, &figures);
             ours.push(figures);
         }
         println!(
@@ -84,29 +94,24 @@ async fn measure(args: &BenchLockArgs, data: &Path) -> Result<()> {
         );
         cluster.stop().await;
     }
-    if args.etcd {
-        let cluster = Etcd::start(&data.join("etcd"), args.nodes, args.port + 100).await?;
-        for (clients, ours) in args.clients.iter().zip(&ours) {
-            let figures = load::run(&Locks::etcd(cluster.addresses()), *clients, length).await?;
-            row("etcd", *clients, &figures);
-            println!(
-                "{:<10}{clients:>9}{:>11.2}x{:>11.2}x{:>11.2}x",
-                "ratio",
-                ours.pairs_per_second / figures.pairs_per_second,
-                ours.p50_ms / figures.p50_ms,
-                ours.p99_ms / figures.p99_ms
-            );
+    if common.etcd {
+        let cluster = Etcd::start(&data.join("etcd"), common.nodes, common.port + 100).await?;
+        for (&clients, ours) in common.clients.iter().zip(&ours) {
+            let load = Load { work: Work::EtcdLock, clients, length, per_second: None };
+            let figures = load::run(cluster.addresses(), load).await?;
+            row("etcd", clients, &figures);
+            ratio(clients, ours, &figures);
         }
         cluster.stop().await;
     }
     if args.watching {
-        watching(args, data, length).await?;
+        watching(&args.common, data, length).await?;
     }
     Ok(())
 }
 
 /// What recording events costs, with nobody and with a classroom watching.
-async fn watching(args: &BenchLockArgs, data: &Path, length: Duration) -> Result<()> {
+async fn watching(args: &BenchArgs, data: &Path, length: Duration) -> Result<()> {
     println!("\nwhat recording and watching cost, {WATCHED_CLIENTS} clients");
     let mut base = 0.0;
     for (events, readers, name) in [
@@ -118,15 +123,16 @@ async fn watching(args: &BenchLockArgs, data: &Path, length: Duration) -> Result
         let folder = data.join(format!("watch-{events}-{readers}"));
         let cluster = Cluster::start(&folder, settings).await?;
         let watched = watch::start(cluster.addresses(), readers).await?;
-        let figures = load::run(&Locks::orrery(cluster.addresses()), WATCHED_CLIENTS, length).await?;
+        let load = Load { work: Work::Lock, clients: WATCHED_CLIENTS, length, per_second: None };
+        let figures = load::run(cluster.addresses(), load).await?;
         let seen = watched.stop();
         if !events {
-            base = figures.pairs_per_second;
+            base = figures.per_second;
         }
         println!(
             "{name:<26}{:>10.0} pairs/s{:>9.1} %  ({} frames, {:.1} MB read)",
-            figures.pairs_per_second,
-            (figures.pairs_per_second / base - 1.0) * 100.0,
+            figures.per_second,
+            (figures.per_second / base - 1.0) * 100.0,
             seen.frames,
             seen.bytes as f64 / 1e6
         );
@@ -135,9 +141,27 @@ async fn watching(args: &BenchLockArgs, data: &Path, length: Duration) -> Result
     Ok(())
 }
 
+fn heading() {
+    println!(
+        "{:<10}{:>9}{:>12}{:>12}{:>12}{:>10}",
+        "", "clients", "per second", "p50 ms", "p99 ms", "errors"
+    );
+}
+
 fn row(name: &str, clients: usize, figures: &Figures) {
     println!(
         "{name:<10}{clients:>9}{:>12.0}{:>12.3}{:>12.3}{:>10}",
-        figures.pairs_per_second, figures.p50_ms, figures.p99_ms, figures.errors
+        figures.per_second, figures.p50_ms, figures.p99_ms, figures.errors
+    );
+}
+
+/// Ours to theirs.
+fn ratio(clients: usize, ours: &Figures, theirs: &Figures) {
+    println!(
+        "{:<10}{clients:>9}{:>11.2}x{:>11.2}x{:>11.2}x",
+        "ratio",
+        ours.per_second / theirs.per_second,
+        ours.p50_ms / theirs.p50_ms,
+        ours.p99_ms / theirs.p99_ms
     );
 }

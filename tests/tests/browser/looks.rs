@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::dash::{ask, leader, live, without_hurry};
 
-const TABS: [&str; 4] = ["locks", "log", "inspect", "feed"];
+const TABS: [&str; 5] = ["locks", "queue", "log", "inspect", "feed"];
 
 /// Frames of the page over a while.
 #[derive(Debug, Deserialize)]
@@ -60,7 +60,28 @@ async fn fill(page: &Page) -> Result<()> {
     ask(page, "Citra", "acquire", "a-resource-with-quite-a-long-name").await?;
     page.until("the lanes to be filled", "$('lane-printer')?.dataset.waiters === 'Budi Citra'").await?;
     page.until("the long one", "$('lane-a-resource-with-quite-a-long-name')?.dataset.holders === 'Citra'")
-        .await
+        .await?;
+    fill_queues(page).await
+}
+
+/// Messages in several bins: ready, with a consumer that holds them, under a long name.
+async fn fill_queues(page: &Page) -> Result<()> {
+    page.click("tab-queue").await?;
+    for (topic, message) in
+        [("orders", "tea"), ("orders", "{\"cups\":2}"), ("a-topic-with-quite-a-long-name", "milk")]
+    {
+        page.fill("topic", topic).await?;
+        page.fill("message", message).await?;
+        page.click("publish").await?;
+        let there = format!("Number($('topic-{topic}')?.dataset.ready) > 0");
+        page.until("the message to be ready", &there).await?;
+    }
+    page.fill("topic", "orders").await?;
+    page.until("both orders", "$('topic-orders')?.dataset.ready === '2'").await?;
+    page.click("consume").await?;
+    page.until("a delivery", "all('[data-testid^=held-]').length === 1").await?;
+    page.until("the bins to say so", "$('topic-orders')?.dataset.inFlight === '1'").await?;
+    page.click("tab-locks").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +110,7 @@ async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() ->
                         for finding in layout::findings(page, viewport).await? {
                             broken.push(format!("{situation}: {finding}"));
                         }
-                        if language == "en" || tab == "locks" {
+                        if language == "en" || tab == "locks" || tab == "queue" {
                             page.screenshot(&situation.replace(' ', "-")).await?;
                             pictures += 1;
                         }

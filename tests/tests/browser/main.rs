@@ -7,4 +7,5 @@ mod dash;
 mod locks;
 mod looks;
 mod nodes;
+mod queue;
 mod time;

@@ -1,9 +1,7 @@
 //! The queues: what each shard has of a topic, and the bins of a topic over its shards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-use imbl::{OrdMap, Vector};
 
 use super::View;
 use crate::ids::{GroupId, LogIndex};
@@ -30,13 +28,14 @@ pub struct ShardQueues {
     /// When that was.
     pub clock_at_us: u64,
     /// By name.
-    pub topics: OrdMap<TopicName, Arc<TopicQueue>>,
+    pub topics: BTreeMap<TopicName, Arc<TopicQueue>>,
     /// Topics that the last whole view left out. While there are any, facts about unknown topics are passed over:
     /// their counters cannot be known.
     pub more_topics: u64,
 }
 
-/// What one shard has of a topic. The counters are those of `GET /queue/stats`.
+/// What one shard has of a topic. The counters are those of `GET /queue/stats`. Small maps of the standard library: it is
+/// copied when a keyframe shares it, and each persistent map of another type is code that a browser downloads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicQueue {
     /// Messages that are kept, delayed and dead ones too.
@@ -48,11 +47,11 @@ pub struct TopicQueue {
     /// Since the topic began.
     pub totals: TopicTotals,
     /// By name.
-    pub groups: OrdMap<ConsumerGroup, GroupQueue>,
+    pub groups: BTreeMap<ConsumerGroup, GroupQueue>,
     /// Deliveries in flight; at most [`DELIVERIES_MAX`].
-    pub in_flight: OrdMap<(ConsumerGroup, LogIndex), InFlight>,
+    pub in_flight: BTreeMap<(ConsumerGroup, LogIndex), InFlight>,
     /// Dead letters, newest last; at most [`DELIVERIES_MAX`].
-    pub dead: Vector<DeadLetterView>,
+    pub dead: VecDeque<DeadLetterView>,
 }
 
 /// One consumer group in one shard.

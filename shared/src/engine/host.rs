@@ -137,7 +137,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// Enqueues writes as one atomic unit; `done` is called after the sync. The order of calls is the order of
     /// writes. The queue is bounded by what openraft has in flight.
     fn submit(&self, writes: Vec<Write>, done: Done);
-    /// What a group finds. Called before anything of that group is submitted.
+    /// What a group finds. Called while nothing of that group is being written.
     fn recover(&self, group: GroupId) -> io::Result<Recovered>;
     /// Durable entries of `range` that are present.
     fn entries(&self, group: GroupId, range: Range<LogIndex>) -> io::Result<Vec<(LogIndex, Bytes)>>;

@@ -3,24 +3,27 @@
 //! A shard starts only when the control group's record, applied here up to what was committed before this boot, names
 //! the identity that this node has now. So a data directory that was forgotten or replaced meanwhile never votes.
 //!
-//! Every founder writes the same first entry, the founders themselves, before it answers any message of the shard. An
-//! empty log under a founder's identity is one that took part in nothing: who loses a disk comes back under another
-//! identity, which is no founder. So nobody votes twice, the first entries are equal wherever they are, and any majority
-//! of the founders can go on without the others.
+//! Every founder has the same first entry, the founders themselves, on its disk before the group exists here and answers
+//! anything. An empty log under a founder's identity is one that took part in nothing: who loses a disk comes back under
+//! another identity, which is no founder. So nobody votes twice, the first entries are equal wherever they are, and any
+//! majority of the founders can go on without the others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use openraft::AsyncRuntime;
-use openraft::async_runtime::Select2;
+use openraft::async_runtime::{Oneshot, OneshotSender, Select2};
+use openraft::{AsyncRuntime, EntryPayload, Membership};
 
+use super::codec::{self, DISK_VERSION};
 use super::group::Group;
-use super::host::Host;
-use super::node::Engine;
+use super::host::{Disk, Host, Write};
+use super::node::{Engine, StartError};
 use super::prefer::Preferences;
 use super::publish::lock;
+use super::types::{CommittedLeader, Entry, LogId};
 use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::{
     Command, ControlCommand, Member, Operation, Placement, SHARDS_SINCE, ShardCommand, ShardMap,
@@ -79,49 +82,45 @@ impl<H: Host> Engine<H> {
 
     /// False when this node has to stop.
     async fn start_shards(&self, control: &Group<H>, map: &ShardMap) -> bool {
-        let mut fresh = Vec::new();
+        let (mut first, mut others) = (Vec::new(), Vec::new());
         for shard in map.held_by(control.me) {
             if self.group(shard.shard).is_some() {
                 continue;
             }
-            match self.start_shard(control.me, shard).await {
-                Ok((group, founded)) => {
-                    if founded && shard.preferred().is_some_and(|first| first.id == control.me) {
-                        fresh.push(group.clone());
-                    }
-                    if !self.take_in(group).await {
-                        return false;
-                    }
-                }
+            let (group, founded) = match self.start_shard(control.me, shard).await {
+                Ok(started) => started,
                 Err(error) => {
                     self.inner.host.fail_stop(&format!("{} does not start: {error}", shard.shard));
                     return false;
                 }
+            };
+            if founded {
+                let preferred = shard.preferred().is_some_and(|preferred| preferred.id == control.me);
+                if preferred { &mut first } else { &mut others }.push(group.clone());
+            }
+            if !self.take_in(group).await {
+                return false;
             }
         }
-        if !fresh.is_empty() {
-            drop(H::Runtime::spawn(stand_first(fresh, self.inner.config.heartbeat * 2)));
+        if !first.is_empty() || !others.is_empty() {
+            drop(H::Runtime::spawn(stand_in_order(first, others, self.inner.config.heartbeat)));
         }
         true
     }
 
-    /// Starts one shard's group; true when it is a founder's that had nothing before.
+    /// Starts one shard's group; true when this node founded it right now.
     async fn start_shard(
         &self,
         me: NodeId,
         shard: &ShardReplicas,
-    ) -> Result<(Arc<Group<H>>, bool), super::StartError> {
-        let group = Group::start(self.around(me), shard.shard).await?;
+    ) -> Result<(Arc<Group<H>>, bool), StartError> {
         let founder = shard.founders.iter().any(|founder| founder.id == me);
-        let founds = founder && !group.raft.is_initialized().await.unwrap_or(true);
-        if founds {
-            let founders: BTreeMap<NodeId, Member> =
-                shard.founders.iter().map(|member| (member.id, member.clone())).collect();
-            if let Err(error) = group.raft.initialize(founders).await {
-                tracing::warn!(group = %group.id, %error, "the first membership is in the log already");
-            }
+        let founded = founder && found(&self.inner.host, shard).await?;
+        let group = Group::start(self.around(me), shard.shard).await?;
+        if founded {
+            group.raft.runtime_config().elect(false);
         }
-        Ok((group, founds))
+        Ok((group, founded))
     }
 
     /// From now on the group is served. False when the engine stopped meanwhile.
@@ -149,14 +148,47 @@ impl<H: Host> Engine<H> {
     }
 }
 
-/// The preferred leaders stand for election first; whoever else stood before that is as good.
-async fn stand_first<H: Host>(groups: Vec<Arc<Group<H>>>, after: Duration) {
-    H::Runtime::sleep(after).await;
-    for group in groups {
+/// Writes the founders down as the first entry, where the disk has nothing of the shard at all; true when it did.
+async fn found<H: Host>(host: &H, shard: &ShardReplicas) -> io::Result<bool> {
+    let present = host.disk().recover(shard.shard)?;
+    let empty = present.vote.is_none()
+        && present.committed.is_none()
+        && present.purged.is_none()
+        && present.entries.is_none()
+        && present.snapshot.is_none();
+    if !empty {
+        return Ok(false);
+    }
+    let voters = shard.founders.iter().map(|founder| founder.id).collect();
+    let nodes: BTreeMap<NodeId, Member> =
+        shard.founders.iter().map(|founder| (founder.id, founder.clone())).collect();
+    let membership = Membership::new(vec![voters], nodes).map_err(io::Error::other)?;
+    // The id that openraft gives to the first entry of a group.
+    let log_id = LogId { leader_id: CommittedLeader::new(0), index: 0 };
+    let entry = Entry { log_id, payload: EntryPayload::Membership(membership) };
+    let entries = vec![(log_id.index, codec::encode(DISK_VERSION, &entry)?)];
+    let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
+    let write = Write::Entries { group: shard.shard, entries };
+    // The receiver is gone only when the node is.
+    host.disk().submit(vec![write], Box::new(move |result| drop(sender.send(result))));
+    receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped")))?;
+    Ok(true)
+}
+
+/// The preferred leader stands for election first, once the others have had time to hear of the map; they only
+/// where nobody leads some time after that.
+async fn stand_in_order<H: Host>(first: Vec<Arc<Group<H>>>, others: Vec<Arc<Group<H>>>, heartbeat: Duration) {
+    H::Runtime::sleep(heartbeat * 2).await;
+    for group in first {
+        group.raft.runtime_config().elect(true);
         if group.leader().is_none() && !group.stopped() {
             // It fails only when the group ended.
             let _ = group.raft.trigger().elect(true).await;
         }
+    }
+    H::Runtime::sleep(heartbeat * 3).await;
+    for group in others {
+        group.raft.runtime_config().elect(true);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which version of the commands a cluster uses: a committed value, raised once every member has said that it knows a
 //! newer one. A node of an older program would read a newer command wrongly, or not at all.
 
+use futures_util::future::join_all;
+
 use super::formation::ASK_WITHIN;
 use super::group::Group;
 use super::host::Host;
@@ -29,14 +31,14 @@ impl<H: Host> Engine<H> {
 
     /// The newest version that every member knows; none where one did not answer.
     async fn known_to_all(&self, me: NodeId, mine: u16, members: &[Member]) -> Option<u16> {
-        let mut all = mine;
-        for member in members.iter().filter(|member| member.id != me) {
-            match self.ask(member, PeerRequest::Version).await {
-                Some(PeerResponse::Version { commands }) => all = all.min(commands),
-                _ => return None,
-            }
-        }
-        Some(all)
+        // All at once: where messages get lost, one after the other would hardly ever be through.
+        let others = members.iter().filter(|member| member.id != me);
+        let answers = join_all(others.map(|member| self.ask(member, PeerRequest::Version))).await;
+        let known = answers.into_iter().map(|answer| match answer {
+            Some(PeerResponse::Version { commands }) => Some(commands.min(mine)),
+            _ => None,
+        });
+        known.chain([Some(mine)]).min().flatten()
     }
 
     /// A program that is older than what its data directory holds must not go on with it.

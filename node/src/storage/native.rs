@@ -150,8 +150,8 @@ impl Disk for NativeDisk {
         }
     }
 
-    fn prune_snapshots(&self, group: GroupId, keep: &str) {
-        if self.job(Job::Prune { group, keep: keep.to_owned() }).is_err() {
+    fn prune_snapshots(&self, group: GroupId, keep: Option<&str>) {
+        if self.job(Job::Prune { group, keep: keep.map(str::to_owned) }).is_err() {
             tracing::debug!(%group, "the disk is stopped; the next start prunes again");
         }
     }

@@ -23,8 +23,8 @@ pub(super) enum Job {
     Write { group: GroupId, name: String, chunks: Vec<Bytes>, answer: oneshot::Sender<io::Result<()>> },
     /// Read one back.
     Read { group: GroupId, name: String, answer: oneshot::Sender<io::Result<Vec<Bytes>>> },
-    /// Remove all of a group but one.
-    Prune { group: GroupId, keep: String },
+    /// Remove all of a group but that one.
+    Prune { group: GroupId, keep: Option<String> },
 }
 
 /// The thread: one job after the other, until nobody can ask any more.
@@ -48,7 +48,7 @@ pub(super) fn run(root: &Path, jobs: &Receiver<Job>, failed: &Failed, stopped: &
             Job::Read { group, name, answer } => {
                 let _ = answer.send(read(root, group, &name));
             }
-            Job::Prune { group, keep } => prune(root, group, &keep),
+            Job::Prune { group, keep } => prune(root, group, keep.as_deref()),
         }
     }
 }
@@ -80,9 +80,9 @@ fn read(root: &Path, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {
 }
 
 /// Leftovers cost room and nothing else: what cannot be removed now is tried again next time.
-fn prune(root: &Path, group: GroupId, keep: &str) {
+fn prune(root: &Path, group: GroupId, keep: Option<&str>) {
     let Ok(files) = fs::read_dir(folder(root, group)) else { return };
-    for file in files.flatten().filter(|file| file.file_name() != keep) {
+    for file in files.flatten().filter(|file| keep.is_none_or(|keep| file.file_name() != keep)) {
         if let Err(error) = fs::remove_file(file.path()) {
             tracing::warn!(%group, file = %file.path().display(), %error, "cannot remove an old snapshot");
         }

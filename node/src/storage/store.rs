@@ -215,6 +215,7 @@ impl Writer<'_, '_> {
             Write::SnapshotPointer { group, name, meta } => {
                 self.put(*group, Kind::Snapshot, &rows::encode_snapshot_pointer(name, meta)?)
             }
+            Write::Forget { group } => self.forget(*group),
             Write::Node { .. } => unreachable!("values of the node are not in this table"),
         }
     }
@@ -293,6 +294,15 @@ impl Writer<'_, '_> {
         self.put(group, Kind::Purged, &rows::encode_purged(through, log_id))?;
         let keep_from = row_holding(&*self.rows, group, first_kept)?.map_or(first_kept, |(first, _)| first);
         self.remove(group, 0, keep_from)
+    }
+
+    fn forget(&mut self, group: GroupId) -> Result<(), StorageError> {
+        self.close_run()?;
+        self.bounds.remove(&group);
+        for kind in [Kind::Committed, Kind::Purged, Kind::Snapshot] {
+            self.rows.remove(&rows::key(group, kind, 0)).map_err(redb::Error::from)?;
+        }
+        self.remove(group, 0, LogIndex::MAX)
     }
 
     /// Removes the rows of entries whose first index is in `from..to`.

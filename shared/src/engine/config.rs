@@ -74,6 +74,9 @@ pub struct EngineConfig {
     pub voters_max: usize,
     /// A shard's preferred node gets its leadership when it was healthy for so long, in whole seconds.
     pub prefer_after: Duration,
+    /// A node that was not heard of for so long is replaced in its shards, and votes no more in the control group while
+    /// three others do. None: nobody is replaced.
+    pub down_after: Option<Duration>,
     /// Newest version of the commands that this program knows.
     pub command_version: u16,
     /// Number of shards that a first formation mints.
@@ -120,6 +123,7 @@ impl EngineConfig {
             wait_memory_max: 65_536,
             voters_max: 7,
             prefer_after: Duration::from_secs(prefer_after_s),
+            down_after: Some(Duration::from_secs(30)),
             command_version: COMMAND_VERSION,
             shards: 8,
             replicas: 3,

@@ -1,13 +1,13 @@
 //! One Raft group on this node: openraft, its log, its state machine, and the tasks that watch it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::async_runtime::WatchReceiver;
+use openraft::async_runtime::{Instant, WatchReceiver};
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::raft::SnapshotResponse;
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
@@ -268,6 +268,17 @@ impl<H: Host> Group<H> {
         let now = metrics.borrow_watched();
         let replication = now.replication.iter().flatten();
         replication.filter_map(|(id, matching)| Some((*id, matching.as_ref()?.index))).collect()
+    }
+
+    /// At the leader: who answered within the last `patience`.
+    pub fn heard_of(&self, patience: Duration) -> BTreeSet<NodeId> {
+        let metrics = self.raft.data_metrics();
+        let now = metrics.borrow_watched();
+        let recently = |at: &<H::Runtime as AsyncRuntime>::Instant| {
+            *at + patience >= <H::Runtime as AsyncRuntime>::Instant::now()
+        };
+        let heard = now.heartbeat.iter().flatten();
+        heard.filter(|(_, at)| at.as_ref().is_some_and(|at| recently(at))).map(|(id, _)| *id).collect()
     }
 
     /// A read-index round, if this node leads.

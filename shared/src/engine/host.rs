@@ -108,6 +108,12 @@ pub enum Write {
         /// Encoded snapshot meta.
         meta: Bytes,
     },
+    /// Remove everything of the group but its vote: this node is no replica any more. Were it to become one again, it
+    /// begins with nothing, and still keeps its word about who may lead.
+    Forget {
+        /// Which.
+        group: GroupId,
+    },
     /// A value of the node itself (identity, boot epoch, bound of the hybrid logical clock).
     Node {
         /// Its name.
@@ -157,7 +163,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
         name: &str,
     ) -> impl Future<Output = io::Result<Vec<Bytes>>> + Send;
     /// Removes every snapshot file of the group but `keep` (and leftovers of interrupted writes).
-    fn prune_snapshots(&self, group: GroupId, keep: &str);
+    fn prune_snapshots(&self, group: GroupId, keep: Option<&str>);
 }
 
 /// What may overtake what on a link.

@@ -5,16 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use openraft::async_runtime::Select2;
 use openraft::{AsyncRuntime, ChangeMembers};
 
 use super::group::Group;
 use super::host::{Host, Transport};
+use super::moves::Planner;
 use super::node::Engine;
 use crate::ids::{GroupId, NodeId};
 use crate::machine::Member;
 
 /// A learner is promoted when it is at most this many entries behind.
 const CAUGHT_UP_ENTRIES: u64 = 256;
+/// So many voters of the control group stay, however long they are away.
+const VOTERS_KEPT: usize = 3;
 /// Longest wait for one change of the membership; it goes on by itself afterwards.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,14 +45,22 @@ pub async fn run<H: Host>(engine: Engine<H>) {
 /// What a leader does when it begins to lead, and once a second: the cluster's first command, the membership.
 pub async fn lead<H: Host>(engine: Engine<H>) {
     let Some(group) = engine.group(GroupId::CONTROL) else { return };
+    let mut planner = Planner::default();
     while !engine.stopping() && !group.stopped() {
         let pause = H::Runtime::sleep(Duration::from_secs(1));
-        H::Runtime::select2(group.begun_to_lead.wait(), pause).await;
-        if group.leads() {
-            engine.record_foundation(&group).await;
-            reconcile(&group).await;
-            engine.raise_version(&group).await;
-            engine.place_shards(&group).await;
+        let second =
+            matches!(H::Runtime::select2(group.begun_to_lead.wait(), pause).await, Select2::Second(()));
+        if !group.leads() {
+            planner = Planner::default();
+            continue;
+        }
+        engine.record_foundation(&group).await;
+        let absent = if second { planner.absent(&group) } else { BTreeSet::new() };
+        reconcile(&group, &absent).await;
+        engine.raise_version(&group).await;
+        engine.place_shards(&group).await;
+        if second {
+            planner.step(&engine, &group, &absent).await;
         }
     }
 }
@@ -65,9 +77,9 @@ pub async fn watch_readiness<H: Host>(engine: Engine<H>) {
     }
 }
 
-/// One step towards the members of the control record: who was dismissed goes, who was admitted learns, who caught
-/// up votes while there is room.
-async fn reconcile<H: Host>(group: &Group<H>) {
+/// One step towards the members of the control record: who was dismissed goes, who was admitted learns, who is away for
+/// long votes no more while three others do, who caught up votes while there is room.
+async fn reconcile<H: Host>(group: &Group<H>, absent: &BTreeSet<NodeId>) {
     let recorded: BTreeMap<NodeId, Member> =
         group.state.read(|machine| machine.members()).into_iter().map(|member| (member.id, member)).collect();
     if recorded.is_empty() {
@@ -77,7 +89,7 @@ async fn reconcile<H: Host>(group: &Group<H>) {
     if membership.get_joint_config().len() > 1 {
         // A change is under way, perhaps of a leader that is gone: bring it to its end.
         let voters: BTreeSet<NodeId> = membership.get_joint_config().last().cloned().unwrap_or_default();
-        change(group, ChangeMembers::ReplaceAllVoters(voters)).await;
+        change(group, ChangeMembers::ReplaceAllVoters(voters), false).await;
         return;
     }
     let nodes: BTreeMap<NodeId, Member> = membership.nodes().map(|(id, node)| (*id, node.clone())).collect();
@@ -89,16 +101,24 @@ async fn reconcile<H: Host>(group: &Group<H>) {
         .filter(|(id, _)| !nodes.contains_key(id))
         .map(|(id, node)| (*id, node.clone()))
         .collect();
-    if !gone_voters.is_empty() {
-        change(group, ChangeMembers::RemoveVoters(gone_voters)).await;
-    } else if !gone.is_empty() {
-        change(group, ChangeMembers::RemoveNodes(gone)).await;
-    } else if !new.is_empty() {
-        change(group, ChangeMembers::AddNodes(new)).await;
-    } else if voters.len() < group.config().voters_max
-        && let Some(learner) = caught_up(group, &nodes, &voters)
+    let away = voters.iter().find(|id| absent.contains(id)).filter(|_| voters.len() > VOTERS_KEPT);
+    if gone_voters.contains(&group.me)
+        && let Some(next) = voters.iter().find(|id| !gone.contains(id) && has_nearly_all(group, **id))
     {
-        change(group, ChangeMembers::AddVoterIds(BTreeSet::from([learner]))).await;
+        // Who goes does not lead its own removal. It fails only when the group ended.
+        let _ = group.raft.trigger().transfer_leader(*next).await;
+    } else if !gone_voters.is_empty() {
+        change(group, ChangeMembers::RemoveVoters(gone_voters), false).await;
+    } else if !gone.is_empty() {
+        change(group, ChangeMembers::RemoveNodes(gone), false).await;
+    } else if !new.is_empty() {
+        change(group, ChangeMembers::AddNodes(new), false).await;
+    } else if let Some(away) = away {
+        change(group, ChangeMembers::RemoveVoters(BTreeSet::from([*away])), true).await;
+    } else if voters.len() < group.config().voters_max
+        && let Some(learner) = caught_up(group, &nodes, &voters, absent)
+    {
+        change(group, ChangeMembers::AddVoterIds(BTreeSet::from([learner])), false).await;
     }
 }
 
@@ -107,19 +127,22 @@ fn caught_up<H: Host>(
     group: &Group<H>,
     nodes: &BTreeMap<NodeId, Member>,
     voters: &BTreeSet<NodeId>,
+    absent: &BTreeSet<NodeId>,
 ) -> Option<NodeId> {
-    let last = group.log.summary().last?;
-    let matching = group.matching();
-    nodes
-        .keys()
-        .filter(|id| !voters.contains(id))
-        .find(|id| matching.get(id).is_some_and(|index| index + CAUGHT_UP_ENTRIES >= last))
-        .copied()
+    let mut learners = nodes.keys().filter(|id| !voters.contains(id) && !absent.contains(id));
+    learners.find(|id| has_nearly_all(group, **id)).copied()
 }
 
-async fn change<H: Host>(group: &Group<H>, change: ChangeMembers<NodeId, Member>) {
+/// At the leader: the follower or learner has nearly everything.
+pub(super) fn has_nearly_all<H: Host>(group: &Group<H>, id: NodeId) -> bool {
+    let last = group.log.summary().last.unwrap_or_default();
+    group.matching().get(&id).is_some_and(|index| index + CAUGHT_UP_ENTRIES >= last)
+}
+
+/// Asks for one change of the membership. Voters that are removed learn on where `retain` says so.
+pub(super) async fn change<H: Host>(group: &Group<H>, change: ChangeMembers<NodeId, Member>, retain: bool) {
     let what = change.to_string();
-    let result = H::Runtime::timeout(CHANGE_WITHIN, group.raft.change_membership(change, false)).await;
+    let result = H::Runtime::timeout(CHANGE_WITHIN, group.raft.change_membership(change, retain)).await;
     match result {
         Ok(Ok(_)) => tracing::info!(group = %group.id, what, "membership changed"),
         Ok(Err(error)) => tracing::info!(group = %group.id, what, %error, "membership not changed yet"),

@@ -172,6 +172,8 @@ impl<H: Host> Engine<H> {
         drop(H::Runtime::spawn(super::housekeeping::watch_readiness(self.clone())));
         drop(H::Runtime::spawn(super::housekeeping::lead(self.clone())));
         drop(H::Runtime::spawn(super::shards::keep(self.clone())));
+        drop(H::Runtime::spawn(super::follow::lead(self.clone())));
+        drop(H::Runtime::spawn(super::follow::forget(self.clone())));
         drop(H::Runtime::spawn(super::silence::watch(self.clone(), me.id)));
         Ok(())
     }

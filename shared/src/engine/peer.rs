@@ -104,6 +104,8 @@ pub enum PeerRequest<R: AsyncRuntime> {
         /// How long the asker waits, milliseconds.
         within_ms: u64,
     },
+    /// Where does the shard stand, if you lead it?
+    Standing,
 }
 
 /// One part of a snapshot transfer. Parts come in order, one at a time.
@@ -174,6 +176,19 @@ pub enum PeerResponse<R: AsyncRuntime> {
     },
     /// About a shard's queues.
     Queue(QueueTold),
+    /// To `Standing`, by a leader that a majority just confirmed.
+    Standing(Standing),
+}
+
+/// Where a shard stands on its way to what the map says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Version of the map by which its leader acts.
+    pub version: u64,
+    /// Everybody in its membership, learners too; it is committed.
+    pub members: Vec<NodeId>,
+    /// The membership is what that version of the map says.
+    pub settled: bool,
 }
 
 /// What became of a forwarded command.
@@ -265,7 +280,8 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::Found { .. }
             | PeerRequest::Join { .. }
             | PeerRequest::HandOver { .. }
-            | PeerRequest::Version => None,
+            | PeerRequest::Version
+            | PeerRequest::Standing => None,
         }
     }
 }
@@ -318,7 +334,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Refused { .. }
             | PeerResponse::Dismissed { .. }
             | PeerResponse::Version { .. }
-            | PeerResponse::Queue(_) => None,
+            | PeerResponse::Queue(_)
+            | PeerResponse::Standing(_) => None,
         }
     }
 }

@@ -5,9 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openraft::AsyncRuntime;
-use openraft::async_runtime::{Instant, WatchReceiver};
-
 use super::config::EngineConfig;
 use super::group::Group;
 use super::host::Host;
@@ -77,12 +74,7 @@ fn is_healthy<H: Host>(group: &Group<H>, preferred: NodeId) -> bool {
     }
     let last = group.log.summary().last.unwrap_or_default();
     let has_all = group.matching().get(&preferred).is_some_and(|index| index + BEHIND_MAX >= last);
-    let metrics = group.raft.data_metrics();
-    let now = metrics.borrow_watched();
-    let heard = now.heartbeat.iter().flatten().find(|(id, _)| **id == preferred);
-    let heard = heard.and_then(|(_, at)| at.as_ref().map(|at| **at));
-    let patience = group.config().heartbeat * 3;
-    has_all && heard.is_some_and(|at| at + patience >= <H::Runtime as AsyncRuntime>::Instant::now())
+    has_all && group.heard_of(group.config().heartbeat * 3).contains(&preferred)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::host::Host;
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
-use super::queue_service;
+use super::{follow, queue_service};
 use crate::ids::{GroupId, NodeId, NodeName};
 
 /// Longest time that a peer may make this node wait for a proposal or a read.
@@ -92,6 +92,9 @@ impl<H: Host> Engine<H> {
                 Some(PeerResponse::Dismissed {
                     why: format!("{from} has the identity {present} now; {} was given up", envelope.from_id),
                 })
+            }
+            None if group.state.read(|machine| machine.cluster().gave(envelope.from_id)) => {
+                Some(PeerResponse::Dismissed { why: format!("{from} is no member of the cluster any more") })
             }
             _ => None,
         }
@@ -193,6 +196,10 @@ async fn answer_in<H: Host>(
                 refused(&"leadership was not handed over")
             }
         }
+        PeerRequest::Standing => match follow::standing(group).await {
+            Some(standing) => PeerResponse::Standing(standing),
+            None => refused(&"no leader of that group is here, or nobody confirms it"),
+        },
         PeerRequest::Probe | PeerRequest::Found { .. } | PeerRequest::Join { .. } | PeerRequest::Version => {
             refused(&"this is not a group's business")
         }

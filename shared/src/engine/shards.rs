@@ -71,7 +71,7 @@ impl<H: Host> Engine<H> {
             return;
         }
         let members: Vec<Member> = record.members().cloned().collect();
-        let placements = match first_placements(&members, record.shards(), record.replicas()) {
+        let placements = match placements(&members, record.shards(), record.replicas(), &BTreeSet::new()) {
             Ok(placements) => placements,
             Err(error) => return tracing::warn!(%error, "the shards cannot be placed"),
         };
@@ -114,7 +114,8 @@ impl<H: Host> Engine<H> {
         me: NodeId,
         shard: &ShardReplicas,
     ) -> Result<(Arc<Group<H>>, bool), StartError> {
-        let founder = shard.founders.iter().any(|founder| founder.id == me);
+        // A shard that moved was founded long ago: who comes new to it, or back, begins with what its leader sends.
+        let founder = shard.version == 1 && shard.founders.iter().any(|founder| founder.id == me);
         let founded = founder && found(&self.inner.host, shard).await?;
         let group = Group::start(self.around(me), shard.shard).await?;
         if founded {
@@ -124,7 +125,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// From now on the group is served. False when the engine stopped meanwhile.
-    async fn take_in(&self, group: Arc<Group<H>>) -> bool {
+    pub(super) async fn take_in(&self, group: Arc<Group<H>>) -> bool {
         let stopping = {
             let mut groups = lock(&self.inner.groups);
             if !self.stopping() {
@@ -139,7 +140,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// The shards that this node leads and holds by the map.
-    fn led_shards(&self, map: &ShardMap) -> Vec<(Arc<Group<H>>, ShardReplicas)> {
+    pub(super) fn led_shards(&self, map: &ShardMap) -> Vec<(Arc<Group<H>>, ShardReplicas)> {
         self.groups()
             .into_iter()
             .filter(|group| group.leads())
@@ -204,9 +205,14 @@ async fn write_place<H: Host>(group: &Group<H>, shard: &ShardReplicas) {
 
 /// Where the ring puts every shard. The machine only takes note of it, so that another version of the ring may put them
 /// elsewhere without changing what an old log means.
-fn first_placements(members: &[Member], shards: u16, replicas: u16) -> Result<Vec<Placement>, RingError> {
+pub(super) fn placements(
+    members: &[Member],
+    shards: u16,
+    replicas: u16,
+    down: &BTreeSet<NodeName>,
+) -> Result<Vec<Placement>, RingError> {
     let ring = Ring::new(members.iter().map(|member| RingNode::new(member.name.clone())))?;
-    let placed = placement::ShardMap::place(1, &ring, shards, replicas, &BTreeSet::new());
+    let placed = placement::ShardMap::place(1, &ring, shards, replicas, down);
     let id = |name: &NodeName| members.iter().find(|member| member.name == *name).map(|member| member.id);
     let replicas = |names: &[NodeName]| names.iter().filter_map(id).collect();
     let placements = placed.shards.iter();

@@ -67,6 +67,8 @@ struct Inner<H: Host> {
     snapshot: Option<Current>,
     /// The newest snapshot whose pointer was handed to the disk: an older one never replaces it.
     pointed: Option<LogId>,
+    /// The group ended here for good: no snapshot of it is kept any more.
+    closed: bool,
     /// Snapshots that are being written: their files must not be taken for leftovers.
     keeping: u32,
     /// Who waits here for messages.
@@ -129,12 +131,13 @@ impl<H: Host> StateMachine<H> {
             pointed: None,
             wakes: Wakes::default(),
             rates: Rates::default(),
+            closed: false,
             keeping: 0,
         };
         if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
             let meta: SnapshotMeta = codec::decode(DISK_VERSION, &meta)?;
             let chunks = host.disk().read_snapshot(group, &name).await?;
-            host.disk().prune_snapshots(group, &name);
+            host.disk().prune_snapshots(group, Some(&name));
             log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
             inner.machine = decode_machine(group, &chunks)?;
             inner.applied = meta.last_log_id;
@@ -330,6 +333,11 @@ impl<H: Host> StateMachine<H> {
         }
     }
 
+    /// Nothing is written for this group any more.
+    pub fn close(&self) {
+        lock(&self.shared.inner).closed = true;
+    }
+
     /// Makes `chunks` the current snapshot: file first, then the pointer.
     async fn keep(&self, meta: SnapshotMeta, chunks: Vec<Bytes>, installed: bool) -> io::Result<()> {
         let Shared { host, group, log, .. } = &*self.shared;
@@ -349,6 +357,10 @@ impl<H: Host> StateMachine<H> {
         let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
         {
             let mut inner = lock(&self.shared.inner);
+            if inner.closed {
+                inner.keeping -= 1;
+                return Err(io::Error::other("the group ended here"));
+            }
             if inner.pointed > meta.last_log_id {
                 // One that a leader sent was installed while this one was built: the log is purged up to that one.
                 inner.keeping -= 1;
@@ -369,7 +381,7 @@ impl<H: Host> StateMachine<H> {
             inner.keeping == 0 && inner.snapshot.as_ref().is_some_and(|current| current.name == name)
         };
         if alone {
-            host.disk().prune_snapshots(*group, &name);
+            host.disk().prune_snapshots(*group, Some(&name));
         }
         log.snapshot_size(bytes);
         if host.records() {

@@ -49,6 +49,7 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::Dismiss { name } => format_smolstr!("dismiss {name}"),
             ControlCommand::RaiseVersion { to, .. } => format_smolstr!("version {to}"),
             ControlCommand::PlaceShards { base, .. } => format_smolstr!("shard map {}", base + 1),
+            ControlCommand::Leave { name } => format_smolstr!("leave {name}"),
         },
         Operation::Queue(queue) => queue_command(queue),
         Operation::Shard(ShardCommand::Place { version, .. }) => format_smolstr!("place by map {version}"),

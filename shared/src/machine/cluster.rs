@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::shards::{Placement, SHARDS_MAX, ShardMap, ShardReplicas};
@@ -35,12 +35,20 @@ pub struct ClusterRecord {
     /// A record of its own in a snapshot: version 1 of the format knew none. Shared, because every fork has it.
     #[serde(skip)]
     map: Arc<ShardMap>,
+    /// Members that shall go as soon as they hold no shard. A record of its own too.
+    #[serde(skip)]
+    leaving: OrdSet<NodeName>,
 }
 
 impl ClusterRecord {
     /// The id that every data directory carries; none before the cluster is formed.
     pub fn id(&self) -> Option<ClusterId> {
         self.cluster
+    }
+
+    /// Whether that identity was given to a node of this cluster, now or before.
+    pub fn gave(&self, id: NodeId) -> bool {
+        (1..=self.last_id).contains(&id.0)
     }
 
     /// Number of shards.
@@ -88,9 +96,24 @@ impl ClusterRecord {
         }
     }
 
+    /// The members that shall go, by name.
+    pub fn leaving(&self) -> impl Iterator<Item = &NodeName> {
+        self.leaving.iter()
+    }
+
+    /// Whether that member shall go.
+    pub fn is_leaving(&self, name: &str) -> bool {
+        self.leaving.contains(name)
+    }
+
     /// What a snapshot says of it, beside the record itself.
     pub(super) fn restore_map(&mut self, map: ShardMap) {
         self.map = Arc::new(map);
+    }
+
+    /// The same for the members that shall go.
+    pub(super) fn restore_leaving(&mut self, leaving: Vec<NodeName>) {
+        self.leaving = leaving.into_iter().collect();
     }
 
     /// Does what a control command says.
@@ -108,6 +131,7 @@ impl ClusterRecord {
             ControlCommand::Dismiss { name } => self.dismiss(name),
             ControlCommand::RaiseVersion { to, members } => self.raise_version(*to, members),
             ControlCommand::PlaceShards { base, placements } => self.place_shards(*base, placements),
+            ControlCommand::Leave { name } => self.leave(name),
         };
         match done {
             Ok(()) => ControlReply::Done,
@@ -176,6 +200,26 @@ impl ClusterRecord {
             return Err(format!("{name} is the last member"));
         }
         self.members.remove(name);
+        self.leaving.remove(name);
+        Ok(())
+    }
+
+    /// Asked again it is done already.
+    fn leave(&mut self, name: &NodeName) -> Result<(), String> {
+        if self.version < SHARDS_SINCE {
+            return Err(format!("the cluster uses version {} of its commands", self.version));
+        }
+        if !self.members.contains_key(name) {
+            return Err(format!("{name} is no member"));
+        }
+        if self.leaving.contains(name) {
+            return Ok(());
+        }
+        let (stay, needed) = (self.members.len() - self.leaving.len() - 1, usize::from(self.replicas).max(1));
+        if stay < needed {
+            return Err(format!("{stay} nodes would stay, and every shard needs {needed}"));
+        }
+        self.leaving.insert(name.clone());
         Ok(())
     }
 

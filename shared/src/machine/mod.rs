@@ -124,6 +124,11 @@ pub enum ControlCommand {
         /// All shards in the first map (`base` 0); those that change in a later one.
         placements: Vec<Placement>,
     },
+    /// A member shall go: its shards move away first, then it is dismissed. Since version 2.
+    Leave {
+        /// The node's name.
+        name: NodeName,
+    },
 }
 
 /// A member of the cluster.

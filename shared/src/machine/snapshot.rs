@@ -9,6 +9,7 @@ use super::cluster::{ClusterRecord, SHARDS_SINCE};
 use super::fnv::Fnv;
 use super::replies::ReplyRecord;
 use super::shards::{ShardMap, ShardRecord};
+use crate::ids::NodeName;
 use crate::lock::snapshot::TableRecord;
 use crate::queue::snapshot::QueueRecord;
 
@@ -57,6 +58,8 @@ enum Record {
     Shard(ShardRecord),
     /// Since version 2: a shard's queues.
     Queue(QueueRecord),
+    /// Since version 2: the members that shall go.
+    Leaving(Vec<NodeName>),
 }
 
 impl Machine {
@@ -77,6 +80,9 @@ impl Machine {
                 writer.record(&Record::Cluster(self.cluster.clone()));
                 if self.cluster.map().version > 0 {
                     writer.record(&Record::Map(self.cluster.map().as_ref().clone()));
+                }
+                if self.cluster.leaving().next().is_some() {
+                    writer.record(&Record::Leaving(self.cluster.leaving().cloned().collect()));
                 }
                 for record in self.table.records() {
                     writer.record(&Record::Table(record));
@@ -110,6 +116,7 @@ impl Machine {
                 Record::Cluster(cluster) => machine.cluster = cluster,
                 Record::Table(record) => machine.table.restore(record).map_err(SnapshotError::Damaged)?,
                 Record::Map(map) => machine.cluster.restore_map(map),
+                Record::Leaving(leaving) => machine.cluster.restore_leaving(leaving),
                 Record::Shard(record) => machine.become_shard(record),
                 Record::Queue(record) => match &mut machine.shard {
                     Some(shard) => shard.queues.restore(record).map_err(SnapshotError::Damaged)?,

@@ -86,7 +86,7 @@ fn snapshots_are_written_read_and_pruned() {
         assert_eq!(disk.read_snapshot(G, "one").await.unwrap(), chunks);
     });
     fs::write(folder.0.join("snapshots/control/three.part"), b"interrupted").unwrap();
-    disk.prune_snapshots(G, "two");
+    disk.prune_snapshots(G, Some("two"));
     block_on(async {
         assert_eq!(disk.read_snapshot(G, "two").await.unwrap(), chunks);
         let gone = disk.read_snapshot(G, "one").await.unwrap_err();

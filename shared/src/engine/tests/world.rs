@@ -359,6 +359,10 @@ impl DiskState {
             Write::SnapshotPointer { group, name, meta } => {
                 self.groups.entry(group).or_default().snapshot = Some((name, meta));
             }
+            Write::Forget { group } => {
+                let rows = self.groups.entry(group).or_default();
+                *rows = GroupRows { vote: rows.vote.take(), ..GroupRows::default() };
+            }
             Write::Node { key, value } => {
                 self.values.insert(key, value);
             }
@@ -409,7 +413,7 @@ impl Disk for MemoryDisk {
         let found = lock(&self.state).files.get(&(group, name.to_owned())).cloned();
         found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
-    fn prune_snapshots(&self, group: GroupId, keep: &str) {
-        lock(&self.state).files.retain(|(of, name), _| *of != group || name == keep);
+    fn prune_snapshots(&self, group: GroupId, keep: Option<&str>) {
+        lock(&self.state).files.retain(|(of, name), _| *of != group || Some(name.as_str()) == keep);
     }
 }

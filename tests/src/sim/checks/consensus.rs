@@ -114,6 +114,7 @@ impl Log {
                 self.entries = self.entries.split_off(&(through + 1));
                 self.first = self.first.max(through + 1);
             }
+            Write::Forget { .. } => *self = Log::default(),
             _ => {}
         }
         Ok(())
@@ -144,9 +145,10 @@ fn read_entry(index: LogIndex, bytes: &Bytes) -> Result<(Mark, Option<Voters>), 
 
 fn group_of(write: &Write) -> Option<GroupId> {
     match write {
-        Write::Entries { group, .. } | Write::TruncateAfter { group, .. } | Write::Purge { group, .. } => {
-            Some(*group)
-        }
+        Write::Entries { group, .. }
+        | Write::TruncateAfter { group, .. }
+        | Write::Purge { group, .. }
+        | Write::Forget { group } => Some(*group),
         _ => None,
     }
 }

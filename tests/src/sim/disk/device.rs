@@ -210,7 +210,7 @@ impl Disk for SimDisk {
         }
     }
 
-    fn prune_snapshots(&self, group: GroupId, keep: &str) {
+    fn prune_snapshots(&self, group: GroupId, keep: Option<&str>) {
         self.0.machine.files.borrow_mut().prune(group, keep);
     }
 }

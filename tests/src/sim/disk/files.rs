@@ -48,11 +48,11 @@ impl SnapshotFiles {
         Ok(decode_snapshot(bytes.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)?)
     }
 
-    /// Removes all of a group but one.
-    pub fn prune(&mut self, group: GroupId, keep: &str) {
+    /// Removes all of a group but that one.
+    pub fn prune(&mut self, group: GroupId, keep: Option<&str>) {
         let (gone, kept) = std::mem::take(&mut self.present)
             .into_iter()
-            .partition(|((other, name), _)| *other == group && name != keep);
+            .partition(|((other, name), _)| *other == group && Some(name.as_str()) != keep);
         self.present = kept;
         self.removed.extend::<BTreeMap<_, _>>(gone);
     }

@@ -58,6 +58,13 @@ impl Model {
             Write::SnapshotPointer { group, name, meta } => {
                 self.snapshots.insert(*group, (name.clone(), meta.clone()));
             }
+            Write::Forget { group } => {
+                self.logs.remove(group);
+                self.next.remove(group);
+                self.committed.remove(group);
+                self.purged.remove(group);
+                self.snapshots.remove(group);
+            }
             Write::Node { value, .. } => self.node = Some(value.clone()),
         }
     }
@@ -95,7 +102,7 @@ impl Model {
         let next = self.next.get(&group).copied().unwrap_or(0);
         let purged = self.purged.get(&group).map_or(0, |(through, _)| through + 1);
         let bytes = |rng: &mut SplitMix| Bytes::from(rng.bits().to_le_bytes().to_vec());
-        match rng.range(0..12) {
+        match rng.range(0..13) {
             0 => Write::Vote { group, vote: bytes(rng) },
             1 => Write::Committed { group, log_id: Some(bytes(rng)) },
             2 => Write::Node { key: "node", value: bytes(rng) },
@@ -105,6 +112,7 @@ impl Model {
                 let through = rng.range(purged..next + 3);
                 Write::Purge { group, through, log_id: bytes(rng) }
             }
+            6 => Write::Forget { group },
             _ => {
                 let count = 1 + rng.range(0..40);
                 let longest = if rng.chance(100) { 9_000 } else { 200 };

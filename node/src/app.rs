@@ -26,6 +26,7 @@ use crate::faults::FaultyTransport;
 use crate::host::{NodeHost, fail_stop};
 use crate::http::guard::Guard;
 use crate::http::{NodeState, router};
+use crate::join;
 use crate::metrics::Metrics;
 use crate::storage::NativeDisk;
 use crate::transport::{Links, OnDismissed, OnLink, PeerIdentity, Serve, listen};
@@ -76,8 +77,12 @@ pub async fn assemble(config: &NodeConfig) -> Result<Running> {
     let recorder = Recorder::new(config.id.clone(), boot, config.events, bound);
     persist_bound(&disk, &recorder).await;
 
-    let local = local(config, boot);
-    let links = links(config, &recorder, boot, formed_on_disk(&disk, &local)?);
+    let mut local = local(config, boot);
+    let formed = formed_on_disk(&disk, &local)?;
+    if formed.is_none() && !config.join.is_empty() {
+        local.peers = join::members(config).await?;
+    }
+    let links = links(config, &recorder, boot, formed);
     let transport = FaultyTransport::new(links.clone());
     let metrics = Arc::new(Metrics::new());
     let host = NodeHost::new(disk.clone(), transport.clone(), recorder.clone(), metrics.clone());
@@ -97,6 +102,7 @@ pub async fn assemble(config: &NodeConfig) -> Result<Running> {
     }));
 
     let guard = Guard::new(known_addresses(config));
+    guard.allow(engine.members().iter().map(|member| member.address.as_str()));
     let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk, recorder);
     let tasks =
         [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats()), tokio::spawn(upkeep)];
@@ -326,6 +332,8 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         request_timeout: config.request_timeout.unwrap_or(defaults.request_timeout),
         shards: config.shards,
         replicas: config.replicas,
+        down_after: config.down_after,
+        founds: config.join.is_empty(),
         ..defaults
     }
 }

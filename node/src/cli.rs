@@ -73,6 +73,15 @@ pub struct NodeArgs {
     #[arg(long, env = "PEERS", default_value = "", value_name = "NAME=HOST:PORT,...")]
     pub peers: String,
 
+    /// Join the cluster that nodes at these addresses belong to, instead of forming one with --peers. Once this node is a
+    /// member, its data folder says so, and this is not looked at any more.
+    #[arg(long, env = "JOIN", default_value = "", value_name = "HOST:PORT,...")]
+    pub join: String,
+
+    /// A node that was not heard of for so many seconds is replaced in its shards; 0: never.
+    #[arg(long, env = "DOWN_AFTER_S", default_value_t = 30, value_name = "SECONDS")]
+    pub down_after_s: u32,
+
     /// Folder for this node's data.
     #[arg(long, env = "DATA_DIR", default_value = "orrery-data", value_name = "DIR")]
     pub data: PathBuf,

@@ -38,6 +38,10 @@ pub struct NodeConfig {
     pub advertise: String,
     /// The other nodes of the first formation.
     pub peers: Vec<PeerAddress>,
+    /// Where a cluster is to be joined, instead: `host:port` of some of its nodes.
+    pub join: Vec<String>,
+    /// A node that is away for so long is replaced; none: never.
+    pub down_after: Option<Duration>,
     /// Its data.
     pub data: PathBuf,
     /// Speed of the timers.
@@ -111,6 +115,12 @@ impl NodeConfig {
             None => listen_text,
         };
         let peers = parse_peers(&args.peers, &id)?;
+        let join =
+            list(&args.join).map(|address| checked_address(address, "--join")).collect::<Result<Vec<_>>>()?;
+        ensure!(
+            join.is_empty() || peers.is_empty(),
+            "--join is for a cluster that exists, --peers for one that is to be formed: give one of them"
+        );
         let secret = secret(args.secret, args.secret_file.as_deref(), &listen)?;
         let allow_origins = list(&args.allow_origins)
             .map(|address| checked_address(address, "--allow-origins"))
@@ -127,6 +137,8 @@ impl NodeConfig {
             listen,
             advertise,
             peers,
+            join,
+            down_after: (args.down_after_s > 0).then(|| Duration::from_secs(args.down_after_s.into())),
             data: args.data,
             profile: args.profile,
             secret,
@@ -289,6 +301,8 @@ mod tests {
             (&["--peers", "node2"], "--peers"),
             (&["--peers", "node2=nowhere"], "--peers"),
             (&["--peers", "a=h:1,a=h:2"], "twice"),
+            (&["--join", "nowhere"], "--join"),
+            (&["--join", "127.0.0.1:8001", "--peers", "node2=127.0.0.1:8002"], "--join"),
             (&["--listen", "127.0.0.1"], "127.0.0.1"),
             (&["--listen", "0.0.0.0:8001"], "CLUSTER_SECRET"),
             (&["--secret", "short"], "secret"),

@@ -12,6 +12,7 @@ pub mod events;
 pub mod faults;
 pub mod host;
 pub mod http;
+pub mod join;
 pub mod metrics;
 pub mod storage;
 pub mod transport;

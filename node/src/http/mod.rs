@@ -95,6 +95,7 @@ pub fn router(state: NodeState) -> Router {
         .route("/status", get(node::status))
         .route("/cluster", get(node::cluster))
         .route("/cluster/leader", post(node::transfer_leader))
+        .route("/cluster/leave", post(node::leave))
         .route("/metrics", get(node::metrics))
         .route("/ws/events", get(stream::events));
     if state.faults {

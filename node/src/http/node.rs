@@ -1,4 +1,4 @@
-//! `GET /health`, `/status`, `/cluster`, `/metrics` and `POST /cluster/leader`.
+//! `GET /health`, `/status`, `/cluster`, `/metrics` `POST /cluster/leader` and `POST /cluster/leave`.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -48,6 +48,31 @@ pub async fn transfer_leader(
 ) -> Result<Answer<Cluster>, Failure> {
     let within = state.engine.config().request_timeout;
     state.engine.transfer_leader(&body.node, within).await?;
+    Ok(Answer(200, state.engine.cluster()))
+}
+
+/// `POST /cluster/leave`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// Who shall go.
+    #[serde(alias = "node_id")]
+    node: SmolStr,
+}
+
+impl Check for Leave {
+    fn check(&self) -> Result<(), Failure> {
+        check_name("node", &self.node)
+    }
+}
+
+/// `POST /cluster/leave`: a member goes as soon as its shards moved away. `GET /cluster` shows how far that is.
+pub async fn leave(
+    State(state): State<NodeState>,
+    Checked { body, .. }: Checked<Leave>,
+) -> Result<Answer<Cluster>, Failure> {
+    let within = state.engine.config().request_timeout;
+    state.engine.leave(&body.node, within).await?;
     Ok(Answer(200, state.engine.cluster()))
 }
 

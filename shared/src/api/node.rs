@@ -144,4 +144,7 @@ pub struct ClusterMember {
     pub address: String,
     /// Whether it votes.
     pub voter: bool,
+    /// It shall go, as soon as its shards moved away.
+    #[serde(default)]
+    pub leaving: bool,
 }

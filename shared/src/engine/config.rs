@@ -77,6 +77,8 @@ pub struct EngineConfig {
     /// A node that was not heard of for so long is replaced in its shards, and votes no more in the control group while
     /// three others do. None: nobody is replaced.
     pub down_after: Option<Duration>,
+    /// Whether it may found a cluster with its static peers. Who joins a cluster that exists waits for that one instead.
+    pub founds: bool,
     /// Newest version of the commands that this program knows.
     pub command_version: u16,
     /// Number of shards that a first formation mints.
@@ -124,6 +126,7 @@ impl EngineConfig {
             voters_max: 7,
             prefer_after: Duration::from_secs(prefer_after_s),
             down_after: Some(Duration::from_secs(30)),
+            founds: true,
             command_version: COMMAND_VERSION,
             shards: 8,
             replicas: 3,

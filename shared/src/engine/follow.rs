@@ -71,8 +71,7 @@ async fn step<H: Host>(group: &Group<H>, shard: &ShardReplicas) -> Step {
         change(group, ChangeMembers::RemoveNodes(learners), false).await;
         return Step::Moving;
     }
-    let new: BTreeMap<NodeId, Member> =
-        wanted.into_iter().filter(|(id, _)| !present.contains(id)).collect();
+    let new: BTreeMap<NodeId, Member> = wanted.into_iter().filter(|(id, _)| !present.contains(id)).collect();
     let catching_up = wanted_ids.iter().any(|id| !voters.contains(id) && !has_nearly_all(group, *id));
     if !new.is_empty() {
         change(group, ChangeMembers::AddNodes(new), false).await;

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::Select2;
 
@@ -75,13 +76,19 @@ pub async fn run<H: Host>(engine: Engine<H>) {
                 return;
             }
             Some(Identity::Founding(foundation)) => engine.spread(foundation).await,
-            None => match engine.survey().await {
-                // A founder came first.
-                _ if engine.identity().is_some() => true,
-                Survey::AllEmpty => engine.found_if_smallest().await,
-                Survey::Formed(member) => engine.join(&member).await,
-                Survey::Incomplete => false,
-            },
+            None => {
+                let changed = engine.inner.identity_changed.wait();
+                match H::Runtime::select2(changed, engine.survey()).await {
+                    // A founder came first.
+                    Select2::First(()) => true,
+                    Select2::Second(_) if engine.identity().is_some() => true,
+                    Select2::Second(Survey::AllEmpty) if engine.config().founds => {
+                        engine.found_if_smallest().await
+                    }
+                    Select2::Second(Survey::AllEmpty | Survey::Incomplete) => false,
+                    Select2::Second(Survey::Formed(member)) => engine.join(&member).await,
+                }
+            }
         };
         if done {
             pause = Duration::from_millis(20);
@@ -117,9 +124,12 @@ impl<H: Host> Engine<H> {
     }
 
     async fn survey(&self) -> Survey {
+        let others = self.others();
+        // All at once: where messages get lost, one after the other would take long.
+        let answers = join_all(others.iter().map(|other| self.ask(other, PeerRequest::Probe))).await;
         let mut survey = Survey::AllEmpty;
-        for other in self.others() {
-            match self.ask(&other, PeerRequest::Probe).await {
+        for (other, answer) in others.into_iter().zip(answers) {
+            match answer {
                 Some(PeerResponse::Probe(Probed::Empty { .. })) => {}
                 // Whoever is formed is proof of a cluster, whatever the others say.
                 Some(PeerResponse::Probe(Probed::Formed(_))) => return Survey::Formed(other.name),
@@ -151,10 +161,10 @@ impl<H: Host> Engine<H> {
 
     /// Has everybody write the cluster down; when all have, this node is formed.
     async fn spread(&self, foundation: Foundation) -> bool {
-        for other in self.others() {
-            if !self.tell(&other, &foundation).await {
-                return false;
-            }
+        let others = self.others();
+        let told = join_all(others.iter().map(|other| self.tell(other, &foundation))).await;
+        if told.contains(&false) {
+            return false;
         }
         let Some(me) = foundation.member(&self.inner.local.name).cloned() else { return false };
         self.write_identity(Identity::Formed { foundation, me, founder: true }).await

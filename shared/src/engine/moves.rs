@@ -6,15 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use openraft::AsyncRuntime;
+use smol_str::format_smolstr;
 
 use super::group::Group;
-use super::host::Host;
-use super::node::Engine;
+use super::host::{Host, Urgency};
+use super::node::{Engine, ProposeError};
 use super::peer::{PeerRequest, PeerResponse, Standing};
 use super::shards::placements;
+use crate::error::{ApiError, ErrorCode};
 use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::{
-    ClusterRecord, Command, ControlCommand, Operation, Placement, SHARDS_SINCE, ShardReplicas,
+    ClusterRecord, Command, ControlCommand, ControlReply, IdempotencyKey, Member, Operation, Placement,
+    Reply, SHARDS_SINCE, ShardReplicas,
 };
 
 /// How long a leader waits for its own command.
@@ -179,22 +183,46 @@ async fn standing<H: Host>(
 }
 
 impl<H: Host> Engine<H> {
+    /// A member shall go: its shards move away, then it is dismissed. Answers when that is decided, not when it is done.
+    /// Any node may be asked, also for itself.
+    pub async fn leave(&self, name: &NodeName, within: Duration) -> Result<(), ApiError> {
+        let not_ready = || ApiError::new(ErrorCode::NotReady, "This node is not part of a cluster yet.");
+        let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
+        // Under a key, so that it may be tried again. Doing it twice would do nothing more.
+        let key = IdempotencyKey {
+            client: format_smolstr!("leave {name} {:016x}", self.inner.host.random()),
+            number: 1,
+        };
+        let operation = Operation::Control(ControlCommand::Leave { name: name.clone() });
+        match self.propose(GroupId::CONTROL, Command { key: Some(key), operation }, within).await {
+            Ok((index, Reply::Control(ControlReply::Done))) => {
+                // So that what this node shows next has it.
+                let _ = H::Runtime::timeout(ASK_WITHIN, group.state.wait_applied(index)).await;
+                Ok(())
+            }
+            Ok((_, Reply::Control(ControlReply::Refused { why }))) => {
+                let known = group.state.read(|machine| machine.cluster().member(name).is_some());
+                let code = if known { ErrorCode::Conflict } else { ErrorCode::NotFound };
+                Err(ApiError::new(code, format!("{name} cannot leave: {why}.")))
+            }
+            Ok(_) => Err(ApiError::new(ErrorCode::Internal, "The cluster answered something unexpected.")),
+            Err(ProposeError::NotApplied(why)) => Err(ApiError::new(
+                ErrorCode::Unavailable,
+                format!("Nothing was done: {why}. Try again in a moment."),
+            )),
+            Err(ProposeError::Unknown(why)) => Err(ApiError::new(
+                ErrorCode::OutcomeUnknown,
+                format!("It is not known whether {name} leaves: {why}. Asking again is safe."),
+            )),
+        }
+    }
+
     /// Where a shard stands by that member, if it leads the shard.
-    pub(super) async fn ask_standing(
-        &self,
-        shard: GroupId,
-        member: &crate::machine::Member,
-    ) -> Option<Standing> {
+    pub(super) async fn ask_standing(&self, shard: GroupId, member: &Member) -> Option<Standing> {
         if member.name == self.inner.local.name {
             return super::follow::standing(&*self.group(shard)?).await;
         }
-        let call = self.inner.peers.call(
-            shard,
-            member,
-            super::host::Urgency::Normal,
-            PeerRequest::Standing,
-            ASK_WITHIN,
-        );
+        let call = self.inner.peers.call(shard, member, Urgency::Normal, PeerRequest::Standing, ASK_WITHIN);
         match call.await {
             Ok(PeerResponse::Standing(standing)) => Some(standing),
             _ => None,

@@ -186,6 +186,7 @@ impl<H: Host> Engine<H> {
                 .into_iter()
                 .map(|member| ClusterMember {
                     voter: votes(member.id),
+                    leaving: record.is_leaving(&member.name),
                     node: member.name,
                     raft_id: member.id,
                     incarnation: member.incarnation,

@@ -111,6 +111,7 @@ impl Cluster {
             request_timeout: Duration::from_secs(2),
             shards: self.faults.shards,
             prefer_after: Duration::from_secs(1),
+            down_after: (self.faults.down_after_s > 0).then(|| Duration::from_secs(self.faults.down_after_s)),
             ..EngineConfig::new(Profile::Realistic)
         }
     }

@@ -28,6 +28,8 @@ pub struct Faults {
     pub shards: u16,
     /// Clients of the shards.
     pub shard_clients: u32,
+    /// Whoever is away for so many seconds is replaced in its shards; 0: nobody is.
+    pub down_after_s: u64,
     /// Clients of the lock service.
     pub clients: u32,
     /// Resources that they fight for.
@@ -120,6 +122,7 @@ impl Faults {
             beyond_minority: rng.chance(400),
             shards: 1 + rng.range(0..2) as u16,
             shard_clients: 1 + rng.range(0..3) as u32,
+            down_after_s: if rng.chance(500) { 0 } else { rng.range(1..3) },
         }
     }
 }

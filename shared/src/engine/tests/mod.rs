@@ -5,6 +5,7 @@ mod batch;
 mod cluster;
 mod golden;
 mod members;
+mod moves;
 mod queue;
 mod shards;
 mod stream;

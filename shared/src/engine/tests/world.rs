@@ -186,8 +186,13 @@ pub fn quick() -> EngineConfig {
 }
 
 /// Polls until there is something.
-pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
+pub async fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(Duration::from_secs(20), what, look).await
+}
+
+/// The same for what takes longer.
+pub async fn eventually_within<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + within;
     loop {
         if let Some(found) = look() {
             return found;

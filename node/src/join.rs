@@ -1,0 +1,111 @@
+//! `--join`: who the members of a cluster are, asked of one of them over HTTP. The engine then asks these, over the peers'
+//! links, for an identity.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use orrery_shared::api::node::Cluster;
+use orrery_shared::engine::StaticPeer;
+use tokio::time::{sleep, timeout};
+
+use crate::client::Client;
+use crate::config::NodeConfig;
+
+/// How long somebody is looked for who answers.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+/// How long one answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The members of the cluster that `--join` points to.
+///
+/// # Errors
+/// Nobody there is part of a cluster within a minute; or a member elsewhere has this node's name.
+pub async fn members(config: &NodeConfig) -> Result<Vec<StaticPeer>> {
+    let began = Instant::now();
+    loop {
+        for address in &config.join {
+            match timeout(ANSWER_MAX, cluster(address)).await {
+                Ok(Ok(cluster)) if cluster.cluster.is_some() => return others(config, cluster),
+                Ok(Ok(_)) => tracing::info!(%address, "is not part of a cluster yet"),
+                Ok(Err(error)) => tracing::info!(%address, "{error:#}"),
+                Err(_) => tracing::info!(%address, "does not answer"),
+            }
+        }
+        ensure!(
+            began.elapsed() < LOOK_MAX,
+            "nobody at {} is part of a cluster: --join takes HOST:PORT of a node that runs",
+            config.join.join(", ")
+        );
+        sleep(PAUSE).await;
+    }
+}
+
+async fn cluster(address: &str) -> Result<Cluster> {
+    Client::connect(address).await?.get("/cluster").await
+}
+
+fn others(config: &NodeConfig, cluster: Cluster) -> Result<Vec<StaticPeer>> {
+    let namesake = cluster.members.iter().find(|member| member.node == config.id);
+    if let Some(namesake) = namesake {
+        ensure!(
+            namesake.address == config.advertise,
+            "the cluster has a {} already, at {}: choose another --id",
+            config.id,
+            namesake.address
+        );
+    }
+    let others = cluster.members.into_iter().filter(|member| member.node != config.id);
+    Ok(others.map(|member| StaticPeer { name: member.node, address: member.address }).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+    use orrery_shared::api::node::ClusterMember;
+    use orrery_shared::ids::{ClusterId, NodeId};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn config(id: &str, listen: &str) -> NodeConfig {
+        let line = ["orrery", "node", "--id", id, "--listen", listen, "--join", "127.0.0.1:8001"];
+        let Command::Node(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };
+        NodeConfig::from_args(*args).unwrap()
+    }
+
+    fn cluster() -> Cluster {
+        let member = |number: u16| ClusterMember {
+            node: format!("node{number}").into(),
+            raft_id: NodeId(number.into()),
+            incarnation: 1,
+            address: format!("127.0.0.1:{}", 8000 + number),
+            voter: true,
+            leaving: false,
+        };
+        Cluster {
+            cluster: Some(ClusterId(7)),
+            shards: 8,
+            replicas: 3,
+            version: 2,
+            leader: None,
+            members: (1..=3).map(member).collect(),
+            map_version: 0,
+            map: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_node() {
+        let names = |id, listen| {
+            let peers = others(&config(id, listen), cluster());
+            peers.map(|peers| peers.iter().map(|peer| peer.name.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(names("node4", "127.0.0.1:8004").unwrap(), ["node1", "node2", "node3"]);
+        assert_eq!(names("node2", "127.0.0.1:8002").unwrap(), ["node1", "node3"], "it lost its disk");
+        let error = names("node2", "127.0.0.1:8004").unwrap_err().to_string();
+        assert!(error.contains("--id"), "{error}");
+    }
+}

@@ -34,11 +34,15 @@ fn every_seed_holds() {
         "{SEEDS} seeds, {committed} entries, {granted} grants, {in_shards} entries in shards, {written} writes in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
+    let (published, delivered) = (sum(|report| report.published), sum(|report| report.delivered.0));
+    let redelivered = sum(|report| report.delivered.1);
+    println!("{published} messages published, {delivered} deliveries, {redelivered} of them not the first");
     // A simulation in which nothing happens would hold everything.
     assert!(committed > 50 * SEEDS && granted > 5 * SEEDS, "{committed} entries, {granted} grants");
+    assert!(in_shards > 40 * SEEDS && written > 4 * SEEDS, "{in_shards} entries in shards, {written} writes");
     assert!(
-        in_shards > 40 * SEEDS && written > 10 * SEEDS,
-        "{in_shards} entries in shards, {written} writes"
+        published > 5 * SEEDS && delivered > published && redelivered > SEEDS,
+        "{published} messages, {delivered} deliveries, {redelivered} not the first"
     );
 }
 
@@ -88,6 +92,18 @@ fn a_read_without_read_index_is_found() {
 #[test]
 fn a_retry_without_its_key_is_found() {
     expect_found(Bugs { no_dedupe: true, ..Bugs::default() });
+}
+
+#[test]
+fn a_publish_that_is_retried_without_its_key_is_found() {
+    expect_found(Bugs { no_queue_dedupe: true, ..Bugs::default() });
+}
+
+#[test]
+fn a_visibility_counted_from_its_receipt_is_found() {
+    let violation = expect_found(Bugs { visibility_from_receipt: true, ..Bugs::default() });
+    let wrong = ["while a consumer has", "was called late"];
+    assert!(wrong.iter().any(|words| violation.contains(words)), "{violation}");
 }
 
 #[test]

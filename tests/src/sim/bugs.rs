@@ -14,6 +14,10 @@ pub struct Bugs {
     pub no_read_index: bool,
     /// Retries carry no idempotency key.
     pub no_dedupe: bool,
+    /// Retries of queue requests carry no idempotency key.
+    pub no_queue_dedupe: bool,
+    /// Consumers count a delivery's visibility from the moment at which they received it.
+    pub visibility_from_receipt: bool,
     /// Clients count a lease from the moment at which they received it.
     pub lease_from_receipt: bool,
 }

@@ -28,6 +28,8 @@ pub struct Faults {
     pub shards: u16,
     /// Clients of the shards.
     pub shard_clients: u32,
+    /// Clients of the queue service.
+    pub queue_clients: u32,
     /// Whoever is away for so many seconds is replaced in its shards; 0: nobody is.
     pub down_after_s: u64,
     /// Clients of the lock service.
@@ -87,7 +89,7 @@ impl Faults {
         let calm = rng.chance(150);
         let rare = |rng: &mut SplitMix, most: u64| if rng.chance(500) { 0 } else { rng.range(0..most) };
         let weight = |rng: &mut SplitMix| if rng.chance(250) { 0 } else { rng.range(1..10) };
-        Faults {
+        let faults = Faults {
             nodes: *rng.pick(&[3, 3, 3, 5, 5, 1, 2, 4]).unwrap_or(&3),
             rounds: 10 + rng.range(0..15) as u32,
             pause_between_us: 20_000..rng.range(200_000..1_500_000),
@@ -122,7 +124,14 @@ impl Faults {
             beyond_minority: rng.chance(400),
             shards: 1 + rng.range(0..2) as u16,
             shard_clients: 1 + rng.range(0..3) as u32,
+            queue_clients: 0,
             down_after_s: if rng.chance(500) { 0 } else { rng.range(1..3) },
+        };
+        // A shard's clock is the register that its clients write, and moves by itself where queues are used.
+        if rng.chance(600) {
+            Faults { shard_clients: 0, queue_clients: 1 + rng.range(0..3) as u32, ..faults }
+        } else {
+            faults
         }
     }
 }

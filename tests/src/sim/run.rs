@@ -12,12 +12,15 @@ use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::faults::Faults;
 use super::runtime::TaskGroup;
-use super::workload::{TTL_MS, WAIT_MS, Workload};
+use super::workload::{QueueClient, TTL_MS, WAIT_MS, Workload};
 
 /// Virtual time within which a healed cluster serves every node's requests.
 const PROGRESS_US_MAX: u64 = 15_000_000;
 /// Virtual time within which every lease has run out and all nodes are equal, once nobody asks any more.
 const QUIET_US_MAX: u64 = PROGRESS_US_MAX + (TTL_MS.end + WAIT_MS.end) * 1_000 * 4;
+
+/// Number of the consumer that takes what the others left.
+const DRAINER: u32 = 1_000;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -58,6 +61,10 @@ pub struct Report {
     pub committed_in_shards: u64,
     /// Values that clients of shards were told are written.
     pub written: u64,
+    /// Messages whose publish was acknowledged.
+    pub published: u64,
+    /// Deliveries that consumers saw, and how many of them were not the message's first.
+    pub delivered: (u64, u64),
     /// Mutations with a definite outcome.
     pub answered: u64,
     /// Grants among them.
@@ -89,6 +96,8 @@ pub fn run(options: &Options) -> Report {
         committed: 0,
         committed_in_shards: 0,
         written: 0,
+        published: 0,
+        delivered: (0, 0),
         answered: 0,
         granted: 0,
         failure,
@@ -96,6 +105,11 @@ pub fn run(options: &Options) -> Report {
     if panicked.is_none() {
         (report.committed, report.committed_in_shards) = cluster.checks.committed_entries();
         report.written = cluster.checks.registers(|registers| Ok(registers.written)).unwrap_or_default();
+        cluster.checks.queues(|queues| {
+            report.published = queues.published;
+            report.delivered = (queues.delivered, queues.redelivered);
+            Ok(())
+        });
         cluster.checks.clients(|clients| {
             (report.answered, report.granted) = (clients.answered, clients.granted);
             Ok(())
@@ -123,6 +137,7 @@ async fn live(cluster: &Arc<Cluster>, seed: u64) {
         return;
     }
     workload.finish().await;
+    QueueClient::new(cluster.clone(), DRAINER, seed).drain().await;
     expect_quiet(cluster).await;
 }
 

@@ -10,7 +10,7 @@ use super::{LockService, refused, session_expired, unknown, validate};
 use crate::api::lock::{Acquire, LockAnswer};
 use crate::engine::host::Host;
 use crate::engine::waits::WaitEnd;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::ReleaseCause;
 use crate::ids::{GroupId, ResourceName};
 use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait, WaitEdge, WaitId};
@@ -154,6 +154,12 @@ impl<H: Host> LockService<H> {
         let (resource, holder) = (asked.resource.clone(), asked.holder.clone());
         let command = LockCommand::Cancel { resource, holder, wait: Some(wait) };
         match self.lock(command, self.engine.inner.requests.key()).await {
+            // It ended unseen, so long ago that nothing is left of it but what the key remembers.
+            Ok(LockReply::NotWaiting) => match self.lock(asked.command(), key).await {
+                Ok(reply) => self.settled(asked, reply),
+                Err(error) if error.code == ErrorCode::IdempotencyConflict => Ok(self.timeout(asked)),
+                Err(error) => Err(error),
+            },
             Ok(reply) => self.settled(asked, reply),
             // The acquire took effect; what became of its wait is what nobody knows now.
             Err(error) if error.code.status() == 503 => Err(unknown(&error.message, &key)),

@@ -85,6 +85,10 @@ pub struct Consensus {
     entries: BTreeMap<(GroupId, Term, LogIndex), (u64, Option<Term>)>,
     /// What is committed, for ever.
     committed: BTreeMap<GroupId, BTreeMap<LogIndex, Mark>>,
+    /// In which term that became known. Only leaders of later terms must have it (Raft paper, section 5.4).
+    committed_in: BTreeMap<(GroupId, LogIndex), Term>,
+    /// The last term that a node reported.
+    terms: BTreeMap<(TaskGroup, GroupId), Term>,
     logs: BTreeMap<(TaskGroup, GroupId), Log>,
     durable: BTreeMap<(TaskGroup, GroupId), Log>,
     /// What nodes reported, for those whose log begins after its last membership.
@@ -211,6 +215,9 @@ impl Consensus {
 
     /// A node reports something.
     pub fn fact(&mut self, node: TaskGroup, fact: &Fact) -> Verdict {
+        if let Fact::RoleChanged { group, term, .. } = fact {
+            self.terms.insert((node, *group), *term);
+        }
         match fact {
             Fact::RoleChanged { group, role: Role::Leader, term, .. } => self.leads(node, *group, *term),
             Fact::Sent {
@@ -242,8 +249,9 @@ impl Consensus {
         }
         let log = self.logs.entry((node, group)).or_default();
         for (index, mark) in self.committed.entry(group).or_default().range(log.first..) {
-            // An entry of a later term cannot concern a leader that does not know yet that it is none.
-            if mark.term <= term && !log.has(*index, *mark) {
+            // What was committed in a later term cannot concern a leader that does not know yet that it is none.
+            let committed_in = self.committed_in.get(&(group, *index)).copied().unwrap_or(mark.term);
+            if committed_in < term && !log.has(*index, *mark) {
                 return Err(format!(
                     "node {node} leads term {term} of {group} without the committed entry {index} of term {}",
                     mark.term
@@ -284,6 +292,8 @@ impl Consensus {
                 }
                 Slot::Vacant(slot) => {
                     slot.insert(mark);
+                    let term = self.terms.get(&(node, group)).copied().unwrap_or(mark.term);
+                    self.committed_in.insert((group, at), term.max(mark.term));
                     let reported = self.voters.get(&(node, group)).cloned();
                     let effective = log.memberships.values().next_back().cloned();
                     for voters in effective.or(reported.map(|voters| vec![voters])).into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod consensus;
+mod queues;
 mod registers;
 mod service;
 
@@ -14,6 +15,7 @@ use orrery_shared::ids::{GroupId, LogIndex};
 
 pub use clients::{Belief, Clients, Outcome};
 pub use consensus::Found;
+pub use queues::{Queues, Value};
 pub use registers::Registers;
 
 use super::disk::DiskWatch;
@@ -41,6 +43,7 @@ pub struct Checks {
     service: SyncCell<Service>,
     clients: SyncCell<Clients>,
     registers: SyncCell<Registers>,
+    queues: SyncCell<Queues>,
     /// Nodes that applied something since the last look at their states, and in which group.
     applied: SyncCell<Vec<(TaskGroup, GroupId)>>,
     failure: SyncCell<Option<String>>,
@@ -55,6 +58,7 @@ impl Checks {
             service: SyncCell::default(),
             clients: SyncCell::default(),
             registers: SyncCell::default(),
+            queues: SyncCell::default(),
             applied: SyncCell::default(),
             failure: SyncCell::new(None),
         })
@@ -143,6 +147,12 @@ impl Checks {
     /// What clients of the shards saw.
     pub fn registers<T>(&self, look: impl FnOnce(&mut Registers) -> Result<T, String>) -> Option<T> {
         let result = look(&mut self.registers.borrow_mut());
+        self.looked(result)
+    }
+
+    /// What clients of the queue service saw.
+    pub fn queues<T>(&self, look: impl FnOnce(&mut Queues) -> Result<T, String>) -> Option<T> {
+        let result = look(&mut self.queues.borrow_mut());
         self.looked(result)
     }
 

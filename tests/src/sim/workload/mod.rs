@@ -1,7 +1,8 @@
-//! Clients that fight for locks through the lock service of random nodes, and clients of the shards.
+//! Clients that fight for locks through the lock service of random nodes, clients of the shards and of the queues.
 
 mod call;
 mod operations;
+mod queues;
 mod shards;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use smol_str::SmolStr;
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::{Holder, SessionId};
 
+pub use queues::QueueClient;
 use shards::ShardClient;
 
 use super::cluster::Cluster;
@@ -74,6 +76,15 @@ impl Workload {
             .collect();
         clients.extend((0..cluster.faults.shard_clients).map(|number| {
             let mut client = ShardClient::new(cluster.clone(), number, seed);
+            let (stop, cluster) = (stop.clone(), cluster.clone());
+            cluster.clone().sim.spawn_in(WORLD, async move {
+                while !stop.get() && cluster.checks.failure().is_none() {
+                    client.step().await;
+                }
+            })
+        }));
+        clients.extend((0..cluster.faults.queue_clients).map(|number| {
+            let mut client = QueueClient::new(cluster.clone(), number, seed);
             let (stop, cluster) = (stop.clone(), cluster.clone());
             cluster.clone().sim.spawn_in(WORLD, async move {
                 while !stop.get() && cluster.checks.failure().is_none() {

@@ -16,6 +16,7 @@ use orrery_shared::placement::Token;
 
 use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
+use crate::math::{log10, pow};
 use crate::net::address::Place;
 use crate::net::{Sink, Streams};
 
@@ -363,6 +364,6 @@ fn two_digits(rate: f64) -> f64 {
     if rate <= 0.0 || !rate.is_finite() {
         return 0.0;
     }
-    let digit = 10f64.powf(rate.log10().floor() - 1.0);
+    let digit = pow(10.0, log10(rate).floor() - 1.0);
     (rate / digit).round() * digit
 }

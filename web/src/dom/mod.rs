@@ -20,7 +20,7 @@ use web_sys::{Element, HtmlElement, HtmlTemplateElement};
 pub use keyed::{Item, item, keyed, list};
 pub use markup::{IntoMarkup, Markup, append};
 pub use orrery_view::{component, view};
-pub use signal::{Memo, RwSignal};
+pub use signal::{Memo, ReadSignal, RwSignal};
 pub use value::{Flag, IntoFlag, IntoValue, Value};
 
 use leptos::reactive;
@@ -128,6 +128,13 @@ where
 
 /// Puts a value where it belongs.
 type Put = Box<dyn Fn(Option<&str>)>;
+
+/// Does something after the page is drawn, and again whenever what it read has changed. Leptos' own effects are compiled
+/// for each closure.
+pub fn effect(act: impl FnMut() + 'static) {
+    let mut act: Box<dyn FnMut()> = Box::new(act);
+    Effect::new(move || act());
+}
 
 /// Does something now, and again whenever what it read has changed.
 fn follow(act: Box<dyn FnMut()>) {

@@ -168,6 +168,46 @@ impl<T: Clone + Send + Sync + 'static> RwSignal<T> {
     }
 }
 
+/// The end of a signal at which it is read and not set.
+pub struct ReadSignal<T>(RwSignal<T>);
+
+impl<T> Clone for ReadSignal<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ReadSignal<T> {}
+
+impl<T: Clone + Send + Sync + 'static> ReadSignal<T> {
+    /// The value; tracked.
+    pub fn get(&self) -> T {
+        self.0.get()
+    }
+
+    /// The value; not tracked.
+    pub fn get_untracked(&self) -> T {
+        self.0.get_untracked()
+    }
+
+    /// Something of the value; tracked.
+    pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        self.0.with(read)
+    }
+
+    /// Something of the value; not tracked.
+    pub fn with_untracked<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        self.0.with_untracked(read)
+    }
+}
+
+impl<T> RwSignal<T> {
+    /// Its end for readers.
+    pub fn read_only(self) -> ReadSignal<T> {
+        ReadSignal(self)
+    }
+}
+
 impl<T: Clone + Send + Sync + 'static> From<RwSignal<T>> for Signal<T> {
     fn from(signal: RwSignal<T>) -> Signal<T> {
         Signal::derive(move || signal.get())

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use orrery_shared::event::fact::Role;
 use orrery_shared::event::view::{GroupView, Timer};
 use orrery_shared::ids::NodeName;

@@ -1,6 +1,5 @@
 //! Who waits for whom. Only a cycle is drawn thick, its edges numbered, its victim marked.
 
-use leptos::prelude::*;
 use orrery_shared::lock::{Holder, WaitEdge};
 
 use crate::dom::{Markup, Memo, component, view};

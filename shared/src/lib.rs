@@ -13,6 +13,7 @@ pub mod lock;
 pub mod machine;
 pub mod placement;
 pub mod queue;
+pub mod sorted;
 
 #[cfg(feature = "engine")]
 pub mod engine;

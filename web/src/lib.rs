@@ -6,6 +6,7 @@ pub mod dom;
 pub mod fixture;
 pub mod i18n;
 pub mod look;
+pub mod math;
 pub mod net;
 pub mod request;
 pub mod stage;

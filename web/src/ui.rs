@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dom::RwSignal;
+use crate::dom::{RwSignal, effect};
 use leptos::prelude::*;
 use orrery_shared::ids::{ClientName, GroupId, NodeName};
 use orrery_shared::lock::Mode;
@@ -209,18 +209,18 @@ impl Ui {
 
     /// Lets the root element and the browser's memory follow the choices.
     fn follow(self) {
-        Effect::new(move || {
+        effect(move || {
             let theme = self.theme.get().name();
             remember("theme", theme);
             set_root("data-theme", theme);
         });
-        Effect::new(move || {
+        effect(move || {
             let lang = self.lang.get().tag();
             remember("lang", lang);
             set_root("lang", lang);
         });
-        Effect::new(move || remember("layers", &self.layers.get().remembered()));
-        Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
+        effect(move || remember("layers", &self.layers.get().remembered()));
+        effect(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
         let measure = move || {
             set_changed(self.portrait, matches_media("(max-width: 760px)"));
             self.resized.update(|count| *count = count.wrapping_add(1));

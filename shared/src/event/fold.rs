@@ -14,6 +14,7 @@ use super::view::{
 use super::{Event, fold_group, fold_locks, fold_queues, fold_ring};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
+use crate::sorted::sort_by;
 
 /// What an event meant to the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl View {
         node.stale = false;
         node.clock_offset_us = offset(snapshot.wall_us, snapshot.hlc);
         for group in &snapshot.groups {
-            let part = Arc::make_mut(node.groups.entry(group.group).or_default());
+            let part = Arc::make_mut(node.groups.get_or_default(&group.group));
             fold_group::install(part, group, now_us);
         }
         for group in &snapshot.groups {
@@ -115,10 +116,11 @@ impl View {
                 node.seq = node.seq.max(gap.last);
             }
         }
-        if self.gaps.len() >= RECENT_MAX {
-            self.gaps.pop_front();
+        let gaps = Arc::make_mut(&mut self.gaps);
+        if gaps.len() >= RECENT_MAX {
+            gaps.remove(0);
         }
-        self.gaps.push_back(gap);
+        gaps.push(gap);
     }
 
     /// The node's entry, made where it is not there yet.
@@ -128,7 +130,7 @@ impl View {
             self.nodes.insert(name.clone(), Arc::new(node));
             let mut order = (*self.order).clone();
             order.push(name.clone());
-            order.sort_by(|a, b| natural(a).cmp(&natural(b)));
+            sort_by(&mut order, |a, b| natural(a).cmp(&natural(b)));
             self.order = Arc::new(order);
         }
         Arc::make_mut(self.nodes.get_mut(name).expect("inserted above"))
@@ -286,14 +288,8 @@ impl View {
 
     /// What the process had in its memory is gone: its requests in progress and its links.
     fn forget_boot(&mut self, node: &NodeName) {
-        let gone: Vec<_> = self.requests.keys().filter(|(at, _)| at == node).cloned().collect();
-        for key in gone {
-            self.requests.remove(&key);
-        }
-        let links: Vec<_> = self.links.keys().filter(|(from, _)| from == node).cloned().collect();
-        for key in links {
-            self.links.remove(&key);
-        }
+        self.requests.retain(|(at, _), _| at != node);
+        self.links.retain(|(from, _), _| from != node);
     }
 
     fn install_links(&mut self, node: &NodeName, cut: &[NodeName]) {
@@ -310,7 +306,7 @@ impl View {
     }
 
     pub(super) fn link_mut(&mut self, from: &NodeName, to: &NodeName) -> &mut LinkView {
-        self.links.entry((from.clone(), to.clone())).or_default()
+        self.links.get_or_default(&(from.clone(), to.clone()))
     }
 
     fn note_membership(&mut self, group: &GroupSnapshot) {
@@ -344,11 +340,7 @@ impl View {
     fn prune(&mut self, now_us: u64) {
         if self.flights.len() > IN_PROGRESS_MAX / 4 {
             let old = |flight: &Flight| flight.sent_us + super::view::FLIGHT_US_MAX < now_us;
-            let gone: Vec<_> =
-                self.flights.iter().filter(|(_, flight)| old(flight)).map(|(id, _)| id.clone()).collect();
-            for id in gone {
-                self.flights.remove(&id);
-            }
+            self.flights.retain(|_, flight| !old(flight));
         }
         while self.flights.len() > IN_PROGRESS_MAX {
             let oldest = self.flights.iter().min_by_key(|(_, flight)| flight.sent_us);
@@ -364,16 +356,14 @@ impl View {
 }
 
 fn for_each_group(node: &mut NodeView, change: impl Fn(&mut GroupView)) {
-    let groups: Vec<GroupId> = node.groups.keys().copied().collect();
-    for group in groups {
-        change(Arc::make_mut(node.groups.get_mut(&group).expect("its own key")));
-    }
+    node.groups.values_mut().for_each(|part| change(Arc::make_mut(part)));
 }
 
 /// Bounds the entries that are kept for drawing.
 pub(super) fn bound_tail(part: &mut GroupView) {
-    while part.tail.len() > TAIL_MAX {
-        part.tail.pop_front();
+    let over = part.tail.len().saturating_sub(TAIL_MAX);
+    if over > 0 {
+        Arc::make_mut(&mut part.tail).drain(..over);
     }
 }
 

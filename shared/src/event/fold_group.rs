@@ -27,7 +27,7 @@ pub(super) fn install(part: &mut GroupView, snapshot: &GroupSnapshot, now_us: u6
     part.commit = snapshot.commit;
     part.applied = snapshot.applied;
     part.purged = snapshot.purged;
-    part.tail = snapshot.tail.iter().cloned().collect();
+    part.tail = Arc::new(snapshot.tail.clone());
     bound_tail(part);
 }
 
@@ -80,7 +80,7 @@ pub(super) fn fact(view: &mut View, node: &NodeName, group: GroupId, fact: &Fact
         }
         Fact::Snapshotted { last, installed: true, .. } => {
             if part.last_log < *last {
-                part.tail.clear();
+                part.tail = Arc::default();
             }
             part.last_log = part.last_log.max(*last);
             part.synced = part.synced.max(*last);
@@ -184,13 +184,13 @@ fn append(part: &mut GroupView, entries: &[EntrySummary], first: LogIndex, last:
         }
         keep_before(part, first);
     } else if part.last_log.is_some_and(|end| first > end + 1) {
-        part.tail.clear();
+        part.tail = Arc::default();
     }
     let listed_from = entries.first().map_or(last + 1, |entry| entry.index);
     if listed_from > first {
-        part.tail.clear();
+        part.tail = Arc::default();
     }
-    part.tail.extend(entries.iter().cloned());
+    Arc::make_mut(&mut part.tail).extend(entries.iter().cloned());
     part.last_log = Some(last);
     bound_tail(part);
 }
@@ -202,13 +202,11 @@ fn truncate(part: &mut GroupView, after: Option<LogIndex>) {
 }
 
 fn keep_before(part: &mut GroupView, end: LogIndex) {
-    while part.tail.back().is_some_and(|entry| entry.index >= end) {
-        part.tail.pop_back();
-    }
+    Arc::make_mut(&mut part.tail).retain(|entry| entry.index < end);
 }
 
 fn part_mut<'a>(view: &'a mut View, node: &NodeName, group: GroupId) -> &'a mut GroupView {
-    let part = view.node_mut(node).groups.entry(group).or_default();
+    let part = view.node_mut(node).groups.get_or_default(&group);
     let part = Arc::make_mut(part);
     part.group = group;
     part

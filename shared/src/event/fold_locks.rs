@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use imbl::Vector;
-
 use super::fact::{
     HolderView, LockTable, LockedResource, ReleaseCause, ServiceFact, SessionView, WaiterView,
 };
@@ -179,14 +177,10 @@ fn remember(locks: &mut LocksView, index: LogIndex, fact: &ServiceFact, now_us: 
         _ => return,
     };
     let moment = LockMoment { at_us: now_us, index, resource: resource.into(), holder: holder.clone(), what };
-    push_bounded(&mut locks.recent, moment);
-}
-
-fn push_bounded<T: Clone>(list: &mut Vector<T>, value: T) {
-    if list.len() >= RECENT_MAX {
-        list.pop_front();
+    if locks.recent.len() >= RECENT_MAX {
+        locks.recent.remove(0);
     }
-    list.push_back(value);
+    locks.recent.push(moment);
 }
 
 /// Whether a lock or a wait ended against its client's will.

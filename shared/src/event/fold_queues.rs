@@ -9,6 +9,7 @@ use crate::lock::LeaseMs;
 use crate::queue::fact::Had;
 use crate::queue::view::{DeadLetter, TopicView};
 use crate::queue::{ConsumerGroup, PurgeWhat, QueueFact, QueueView, TopicName};
+use crate::sorted::sort_by;
 
 /// Takes over queues that somebody read at an applied index, unless a newer state is in the view.
 pub(super) fn install(view: &mut View, shard: GroupId, queues: &QueueView, now_us: u64) {
@@ -16,7 +17,7 @@ pub(super) fn install(view: &mut View, shard: GroupId, queues: &QueueView, now_u
     if queues.applied.is_none() || queues.applied < known {
         return;
     }
-    let shard = Arc::make_mut(view.queues.entry(shard).or_default());
+    let shard = Arc::make_mut(view.queues.get_or_default(&shard));
     if known.is_none() {
         // The first ones of a recording: what they contain is not news.
         shard.seen = shard.seen.max(queues.applied.map(|index| (index, u32::MAX)));
@@ -47,7 +48,7 @@ pub(super) fn fact(
     fact: &QueueFact,
     now_us: u64,
 ) -> Effect {
-    let shard = view.queues.entry(shard).or_default();
+    let shard = view.queues.get_or_default(&shard);
     if shard.seen.is_some_and(|seen| place <= seen) {
         return Effect::Known;
     }
@@ -62,7 +63,7 @@ pub(super) fn fact(
     if shard.more_topics > 0 && !shard.topics.contains_key(name) {
         return Effect::New;
     }
-    let topic = Arc::make_mut(shard.topics.entry(name.clone()).or_default());
+    let topic = Arc::make_mut(shard.topics.get_or_default(name));
     change(topic, clock_ms, fact);
     if topic.groups.is_empty() && topic.messages == 0 {
         shard.topics.remove(name);
@@ -116,7 +117,7 @@ fn topic_of(topic: &TopicView, before: Option<&Arc<TopicQueue>>, clock_ms: Lease
             DeadLetterView { number: dead.number, key: dead.key.clone(), group, attempts, cause, dead_at_ms }
         })
         .collect();
-    dead.sort_by(|a, b| (a.dead_at_ms, a.number, &a.group).cmp(&(b.dead_at_ms, b.number, &b.group)));
+    sort_by(&mut dead, |a, b| (a.dead_at_ms, a.number, &a.group).cmp(&(b.dead_at_ms, b.number, &b.group)));
     let mut queue = TopicQueue {
         messages: stats.messages,
         bytes: stats.bytes,
@@ -154,12 +155,12 @@ fn change(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
         QueueFact::Acknowledged { number, group, had, freed_bytes, .. } => {
             take(topic, group, *number, *had);
             topic.totals.acknowledged += 1;
-            topic.groups.entry(group.clone()).or_default().totals.acknowledged += 1;
+            topic.groups.get_or_default(group).totals.acknowledged += 1;
             free(topic, *freed_bytes);
         }
         QueueFact::Nacked { number, group, .. } | QueueFact::RedeliveryDue { number, group, .. } => {
             take(topic, group, *number, Had::InFlight);
-            topic.groups.entry(group.clone()).or_default().waiting += 1;
+            topic.groups.get_or_default(group).waiting += 1;
         }
         QueueFact::Extended { number, group, visible_at_ms, .. } => {
             if let Some(flight) = topic.in_flight.get_mut(&(group.clone(), *number)) {
@@ -170,7 +171,7 @@ fn change(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
         QueueFact::DeadLettered { .. } => die(topic, clock_ms, fact),
         QueueFact::Redriven { number, group, .. } => {
             take(topic, group, *number, Had::Dead);
-            topic.groups.entry(group.clone()).or_default().waiting += 1;
+            topic.groups.get_or_default(group).waiting += 1;
             topic.totals.redriven += 1;
         }
         QueueFact::Expired { number, had, delayed, freed_bytes, .. } => {
@@ -196,7 +197,7 @@ fn change(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
             topic.dead.retain(|dead| dead.group != *group);
         }
         QueueFact::Held { group, blocked, delayed, .. } => {
-            let queue = topic.groups.entry(group.clone()).or_default();
+            let queue = topic.groups.get_or_default(group);
             queue.blocked = *blocked;
             queue.delayed = *delayed;
         }
@@ -205,12 +206,7 @@ fn change(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
 
 /// A message entered the order: it waits for every group.
 fn enter(topic: &mut TopicQueue) {
-    let names: Vec<ConsumerGroup> = topic.groups.keys().cloned().collect();
-    for name in names {
-        if let Some(group) = topic.groups.get_mut(&name) {
-            group.waiting += 1;
-        }
-    }
+    topic.groups.values_mut().for_each(|group| group.waiting += 1);
 }
 
 fn deliver(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
@@ -219,7 +215,7 @@ fn deliver(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
         return;
     };
     let again = u64::from(*attempt > 1);
-    let queue = topic.groups.entry(group.clone()).or_default();
+    let queue = topic.groups.get_or_default(group);
     less(&mut queue.waiting, 1);
     queue.in_flight += 1;
     queue.totals.delivered += 1;
@@ -243,7 +239,7 @@ fn deliver(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
 fn die(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
     let QueueFact::DeadLettered { number, key, group, attempts, cause, .. } = fact else { return };
     take(topic, group, *number, Had::InFlight);
-    let queue = topic.groups.entry(group.clone()).or_default();
+    let queue = topic.groups.get_or_default(group);
     queue.dead += 1;
     queue.totals.dead_lettered += 1;
     topic.totals.dead_lettered += 1;
@@ -260,7 +256,7 @@ fn die(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
 
 /// A group does not have a message any more as it had it.
 fn take(topic: &mut TopicQueue, group: &ConsumerGroup, number: LogIndex, had: Had) {
-    let queue = topic.groups.entry(group.clone()).or_default();
+    let queue = topic.groups.get_or_default(group);
     match had {
         Had::Waiting => less(&mut queue.waiting, 1),
         Had::InFlight => {
@@ -294,14 +290,14 @@ fn purge(topic: &mut TopicQueue, fact: &QueueFact) {
     less(&mut topic.bytes, *freed_bytes);
     topic.totals.purged += waiting + in_flight + dead + delayed;
     let Some(name) = group else { return };
-    let queue = topic.groups.entry(name.clone()).or_default();
+    let queue = topic.groups.get_or_default(name);
     less(&mut queue.waiting, *waiting);
     less(&mut queue.in_flight, *in_flight);
     less(&mut queue.dead, *dead);
     if *what != PurgeWhat::Ready {
         let mut numbers: Vec<LogIndex> =
             topic.dead.iter().filter(|dead| dead.group == *name).map(|dead| dead.number).collect();
-        numbers.sort_unstable();
+        sort_by(&mut numbers, u64::cmp);
         numbers.truncate(usize::try_from(*dead).unwrap_or(usize::MAX));
         topic.dead.retain(|dead| dead.group != *name || !numbers.contains(&dead.number));
     }
@@ -312,7 +308,7 @@ fn purge(topic: &mut TopicQueue, fact: &QueueFact) {
 fn forget_flights(topic: &mut TopicQueue, group: &ConsumerGroup, most: usize) {
     let of_group = topic.in_flight.values().filter(|flight| flight.group == *group);
     let mut ends: Vec<_> = of_group.map(|flight| (flight.visible_at_ms, flight.number)).collect();
-    ends.sort_unstable();
+    sort_by(&mut ends, Ord::cmp);
     for (_, number) in ends.into_iter().take(most) {
         topic.in_flight.remove(&(group.clone(), number));
     }

@@ -13,6 +13,7 @@ use super::view::{GapView, StreamState};
 use super::{Event, Stamp};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, NodeName, Sequence};
+use crate::sorted::{SortedMap, sort_by};
 
 /// A stream silent for so long leaves the watermark.
 pub const SILENT_MS: f64 = 300.0;
@@ -89,7 +90,7 @@ struct End {
 /// The merge. Time (the reader's monotonic milliseconds) is an argument.
 #[derive(Clone, Debug, Default)]
 pub struct Merge {
-    sources: BTreeMap<NodeName, Source>,
+    sources: SortedMap<NodeName, Source>,
     pending: BTreeMap<(Stamp, u8, u64), (Item, bool)>,
     arrivals: u64,
     released: Option<Stamp>,
@@ -101,7 +102,7 @@ pub struct Merge {
 impl Merge {
     /// A stream said hello.
     pub fn handle_open(&mut self, node: &NodeName, boot: BootEpoch, now_ms: f64) {
-        let source = self.sources.entry(node.clone()).or_default();
+        let source = self.sources.get_or_default(node);
         source.open = true;
         source.beats = false;
         source.heard_ms = now_ms;
@@ -279,7 +280,7 @@ impl Merge {
             .filter(|(node, source)| *node != except && source.open && source.beats)
             .map(|(_, source)| source.lag_us)
             .collect();
-        lags.sort_unstable();
+        sort_by(&mut lags, i64::cmp);
         (lags.len() >= 2).then(|| lags[lags.len() / 2])
     }
 

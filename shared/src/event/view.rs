@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, Vector};
 use smol_str::SmolStr;
 
 use super::fact::{EntrySummary, LockTable, LostWhy, Message, MessageId, Role};
 use crate::api::node::Status;
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, Term};
+use crate::sorted::SortedMap;
 
 mod locks;
 mod queues;
@@ -47,15 +47,15 @@ pub struct View {
     /// Names in the order in which nodes stand on the circle.
     pub order: Arc<Vec<NodeName>>,
     /// Every node.
-    pub nodes: OrdMap<NodeName, Arc<NodeView>>,
+    pub nodes: SortedMap<NodeName, Arc<NodeView>>,
     /// The newest committed membership of the control group that anybody reported.
     pub membership: Arc<Membership>,
     /// Links by (from, to).
-    pub links: OrdMap<(NodeName, NodeName), LinkView>,
+    pub links: SortedMap<(NodeName, NodeName), LinkView>,
     /// Messages that were sent, and neither arrived nor were lost yet.
-    pub flights: OrdMap<MessageId, Arc<Flight>>,
+    pub flights: SortedMap<MessageId, Arc<Flight>>,
     /// Client requests that began and did not end yet, by (serving node, number).
-    pub requests: OrdMap<(NodeName, u64), Arc<RequestView>>,
+    pub requests: SortedMap<(NodeName, u64), Arc<RequestView>>,
     /// The control group's lock table.
     pub locks: Arc<LocksView>,
     /// The last deadlock.
@@ -63,9 +63,9 @@ pub struct View {
     /// The ring and the shard map.
     pub ring: Arc<RingView>,
     /// The queues of each shard that has reported some.
-    pub queues: OrdMap<GroupId, Arc<ShardQueues>>,
+    pub queues: SortedMap<GroupId, Arc<ShardQueues>>,
     /// Events that will never come, newest last; at most [`RECENT_MAX`].
-    pub gaps: Vector<GapView>,
+    pub gaps: Arc<Vec<GapView>>,
 }
 
 /// A node's process.
@@ -118,7 +118,7 @@ pub struct NodeView {
     /// Events of it are missing since its last snapshot: what it shows may be wrong.
     pub stale: bool,
     /// Its part in each group.
-    pub groups: OrdMap<GroupId, Arc<GroupView>>,
+    pub groups: SortedMap<GroupId, Arc<GroupView>>,
     /// Distance of its own wall clock from its HLC at its last event, microseconds; shown where it is large.
     pub clock_offset_us: i64,
 }
@@ -153,7 +153,7 @@ pub struct GroupView {
     /// Last index that a snapshot replaced.
     pub purged: Option<LogIndex>,
     /// Its last entries, oldest first; at most [`TAIL_MAX`].
-    pub tail: Vector<EntrySummary>,
+    pub tail: Arc<Vec<EntrySummary>>,
     /// Its running election timer.
     pub timer: Option<Timer>,
     /// The election in which it stands or stood last.
@@ -194,7 +194,7 @@ impl GroupView {
 
     /// The entry, while it is in the drawn tail.
     pub fn entry(&self, index: LogIndex) -> Option<&EntrySummary> {
-        let first = self.tail.front()?.index;
+        let first = self.tail.first()?.index;
         self.tail.get(usize::try_from(index.checked_sub(first)?).ok()?)
     }
 

@@ -1,7 +1,5 @@
 //! What differs between two placements, and what it is to be measured by.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::map::{ShardMap, ShardPlacement};
@@ -98,28 +96,24 @@ fn moves(from: Option<&ShardPlacement>, to: Option<&ShardPlacement>) -> Vec<Move
 
 /// What those who are entitled to more than before are entitled to more, together.
 fn ideal(from: &Ring, to: &Ring) -> f64 {
-    let entitled = |ring: &Ring| -> BTreeMap<NodeName, f64> {
-        ring.owner_share().into_iter().map(|node| (node.node, node.ideal)).collect()
-    };
-    let before = entitled(from);
-    let more = entitled(to)
-        .into_iter()
-        .map(|(node, share)| (share - before.get(&node).copied().unwrap_or_default()).max(0.0));
-    more.sum()
+    let before = from.owner_share();
+    let entitled =
+        |name: &NodeName| before.iter().find(|node| node.node == *name).map_or(0.0, |node| node.ideal);
+    to.owner_share().iter().map(|node| (node.ideal - entitled(&node.node)).max(0.0)).sum()
 }
 
 /// A key stays where it is when its hash is the same modulo both numbers: min(N, M) of lcm(N, M) hashes are. When
 /// the numbers are the same, newcomers take the places of those who left.
 fn modulo(from: &Ring, to: &Ring) -> f64 {
-    let names = |ring: &Ring| -> BTreeSet<NodeName> {
-        ring.nodes().iter().filter(|node| node.weight > 0).map(|node| node.name.clone()).collect()
-    };
+    fn names(ring: &Ring) -> Vec<&NodeName> {
+        ring.nodes().iter().filter(|node| node.weight > 0).map(|node| &node.name).collect()
+    }
     let (before, after) = (names(from), names(to));
     let (n, m) = (before.len(), after.len());
     match (n, m) {
         (0, 0) => 0.0,
         (0, _) | (_, 0) => 1.0,
-        _ if n == m => part(after.difference(&before).count(), n),
+        _ if n == m => part(after.iter().filter(|name| !before.contains(name)).count(), n),
         _ => 1.0 - part(n.min(m), n / gcd(n, m) * m),
     }
 }

@@ -60,7 +60,7 @@ fn cluster(
         let replicas = placement.replicas.join(",");
         line(text, format_args!("{} {} {replicas} {}", placement.shard, placement.token, skips.join(",")));
     }
-    Ok((ring.without(&down), map))
+    Ok((ring.without(|name| down.contains(name)), map))
 }
 
 fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {

@@ -1,11 +1,10 @@
 //! The consistent-hash ring: members, each at many points (Karger et al., 1997).
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::hash::Token;
 use crate::ids::NodeName;
+use crate::sorted::sort_by;
 
 /// Virtual nodes of a member that asks for no other weight.
 ///
@@ -97,7 +96,7 @@ impl Ring {
     /// A name that stands twice, and members or weights beyond their bounds.
     pub fn new(nodes: impl IntoIterator<Item = RingNode>) -> Result<Self, RingError> {
         let mut nodes: Vec<RingNode> = nodes.into_iter().collect();
-        nodes.sort();
+        sort_by(&mut nodes, Ord::cmp);
         if nodes.len() > RING_NODES_MAX {
             return Err(RingError::TooMany(nodes.len()));
         }
@@ -117,8 +116,8 @@ impl Ring {
 
     /// The same ring without some of its members. All other virtual nodes stay where they are.
     #[must_use]
-    pub fn without(&self, names: &BTreeSet<NodeName>) -> Ring {
-        let kept = |place: usize| !names.contains(&self.nodes[place].name);
+    pub fn without(&self, gone: impl Fn(&NodeName) -> bool) -> Ring {
+        let kept = |place: usize| !gone(&self.nodes[place].name);
         let mut places = vec![0; self.nodes.len()];
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (place, node) in self.nodes.iter().enumerate().filter(|(place, _)| kept(*place)) {
@@ -181,8 +180,10 @@ impl Ring {
 
     /// Part of the hash space, 0 to 1, that has another owner on another ring.
     pub fn moved_share(&self, other: &Ring) -> f64 {
-        let mut ends: Vec<Token> = self.points.iter().chain(&other.points).map(|point| point.token).collect();
-        ends.sort_unstable();
+        // Sorted as points: the order of tokens, by the code that sorted them before.
+        let mut points: Vec<Point> = self.points.iter().chain(&other.points).copied().collect();
+        points.sort_unstable();
+        let mut ends: Vec<Token> = points.iter().map(|point| point.token).collect();
         ends.dedup();
         // Between two neighbouring tokens of either ring neither ring has another owner.
         let moved = arcs_between(&ends).filter(|(_, end)| self.owner(*end) != other.owner(*end));

@@ -160,8 +160,11 @@ fn same(view: &View, shard: &Shard) {
         );
         assert_eq!(dead(folded), by_place(&topic.dead, |dead| (dead.letter.group.clone(), dead.number)));
     }
-    let bins =
-        view.topics().map(|topic| view.bins(topic).all).map(|all| (all.ready, all.in_flight, all.dead));
+    let bins = view
+        .topics()
+        .into_iter()
+        .map(|topic| view.bins(&topic).all)
+        .map(|all| (all.ready, all.in_flight, all.dead));
     let stats = shown.topics.iter().map(|topic| &topic.stats);
     let stats = stats.map(|stats| (stats.ready, stats.in_flight, stats.dead));
     assert_eq!(bins.collect::<Vec<_>>(), stats.collect::<Vec<_>>());

@@ -5,15 +5,17 @@
 //! election timer some hundred. So each stretch between two moments of a scene has its own rate: slow while
 //! messages are on their way (one takes about [`CROSSING_S`] to cross), quicker while everybody waits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
 use orrery_shared::ids::{ClientName, GroupId, NodeName};
+use orrery_shared::sorted::SortedMap;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::SceneKind;
 use super::score::{Score, Segment};
+use crate::math::log;
 
 /// How long a typical message takes to cross the stage in a scene.
 pub const CROSSING_S: f64 = 0.7;
@@ -83,7 +85,7 @@ impl Scene {
 #[derive(Clone, Debug)]
 pub struct Director {
     scene: Option<Scene>,
-    flying: BTreeMap<MessageId, u64>,
+    flying: SortedMap<MessageId, u64>,
     /// Running mean of how long a message takes.
     latency_us: f64,
     requests: VecDeque<u64>,
@@ -95,7 +97,7 @@ pub struct Director {
 
 impl Default for Director {
     fn default() -> Self {
-        let (flying, requests) = (BTreeMap::new(), VecDeque::new());
+        let (flying, requests) = (SortedMap::default(), VecDeque::new());
         let questions = VecDeque::new();
         Director { scene: None, flying, latency_us: 150.0, requests, refused_us: None, questions }
     }
@@ -210,7 +212,7 @@ impl Director {
         if self.scene.as_ref().is_some_and(|scene| scene.asked_only) {
             self.refused_us = Some(at_us);
             self.scene = None;
-            self.flying.clear();
+            self.flying = SortedMap::default();
         }
     }
 
@@ -330,7 +332,7 @@ impl Director {
         let single = |kind: SceneKind| kind <= SceneKind::Grant;
         if self.scene.as_ref().is_some_and(|scene| single(scene.kind)) {
             self.scene = None;
-            self.flying.clear();
+            self.flying = SortedMap::default();
             score.drop_after(shown_us * 1_000, single);
         }
     }
@@ -380,7 +382,7 @@ impl Director {
                 kind,
             });
         }
-        self.flying.clear();
+        self.flying = SortedMap::default();
         self.scene = Some(Scene {
             kind,
             last_us: at_us,
@@ -403,7 +405,7 @@ impl Director {
         let flying = self.flying.values().any(|sent_us| sent_us + recent_us >= at_us);
         let stretch = (CROSSING_S * 1e6 / self.latency_us).clamp(*STRETCH.start(), *STRETCH.end());
         let gap_s = gap_us as f64 / 1e6;
-        let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * (1.0 + gap_s * 100.0).ln() };
+        let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * log(1.0 + gap_s * 100.0) };
         let hurry = scene.hurry();
         let asked = if scene.asked_only { ASKED_ONLY } else { 1.0 };
         let shown_s = (gap_s * stretch).min(most_s) * hurry * asked;
@@ -415,7 +417,7 @@ impl Director {
         scene.last_us = at_us;
         if scene.shown_s > SCENE_S_MAX {
             self.scene = None;
-            self.flying.clear();
+            self.flying = SortedMap::default();
         }
     }
 
@@ -432,7 +434,7 @@ impl Director {
         self.moment(at_us, score);
         self.hold(at_us, hold_s, score);
         self.scene = None;
-        self.flying.clear();
+        self.flying = SortedMap::default();
     }
 
     fn expire(&mut self, at_us: u64) {
@@ -445,7 +447,7 @@ impl Director {
         });
         if over {
             self.scene = None;
-            self.flying.clear();
+            self.flying = SortedMap::default();
         }
     }
 }

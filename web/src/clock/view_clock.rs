@@ -2,6 +2,7 @@
 
 use super::score::Score;
 use super::{ClockState, Pace, SceneKind};
+use crate::math::exp;
 
 /// Live is shown this much late, so that the streams of all nodes have arrived.
 pub const LIVE_LAG_US: u64 = 180_000;
@@ -197,7 +198,7 @@ impl ViewClock {
         } else {
             (1.0 + behind_us as f64 / 1e6 * CATCH_UP_PER_S).min(CATCH_UP_MAX)
         };
-        self.ramp = (self.ramp.max(RAMP_FROM) * (RAMP_PER_S * step_s).exp()).min(wanted);
+        self.ramp = (self.ramp.max(RAMP_FROM) * exp(RAMP_PER_S * step_s)).min(wanted);
         self.ramp
     }
 

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use web_sys::Node;
 
 use super::markup::{insert, marker};
+use super::pointer::Call;
 use super::{IntoMarkup, Markup, follow};
 
 /// An item that is not drawn yet: one element.
@@ -19,7 +20,7 @@ pub fn item(key: String, draw: impl FnOnce() -> Markup + 'static) -> Item {
 
 /// A list.
 pub struct Keyed {
-    items: Box<dyn Fn() -> Vec<Item>>,
+    items: Box<dyn Call<Vec<Item>>>,
 }
 
 /// An item that is in the document. Everything that follows something in it goes with its owner.
@@ -40,13 +41,13 @@ pub fn list<T, M: IntoMarkup>(items: impl IntoIterator<Item = T>, draw: impl FnM
 }
 
 impl Keyed {
-    pub(super) fn place(self, parent: &Node, before: Option<&Node>) {
+    pub(super) fn place(mut self, parent: &Node, before: Option<&Node>) {
         let end = marker(parent, before);
         // Not the effect's own owner: that one lets go of everything at each run.
         let outer = Owner::current().unwrap_or_default();
         let mut drawn: Vec<Drawn> = Vec::new();
         follow(Box::new(move || {
-            let items = (self.items)();
+            let items = self.items.call();
             if let Some(parent) = end.parent_node() {
                 let before = std::mem::take(&mut drawn);
                 drawn = untrack(|| arrange(&parent, &end, before, items, &outer));

@@ -7,6 +7,7 @@ use web_sys::{Element, Node, Text};
 
 use super::follow;
 use super::keyed::Keyed;
+use super::pointer::Call;
 
 /// What `view!` gives. It holds elements, so it can be put into the document once.
 pub enum Markup {
@@ -19,7 +20,7 @@ pub enum Markup {
     /// Several, in order.
     Many(Vec<Markup>),
     /// It is drawn anew whenever what it read has changed.
-    Live(Box<dyn FnMut() -> Markup>),
+    Live(Box<dyn Call<Markup>>),
     /// A list whose items keep their elements.
     Keyed(Keyed),
 }
@@ -114,12 +115,12 @@ pub(super) fn marker(parent: &Node, before: Option<&Node>) -> Text {
 }
 
 /// What changes stands between two texts. The first is itself the text where there is nothing but words.
-fn place_live(parent: &Node, mut draw: Box<dyn FnMut() -> Markup>, before: Option<&Node>) {
+fn place_live(parent: &Node, mut draw: Box<dyn Call<Markup>>, before: Option<&Node>) {
     let (words, end) = (marker(parent, before), marker(parent, before));
     let mut shown: Cow<'static, str> = "".into();
     let mut filled = false;
     follow(Box::new(move || {
-        let markup = draw();
+        let markup = draw.call();
         if filled {
             clear_between(&words, &end);
             filled = false;

@@ -7,6 +7,7 @@
 
 mod keyed;
 mod markup;
+mod pointer;
 mod signal;
 mod value;
 
@@ -15,12 +16,14 @@ use leptos::tachys::html::node_ref::NodeRefContainer;
 use reactive::effect::RenderEffect;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Element, HtmlElement, HtmlTemplateElement};
+use web_sys::{Element, Event, HtmlElement, HtmlTemplateElement};
+
+use pointer::{Call, Take};
 
 pub use keyed::{Item, item, keyed, list};
 pub use markup::{IntoMarkup, Markup, append};
 pub use orrery_view::{component, view};
-pub use signal::{Memo, RwSignal};
+pub use signal::{Memo, ReadSignal, RwSignal};
 pub use value::{Flag, IntoFlag, IntoValue, Value};
 
 use leptos::reactive;
@@ -86,10 +89,10 @@ pub fn class(element: &Element, name: &'static str, flag: Flag) {
     };
     match flag {
         Flag::Fixed(on) => put(on),
-        Flag::Live(flag) => {
+        Flag::Live(mut flag) => {
             let mut last = None;
             follow(Box::new(move || {
-                let on = flag();
+                let on = flag.call();
                 if last.replace(on) != Some(on) {
                     put(on);
                 }
@@ -108,10 +111,11 @@ pub fn property<T: Into<JsValue>>(element: &Element, name: &'static str, value: 
 
 /// Calls `handler` at every event of this name.
 pub fn on<E: JsCast + 'static, F: FnMut(E) + 'static>(element: &Element, name: &'static str, mut handler: F) {
-    listen(element, name, Box::new(move |event| handler(event.unchecked_into())));
+    listen(element, name, Box::new(move |event: Event| handler(event.unchecked_into())));
 }
 
-fn listen(element: &Element, name: &'static str, handler: Box<dyn FnMut(web_sys::Event)>) {
+fn listen(element: &Element, name: &'static str, mut handler: Box<dyn Take<Event>>) {
+    let handler: Box<dyn FnMut(Event)> = Box::new(move |event| handler.take(event));
     // The browser lets go of it together with the element.
     let handler = Closure::wrap(handler).into_js_value();
     let _ = element.add_event_listener_with_callback(name, handler.unchecked_ref());
@@ -129,10 +133,16 @@ where
 /// Puts a value where it belongs.
 type Put = Box<dyn Fn(Option<&str>)>;
 
+/// Does something after the page is drawn, and again whenever what it read has changed. Leptos' own effects are compiled
+/// for each closure.
+pub fn effect(act: impl FnMut() + 'static) {
+    let mut act: Box<dyn Call<()>> = Box::new(act);
+    Effect::new(move || act.call());
+}
+
 /// Does something now, and again whenever what it read has changed.
-fn follow(act: Box<dyn FnMut()>) {
-    let mut act = act;
-    let effect: RenderEffect<()> = RenderEffect::new(move |_: Option<()>| act());
+fn follow(mut act: Box<dyn Call<()>>) {
+    let effect: RenderEffect<()> = RenderEffect::new(move |_: Option<()>| act.call());
     StoredValue::new_local(effect);
 }
 
@@ -144,7 +154,7 @@ fn follow_value(value: Value, put: impl Fn(Option<&str>) + 'static) {
             let put: Put = Box::new(put);
             let mut last = None;
             follow(Box::new(move || {
-                let words = value();
+                let words = value.call();
                 if last.as_ref() != Some(&words) {
                     put(words.as_deref());
                     last = Some(words);

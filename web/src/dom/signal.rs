@@ -10,8 +10,35 @@ use std::sync::Arc;
 use leptos::prelude::{self, Get as _, GetUntracked as _, Set as _, Signal, Track as _};
 
 type Held = Arc<dyn Any + Send + Sync>;
-type Next = Box<dyn Fn(Option<&Held>) -> Held + Send + Sync>;
-type Same = Arc<dyn Fn(&Held, &Held) -> bool + Send + Sync>;
+
+/// What a memo gives after what it gave before.
+trait Next: Send + Sync {
+    fn next(&self, before: Option<&Held>) -> Held;
+}
+
+/// By what a memo knows that its value is the same.
+trait Same: Send + Sync {
+    fn same(&self, a: &Held, b: &Held) -> bool;
+}
+
+struct By<T>(fn(&T, &T) -> bool);
+
+impl<T: Send + Sync + 'static> Same for By<T> {
+    fn same(&self, a: &Held, b: &Held) -> bool {
+        self.0(of(a), of(b))
+    }
+}
+
+struct Gives<T, F> {
+    value: F,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static, F: Fn(Option<&T>) -> T + Send + Sync> Next for Gives<T, F> {
+    fn next(&self, before: Option<&Held>) -> Held {
+        Arc::new((self.value)(before.map(of)))
+    }
+}
 
 /// What one of these holds has the type that it was made with.
 const OF_ITS_TYPE: &str = "a signal only ever holds values of its own type";
@@ -24,12 +51,12 @@ fn of<T: 'static>(held: &Held) -> &T {
 #[derive(Clone)]
 struct Compared {
     value: Held,
-    same: Same,
+    same: Arc<dyn Same>,
 }
 
 impl PartialEq for Compared {
     fn eq(&self, other: &Self) -> bool {
-        (self.same)(&self.value, &other.value)
+        self.same.same(&self.value, &other.value)
     }
 }
 
@@ -58,9 +85,8 @@ impl<T: Send + Sync + 'static> Memo<T> {
 
     /// The same with a comparison of one's own.
     pub fn new_by(value: impl Fn(Option<&T>) -> T + Send + Sync + 'static, same: fn(&T, &T) -> bool) -> Self {
-        let same: Same = Arc::new(move |a, b| same(of(a), of(b)));
-        let next = move |before: Option<&Held>| -> Held { Arc::new(value(before.map(of))) };
-        Memo { inner: follow(Box::new(next), same), kind: PhantomData }
+        let next = Gives { value, kind: PhantomData };
+        Memo { inner: follow(Box::new(next), Arc::new(By(same))), kind: PhantomData }
     }
 
     /// The value; tracked.
@@ -98,9 +124,9 @@ impl<T: Send + Sync + 'static> Memo<T> {
     }
 }
 
-fn follow(next: Next, same: Same) -> prelude::Memo<Compared> {
+fn follow(next: Box<dyn Next>, same: Arc<dyn Same>) -> prelude::Memo<Compared> {
     prelude::Memo::new(move |before: Option<&Compared>| Compared {
-        value: next(before.map(|before| &before.value)),
+        value: next.next(before.map(|before| &before.value)),
         same: same.clone(),
     })
 }
@@ -165,6 +191,46 @@ impl<T: Clone + Send + Sync + 'static> RwSignal<T> {
         let Some(mut value) = self.try_get_untracked() else { return };
         change(&mut value);
         self.set(value);
+    }
+}
+
+/// The end of a signal at which it is read and not set.
+pub struct ReadSignal<T>(RwSignal<T>);
+
+impl<T> Clone for ReadSignal<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ReadSignal<T> {}
+
+impl<T: Clone + Send + Sync + 'static> ReadSignal<T> {
+    /// The value; tracked.
+    pub fn get(&self) -> T {
+        self.0.get()
+    }
+
+    /// The value; not tracked.
+    pub fn get_untracked(&self) -> T {
+        self.0.get_untracked()
+    }
+
+    /// Something of the value; tracked.
+    pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        self.0.with(read)
+    }
+
+    /// Something of the value; not tracked.
+    pub fn with_untracked<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        self.0.with_untracked(read)
+    }
+}
+
+impl<T> RwSignal<T> {
+    /// Its end for readers.
+    pub fn read_only(self) -> ReadSignal<T> {
+        ReadSignal(self)
     }
 }
 

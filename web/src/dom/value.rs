@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use leptos::prelude::*;
 
+use super::pointer::Call;
+
 /// Words.
 pub type Words = Cow<'static, str>;
 
@@ -14,7 +16,7 @@ pub enum Value {
     /// It never changes.
     Text(Words),
     /// It is followed.
-    Live(Box<dyn FnMut() -> Option<Words>>),
+    Live(Box<dyn Call<Option<Words>>>),
 }
 
 /// Whether a class is there.
@@ -22,7 +24,7 @@ pub enum Flag {
     /// It never changes.
     Fixed(bool),
     /// It is followed.
-    Live(Box<dyn Fn() -> bool>),
+    Live(Box<dyn Call<bool>>),
 }
 
 /// What can be the value of an attribute.

@@ -2,6 +2,7 @@
 
 use orrery_shared::event::view::{GroupView, Mark, View};
 use orrery_shared::ids::{LogIndex, Term};
+use orrery_shared::sorted::sort_by;
 use smol_str::SmolStr;
 
 /// One square of a log row.
@@ -69,7 +70,7 @@ pub fn quorum_index(view: &View) -> Option<LogIndex> {
         if view.membership.voters.is_empty() { view.order.as_slice() } else { &view.membership.voters };
     let mut synced: Vec<Option<LogIndex>> =
         voters.iter().map(|name| view.control(name).and_then(|part| part.synced)).collect();
-    synced.sort_unstable_by(|a, b| b.cmp(a));
+    sort_by(&mut synced, |a, b| b.cmp(a));
     synced.get(voters.len() / 2).copied().flatten()
 }
 

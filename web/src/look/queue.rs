@@ -2,6 +2,7 @@
 
 use orrery_shared::event::view::View;
 use orrery_shared::ids::GroupId;
+use orrery_shared::sorted::sort_by;
 use smol_str::{SmolStr, ToSmolStr as _};
 
 /// Most deliveries and dead letters of a topic that are drawn one by one.
@@ -62,7 +63,7 @@ pub struct LetterLook {
 
 /// The names of all topics.
 pub fn topics_of(view: &View) -> Vec<SmolStr> {
-    view.topics().cloned().collect()
+    view.topics()
 }
 
 impl TopicLook {
@@ -85,7 +86,7 @@ impl TopicLook {
             })
             .collect();
         // The shards' clocks are not one, but nearly: what ends first stands first.
-        flights.sort_by(|a, b| (a.visible_at_ms, &a.id).cmp(&(b.visible_at_ms, &b.id)));
+        sort_by(&mut flights, |a, b| (a.visible_at_ms, &a.id).cmp(&(b.visible_at_ms, &b.id)));
         flights.truncate(SHOWN_MAX);
         let letters = view.dead_letters(topic).filter(|letter| wanted(&letter.what.group));
         let mut letters: Vec<LetterLook> = letters

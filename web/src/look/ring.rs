@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::dom::Memo;
-use leptos::prelude::*;
 use orrery_shared::event::view::{RingView, ShardView, View};
 use orrery_shared::ids::{GroupId, NodeName};
 use orrery_shared::placement::{ShardMap, SkipReason, Token};

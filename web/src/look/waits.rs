@@ -5,6 +5,8 @@ use std::f64::consts::{PI, TAU};
 use orrery_shared::event::view::View;
 use orrery_shared::lock::{Holder, WaitEdge, edges_of};
 
+use crate::math::{cos, sin};
+
 /// For so long a deadlock stays drawn after it was found (view clock).
 const DEADLOCK_SHOWN_US: u64 = 20_000_000;
 
@@ -58,7 +60,7 @@ impl WaitGraph {
         let (rx, ry) = (width / 2.0 - margin.0, height / 2.0 - margin.1);
         (0..count)
             .map(|place| start + TAU * place as f64 / count.max(1) as f64)
-            .map(|angle| (width / 2.0 + rx * angle.cos(), height / 2.0 + ry * angle.sin()))
+            .map(|angle| (width / 2.0 + rx * cos(angle), height / 2.0 + ry * sin(angle)))
             .collect()
     }
 }

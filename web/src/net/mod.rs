@@ -7,12 +7,12 @@ pub mod address;
 mod stream;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use orrery_shared::event::stream::{Frame, MemberAddress};
 use orrery_shared::event::view::SUPERVISOR;
 use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
+use orrery_shared::sorted::SortedMap;
 
 use address::Place;
 
@@ -43,7 +43,7 @@ struct Inner {
     sink: Rc<dyn Sink>,
     place: Place,
     /// Address of each source whose task runs.
-    sources: RefCell<BTreeMap<NodeName, Rc<RefCell<String>>>>,
+    sources: RefCell<SortedMap<NodeName, Rc<RefCell<String>>>>,
     closed: Cell<bool>,
 }
 

@@ -3,6 +3,7 @@
 use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::stream::MemberAddress;
+use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
 use serde::Deserialize as _;
 use serde::de::value::{Error, StrDeserializer};
@@ -67,6 +68,7 @@ pub fn error(text: &str) -> Option<ApiError> {
         code: ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
         message: error["message"].as_str()?.to_owned(),
         idempotency_key: error["idempotency_key"].as_str().map(str::to_owned),
+        shard: error["shard"].as_u64().and_then(|shard| shard.try_into().ok()).map(GroupId),
     })
 }
 
@@ -92,6 +94,7 @@ mod tests {
     fn errors_and_members_are_read_as_they_were_written() {
         let mut written = ApiError::new(ErrorCode::OutcomeUnknown, "Nobody knows.");
         written.idempotency_key = Some("page-1/2".to_owned());
+        written.shard = Some(GroupId(3));
         let text = serde_json::to_string(&ErrorBody { error: written.clone() }).expect("an error is JSON");
         assert_eq!(error(&text), Some(written));
         let newer = error("{\"error\":{\"code\":\"from_tomorrow\",\"message\":\"x\"}}");

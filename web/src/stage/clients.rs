@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use js_sys::JsString;
 use leptos::prelude::*;
 use orrery_shared::event::view::RequestView;
 use orrery_shared::ids::ClientName;
@@ -76,7 +77,7 @@ pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup
                 let geometry = geometry.get();
                 let request = |request: Arc<RequestView>| {
                     // The same request again is drawn at the same place.
-                    let key = format!("{} {} {} {}", request.node, request.client, request.subject, geometry.width);
+                    let key = format!("{} {} {} {}", request.node, request.client, request.subject, geometry.width as i64);
                     item(key, move || draw_request(&request, geometry, clients).unwrap_or(Markup::Nothing))
                 };
                 requests.get().into_iter().take(REQUESTS_MAX).map(request).collect()
@@ -98,7 +99,8 @@ fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup 
     let ui = Ui::expect();
     let (asks, acts) = (name.clone(), name.clone());
     let asking = move || requests.with(|all| all.iter().any(|request| client_of(&request.client) == asks));
-    let initial: String = name.chars().take(1).collect();
+    // By the browser, which knows every alphabet's capitals: their table is a page's worth of code.
+    let initial = JsString::from(name.chars().take(1).collect::<String>()).to_upper_case();
     view! {
         <g
             class="client"
@@ -108,7 +110,7 @@ fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup 
             data-testid=format!("client-{name}")
         >
             <circle r=CLIENT_RADIUS />
-            <text class="initial" y="5">{initial.to_uppercase()}</text>
+            <text class="initial" y="5">{String::from(initial)}</text>
             <text class="client-name" y="31">{shortened(&name)}</text>
         </g>
     }

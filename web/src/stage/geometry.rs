@@ -3,6 +3,8 @@
 
 use std::f64::consts::{PI, TAU};
 
+use crate::math::{cos, hypot, sin, within};
+
 /// Radius of a node's disc.
 pub const NODE_RADIUS: f64 = 33.0;
 
@@ -53,7 +55,7 @@ impl Point {
 
     /// Distance in stage units.
     pub fn distance(self, other: Point) -> f64 {
-        (self.x - other.x).hypot(self.y - other.y)
+        hypot(self.x - other.x, self.y - other.y)
     }
 }
 
@@ -91,11 +93,11 @@ impl Geometry {
     /// on makes no difference: nothing moves when it is switched.
     pub fn new(nodes: usize, portrait: bool, ringed: bool) -> Geometry {
         let nodes = nodes.max(1);
-        let half_chord = (PI / nodes as f64).sin();
+        let half_chord = sin(PI / nodes as f64);
         let radius_min = if ringed { RADIUS_MIN_RINGED } else { RADIUS_MIN };
         let radius =
             if nodes > 1 { (NEIGHBOUR_DISTANCE_MIN / 2.0 / half_chord).max(radius_min) } else { 120.0 };
-        let lowest = (0..nodes).map(|i| angle(i, nodes).sin()).fold(f64::MIN, f64::max).max(0.0);
+        let lowest = (0..nodes).map(|i| sin(angle(i, nodes))).fold(f64::MIN, f64::max).max(0.0);
         let (above, side, below) = if ringed {
             (radius + RING_MARGIN, radius + RING_MARGIN, radius + RING_MARGIN)
         } else {
@@ -120,7 +122,7 @@ impl Geometry {
     /// The point of the ring at a part of a turn (0 at 12 o'clock, clockwise), `out` units outside of its middle.
     pub fn on_ring(&self, turn: f64, out: f64) -> Point {
         let (angle, radius) = (TAU * turn - PI / 2.0, self.ring_radius() + out);
-        Point { x: self.center.x + radius * angle.cos(), y: self.center.y + radius * angle.sin() }
+        Point { x: self.center.x + radius * cos(angle), y: self.center.y + radius * sin(angle) }
     }
 
     /// Whether it is an upright phone's.
@@ -135,7 +137,7 @@ impl Geometry {
 
     /// The point of the nodes' circle at an angle (radians, 0 at 3 o'clock, clockwise).
     pub fn on_circle(&self, angle: f64) -> Point {
-        Point { x: self.center.x + self.radius * angle.cos(), y: self.center.y + self.radius * angle.sin() }
+        Point { x: self.center.x + self.radius * cos(angle), y: self.center.y + self.radius * sin(angle) }
     }
 
     /// Centre of client `index` of `count`: a column at the left, or a row below on an upright phone.
@@ -218,11 +220,11 @@ impl Geometry {
             (right, bottom),
         ];
         let inside = |(left, top): (f64, f64)| {
-            (left.clamp(6.0, (right - 6.0).max(6.0)), top.clamp(6.0, (bottom - 6.0).max(6.0)))
+            (within(left, 6.0, (right - 6.0).max(6.0)), within(top, 6.0, (bottom - 6.0).max(6.0)))
         };
         let cost = |&(left, top): &(f64, f64)| {
             let area = Area { left, top, width: size.0, height: size.1 };
-            let away = (left + size.0 / 2.0 - x).hypot(top + size.1 / 2.0 - y);
+            let away = hypot(left + size.0 / 2.0 - x, top + size.1 / 2.0 - y);
             let covered: f64 = nodes.iter().map(|node| node.covered(&area)).sum();
             // A disc says more than the log under it.
             let hidden: f64 = discs.iter().map(|disc| disc.covered(&area)).sum();

@@ -2,6 +2,7 @@
 
 use crate::dom::{Markup, component, view};
 use crate::i18n::number::fixed_point;
+use crate::math::{cos, sin};
 
 /// Path of the leader's crown; its foot is at (0, 0), 24 wide and 14 high.
 pub const CROWN: &str = "M-12 0l3 -12 5 6 4 -9 4 9 5 -6 3 12z";
@@ -45,7 +46,7 @@ pub(crate) fn EnvelopeGlyph() -> Markup {
 pub fn hexagon(radius: f64) -> String {
     let corner = |i: usize| {
         let angle = std::f64::consts::FRAC_PI_3 * i as f64;
-        format!("{},{}", fixed_point(radius * angle.cos(), 2), fixed_point(radius * angle.sin(), 2))
+        format!("{},{}", fixed_point(radius * cos(angle), 2), fixed_point(radius * sin(angle), 2))
     };
     (0..6).map(corner).collect::<Vec<_>>().join(" ")
 }

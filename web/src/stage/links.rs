@@ -1,6 +1,5 @@
 //! Links between nodes: faint chords from the leader, dashed with ⚡ where one was cut.
 
-use leptos::prelude::*;
 use orrery_shared::event::view::View;
 
 use super::geometry::{Geometry, NODE_RING};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use orrery_shared::event::fact::Role;
 use orrery_shared::event::view::{GroupView, Timer};
 use orrery_shared::ids::NodeName;
@@ -13,6 +12,7 @@ use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, translate};
 use crate::look::log::Cell;
 use crate::look::{self, NodeLook, Status, Votes};
+use crate::math::{cos, sin};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
@@ -187,7 +187,7 @@ fn VoteArc(votes: Votes, left: bool) -> Markup {
     // From the top downwards, centred on the side that faces the middle of the stage.
     let at = move |place: f64, radius: f64| {
         let angle = (place - (votes.voters as f64 - 1.0) / 2.0) * step;
-        Point { x: side * radius * angle.cos(), y: radius * angle.sin() }
+        Point { x: side * radius * cos(angle), y: radius * sin(angle) }
     };
     let dots = (0..votes.voters).map(|place| {
         let spot = at(place as f64, VOTE_RING);

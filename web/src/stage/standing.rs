@@ -2,7 +2,6 @@
 
 use std::f64::consts::{PI, TAU};
 
-use leptos::prelude::*;
 use orrery_shared::ids::NodeName;
 
 use super::clients::{Clients, StageClients};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::MessageId;
 use orrery_shared::event::view::{FLIGHT_US_MAX, Flight, FlightEnd};
+use orrery_shared::sorted::SortedMap;
 
 /// Most messages that are kept; the oldest go first.
 pub const FLIGHTS_MAX: usize = 60_000;
@@ -21,7 +22,7 @@ pub struct Flights {
     ends: VecDeque<u64>,
     open: BTreeMap<MessageId, u64>,
     /// Arrived before their send came.
-    early: BTreeMap<MessageId, FlightEnd>,
+    early: SortedMap<MessageId, FlightEnd>,
 }
 
 impl Flights {
@@ -112,7 +113,7 @@ impl Flights {
     fn end(&mut self, id: &MessageId, end: FlightEnd, adjusted: bool) {
         let Some(number) = self.open.remove(id) else {
             if self.early.len() >= BLOCK as usize {
-                self.early.clear();
+                self.early = SortedMap::default();
             }
             self.early.insert(id.clone(), end);
             return;

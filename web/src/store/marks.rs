@@ -1,12 +1,13 @@
 //! What the tape marks: elections, failures, deadlocks, faults, gaps, terms.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Role, ServiceFact};
 use orrery_shared::event::stream::NodeSnapshot;
 use orrery_shared::event::view::{GapView, StreamState};
 use orrery_shared::ids::{GroupId, NodeName, Term};
+use orrery_shared::sorted::SortedMap;
 
 /// Most marks, terms and spans that are kept; the oldest go first.
 pub const MARKS_MAX: usize = 2_000;
@@ -97,7 +98,7 @@ pub struct Marks {
     terms: VecDeque<(u64, Term)>,
     spans: VecDeque<Span>,
     /// Terms in which each node was seen to lead already.
-    led: BTreeMap<NodeName, Term>,
+    led: SortedMap<NodeName, Term>,
 }
 
 impl Marks {

@@ -16,6 +16,8 @@ use orrery_shared::placement::Token;
 
 use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
+use crate::dom::{ReadSignal, RwSignal};
+use crate::math::{log10, pow};
 use crate::net::address::Place;
 use crate::net::{Sink, Streams};
 
@@ -75,16 +77,16 @@ type Lines = Arc<Vec<Arc<Line>>>;
 struct Machine {
     runtime: RefCell<Runtime>,
     hidden_since_ms: Cell<Option<f64>>,
-    set_view: WriteSignal<Arc<View>>,
-    set_calm: WriteSignal<Arc<View>>,
+    set_view: RwSignal<Arc<View>>,
+    set_calm: RwSignal<Arc<View>>,
     /// What is read was handed out then, and is to be handed out again: the view, the sentences.
     calm_ms: Cell<f64>,
     calm_due: Cell<bool>,
     feed_due: Cell<Option<Lines>>,
-    set_now_us: WriteSignal<u64>,
-    set_clock: WriteSignal<ClockState>,
-    set_feed: WriteSignal<Arc<Vec<Arc<Line>>>>,
-    set_origin: WriteSignal<Origin>,
+    set_now_us: RwSignal<u64>,
+    set_clock: RwSignal<ClockState>,
+    set_feed: RwSignal<Arc<Vec<Arc<Line>>>>,
+    set_origin: RwSignal<Origin>,
 }
 
 /// What the controls can ask of the view clock, and what the page knows of the recording by itself.
@@ -127,19 +129,19 @@ pub enum Control {
 impl Playback {
     /// Makes the signals, provides them as a context, and connects the streams.
     pub fn provide() -> Playback {
-        let (view, set_view) = signal(Arc::new(View::default()));
-        let (calm, set_calm) = signal(Arc::new(View::default()));
-        let (now_us, set_now_us) = signal(0);
-        let (clock, set_clock) = signal(ClockState { playing: true, ..ClockState::default() });
-        let (feed, set_feed) = signal(Arc::new(Vec::new()));
-        let (origin, set_origin) = signal(Origin::default());
+        let set_view = RwSignal::new(Arc::new(View::default()));
+        let set_calm = RwSignal::new(Arc::new(View::default()));
+        let set_now_us = RwSignal::new(0);
+        let set_clock = RwSignal::new(ClockState { playing: true, ..ClockState::default() });
+        let set_feed = RwSignal::new(Arc::new(Vec::new()));
+        let set_origin = RwSignal::new(Origin::default());
         let playback = Playback {
-            view,
-            calm,
-            now_us,
-            clock,
-            feed,
-            origin,
+            view: set_view.read_only(),
+            calm: set_calm.read_only(),
+            now_us: set_now_us.read_only(),
+            clock: set_clock.read_only(),
+            feed: set_feed.read_only(),
+            origin: set_origin.read_only(),
             controls: StoredValue::new(Vec::new()),
             painters: StoredValue::new_local(Vec::new()),
         };
@@ -363,6 +365,6 @@ fn two_digits(rate: f64) -> f64 {
     if rate <= 0.0 || !rate.is_finite() {
         return 0.0;
     }
-    let digit = 10f64.powf(rate.log10().floor() - 1.0);
+    let digit = pow(10.0, log10(rate).floor() - 1.0);
     (rate / digit).round() * digit
 }

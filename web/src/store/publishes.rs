@@ -1,12 +1,13 @@
 //! Every publish of the recording with its point on the ring, found by time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Message, ServiceFact};
 use orrery_shared::ids::{GroupId, LogIndex, NodeName};
 use orrery_shared::placement::{Token, partition_hash};
 use orrery_shared::queue::QueueFact;
+use orrery_shared::sorted::SortedMap;
 
 /// Most publishes that are kept; the oldest go first.
 const PUBLISHES_MAX: usize = 10_000;
@@ -49,7 +50,7 @@ pub struct Publishes {
     /// Entries of shards that were sent last, oldest first.
     sends: VecDeque<Send>,
     /// Points of the page's own publishes, by shard and number.
-    own: BTreeMap<(GroupId, LogIndex), Token>,
+    own: SortedMap<(GroupId, LogIndex), Token>,
 }
 
 impl Publishes {

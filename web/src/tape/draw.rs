@@ -8,6 +8,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use super::window::{Window, label};
 use crate::i18n::number::fixed_point;
+use crate::math::within;
 use crate::stage::canvas::ink::Ink;
 use crate::store::marks::{MarkKind, SpanKind};
 use crate::store::recording::Recording;
@@ -170,8 +171,8 @@ impl Tape<'_> {
         for span in self.recording.marks.spans() {
             let to_us = span.to_us.unwrap_or(self.live_us);
             let Some(place) = self.view.order.iter().position(|name| *name == span.node) else { continue };
-            let x0 = window.x(span.from_us).clamp(layout.gutter, edge);
-            let x1 = window.x(to_us.max(span.from_us)).clamp(layout.gutter, edge);
+            let x0 = within(window.x(span.from_us), layout.gutter, edge);
+            let x1 = within(window.x(to_us.max(span.from_us)), layout.gutter, edge);
             if x1 <= x0 && span.kind != SpanKind::Gap {
                 continue;
             }
@@ -215,8 +216,8 @@ impl Tape<'_> {
         let mut free = layout.gutter;
         for (at, (from_us, term)) in terms.iter().enumerate() {
             let until_us = terms.get(at + 1).map_or(self.live_us, |next| next.0);
-            let x0 = window.x(*from_us).clamp(layout.gutter, edge);
-            let x1 = window.x(until_us).clamp(layout.gutter, edge);
+            let x0 = within(window.x(*from_us), layout.gutter, edge);
+            let x1 = within(window.x(until_us), layout.gutter, edge);
             if x1 - x0 < 1.0 {
                 continue;
             }
@@ -296,8 +297,8 @@ impl Tape<'_> {
         context.fill_rect(layout.gutter, y, layout.time_width(), STRIP);
         context.set_fill_style_str(&ink.line);
         let edge = layout.gutter + layout.time_width();
-        let x0 = whole.x(window.from_us).clamp(layout.gutter, edge);
-        let x1 = whole.x(window.to_us()).clamp(layout.gutter, edge);
+        let x0 = within(whole.x(window.from_us), layout.gutter, edge);
+        let x1 = within(whole.x(window.to_us()), layout.gutter, edge);
         context.fill_rect(x0, y, (x1 - x0).max(2.0), STRIP);
         for mark in self.recording.marks.between(whole.from_us, whole.to_us()) {
             if mark.kind == MarkKind::Candidate {

@@ -16,6 +16,7 @@ use self::window::{SPAN_US, SPAN_US_DEFAULT, Window, ZOOM, label};
 use crate::dom::{Markup, Memo, RwSignal, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::fixed_point;
+use crate::math::within;
 use crate::stage::canvas::ink::Ink;
 use crate::stage::canvas::surface::Surface;
 use crate::store::Playback;
@@ -213,7 +214,7 @@ fn paint(playback: Playback, ui: Ui, parts: Parts, span_us: Rc<Cell<u64>>, shown
             shown.set(now);
         }
         let Some(window) = shown.get().window else { return };
-        let x = window.x(painting.at_ns / 1_000).clamp(window.left, window.left + window.width);
+        let x = within(window.x(painting.at_ns / 1_000), window.left, window.left + window.width);
         if (x - head_at.get()).abs() > 0.2
             && let Some(head) = head.get_untracked()
         {

@@ -8,7 +8,7 @@ use orrery_shared::event::narrate::{Line, Topic, UNWILLING};
 
 use super::rich::{plain, rich};
 use super::{Shared, local_time};
-use crate::dom::{IntoMarkup, Markup, Memo, RwSignal, component, view};
+use crate::dom::{IntoMarkup, Markup, Memo, RwSignal, component, effect, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -105,7 +105,7 @@ pub(crate) fn Caption(shared: Shared) -> Markup {
     };
     let aloud = RwSignal::new(String::new());
     let due = StoredValue::new(false);
-    Effect::new(move || {
+    effect(move || {
         let important = line.get().is_some_and(|line| line.topic >= Topic::Lock || line.bad);
         if !important || due.get_value() {
             return;

@@ -1,7 +1,5 @@
 //! The header: what the cluster is doing, the view clock's controls, language, theme, legend.
 
-use leptos::prelude::*;
-
 use super::Shared;
 use crate::clock::{Badge, Pace};
 use crate::dom::{Markup, Memo, component, view};

@@ -1,6 +1,5 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
 
-use leptos::prelude::*;
 use orrery_shared::event::view::View;
 use orrery_shared::ids::{LogIndex, NodeName};
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dom::{Markup, component, view};
+use crate::dom::{Markup, component, effect, view};
 use crate::i18n::Strings;
 use crate::stage::glyph::{Crown, EnvelopeGlyph, KeyGlyph, hexagon};
 use crate::ui::Ui;
@@ -19,7 +19,7 @@ pub(crate) fn Legend() -> Markup {
 fn Sheet() -> Markup {
     let ui = Ui::expect();
     let close = NodeRef::<leptos::html::Button>::new();
-    Effect::new(move || {
+    effect(move || {
         if let Some(close) = close.get() {
             // Without focus the overlay is still there to be read.
             let _ = close.focus();

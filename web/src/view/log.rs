@@ -1,6 +1,5 @@
 //! The log matrix: one row per node, one column per index.
 
-use leptos::prelude::*;
 use orrery_shared::ids::{LogIndex, NodeName};
 
 use super::Shared;

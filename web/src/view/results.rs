@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use orrery_shared::api::lock::LockAnswer;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};

@@ -16,12 +16,22 @@ struct Piece {
     node: Option<usize>,
 }
 
+/// A name inside another word is none. Unicode's own tables of letters are larger than this page's words; what is not
+/// ASCII counts as a letter, apart from the blocks of dashes, quotes, arrows and signs.
+fn of_a_word(c: char) -> bool {
+    match c {
+        '-' | '_' => true,
+        '\u{2000}'..='\u{2bff}' => false,
+        _ => c.is_ascii_alphanumeric() || c >= '\u{c0}',
+    }
+}
+
 fn pieces(sentence: &str, order: &[NodeName]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for (part, text) in sentence.split("**").enumerate() {
         let strong = part % 2 == 1;
-        for word in text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '-' && c != '_') {
-            let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+        for word in text.split_inclusive(|c| !of_a_word(c)) {
+            let name = word.trim_end_matches(|c| !of_a_word(c));
             let node = order.iter().position(|node| node == name);
             let (named, rest) = if node.is_some() { word.split_at(name.len()) } else { ("", word) };
             if node.is_some() {
@@ -68,5 +78,9 @@ mod tests {
         assert_eq!(text, "node10 follows node1, 3 of 5.");
         let named: Vec<_> = found.iter().filter_map(|piece| piece.node).collect();
         assert_eq!(named, [1, 0]);
+        let named =
+            |text: &str| pieces(text, &order).iter().filter_map(|piece| piece.node).collect::<Vec<_>>();
+        assert_eq!(named("“node1”→node10…"), [0, 1]);
+        assert_eq!(named("élnode1 node1é node1-node10"), []);
     }
 }

@@ -1,7 +1,6 @@
 //! Scenarios: a few requests and process operations in the order that makes one thing visible.
 //! Each waits for the state that it needs, with a deadline, never for time to pass.
 
-use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::event::view::View;

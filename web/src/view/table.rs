@@ -1,6 +1,5 @@
 //! The stage as a table, for readers who do not see it: nodes, and messages on their way.
 
-use leptos::prelude::*;
 use orrery_shared::event::fact::Message;
 
 use super::{Shared, local_time};

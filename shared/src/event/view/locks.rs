@@ -1,7 +1,5 @@
 //! The lock table and what happened in it last.
 
-use imbl::Vector;
-
 use crate::event::fact::{HolderView, LockTable, ReleaseCause};
 use crate::ids::{LogIndex, ResourceName};
 use crate::lock::{FencingToken, Holder, LeaseMs, Mode, WaitEdge, WaitId};
@@ -19,7 +17,7 @@ pub struct LocksView {
     pub clock_at_us: u64,
     /// The last things that happened to locks, newest last; at most
     /// [`RECENT_MAX`](super::RECENT_MAX).
-    pub recent: Vector<LockMoment>,
+    pub recent: Vec<LockMoment>,
 }
 
 impl LocksView {

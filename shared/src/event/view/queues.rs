@@ -1,6 +1,6 @@
 //! The queues: what each shard has of a topic, and the bins of a topic over its shards.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::View;
@@ -9,6 +9,7 @@ use crate::lock::LeaseMs;
 use crate::queue::fact::DeadCause;
 use crate::queue::view::{GroupTotals, TopicTotals};
 use crate::queue::{ConsumerGroup, ConsumerName, MessageId, PartitionKey, Receipt, TopicName};
+use crate::sorted::SortedMap;
 
 /// Most deliveries in flight, and most dead letters, that are known one by one of a topic in one shard. Of more, those
 /// that end soonest and the newest are kept; the counters have them all.
@@ -28,14 +29,13 @@ pub struct ShardQueues {
     /// When that was.
     pub clock_at_us: u64,
     /// By name.
-    pub topics: BTreeMap<TopicName, Arc<TopicQueue>>,
+    pub topics: SortedMap<TopicName, Arc<TopicQueue>>,
     /// Topics that the last whole view left out. While there are any, facts about unknown topics are passed over:
     /// their counters cannot be known.
     pub more_topics: u64,
 }
 
-/// What one shard has of a topic. The counters are those of `GET /queue/stats`. Small maps of the standard library: it is
-/// copied when a keyframe shares it, and each persistent map of another type is code that a browser downloads.
+/// What one shard has of a topic. The counters are those of `GET /queue/stats`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicQueue {
     /// Messages that are kept, delayed and dead ones too.
@@ -47,9 +47,9 @@ pub struct TopicQueue {
     /// Since the topic began.
     pub totals: TopicTotals,
     /// By name.
-    pub groups: BTreeMap<ConsumerGroup, GroupQueue>,
+    pub groups: SortedMap<ConsumerGroup, GroupQueue>,
     /// Deliveries in flight; at most [`DELIVERIES_MAX`].
-    pub in_flight: BTreeMap<(ConsumerGroup, LogIndex), InFlight>,
+    pub in_flight: SortedMap<(ConsumerGroup, LogIndex), InFlight>,
     /// Dead letters, newest last; at most [`DELIVERIES_MAX`].
     pub dead: VecDeque<DeadLetterView>,
 }
@@ -137,10 +137,10 @@ impl TopicQueue {
     }
 
     /// Consumers of a group with what they have in flight, by name, as far as deliveries are known one by one.
-    pub fn consumers(&self, group: &str) -> BTreeMap<ConsumerName, u64> {
-        let mut consumers = BTreeMap::new();
+    pub fn consumers(&self, group: &str) -> SortedMap<ConsumerName, u64> {
+        let mut consumers = SortedMap::default();
         for flight in self.in_flight.values().filter(|flight| flight.group == group) {
-            *consumers.entry(flight.consumer.clone()).or_default() += 1;
+            *consumers.get_or_default(&flight.consumer) += 1;
         }
         consumers
     }
@@ -210,7 +210,7 @@ pub struct GroupBins {
     pub redelivered: u64,
     /// Consumers by name with what they have in flight, as far as it is known one by one: where the sum is less than
     /// `all.in_flight`, the rest is not named.
-    pub consumers: BTreeMap<ConsumerName, u64>,
+    pub consumers: SortedMap<ConsumerName, u64>,
 }
 
 /// What one shard has of a topic.
@@ -239,16 +239,20 @@ pub struct Delivery<'a, T> {
 
 impl View {
     /// The topics that anybody reported, by name.
-    pub fn topics(&self) -> impl Iterator<Item = &TopicName> {
-        let names: BTreeSet<&TopicName> =
-            self.queues.values().flat_map(|shard| shard.topics.keys()).collect();
-        names.into_iter()
+    pub fn topics(&self) -> Vec<TopicName> {
+        let mut names = Vec::new();
+        for name in self.queues.values().flat_map(|shard| shard.topics.keys()) {
+            if let Err(place) = names.binary_search(name) {
+                names.insert(place, name.clone());
+            }
+        }
+        names
     }
 
     /// A topic's bins over all shards; empty where nobody reported it.
     pub fn bins(&self, topic: &str) -> TopicBins {
         let mut bins = TopicBins { topic: topic.into(), ..TopicBins::default() };
-        let mut groups = BTreeMap::<ConsumerGroup, GroupBins>::new();
+        let mut groups = SortedMap::<ConsumerGroup, GroupBins>::default();
         for (shard, queue) in self.parts(topic) {
             let mut here = Bins {
                 ready: queue.ready(),
@@ -261,13 +265,14 @@ impl View {
                 here.given_back += group.delayed;
                 here.in_flight += group.in_flight;
                 here.dead += group.dead;
-                groups.entry(name.clone()).or_default().add(group, queue.consumers(name));
+                groups.get_or_default(name).add(group, &queue.consumers(name));
             }
             bins.all.add(&here);
             add_totals(&mut bins.totals, &queue.totals);
             bins.shards.push(ShardBins { shard, all: here, messages: queue.messages, bytes: queue.bytes });
         }
-        bins.groups = groups.into_iter().map(|(group, bins)| GroupBins { group, ..bins }).collect();
+        bins.groups =
+            groups.iter().map(|(group, bins)| GroupBins { group: group.clone(), ..bins.clone() }).collect();
         bins
     }
 
@@ -319,7 +324,7 @@ impl Bins {
 }
 
 impl GroupBins {
-    fn add(&mut self, group: &GroupQueue, consumers: BTreeMap<ConsumerName, u64>) {
+    fn add(&mut self, group: &GroupQueue, consumers: &SortedMap<ConsumerName, u64>) {
         self.all.add(&Bins {
             ready: group.ready(),
             blocked: group.blocked,
@@ -333,7 +338,7 @@ impl GroupBins {
         self.delivered += group.totals.delivered;
         self.redelivered += group.totals.redelivered;
         for (consumer, count) in consumers {
-            *self.consumers.entry(consumer).or_default() += count;
+            *self.consumers.get_or_default(consumer) += count;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The ring, the shard map, and what the last change of it moved.
 
-use std::collections::BTreeSet;
-
 use super::{Leadership, Process, View};
 use crate::event::fact::{PlacedShard, ShardTable};
 use crate::ids::{GroupId, NodeName, Term};
@@ -124,9 +122,7 @@ pub(in crate::event) fn change(from: (&Ring, &ShardTable), to: (&Ring, &ShardTab
 
 fn in_use(ring: &Ring, table: &ShardTable) -> Ring {
     let holds = |name: &NodeName| table.shards.iter().any(|placed| placed.replicas.contains(name));
-    let idle: BTreeSet<NodeName> =
-        ring.nodes().iter().map(|node| node.name.clone()).filter(|name| !holds(name)).collect();
-    ring.without(&idle)
+    ring.without(|name| !holds(name))
 }
 
 fn map_of(table: &ShardTable) -> ShardMap {

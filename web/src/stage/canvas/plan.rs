@@ -1,13 +1,13 @@
 //! What the canvas draws at one moment: each message's place on its chord. Pure, and a function of the view
 //! clock alone: `(t - sent) / (received - sent)`.
 
-use std::collections::BTreeMap;
-
 use orrery_shared::event::fact::Message;
 use orrery_shared::event::view::{Flight, FlightEnd, View};
 use orrery_shared::ids::{GroupId, NodeName};
+use orrery_shared::sorted::SortedMap;
 use smol_str::SmolStr;
 
+use crate::math::exp;
 use crate::request::client_of;
 use crate::store::runtime::Painting;
 use crate::ui::Layers;
@@ -189,7 +189,7 @@ fn sprite(view: &View, flight: &Flight, at_ns: u64, glow_us: u64, labels: bool) 
             (head, (head - TRAIL).max(0.0), 1.0 - after_us / fade, way >= 1.0)
         }
         None => {
-            let way = 1.0 - (-age_us / TYPICAL_US).exp();
+            let way = 1.0 - exp(-age_us / TYPICAL_US);
             let head = 0.92 * way;
             (head, (head - TRAIL * (1.0 - way)).max(0.0), if way > 0.99 { 0.55 } else { 1.0 }, false)
         }
@@ -210,12 +210,12 @@ fn label(body: &Message) -> SmolStr {
 
 /// Keeps the newest alike messages of each chord and says how many it stands for.
 fn thin(planned: Vec<Sprite>) -> Vec<Sprite> {
-    let mut seen: BTreeMap<(usize, usize, Shape), u32> = BTreeMap::new();
+    let mut seen: SortedMap<(usize, usize, Shape), u32> = SortedMap::default();
     let mut kept: Vec<Sprite> = Vec::new();
     // Newest first, so that the newest are those that stay.
     for sprite in planned.into_iter().rev() {
         let key = (sprite.from, sprite.to, sprite.shape.class());
-        let count = seen.entry(key).or_default();
+        let count = seen.get_or_default(&key);
         *count += 1;
         if *count <= ALIKE_MAX && kept.len() < SPRITES_MAX {
             kept.push(sprite);

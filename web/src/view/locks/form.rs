@@ -5,7 +5,7 @@ use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_shared::lock::Mode;
 
 use super::lanes::known_resources;
-use crate::dom::{Markup, Memo, RwSignal, component, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, effect, list, view};
 use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};
@@ -77,7 +77,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
         }
         adding.set(false);
     };
-    Effect::new(move || {
+    effect(move || {
         if let Some(field) = field.get().filter(|_| adding.get()) {
             // Without focus the field is still there to be clicked.
             let _ = field.focus();

@@ -1,11 +1,11 @@
 //! Who waits for whom. Only a cycle is drawn thick, its edges numbered, its victim marked.
 
-use leptos::prelude::*;
 use orrery_shared::lock::{Holder, WaitEdge};
 
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number;
 use crate::look::waits::WaitGraph;
+use crate::math::hypot;
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
@@ -117,12 +117,12 @@ fn said(graph: &WaitGraph) -> String {
 /// A curve between the rims of two discs, bent to the left of its direction, and the middle of it.
 fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-    let length = dx.hypot(dy).max(1.0);
+    let length = hypot(dx, dy).max(1.0);
     let (ux, uy) = (dx / length, dy / length);
     let control = ((from.0 + to.0) / 2.0 + uy * bend, (from.1 + to.1) / 2.0 - ux * bend);
     let rim = |center: (f64, f64), gap: f64| {
         let (cx, cy) = (control.0 - center.0, control.1 - center.1);
-        let away = cx.hypot(cy).max(1.0);
+        let away = hypot(cx, cy).max(1.0);
         (center.0 + cx / away * gap, center.1 + cy / away * gap)
     };
     let (start, end) = (rim(from, RADIUS + 2.0), rim(to, RADIUS + 5.0));
@@ -151,7 +151,7 @@ fn cycle_edge(
     let (path, middle) = curve(from, to, 34.0);
     // Outside of the curve, away from the middle of the drawing.
     let (ox, oy) = (middle.0 - center.0, middle.1 - center.1);
-    let away = ox.hypot(oy).max(1.0);
+    let away = hypot(ox, oy).max(1.0);
     let (x, y) = (middle.0 + ox / away * 8.0, middle.1 + oy / away * 11.0 + 4.0);
     let anchor = match ox / away {
         side if side > 0.5 => "start",

@@ -1,6 +1,5 @@
 //! One lane per resource: who holds it, how long still, who is next.
 
-use leptos::prelude::*;
 use orrery_shared::event::fact::{HolderView, LockedResource, WaiterView};
 use orrery_shared::event::view::View;
 use orrery_shared::ids::ResourceName;

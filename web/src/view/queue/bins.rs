@@ -2,6 +2,7 @@
 //! what is left of its visibility on its shard's lease clock, and the dead letters.
 
 use leptos::prelude::*;
+use orrery_shared::sorted::sort_by;
 use smol_str::SmolStr;
 
 use super::desk::Desk;
@@ -183,7 +184,7 @@ fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> M
             letters.with_untracked(|all| all.iter().map(|l| l.group.clone()).collect());
         groups.dedup();
         groups.retain(|name| group.is_empty() || *name == group);
-        groups.sort_unstable();
+        sort_by(&mut groups, Ord::cmp);
         groups.dedup();
         for group in groups {
             desk.redrive(topic.clone(), group);

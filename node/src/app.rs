@@ -103,7 +103,7 @@ pub async fn assemble(config: &NodeConfig) -> Result<Running> {
 
     let guard = Guard::new(known_addresses(config));
     guard.allow(engine.members().iter().map(|member| member.address.as_str()));
-    let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk, recorder);
+    let upkeep = upkeep(engine.clone(), links.clone(), guard.clone(), disk, recorder, hub.clone());
     let tasks =
         [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats()), tokio::spawn(upkeep)];
     let state = NodeState {
@@ -271,7 +271,14 @@ async fn persist_bound(disk: &NativeDisk, recorder: &Recorder) {
 }
 
 /// Looks after what changes slowly, for ever.
-async fn upkeep(engine: Engine<NodeHost>, links: Links, guard: Guard, disk: NativeDisk, recorder: Recorder) {
+async fn upkeep(
+    engine: Engine<NodeHost>,
+    links: Links,
+    guard: Guard,
+    disk: NativeDisk,
+    recorder: Recorder,
+    hub: Hub,
+) {
     let mut members = Vec::new();
     loop {
         sleep(UPKEEP).await;
@@ -281,6 +288,7 @@ async fn upkeep(engine: Engine<NodeHost>, links: Links, guard: Guard, disk: Nati
         if now != members {
             guard.allow(now.iter().map(|member| member.address.as_str()));
             members = now;
+            hub.members_changed();
         }
         if let Some(formed) = engine.formed() {
             links.identify(|identity| {

@@ -154,6 +154,10 @@ pub struct DemoArgs {
     #[arg(long, env = "DEMO_NODES", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15))]
     pub nodes: u16,
 
+    /// A node that was not heard of for so many seconds is replaced in its shards; 0: never.
+    #[arg(long, env = "DEMO_DOWN_AFTER_S", default_value_t = 0, value_name = "SECONDS")]
+    pub down_after_s: u32,
+
     /// Port of the dashboard; the nodes follow on the next ones.
     #[arg(long, env = "DEMO_PORT", default_value_t = 8000, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub port: u16,

@@ -26,6 +26,9 @@ pub struct Folder {
 struct Settings {
     nodes: u16,
     port: u16,
+    /// Numbers of the present nodes, where some joined or left since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    present: Option<Vec<u16>>,
 }
 
 impl Folder {
@@ -38,17 +41,17 @@ impl Folder {
             bail!("another demo uses the folder {}", path.display());
         }
         let folder = Folder { path, _lock: Arc::new(lock) };
-        if let Some(settings) = folder.settings()? {
-            let wanted = Settings { nodes: args.nodes, port: args.port };
-            if settings != wanted && !args.fresh {
-                bail!(
-                    "the folder {} has a cluster of {} nodes on port {}: use the same values, another folder \
+        if let Some(settings) = folder.settings()?
+            && (settings.nodes, settings.port) != (args.nodes, args.port)
+            && !args.fresh
+        {
+            bail!(
+                "the folder {} has a cluster of {} nodes on port {}: use the same values, another folder \
                      (--data), or --fresh to empty it",
-                    folder.path.display(),
-                    settings.nodes,
-                    settings.port
-                );
-            }
+                folder.path.display(),
+                settings.nodes,
+                settings.port
+            );
         }
         Ok(folder)
     }
@@ -91,9 +94,25 @@ impl Folder {
         Ok(())
     }
 
-    /// Remembers what the data is made with.
-    pub fn note_settings(&self, args: &DemoArgs) -> Result<()> {
-        let settings = Settings { nodes: args.nodes, port: args.port };
+    /// Numbers of the nodes whose cluster it is: those that the demo began with, until some joined or left.
+    pub fn present(&self, args: &DemoArgs) -> Result<Vec<u16>> {
+        let present = self.settings()?.and_then(|settings| settings.present);
+        Ok(present.unwrap_or_else(|| (1..=args.nodes).collect()))
+    }
+
+    /// Removes what a node had.
+    pub fn forget(&self, node: &str) -> Result<()> {
+        match fs::remove_dir_all(self.data(node)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers what the data is made with, and the numbers of the present nodes where they are others.
+    pub fn note_settings(&self, args: &DemoArgs, present: Option<&[u16]>) -> Result<()> {
+        let present =
+            present.map(<[u16]>::to_vec).filter(|present| !present.iter().copied().eq(1..=args.nodes));
+        let settings = Settings { nodes: args.nodes, port: args.port, present };
         fs::write(self.path.join(SETTINGS), serde_json::to_vec_pretty(&settings)?)?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod folder;
 mod leftovers;
+mod membership;
 pub(crate) mod process;
 mod routes;
 mod supervisor;
@@ -27,7 +28,6 @@ use crate::client::Client;
 use crate::clock::wall_us;
 use crate::config;
 use crate::events::{Hub, Recorder};
-use crate::http::guard::Guard;
 use crate::transport::{Listener, listen};
 use folder::Folder;
 use supervisor::{Plan, Supervisor};
@@ -49,19 +49,20 @@ pub async fn run(args: DemoArgs) -> Result<()> {
     for line in leftovers::clean(&folder).await? {
         println!("  {line}");
     }
-    let listener = free_ports(&args).await?;
+    let present = if args.fresh { (1..=args.nodes).collect() } else { folder.present(&args)? };
+    let listener = free_ports(&args, &present).await?;
     if args.fresh {
         folder.empty()?;
     }
-    folder.note_settings(&args)?;
-    println!("Orrery: {} nodes, profile {}", args.nodes, args.profile.as_str());
+    folder.note_settings(&args, Some(&present))?;
+    println!("Orrery: {} nodes, profile {}", present.len(), args.profile.as_str());
     println!("  data and logs: {}", folder.path().display());
 
     let (_, secret) = config::secret_of_folder(folder.path())?;
     let recorder = Recorder::new("supervisor".into(), folder.next_boot()?, true, Hlc::new(wall_us(), 0));
     let hub = Hub::new(recorder, EVENTS_KEPT);
     let plan = Plan { args: args.clone(), program: program()?, secret };
-    let supervisor = Supervisor::new(plan, folder, hub.clone());
+    let supervisor = Supervisor::new(plan, folder, &present, hub.clone());
     hub.attach(supervisor.source());
     let tasks = [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats())];
 
@@ -85,10 +86,7 @@ async fn serve(
         let pid = supervisor.start(&name).await.with_context(|| format!("{name} cannot be started"))?;
         println!("  {name} runs: http://{address} (process {pid})");
     }
-    let guard = Guard::new(
-        supervisor.addresses().iter().map(|(_, address)| address.as_str()).chain([supervisor.own_address()]),
-    );
-    let router = routes::router(supervisor.clone(), hub, guard);
+    let router = routes::router(supervisor.clone(), hub, supervisor.guard());
     let url = format!("http://127.0.0.1:{}", args.port);
     let announce = tokio::spawn(announce(supervisor.clone(), url, !args.no_open, began));
     let for_seconds = args.for_seconds;
@@ -144,12 +142,12 @@ async fn health(address: &str) -> Result<Health> {
 }
 
 /// Binds the dashboard's port and looks whether the nodes' ports are free, before anything is started.
-async fn free_ports(args: &DemoArgs) -> Result<Listener> {
+async fn free_ports(args: &DemoArgs, present: &[u16]) -> Result<Listener> {
     let address = |port| SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-    let Some(last) = args.port.checked_add(args.nodes) else { bail!("port {} is too high", args.port) };
     let advice = "stop that program, or choose others with --port";
     let listener = listen(address(args.port)).await.with_context(|| advice.to_owned())?;
-    for port in args.port + 1..=last {
+    for number in present {
+        let Some(port) = args.port.checked_add(*number) else { bail!("port {} is too high", args.port) };
         // A plain bind, as the node's own: the listener is dropped at once, nothing was ever connected to it.
         if let Err(error) = StdListener::bind(address(port)) {
             bail!("port {port} is not free for a node ({error}): {advice}");

@@ -5,7 +5,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use orrery_shared::api::demo::DemoNodes;
 
@@ -25,7 +25,8 @@ type Answered = Result<Answer<DemoNodes>, Failure>;
 /// All routes of the supervisor.
 pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
     Router::new()
-        .route("/demo/nodes", get(list))
+        .route("/demo/nodes", get(list).post(add))
+        .route("/demo/nodes/{id}", delete(remove))
         .route("/demo/nodes/{id}/kill", post(kill))
         .route("/demo/nodes/{id}/start", post(start))
         .route("/demo/nodes/{id}/pause", post(pause))
@@ -40,6 +41,17 @@ pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
 
 async fn list(State(state): State<DemoState>) -> Answer<DemoNodes> {
     Answer(200, state.supervisor.list())
+}
+
+async fn add(State(state): State<DemoState>) -> Answered {
+    state.supervisor.add().await?;
+    Ok(Answer(200, state.supervisor.list()))
+}
+
+/// 202: it goes when its shards moved away.
+async fn remove(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
+    state.supervisor.remove(&id).await?;
+    Ok(Answer(202, state.supervisor.list()))
 }
 
 async fn kill(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {

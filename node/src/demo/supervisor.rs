@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use orrery_shared::api::demo::DemoNodes;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::Fact;
@@ -23,11 +23,12 @@ use crate::cli::DemoArgs;
 use crate::clock::wall_us;
 use crate::config::Secret;
 use crate::events::{Hub, Introduced, Known, Recorder, Source};
+use crate::http::guard::Guard;
 
 /// How long a killed process may take to be gone.
-const KILL_MAX: Duration = Duration::from_secs(5);
+pub(super) const KILL_MAX: Duration = Duration::from_secs(5);
 /// How long a node may take to stop by itself, before it is killed.
-const STOP_MAX: Duration = Duration::from_secs(4);
+pub(super) const STOP_MAX: Duration = Duration::from_secs(4);
 
 /// What is to be run.
 pub struct Plan {
@@ -42,69 +43,71 @@ pub struct Plan {
 /// The supervisor. Cheap to clone.
 #[derive(Clone)]
 pub struct Supervisor {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    plan: Plan,
-    folder: Folder,
+pub(super) struct Shared {
+    pub(super) plan: Plan,
+    pub(super) folder: Folder,
     own_address: String,
+    pub(super) hub: Hub,
     recorder: Recorder,
-    /// In the order in which they are drawn.
-    order: Vec<NodeName>,
-    nodes: Mutex<BTreeMap<NodeName, Node>>,
+    /// Who may call the supervisor.
+    guard: Guard,
+    pub(super) nodes: Mutex<BTreeMap<NodeName, Node>>,
 }
 
-struct Node {
-    address: String,
-    running: Option<Running>,
+pub(super) struct Node {
+    /// Its place in the order in which they are drawn, and after the dashboard's its port.
+    pub(super) number: u16,
+    /// It came to a cluster that was there already.
+    pub(super) joined: bool,
+    /// It was asked to go.
+    pub(super) leaving: bool,
+    pub(super) address: String,
+    pub(super) running: Option<Running>,
     /// Since when it runs, is stopped or is not there.
-    since_us: u64,
+    pub(super) since_us: u64,
 }
 
-struct Running {
-    pid: u32,
-    paused: bool,
+pub(super) struct Running {
+    pub(super) pid: u32,
+    pub(super) paused: bool,
     record: Option<Started>,
-    ended: watch::Receiver<bool>,
+    pub(super) ended: watch::Receiver<bool>,
     /// Its end is the child's end.
     _stdin: Option<ChildStdin>,
 }
 
 impl Supervisor {
-    /// Nothing runs yet.
-    pub fn new(plan: Plan, folder: Folder, hub: Hub) -> Supervisor {
-        let address = |number: u16| format!("127.0.0.1:{}", plan.args.port + number);
-        let order: Vec<NodeName> =
-            (1..=plan.args.nodes).map(|number| NodeName::from(format!("node{number}"))).collect();
-        let nodes = order
-            .iter()
-            .zip(1..)
-            .map(|(name, number)| {
-                (name.clone(), Node { address: address(number), running: None, since_us: wall_us() })
-            })
-            .collect();
+    /// Nothing runs yet. `present` are the numbers of the cluster's nodes.
+    pub fn new(plan: Plan, folder: Folder, present: &[u16], hub: Hub) -> Supervisor {
+        let own_address = plan.address(0);
+        let nodes: BTreeMap<NodeName, Node> =
+            present.iter().map(|number| (node_name(*number), Node::new(&plan, *number))).collect();
+        let addresses = nodes.values().map(|node| node.address.as_str()).chain([own_address.as_str()]);
         Supervisor {
             shared: Arc::new(Shared {
-                own_address: address(0),
+                guard: Guard::new(addresses),
+                own_address,
                 plan,
                 folder,
                 recorder: hub.recorder().clone(),
-                order,
+                hub,
                 nodes: Mutex::new(nodes),
             }),
         }
     }
 
-    /// `host:port` of the supervisor itself.
-    pub fn own_address(&self) -> &str {
-        &self.shared.own_address
+    /// Who may call the supervisor.
+    pub fn guard(&self) -> Guard {
+        self.shared.guard.clone()
     }
 
     /// Name and `host:port` of each node, in order.
     pub fn addresses(&self) -> Vec<(NodeName, String)> {
         let nodes = self.shared.nodes.lock();
-        self.shared.order.iter().map(|name| (name.clone(), nodes[name].address.clone())).collect()
+        in_order(&nodes).map(|(name, node)| (name.clone(), node.address.clone())).collect()
     }
 
     /// For the event stream.
@@ -119,22 +122,22 @@ impl Supervisor {
 
     fn states(&self) -> Vec<ProcessState> {
         let nodes = self.shared.nodes.lock();
-        self.shared.states(&nodes)
+        states(&nodes)
     }
 
     /// Starts a node that is down; gives its process id.
     pub async fn start(&self, name: &str) -> Result<u32, ApiError> {
         let shared = &self.shared;
         let mut nodes = shared.nodes.lock();
-        let node = nodes.get_mut(name).ok_or_else(|| unknown(name))?;
-        if let Some(running) = &node.running {
+        if let Some(running) = &nodes.get(name).ok_or_else(|| unknown(name))?.running {
             return Err(conflict(format!("{name} runs already (process {}).", running.pid)));
         }
-        let mut child = shared.spawn(name).map_err(|error| {
+        let mut child = shared.spawn(&nodes, name).map_err(|error| {
             ApiError::new(ErrorCode::Internal, format!("{name} could not be started: {error:#}."))
         })?;
         let pid = child.id().unwrap_or_default();
         let (ending, ended) = watch::channel(false);
+        let node = nodes.get_mut(name).ok_or_else(|| unknown(name))?;
         node.running = Some(Running {
             pid,
             paused: false,
@@ -257,21 +260,22 @@ impl Supervisor {
 }
 
 impl Shared {
-    fn spawn(&self, name: &str) -> Result<Child> {
-        let nodes: Vec<(NodeName, String)> = self
-            .order
-            .iter()
-            .zip(1..)
-            .map(|(name, number): (_, u16)| {
-                (name.clone(), format!("127.0.0.1:{}", self.plan.args.port + number))
-            })
-            .collect();
-        let peers: Vec<String> = nodes.iter().map(|(name, address)| format!("{name}={address}")).collect();
-        let listen = nodes.iter().find(|(node, _)| node == name).map(|(_, address)| address.clone());
+    fn spawn(&self, nodes: &BTreeMap<NodeName, Node>, name: &str) -> Result<Child> {
+        let node = nodes.get(name).context("there is no such node")?;
+        // Those who found the cluster know each other from the start; whoever comes later asks them.
+        let (others, list) = if node.joined {
+            let others = nodes.iter().filter(|(other, _)| *other != name);
+            ("--join", others.map(|(_, other)| other.address.clone()).collect::<Vec<_>>())
+        } else {
+            let founders = 1..=self.plan.args.nodes;
+            let peer = |number| format!("{}={}", node_name(number), self.plan.address(number));
+            ("--peers", founders.map(peer).collect())
+        };
         let arguments: Vec<String> = [
             ("--id", name.to_owned()),
-            ("--listen", listen.unwrap_or_default()),
-            ("--peers", peers.join(",")),
+            ("--listen", node.address.clone()),
+            (others, list.join(",")),
+            ("--down-after-s", self.plan.args.down_after_s.to_string()),
             ("--data", self.folder.data(name).display().to_string()),
             ("--profile", self.plan.args.profile.as_str().to_owned()),
             ("--allow-origins", self.own_address.clone()),
@@ -297,22 +301,59 @@ impl Shared {
         }
     }
 
-    fn states(&self, nodes: &BTreeMap<NodeName, Node>) -> Vec<ProcessState> {
-        self.order
-            .iter()
-            .map(|name| {
-                let node = &nodes[name];
-                let status = match &node.running {
-                    None => ProcessStatus::Down,
-                    Some(running) if running.paused => ProcessStatus::Paused,
-                    Some(_) => ProcessStatus::Running,
-                };
-                let pid = node.running.as_ref().map(|running| running.pid);
-                let (address, since_us) = (node.address.clone(), node.since_us);
-                ProcessState { node: name.clone(), address, status, pid, since_us }
-            })
-            .collect()
+    /// Remembers which nodes there are, for the next demo.
+    pub(super) fn note_present(&self, nodes: &BTreeMap<NodeName, Node>) {
+        let present: Vec<u16> = in_order(nodes).map(|(_, node)| node.number).collect();
+        if let Err(error) = self.folder.note_settings(&self.plan.args, Some(&present)) {
+            tracing::warn!("which nodes there are could not be recorded: {error:#}");
+        }
     }
+}
+
+impl Plan {
+    /// `host:port` of a node; 0 is the supervisor.
+    fn address(&self, number: u16) -> String {
+        format!("127.0.0.1:{}", self.args.port + number)
+    }
+}
+
+impl Node {
+    pub(super) fn new(plan: &Plan, number: u16) -> Node {
+        Node {
+            number,
+            joined: number > plan.args.nodes,
+            leaving: false,
+            address: plan.address(number),
+            running: None,
+            since_us: wall_us(),
+        }
+    }
+}
+
+pub(super) fn node_name(number: u16) -> NodeName {
+    format!("node{number}").into()
+}
+
+/// In the order in which they are drawn.
+fn in_order(nodes: &BTreeMap<NodeName, Node>) -> impl Iterator<Item = (&NodeName, &Node)> {
+    let mut nodes: Vec<_> = nodes.iter().collect();
+    nodes.sort_by_key(|(_, node)| node.number);
+    nodes.into_iter()
+}
+
+fn states(nodes: &BTreeMap<NodeName, Node>) -> Vec<ProcessState> {
+    in_order(nodes)
+        .map(|(name, node)| {
+            let status = match &node.running {
+                None => ProcessStatus::Down,
+                Some(running) if running.paused => ProcessStatus::Paused,
+                Some(_) => ProcessStatus::Running,
+            };
+            let pid = node.running.as_ref().map(|running| running.pid);
+            let (address, since_us) = (node.address.clone(), node.since_us);
+            ProcessState { node: name.clone(), address, status, pid, since_us }
+        })
+        .collect()
 }
 
 impl Source for Supervisor {
@@ -329,15 +370,15 @@ impl Source for Supervisor {
         // Every fact about a process is recorded under this lock.
         let nodes = self.shared.nodes.lock();
         at();
-        Known { processes: self.shared.states(&nodes), ..Known::default() }
+        Known { processes: states(&nodes), ..Known::default() }
     }
 }
 
-fn unknown(name: &str) -> ApiError {
+pub(super) fn unknown(name: &str) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("There is no node called {name}."))
 }
 
-fn conflict(message: String) -> ApiError {
+pub(super) fn conflict(message: String) -> ApiError {
     ApiError::new(ErrorCode::Conflict, message)
 }
 

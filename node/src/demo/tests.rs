@@ -54,7 +54,7 @@ fn a_folder_is_for_one_demo_and_one_cluster() {
     let folder = Folder::open(&path.0, &args(&[])).unwrap();
     let error = Folder::open(&path.0, &args(&[])).err().unwrap().to_string();
     assert!(error.contains("another demo"), "{error}");
-    folder.note_settings(&args(&[])).unwrap();
+    folder.note_settings(&args(&[]), None).unwrap();
     assert_eq!((folder.next_boot().unwrap(), folder.next_boot().unwrap()), (1, 2));
     drop(folder);
 

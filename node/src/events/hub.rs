@@ -91,6 +91,8 @@ pub(super) struct Progress {
     pub beat_head: Sequence,
     pub beat_json: Encoded,
     pub beat_postcard: Encoded,
+    /// How often the members changed.
+    pub members: u64,
 }
 
 /// One node's (or the supervisor's) events. Cheap to clone.
@@ -143,7 +145,7 @@ impl Hub {
     /// Keeps at most `kept` events of this recorder.
     pub fn new(recorder: Recorder, kept: usize) -> Hub {
         let (beat_json, beat_postcard) = beat_frames(Hlc::default(), 0);
-        let first = Progress { head: 0, beat: 0, beat_head: 0, beat_json, beat_postcard };
+        let first = Progress { head: 0, beat: 0, beat_head: 0, beat_json, beat_postcard, members: 0 };
         Hub {
             shared: Arc::new(Shared {
                 recorder,
@@ -170,6 +172,11 @@ impl Hub {
     pub fn attach(&self, source: Arc<dyn Source>) {
         let first = self.shared.source.set(source).is_ok();
         debug_assert!(first, "attached twice");
+    }
+
+    /// There are other members now: every reader is told who.
+    pub fn members_changed(&self) {
+        self.shared.progress.send_modify(|progress| progress.members += 1);
     }
 
     /// Whose events.

@@ -35,6 +35,8 @@ struct Reader<'a> {
     /// Last sequence that it was sent.
     cursor: Sequence,
     beat: u64,
+    /// Which change of the members it knows.
+    members: u64,
 }
 
 /// Serves one reader until it goes away. `chosen` is the hub's word for what the query asks for.
@@ -46,7 +48,8 @@ pub async fn serve_reader(hub: Hub, mut socket: WebSocket, query: ReaderQuery, c
         CodecName::Postcard => Codec::Postcard,
     };
     let (sink, mut stream) = (&mut socket).split();
-    let mut reader = Reader { hub: &hub, codec, chosen, sink, cursor: 0, beat: 0 };
+    let mut reader =
+        Reader { hub: &hub, codec, chosen, sink, cursor: 0, beat: 0, members: progress.borrow().members };
     let mut pulses = (query.heartbeats == Heartbeats::Each).then(|| hub.recorder().pulses());
     let serve = async {
         reader.begin(&query).await?;
@@ -100,6 +103,10 @@ impl Reader<'_> {
 
     /// Sends what is new.
     async fn follow(&mut self, seen: &Progress) -> Result<(), Gone> {
+        if seen.members != self.members {
+            self.members = seen.members;
+            self.send(Frame::Hello(self.hub.hello())).await?;
+        }
         while self.cursor < seen.head {
             let Some(chunks) = self.hub.after(self.cursor, CHUNKS_MAX) else {
                 self.gap(self.cursor + 1).await?;

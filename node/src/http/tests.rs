@@ -42,6 +42,8 @@ async fn setting() -> Setting {
         listen: ([127, 0, 0, 1], 8001).into(),
         advertise: "127.0.0.1:8001".into(),
         peers: Vec::new(),
+        join: Vec::new(),
+        down_after: None,
         data: folder.clone(),
         profile: ProfileName::Realistic,
         secret: Secret(b"only for this test".to_vec()),

@@ -1,4 +1,5 @@
-//! The supervisor's `GET /demo/nodes` and `POST /demo/nodes/{id}/kill|start|pause|resume`.
+//! The supervisor's `GET /demo/nodes`, `POST /demo/nodes`, `DELETE /demo/nodes/{id}` and
+//! `POST /demo/nodes/{id}/kill|start|pause|resume`.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;

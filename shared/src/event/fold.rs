@@ -74,8 +74,9 @@ impl View {
         }
     }
 
-    /// Takes over who is in the cluster and in which order it is drawn, from a stream's hello.
-    pub fn members(&mut self, members: &[MemberAddress], profile: &str) {
+    /// Takes over who is in the cluster and in which order it is drawn, from the hello of that source's stream. The
+    /// supervisor's list is whole: who is not in it and no member any more is gone.
+    pub fn members(&mut self, source: &NodeName, members: &[MemberAddress], profile: &str) {
         if !profile.is_empty() && self.profile != profile {
             self.profile = profile.into();
         }
@@ -83,7 +84,15 @@ impl View {
             return;
         }
         let mut order: Vec<NodeName> = members.iter().map(|member| member.node.clone()).collect();
-        order.extend(self.order.iter().filter(|name| !members.iter().any(|m| m.node == **name)).cloned());
+        let others = self.order.iter().filter(|name| !members.iter().any(|m| m.node == **name));
+        let whole = source == super::view::SUPERVISOR;
+        let (gone, kept): (Vec<_>, Vec<_>) = others.cloned().partition(|name| whole && !self.is_member(name));
+        order.extend(kept);
+        for name in gone {
+            self.nodes.remove(&name);
+            self.links.retain(|(from, to), _| *from != name && *to != name);
+            self.requests.retain(|(at, _), _| *at != name);
+        }
         for member in members {
             let node = self.node_mut(&member.node);
             if node.address != member.address {
@@ -93,6 +102,10 @@ impl View {
         if *self.order != order {
             self.order = Arc::new(order);
         }
+    }
+
+    fn is_member(&self, name: &NodeName) -> bool {
+        self.membership.voters.contains(name) || self.membership.learners.contains(name)
     }
 
     /// A node's stream began to beat, or fell silent.

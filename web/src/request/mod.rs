@@ -150,6 +150,17 @@ pub async fn process(node: &NodeName, action: ProcessAction) -> Result<(), Failu
     done(post(&url, &serde_json::json!({}), None, PROCESS_TIMEOUT_MS).await?)
 }
 
+/// Asks the supervisor for one more node.
+pub async fn add_node() -> Result<(), Failure> {
+    done(post("/demo/nodes", &serde_json::json!({}), None, PROCESS_TIMEOUT_MS).await?)
+}
+
+/// Asks the supervisor to let a node go.
+pub async fn remove_node(node: &NodeName) -> Result<(), Failure> {
+    let request = Request::delete(&format!("/demo/nodes/{node}"));
+    done(answer(request.build().map_err(|_| Failure::NoAnswer)?, PROCESS_TIMEOUT_MS).await?)
+}
+
 fn refused(status: u16, text: &str) -> Failure {
     match answer::error(text) {
         Some(error) => Failure::Refused { status, error },
@@ -163,7 +174,10 @@ async fn post(url: &str, body: &Value, key: Option<&str>, timeout_ms: u64) -> Re
         request = request.header("Idempotency-Key", key);
     }
     let request = request.header("Content-Type", "application/json").body(body.to_string());
-    let request = request.map_err(|_| Failure::NoAnswer)?;
+    answer(request.map_err(|_| Failure::NoAnswer)?, timeout_ms).await
+}
+
+async fn answer(request: Request, timeout_ms: u64) -> Result<(u16, String), Failure> {
     let answer = async {
         let response = request.send().await?;
         Ok::<_, gloo_net::Error>((response.status(), response.text().await?))

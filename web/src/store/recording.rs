@@ -303,7 +303,7 @@ fn fold(view: &mut View, placed: &Placed) {
         Item::Snapshot(snapshot) => view.install(snapshot),
         Item::Gap(gap) => view.gap(gap.clone()),
         Item::Stream(state) => view.stream(&placed.stamp.node, *state, at_us),
-        Item::Members { members, profile } => view.members(members, profile),
+        Item::Members { members, profile } => view.members(&placed.stamp.node, members, profile),
     }
 }
 

@@ -369,12 +369,36 @@ impl Actions {
     /// The same, and waits for the supervisor's answer.
     pub async fn process_now(self, node: &NodeName, action: ProcessAction) -> Result<(), String> {
         self.notice.set(None);
+        self.supervised(request::process(node, action).await)
+    }
+
+    fn supervised(self, answer: Result<(), Failure>) -> Result<(), String> {
         let t = self.ui.lang.get_untracked().strings();
-        match request::process(node, action).await {
-            Ok(_) => Ok(()),
+        match answer {
+            Ok(()) => Ok(()),
             Err(Failure::Garbled { status: 404 | 405 }) => Err(t.cluster.no_supervisor.to_owned()),
             Err(failure) => Err(self.words(&failure)),
         }
+    }
+
+    /// Lets the supervisor start one more node, which joins the cluster.
+    pub fn add_node(self) {
+        self.notice.set(None);
+        spawn_local(async move {
+            if let Err(why) = self.supervised(request::add_node().await) {
+                self.notice.set(Some(why));
+            }
+        });
+    }
+
+    /// Lets a node go, as soon as its shards moved away.
+    pub fn remove_node(self, node: NodeName) {
+        self.notice.set(None);
+        spawn_local(async move {
+            if let Err(why) = self.supervised(request::remove_node(&node).await) {
+                self.notice.set(Some(format!("{node}: {why}")));
+            }
+        });
     }
 
     /// Asks the cluster to let a node lead.

@@ -3,7 +3,7 @@
 use orrery_shared::event::view::View;
 use orrery_shared::ids::{LogIndex, NodeName};
 
-use super::process::ProcessButtons;
+use super::process::{ProcessButtons, RemoveButton};
 use super::table::StageTable;
 use super::{Shared, local_time};
 use crate::dom::{Markup, Memo, component, list, view};
@@ -50,6 +50,7 @@ pub(crate) fn Inspect(shared: Shared) -> Markup {
                 }
                 view! {
                     <ProcessButtons node={ui.selected.into()} prefix="inspect-" />
+                    <RemoveButton node={ui.selected.into()} />
                     <dl class="facts">
                         {move || list(rows.get(), |(word, value)| {
                             view! {

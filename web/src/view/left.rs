@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::Shared;
 use super::actions::Actions;
+use super::process::AddButton;
 use super::scenario::{self, Scenario};
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::{duration, grouped, seconds};
@@ -61,6 +62,7 @@ fn LayerList() -> Markup {
             {layer(Icon::Consensus, "1", "layer-consensus", |layers| layers.consensus, |ui| ui.toggle_consensus())}
             {layer(Icon::Locks, "2", "layer-locks", |layers| layers.locks, |ui| ui.toggle_locks())}
             {layer(Icon::Queue, "3", "layer-queue", |layers| layers.queue, |ui| ui.toggle_queue())}
+            <AddButton />
         </section>
     }
 }

@@ -99,6 +99,49 @@ pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static st
     }
 }
 
+/// Asks the node out of the cluster.
+#[component]
+pub(crate) fn RemoveButton(node: Signal<Option<NodeName>>) -> Markup {
+    let (playback, actions) = (Playback::expect(), Actions::expect());
+    view! {
+        <div class="buttons">
+            <button
+                type="button"
+                class="button alt wide"
+                data-testid="remove-node"
+                disabled=move || playback.origin.get() == Origin::Node
+                title=told(|t| t.cluster.remove_hint)
+                on:click=move |_| {
+                    if let Some(node) = node.get_untracked() {
+                        actions.remove_node(node);
+                    }
+                }
+            >
+                {told(|t| t.cluster.remove)}
+            </button>
+        </div>
+    }
+}
+
+/// Starts one more node.
+#[component]
+pub(crate) fn AddButton() -> Markup {
+    let (playback, actions) = (Playback::expect(), Actions::expect());
+    view! {
+        <button
+            type="button"
+            class="button alt"
+            data-testid="add-node"
+            disabled=move || playback.origin.get() == Origin::Node
+            title=told(|t| t.cluster.add_hint)
+            on:click=move |_| actions.add_node()
+        >
+            "+ "
+            {told(|t| t.cluster.add)}
+        </button>
+    }
+}
+
 /// What was asked for is to be watched: the box beside the node goes, and its focus goes back to the node.
 fn leave_popover(ui: Ui, node: &NodeName) {
     if !ui.popover.get_untracked() {

@@ -79,7 +79,10 @@ impl Client {
         match answer {
             Answer::Known(LockAnswer::Waiting { .. }) | Answer::Unknown => {}
             Answer::Known(LockAnswer::Acquired { mode, fencing_token, expires_in_ms, reentrant, .. }) => {
-                self.waiting.remove(&(self.holder(), resource.clone()));
+                // What it held already says nothing about an upgrade that an earlier request waits for.
+                if !(reentrant && since_us < asked_us) {
+                    self.waiting.remove(&(self.holder(), resource.clone()));
+                }
                 if !reentrant && since_us == asked_us && fencing_token <= highest {
                     self.cluster.checks.fail(format!(
                         "{key} was granted {resource} with token {fencing_token}, {highest} was known before"

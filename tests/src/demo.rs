@@ -18,6 +18,9 @@ const REQUEST: Duration = Duration::from_secs(8);
 /// A demo that a killed test program left behind ends by itself.
 const LONGEST_SECONDS: u32 = 600;
 
+/// Nodes that a test may add to those that it began with.
+const ADDED_MAX: u16 = 2;
+
 /// What to start.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoOptions {
@@ -65,7 +68,7 @@ impl Demo {
     /// Starts one and waits until every node knows the leader. `name` is only for people who look at its folder.
     pub async fn start(name: &str, options: DemoOptions) -> Result<Demo> {
         let folder = Folder::new(name)?;
-        let port = free_ports(options.nodes + 1)?;
+        let port = free_ports(options.nodes + 1 + ADDED_MAX)?;
         let supervisor = supervise(&folder, port, options)?;
         let http = Client::builder().timeout(REQUEST).no_proxy().build()?;
         let mut demo = Demo { supervisor, folder, http, port, options };

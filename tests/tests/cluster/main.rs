@@ -10,6 +10,7 @@ mod client;
 mod faults;
 mod fold;
 mod history;
+mod queue;
 mod restart;
 mod supervisor;
 mod wiped;

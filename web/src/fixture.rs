@@ -115,7 +115,7 @@ fn part(term: u64, last: u64, commit: u64) -> GroupView {
         synced: Some(last),
         commit: Some(commit),
         applied: Some(commit),
-        tail: tail.collect(),
+        tail: Arc::new(tail.collect()),
         ..GroupView::default()
     }
 }

@@ -81,6 +81,6 @@ mod tests {
         let named =
             |text: &str| pieces(text, &order).iter().filter_map(|piece| piece.node).collect::<Vec<_>>();
         assert_eq!(named("“node1”→node10…"), [0, 1]);
-        assert_eq!(named("élnode1 node1é node1-node10"), []);
+        assert!(named("élnode1 node1é node1-node10").is_empty());
     }
 }

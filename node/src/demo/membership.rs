@@ -4,8 +4,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use anyhow::Result;
-use orrery_shared::api::node::Cluster;
+use orrery_shared::api::node::{Cluster, Status};
 use orrery_shared::error::{ApiError, ErrorBody, ErrorCode};
 use orrery_shared::ids::NodeName;
 use tokio::time::{Instant, sleep, timeout};
@@ -116,16 +115,24 @@ impl Supervisor {
             }
             sleep(LOOK).await;
         }
+        // What the others have to say about its going comes before it is gone.
+        sleep(LOOK).await;
         self.end(&name).await;
         self.drop_node(&name);
     }
 
-    /// Also where nobody says.
+    /// In the record or still in the control group's membership; also where nobody says.
     async fn is_member(&self, name: &NodeName) -> bool {
         for address in self.running_but(name) {
-            let asked = async { Client::connect(&address).await?.get::<Cluster>("/cluster").await };
-            if let Ok(Ok(cluster)) = timeout(ANSWER_MAX, asked).await {
-                return cluster.members.iter().any(|member| member.node == *name);
+            let asked = async {
+                let mut client = Client::connect(&address).await?;
+                let cluster: Cluster = client.get("/cluster").await?;
+                let status: Status = client.get("/status").await?;
+                let recorded = cluster.members.iter().any(|member| member.node == *name);
+                anyhow::Ok(recorded || status.peers.iter().any(|peer| peer.node_id == *name))
+            };
+            if let Ok(Ok(is_member)) = timeout(ANSWER_MAX, asked).await {
+                return is_member;
             }
         }
         true

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fact::ShardTable;
 use super::fold::Effect;
-use super::view::{PastRing, RingView, View, ring_of};
+use super::view::{RingView, View, ring_of};
 
 /// Takes over a map, unless one at least as new is in the view.
 pub(super) fn install(view: &mut View, table: &ShardTable, now_us: u64) -> Effect {
@@ -12,8 +12,7 @@ pub(super) fn install(view: &mut View, table: &ShardTable, now_us: u64) -> Effec
         return Effect::Known;
     }
     let known = view.ring.table.version > 0;
-    let before =
-        known.then(|| Box::new(PastRing { table: view.ring.table.clone(), ring: view.ring.ring.clone() }));
+    let before = known.then(|| Box::new(view.ring.base_of(table)));
     view.ring = Arc::new(RingView {
         table: table.clone(),
         ring: ring_of(table),

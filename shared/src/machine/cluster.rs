@@ -89,9 +89,10 @@ impl ClusterRecord {
             version: shard.version,
             replicas: shard.replicas.iter().map(name).collect(),
         };
+        let stay = self.members().filter(|member| !self.is_leaving(&member.name));
         ShardTable {
             version: self.map.version,
-            nodes: self.members().map(|member| RingNode::new(name(member))).collect(),
+            nodes: stay.map(|member| RingNode::new(name(member))).collect(),
             shards: self.map.shards.iter().map(placed).collect(),
         }
     }

@@ -214,23 +214,18 @@ async fn faults(demo: &Demo, known: &Known) -> Result<u32> {
         sleep(Duration::from_millis(1_500)).await;
         demo.act(&victim, "start").await?;
         demo.wait_leader().await?;
-        let before = members(demo).await?;
+        let before = present(demo).await?;
         let url = format!("{}/demo/nodes", demo.url());
         let answer = demo.http().post(&url).json(&json!({})).send().await?;
         ensure!(answer.status() == 200, "{}", answer.text().await?);
-        let added = until("the new node to be a member", MOVE_MAX, || async {
-            let after = members(demo).await?;
-            after.difference(&before).next().cloned().context("no new member")
-        })
-        .await?;
+        let added = present(demo).await?.difference(&before).next().cloned().context("no new node")?;
         in_place(demo, |holders| holders.contains(&added)).await?;
         // One that was there from the start goes.
         let gone = before.iter().find(|name| *name != victim.as_str()).context("another node")?.clone();
         let answer = demo.http().delete(format!("{url}/{gone}")).send().await?;
         ensure!(answer.status() == 202, "{}", answer.text().await?);
         until("the node to be gone", MOVE_MAX, || async {
-            let processes = demo.processes().await?;
-            ensure!(processes.iter().all(|process| process.node != gone.as_str()), "{gone} is there");
+            ensure!(!present(demo).await?.contains(&gone), "{gone} is there");
             Ok(())
         })
         .await?;
@@ -251,8 +246,9 @@ async fn cluster(demo: &Demo) -> Result<Cluster> {
     Err(last.unwrap_or_else(|| anyhow::anyhow!("no node runs")))
 }
 
-async fn members(demo: &Demo) -> Result<BTreeSet<String>> {
-    Ok(cluster(demo).await?.members.into_iter().map(|member| member.node.to_string()).collect())
+/// The supervisor's nodes.
+async fn present(demo: &Demo) -> Result<BTreeSet<String>> {
+    Ok(demo.processes().await?.into_iter().map(|process| process.node.to_string()).collect())
 }
 
 /// Waits until those who hold shards by the map are as they should be.

@@ -242,8 +242,8 @@ fn a_new_map_says_what_moves_and_a_shard_says_who_leads_it() {
         (leads(1), "", ""),
         (
             placed(&second),
-            "Shard map 2: 1 of 4 replicas move (25 %; ideal 33 %, modulo hashing 67 %)",
-            "Peta shard 2: 1 dari 4 replika berpindah (25 %; ideal 33 %, hashing modulo 67 %)",
+            "s1 moves from node2 to node3; so far 1 of 4 replicas moved (25 %, ideal 33 %, modulo hashing 67 %)",
+            "s1 pindah dari node2 ke node3; sejauh ini 1 dari 4 replika berpindah (25 %, ideal 33 %, hashing modulo 67 %)",
         ),
     ];
     for (seq, (fact, english, indonesian)) in (1..).zip(story) {

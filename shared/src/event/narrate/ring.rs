@@ -4,6 +4,7 @@ use super::{Said, Topic};
 use crate::event::fact::{Role, ShardTable};
 use crate::event::view::{View, change, ring_of};
 use crate::ids::{GroupId, NodeName};
+use crate::placement::Move;
 
 /// The map as it is from now on; nothing where a map at least as new is known.
 pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
@@ -19,19 +20,26 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
             format!("Cincin telah ditata: {shards} shard pada {nodes} node"),
         ));
     }
-    let change = change((&view.ring.ring, known), (&ring_of(table), table));
+    let ring = ring_of(table);
+    let step = change((&view.ring.ring, known), (&ring, table));
+    let base = view.ring.base_of(table);
+    let change = change((&base.ring, &base.table), (&ring, table));
     let (moved, total) = (change.replicas_moved, change.replicas_total);
     let [share, ideal, modulo] = [change.replicas_share, change.ideal_share, change.modulo_share]
         .map(|part| (part * 100.0).round() as u32);
+    let (what, apa) = match step.moves.as_slice() {
+        [Move { shard, from: Some(from), to: Some(to) }] => {
+            (format!("{shard} moves from {from} to {to}"), format!("{shard} pindah dari {from} ke {to}"))
+        }
+        _ => (format!("Shard map {}", table.version), format!("Peta shard {}", table.version)),
+    };
     Some(Said::new(
         Topic::Ring,
         format!(
-            "Shard map {}: {moved} of {total} replicas move ({share} %; ideal {ideal} %, modulo hashing {modulo} %)",
-            table.version
+            "{what}; so far {moved} of {total} replicas moved ({share} %, ideal {ideal} %, modulo hashing {modulo} %)"
         ),
         format!(
-            "Peta shard {}: {moved} dari {total} replika berpindah ({share} %; ideal {ideal} %, hashing modulo {modulo} %)",
-            table.version
+            "{apa}; sejauh ini {moved} dari {total} replika berpindah ({share} %, ideal {ideal} %, hashing modulo {modulo} %)"
         ),
     ))
 }

@@ -16,7 +16,7 @@ pub struct RingView {
     pub ring: Ring,
     /// When it replaced the one before; 0 where it is the first that this reader saw.
     pub since_us: u64,
-    /// The one before, for ghosts.
+    /// The one that the present change began with: shards move one by one, each with a map of its own.
     pub before: Option<Box<PastRing>>,
 }
 
@@ -81,7 +81,15 @@ impl RingView {
         self.placed(shard_of(partition_hash(topic, key), self.shards()))
     }
 
-    /// What the last change moved; none where this reader saw no change.
+    /// What a new map is to be compared with: where it has the same nodes, the map with which that change began.
+    pub(in crate::event) fn base_of(&self, next: &ShardTable) -> PastRing {
+        match &self.before {
+            Some(before) if next.nodes == self.table.nodes => (**before).clone(),
+            _ => PastRing { table: self.table.clone(), ring: self.ring.clone() },
+        }
+    }
+
+    /// What moved since the nodes of the ring changed last; none where this reader saw no change.
     pub fn change(&self) -> Option<Change> {
         self.before.as_ref().map(|before| change((&before.ring, &before.table), (&self.ring, &self.table)))
     }

@@ -190,3 +190,27 @@ async fn a_shard_without_a_majority_says_so() -> Result<(), Failure> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_added_and_gets_shards_and_is_removed_again() -> Result<(), Failure> {
+    scene("members", Allowed::default(), async |scene| {
+        let page = &scene.page;
+        open(page).await?;
+        publish(page, "before").await?;
+        page.click("add-node").await?;
+        page.until_within("the new node on the stage", "$('node-node6') !== null", FORMED).await?;
+        let has = "all('[data-testid=ring-table] tbody tr').some((r) => r.textContent.includes('node6'))";
+        page.until_within("a shard of the new node", has, FORMED).await?;
+        page.until("the percentages", "document.body.textContent.includes('modulo')").await?;
+        page.screenshot("added").await?;
+
+        page.click("node-node6").await?;
+        page.click("tab-inspect").await?;
+        page.click("remove-node").await?;
+        page.until_within("the node to be gone", "$('node-node6') === null", FORMED).await?;
+        page.click("tab-queue").await?;
+        page.until("no shard to be there", &format!("!{has}")).await?;
+        page.screenshot("removed").await
+    })
+    .await
+}

@@ -210,7 +210,8 @@ async fn a_node_is_added_and_gets_shards_and_is_removed_again() -> Result<(), Fa
         page.until_within("the node to be gone", "$('node-node6') === null", FORMED).await?;
         page.click("tab-queue").await?;
         page.until("no shard to be there", &format!("!{has}")).await?;
-        page.screenshot("removed").await
+        page.screenshot("removed").await?;
+        Ok(())
     })
     .await
 }

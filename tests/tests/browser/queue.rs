@@ -201,6 +201,7 @@ async fn a_node_is_added_and_gets_shards_and_is_removed_again() -> Result<(), Fa
         page.until_within("the new node on the stage", "$('node-node6') !== null", FORMED).await?;
         let has = "all('[data-testid=ring-table] tbody tr').some((r) => r.textContent.includes('node6'))";
         page.until_within("a shard of the new node", has, FORMED).await?;
+        page.click("tab-feed").await?;
         page.until("the percentages", "document.body.textContent.includes('modulo')").await?;
         page.screenshot("added").await?;
 

@@ -124,9 +124,11 @@ fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<Node
 /// The shard's name outside of its arc; one that cannot be used says so along the arc.
 fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> Markup {
     let ui = Ui::expect();
-    let at = geometry.on_ring(middle, 18.0);
+    let led = look.fare == Fare::Led;
+    // What is longer than a name is clear of the badge.
+    let at = geometry.on_ring(middle, if led { 18.0 } else { 23.0 });
     let name = look.shard.to_string();
-    if look.fare == Fare::Led {
+    if led {
         return view! { <text class="shard-name" x=at.x y={at.y + 4.0}>{name}</text> };
     }
     let no_majority = look.fare == Fare::NoMajority;

@@ -136,7 +136,8 @@ fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> Markup {
     let tilt = if (0.25..0.75).contains(&middle) { middle - 0.5 } else { middle };
     let transform = [&translate(at.x, at.y), " rotate(", &fixed_point(tilt * 360.0, 1), ")"].concat();
     view! {
-        <text class="shard-name" class:bad=no_majority y="4" transform=transform>
+        // The box around what is tilted reaches over the badge, the words do not.
+        <text class="shard-name" class:bad=no_majority y="4" transform=transform data-overlap="intended">
             {move || {
                 let words = &ui.t().queue;
                 [name.as_str(), " ", if no_majority { words.no_majority } else { words.no_leader }].concat()

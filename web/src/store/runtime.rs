@@ -108,8 +108,11 @@ impl Runtime {
 
     /// Whether a source may be there: false while the supervisor, whose stream is live, says that it is not.
     pub fn there(&self, source: &NodeName) -> bool {
-        let down = self.recording.head().node(source).is_some_and(|node| node.process == Process::Down);
-        !down || self.merge.state(SUPERVISOR) != StreamState::Live
+        if source == SUPERVISOR || self.merge.state(SUPERVISOR) != StreamState::Live {
+            return true;
+        }
+        // One that the supervisor does not know any more left the cluster.
+        self.recording.head().node(source).is_some_and(|node| node.process != Process::Down)
     }
 
     /// Takes what is ready into the recording.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use orrery_shared::api::queue_view::QueueStats;
 
 use super::cluster::{Cluster, Settings};
 use super::etcd::Etcd;
@@ -118,6 +119,8 @@ async fn fill(cluster: &Cluster, until: u64) -> Result<Option<f64>> {
 async fn waiting(cluster: &Cluster) -> Result<u64> {
     let address = cluster.addresses().first().context("a cluster has a node")?;
     let mut client = crate::client::Client::connect(address).await?;
-    let stats: serde_json::Value = client.get("/queue/stats?topic=bench").await?;
-    Ok(stats["topics"][0]["ready"].as_u64().unwrap_or(0))
+    // Of all topics: before its first message there is none to ask for. Nobody consumes, so every message that is kept waits.
+    let stats: QueueStats = client.get("/queue/stats").await?;
+    let topic = stats.topics.into_iter().find(|topic| topic.topic == "bench");
+    Ok(topic.map_or(0, |topic| topic.sum.messages))
 }

@@ -173,7 +173,9 @@ async fn scenario(demo: &Demo, mut rng: StdRng) -> Result<()> {
     })
     .await?;
     until("everything to be acknowledged", MOVE_MAX, || async {
-        let stats: Value = demo.get(&format!("{first}/queue/stats?topic=work")).await?;
+        // Any node that is there: the first one may have left.
+        let node = demo.processes().await?.into_iter().next().context("a node")?;
+        let stats: Value = demo.get(&format!("http://{}/queue/stats?topic=work", node.address)).await?;
         let topic = &stats["topics"][0];
         ensure!(topic["lag"] == 0 && stats["unavailable"].is_null(), "{topic}");
         Ok(())

@@ -213,7 +213,7 @@ async fn faults(demo: &Demo, known: &Known) -> Result<u32> {
     while rounds == 0 || !known.produced.load(Ordering::Relaxed) {
         let victim = demo.wait_leader().await?.node_id;
         demo.act(&victim, "kill").await?;
-        sleep(Duration::from_millis(1_500)).await;
+        demo.wait_leader().await?;
         demo.act(&victim, "start").await?;
         demo.wait_leader().await?;
         let before = present(demo).await?;

@@ -101,11 +101,12 @@ pub async fn standing<H: Host>(group: &Group<H>) -> Option<Standing> {
     if !group.leads() || !matches!(group.read_index(CONFIRM_WITHIN).await, ReadOutcome::Index(_)) {
         return None;
     }
-    let membership = group.membership();
-    let changed = membership.log_id().as_ref().map(|id| id.index);
-    if changed > group.state.applied() {
-        return None;
-    }
+    // Asked of openraft itself: what it publishes comes a moment later, and a node may forget a shard by this answer.
+    let memberships = group.raft.with_raft_state(|state| {
+        let (effective, committed) = (state.membership_state.effective(), state.membership_state.committed());
+        (effective.clone(), effective.log_id() == committed.log_id())
+    });
+    let (membership, true) = memberships.await.ok()? else { return None };
     let record = group.state.read(|machine| machine.shard().cloned())?;
     let wanted: BTreeSet<NodeId> = record.replicas.iter().map(|member| member.id).collect();
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
 use serde_json::{Value, json};
 
-use crate::dash::{act_as, leader, pictures, real_time, words};
+use crate::dash::{act_as, leader, pictures, real_time, status, words};
 
 /// Shards of a demo.
 const SHARDS: u32 = 8;
@@ -171,7 +171,10 @@ async fn a_shard_without_a_majority_says_so() -> Result<(), Failure> {
         demo.act(second, "kill").await?;
         page.until("the shard to be lost", "$('shard-1')?.dataset.state === 'no-majority'").await?;
         ensure!(words(page, "ring-1").await?.contains("no majority"), "{}", words(page, "ring-1").await?);
-        // Votes are drawn between the nodes while they are counted.
+        // Votes are drawn between the nodes while they are counted and a moment longer; the killed node may have led.
+        status(page, first, "down").await?;
+        status(page, second, "down").await?;
+        leader(page, 0).await?;
         page.until("an election to be over", "$('votes') === null").await?;
         let mut broken = Vec::new();
         for viewport in VIEWPORTS {

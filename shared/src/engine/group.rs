@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::{Instant, WatchReceiver};
 use openraft::errors::{LinearizableReadError, RaftError};
-use openraft::raft::SnapshotResponse;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse};
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 
 use super::batch::Batches;
@@ -49,6 +49,7 @@ pub struct Group<H: Host> {
     host: H,
     config: Arc<EngineConfig>,
     publisher: Arc<Publisher<H>>,
+    peers: Arc<Peers<H>>,
     /// Monotonic microsecond of the last message of a leader; 0 before the first.
     contact_us: Arc<AtomicU64>,
     /// The last message of a leader after which the silence was reported.
@@ -127,7 +128,7 @@ impl<H: Host> Group<H> {
         )
         .await?;
         let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
-        let factory = Factory { peers, config: config.clone(), group: id, me };
+        let factory = Factory { peers: peers.clone(), config: config.clone(), group: id, me };
         let drawn_ms = Arc::new(AtomicU64::new(0));
         #[cfg(test)]
         let ticks = Arc::new(AtomicU64::new(0));
@@ -157,6 +158,7 @@ impl<H: Host> Group<H> {
             host,
             config,
             publisher,
+            peers,
             contact_us,
             reported_us: AtomicU64::new(0),
             drawn_ms,
@@ -223,6 +225,17 @@ impl<H: Host> Group<H> {
         }
     }
 
+    /// A leader's AppendEntries, with entries or as a heartbeat. An error is a sentence.
+    pub async fn append(
+        &self,
+        append: AppendEntriesRequest<Types<H::Runtime>>,
+    ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, String> {
+        let vote = append.vote;
+        let response = self.raft.append_entries(append).await.map_err(|error| error.to_string())?;
+        self.heard(&vote);
+        Ok(response)
+    }
+
     /// A message of the leader with this vote arrived; an old leader's does not count.
     pub fn heard(&self, vote: &Vote) {
         if self.log.vote().is_some_and(|mine| *vote < mine) {
@@ -283,6 +296,7 @@ impl<H: Host> Group<H> {
 
     /// A read-index round, if this node leads.
     pub async fn read_index(&self, within: Duration) -> ReadOutcome {
+        let _round = self.peers.round();
         let round = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
         match H::Runtime::timeout(within, round).await {
             Ok(Ok(linearizer)) => ReadOutcome::Index(linearizer.read_log_id().index()),

@@ -7,6 +7,7 @@ pub mod config;
 mod follow;
 mod formation;
 mod group;
+mod heartbeats;
 pub mod host;
 mod housekeeping;
 mod identity;

@@ -39,6 +39,8 @@ pub struct Planner {
     settled: BTreeMap<GroupId, u64>,
     /// For how many seconds shards that are on their way have said nothing.
     waited_s: u32,
+    /// The last answer of the ring, and to what: walking it every second would be an idle leader's main work.
+    placed: Option<(Vec<Member>, BTreeSet<NodeName>, Vec<Placement>)>,
 }
 
 /// What is to be done next.
@@ -74,7 +76,7 @@ impl Planner {
         if record.version() < SHARDS_SINCE || record.map().version == 0 {
             return;
         }
-        let Some(wanted) = wanted(&record, absent) else { return };
+        let Some(wanted) = self.wanted(&record, absent) else { return };
         let shards = &record.map().shards;
         let open = |planner: &Planner| -> BTreeSet<GroupId> {
             let unsettled = shards.iter().filter(|it| planner.settled.get(&it.shard) != Some(&it.version));
@@ -116,6 +118,29 @@ impl Planner {
         }
     }
 
+    /// Where the ring of those who stay puts every shard now; none where there is no such ring.
+    fn wanted(&mut self, record: &ClusterRecord, absent: &BTreeSet<NodeId>) -> Option<Vec<Placement>> {
+        let stay: Vec<Member> =
+            record.members().filter(|member| !record.is_leaving(&member.name)).cloned().collect();
+        let down = stay.iter().filter(|member| absent.contains(&member.id)).map(|member| member.name.clone());
+        let down: BTreeSet<NodeName> = down.collect();
+        if let Some((of, without, placements)) = &self.placed
+            && (of, without) == (&stay, &down)
+        {
+            return Some(placements.clone());
+        }
+        match placements(&stay, record.shards(), record.replicas(), &down) {
+            Ok(placements) => {
+                self.placed = Some((stay, down, placements.clone()));
+                Some(placements)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the shards cannot be placed");
+                None
+            }
+        }
+    }
+
     /// `open` are on their way, `differing` are not placed where they belong, `led` have a leader that says so. A shard
     /// without one is not touched.
     fn next(
@@ -149,20 +174,6 @@ fn ids(shard: &ShardReplicas) -> Vec<NodeId> {
 
 fn holds(shard: &ShardReplicas, name: &NodeName) -> bool {
     shard.replicas.iter().any(|member| member.name == *name)
-}
-
-/// Where the ring of those who stay puts every shard now; none where there is no such ring.
-fn wanted(record: &ClusterRecord, absent: &BTreeSet<NodeId>) -> Option<Vec<Placement>> {
-    let stay: Vec<_> = record.members().filter(|member| !record.is_leaving(&member.name)).cloned().collect();
-    let down = stay.iter().filter(|member| absent.contains(&member.id)).map(|member| member.name.clone());
-    let down: BTreeSet<NodeName> = down.collect();
-    match placements(&stay, record.shards(), record.replicas(), &down) {
-        Ok(placements) => Some(placements),
-        Err(error) => {
-            tracing::warn!(%error, "the shards cannot be placed");
-            None
-        }
-    }
 }
 
 async fn propose<H: Host>(group: &Group<H>, command: ControlCommand) {

@@ -18,9 +18,10 @@ use openraft::{AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNet
 
 use super::codec::{self, PEER_VERSION};
 use super::config::EngineConfig;
+use super::heartbeats::Heartbeats;
 use super::host::{CallError, Host, Transport, Urgency};
 use super::node::{Formed, Local};
-use super::peer::{Asked, Envelope, PeerRequest, PeerResponse, SnapshotPart};
+use super::peer::{Asked, BeatAnswer, Envelope, PeerRequest, PeerResponse, SnapshotPart};
 use super::publish::lock;
 use super::types::{Snapshot, Types, Vote};
 use crate::event::Fact;
@@ -46,6 +47,8 @@ pub struct Peers<H: Host> {
     next_message: AtomicU64,
     next_transfer: AtomicU64,
     beats: Mutex<BTreeMap<NodeName, Beats>>,
+    /// Of all groups, on their way into one frame.
+    pub(super) heartbeats: Heartbeats<H>,
 }
 
 /// Heartbeats on one link since they were last reported.
@@ -67,6 +70,7 @@ impl<H: Host> Peers<H> {
             next_message: AtomicU64::new(1),
             next_transfer: AtomicU64::new(1),
             beats: Mutex::default(),
+            heartbeats: Heartbeats::default(),
         }
     }
 
@@ -262,9 +266,15 @@ impl<H: Host> Link<H> {
                 Err(RPCError::Unreachable(Unreachable::from_string(why)))
             }
             Ok(response) => Ok(response),
-            Err(CallError::NotSent(why)) => Err(RPCError::Unreachable(Unreachable::from_string(why))),
-            Err(CallError::NoAnswer) => {
-                Err(RPCError::Timeout(Timeout { action, id: self.me, target: self.to.id, timeout: within }))
+            Err(error) => Err(self.failed(action, within, error)),
+        }
+    }
+
+    fn failed(&self, action: RPCTypes, within: Duration, error: CallError) -> RPCError<Types<H::Runtime>> {
+        match error {
+            CallError::NotSent(why) => RPCError::Unreachable(Unreachable::from_string(why)),
+            CallError::NoAnswer => {
+                RPCError::Timeout(Timeout { action, id: self.me, target: self.to.id, timeout: within })
             }
         }
     }
@@ -330,12 +340,16 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
         // openraft's limit is made for heartbeats; entries wait for the follower's sync.
-        let (urgency, within) = if rpc.entries.is_empty() {
-            (Urgency::Election, option.soft_ttl())
-        } else {
-            (Urgency::Normal, self.config.append_timeout)
-        };
-        match self.call(RPCTypes::AppendEntries, urgency, PeerRequest::Append(rpc), within).await? {
+        if rpc.entries.is_empty() {
+            let within = option.soft_ttl();
+            return match self.peers.heartbeat(self.group, &self.to, rpc, within).await {
+                Ok(BeatAnswer::Append(response)) => Ok(response),
+                Ok(BeatAnswer::Refused { why }) => Err(RPCError::Unreachable(Unreachable::from_string(why))),
+                Err(error) => Err(self.failed(RPCTypes::AppendEntries, within, error)),
+            };
+        }
+        let (request, within) = (PeerRequest::Append(rpc), self.config.append_timeout);
+        match self.call(RPCTypes::AppendEntries, Urgency::Normal, request, within).await? {
             PeerResponse::Append(response) => Ok(response),
             _ => self.mismatch(),
         }

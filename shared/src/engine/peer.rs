@@ -106,6 +106,31 @@ pub enum PeerRequest<R: AsyncRuntime> {
     },
     /// Where does the shard stand, if you lead it?
     Standing,
+    /// The heartbeats of all groups that have one for the addressee now.
+    Heartbeats(Vec<Beat<R>>),
+}
+
+/// One group's heartbeat.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Beat<R: AsyncRuntime> {
+    /// Whose.
+    pub group: GroupId,
+    /// AppendEntries without entries.
+    pub append: AppendEntriesRequest<Types<R>>,
+}
+
+/// The answer to one group's heartbeat. The order of the variants is part of the format: add at the end.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum BeatAnswer<R: AsyncRuntime> {
+    /// The group's.
+    Append(AppendEntriesResponse<Types<R>>),
+    /// The group cannot answer.
+    Refused {
+        /// Why, as a sentence.
+        why: String,
+    },
 }
 
 /// One part of a snapshot transfer. Parts come in order, one at a time.
@@ -178,6 +203,8 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Queue(QueueTold),
     /// To `Standing`, by a leader that a majority just confirmed.
     Standing(Standing),
+    /// To `Heartbeats`, in their order.
+    Heartbeats(Vec<BeatAnswer<R>>),
 }
 
 /// Where a shard stands on its way to what the map says.
@@ -241,15 +268,14 @@ pub enum Probed {
 }
 
 impl<R: AsyncRuntime> PeerRequest<R> {
-    /// Without entries: counted, not shown one by one.
+    /// Counted, not shown one by one.
     pub fn is_heartbeat(&self) -> bool {
-        matches!(self, PeerRequest::Append(append) if append.entries.is_empty())
+        matches!(self, PeerRequest::Heartbeats(_))
     }
 
     /// The same for people. None for heartbeats and for formation, which are not drawn.
     pub fn shown(&self) -> Option<Message> {
         match self {
-            PeerRequest::Append(append) if append.entries.is_empty() => None,
             PeerRequest::Append(append) => Some(Message::Append {
                 term: append.vote.leader_id.term,
                 previous: index(&append.prev_log_id),
@@ -281,7 +307,8 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::Join { .. }
             | PeerRequest::HandOver { .. }
             | PeerRequest::Version
-            | PeerRequest::Standing => None,
+            | PeerRequest::Standing
+            | PeerRequest::Heartbeats(_) => None,
         }
     }
 }
@@ -335,7 +362,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Dismissed { .. }
             | PeerResponse::Version { .. }
             | PeerResponse::Queue(_)
-            | PeerResponse::Standing(_) => None,
+            | PeerResponse::Standing(_)
+            | PeerResponse::Heartbeats(_) => None,
         }
     }
 }

@@ -124,6 +124,7 @@ impl<H: Host> Engine<H> {
                 self.admit(Joiner { name: from, address, attempt, commands }).await
             }
             PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
+            PeerRequest::Heartbeats(beats) => self.answer_heartbeats(beats).await,
             body => match self.group(group) {
                 None => {
                     let why = format!("{} has no part in group {group} yet", self.inner.local.name);
@@ -142,16 +143,10 @@ async fn answer_in<H: Host>(
 ) -> PeerResponse<H::Runtime> {
     let refused = |error: &dyn std::fmt::Display| PeerResponse::Refused { why: error.to_string() };
     match body {
-        PeerRequest::Append(append) => {
-            let vote = append.vote;
-            match group.raft.append_entries(append).await {
-                Ok(response) => {
-                    group.heard(&vote);
-                    PeerResponse::Append(response)
-                }
-                Err(error) => refused(&error),
-            }
-        }
+        PeerRequest::Append(append) => match group.append(append).await {
+            Ok(response) => PeerResponse::Append(response),
+            Err(why) => PeerResponse::Refused { why },
+        },
         PeerRequest::Vote(vote) => match group.raft.vote(vote).await {
             Ok(response) => PeerResponse::Vote(response),
             Err(error) => refused(&error),
@@ -200,8 +195,10 @@ async fn answer_in<H: Host>(
             Some(standing) => PeerResponse::Standing(standing),
             None => refused(&"no leader of that group is here, or nobody confirms it"),
         },
-        PeerRequest::Probe | PeerRequest::Found { .. } | PeerRequest::Join { .. } | PeerRequest::Version => {
-            refused(&"this is not a group's business")
-        }
+        PeerRequest::Probe
+        | PeerRequest::Found { .. }
+        | PeerRequest::Join { .. }
+        | PeerRequest::Version
+        | PeerRequest::Heartbeats(_) => refused(&"this is not a group's business"),
     }
 }

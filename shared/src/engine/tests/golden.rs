@@ -14,7 +14,10 @@ use serde::Serialize;
 
 use crate::engine::codec::{self, DISK_VERSION, PEER_VERSION};
 use crate::engine::identity::{Foundation, Identity};
-use crate::engine::peer::{Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart};
+use crate::engine::peer::{
+    Beat, BeatAnswer, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart,
+    Standing,
+};
 use crate::engine::queue_service::{QueueAsk, QueueTold};
 use crate::engine::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
 use crate::hlc::Hlc;
@@ -94,6 +97,12 @@ fn requests() -> Vec<(&'static str, Request)> {
         entries: entries().split_off(2),
         leader_commit: Some(log_id(1, 1)),
     };
+    let beat = AppendEntriesRequest {
+        vote: Vote::new_committed(4, NodeId(2)),
+        prev_log_id: Some(log_id(1, 1)),
+        entries: Vec::new(),
+        leader_commit: Some(log_id(1, 1)),
+    };
     vec![
         ("append", PeerRequest::Append(append)),
         ("vote", PeerRequest::Vote(VoteRequest::new(vote, Some(log_id(2, 2))))),
@@ -108,6 +117,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("version", PeerRequest::Version),
         ("queue-ready", PeerRequest::Queue { ask: ask(), within_ms: 5_000 }),
         ("queue-stats", PeerRequest::Queue { ask: QueueAsk::Stats { topic: None }, within_ms: 5_000 }),
+        ("standing", PeerRequest::Standing),
+        ("heartbeats", PeerRequest::Heartbeats(vec![Beat { group: GroupId(3), append: beat }])),
     ]
 }
 
@@ -136,6 +147,17 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("version", PeerResponse::Version { commands: 1 }),
         ("queue-ready", PeerResponse::Queue(QueueTold::Ready { ready: true, known: false })),
         ("queue-not-leader", PeerResponse::Queue(QueueTold::NotLeader { leader: Some(member(1)) })),
+        (
+            "standing",
+            PeerResponse::Standing(Standing { version: 7, members: vec![NodeId(1)], settled: true }),
+        ),
+        (
+            "heartbeats",
+            PeerResponse::Heartbeats(vec![
+                BeatAnswer::Append(AppendEntriesResponse::Success),
+                BeatAnswer::Refused { why: "no".into() },
+            ]),
+        ),
     ]
 }
 

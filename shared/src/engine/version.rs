@@ -5,11 +5,14 @@ use futures_util::future::join_all;
 
 use super::formation::ASK_WITHIN;
 use super::group::Group;
-use super::host::Host;
+use super::host::{Host, Urgency};
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse};
-use crate::ids::NodeId;
+use crate::ids::{GroupId, NodeId};
 use crate::machine::{Command, ControlCommand, Member, Operation};
+
+/// How often a member is asked in one round.
+const TRIES: u32 = 4;
 
 impl<H: Host> Engine<H> {
     /// What a leader does once a second for as long as it knows a newer version than the cluster uses.
@@ -33,12 +36,25 @@ impl<H: Host> Engine<H> {
     async fn known_to_all(&self, me: NodeId, mine: u16, members: &[Member]) -> Option<u16> {
         // All at once: where messages get lost, one after the other would hardly ever be through.
         let others = members.iter().filter(|member| member.id != me);
-        let answers = join_all(others.map(|member| self.ask(member, PeerRequest::Version))).await;
-        let known = answers.into_iter().map(|answer| match answer {
-            Some(PeerResponse::Version { commands }) => Some(commands.min(mine)),
-            _ => None,
-        });
-        known.chain([Some(mine)]).min().flatten()
+        let known = join_all(others.map(|member| self.known_to(member, mine))).await;
+        known.into_iter().chain([Some(mine)]).min().flatten()
+    }
+
+    /// One lost message must not send everybody round again: each is asked a few times.
+    async fn known_to(&self, member: &Member, mine: u16) -> Option<u16> {
+        for _ in 0..TRIES {
+            let call = self.inner.peers.call(
+                GroupId::CONTROL,
+                member,
+                Urgency::Normal,
+                PeerRequest::Version,
+                ASK_WITHIN / TRIES,
+            );
+            if let Ok(PeerResponse::Version { commands }) = call.await {
+                return Some(commands.min(mine));
+            }
+        }
+        None
     }
 
     /// A program that is older than what its data directory holds must not go on with it.

@@ -46,7 +46,7 @@ impl Cluster {
 
     fn inject(self: &Arc<Self>) {
         let weights = self.faults.weights.clone();
-        let kinds: [(u64, Fault); 8] = [
+        let kinds: [(u64, Fault); 10] = [
             (weights.crash, Self::crash_one),
             (weights.crash_all, Self::crash_all),
             (weights.pause, Self::pause_one),
@@ -55,6 +55,8 @@ impl Cluster {
             (weights.heal, Self::heal_links),
             (weights.transfer, Self::transfer),
             (weights.clock_jump, Self::jump_a_clock),
+            (weights.join, Self::join_one),
+            (weights.leave, Self::dismiss_one),
         ];
         let mut drawn = self.random(0..kinds.iter().map(|(weight, _)| weight).sum());
         for (weight, act) in kinds {
@@ -65,18 +67,14 @@ impl Cluster {
         }
     }
 
-    fn any_node(&self) -> TaskGroup {
-        1 + self.random(0..u64::from(self.faults.nodes)) as TaskGroup
-    }
-
     /// Whether one more node may fail and leave a majority that can go on.
     fn may_fail(&self) -> bool {
-        let most = self.faults.nodes as usize;
+        let most = self.nodes().len();
         self.faults.beyond_minority || most < 3 || self.working().len() > most / 2 + 1
     }
 
     fn crash_one(self: &Arc<Self>) {
-        let node = self.any_node();
+        let node = self.random_node();
         if self.is_up(node) && self.may_fail() {
             self.crash(node);
             self.start_later(node);
@@ -99,7 +97,7 @@ impl Cluster {
     }
 
     fn pause_one(self: &Arc<Self>) {
-        let node = self.any_node();
+        let node = self.random_node();
         if !self.may_fail() {
             return;
         }
@@ -112,7 +110,7 @@ impl Cluster {
     }
 
     fn cut_one_way(self: &Arc<Self>) {
-        let (from, to) = (self.any_node(), self.any_node());
+        let (from, to) = (self.random_node(), self.random_node());
         if from != to {
             self.trace.note(format_args!("CUT node{from} -> node{to}"));
             self.network.cut(from, to);
@@ -120,7 +118,7 @@ impl Cluster {
     }
 
     fn partition(self: &Arc<Self>) {
-        let side = self.random(1..1 << self.faults.nodes);
+        let side = self.random(1..1 << (self.faults.nodes + self.faults.spares));
         let is_inside = |node: TaskGroup| side & (1 << (node - 1)) != 0;
         let ways = self.random(0..3);
         self.trace.note(format_args!("PARTITION {side:b}, ways {ways}"));
@@ -145,7 +143,7 @@ impl Cluster {
     }
 
     fn transfer(self: &Arc<Self>) {
-        let (at, to) = (self.any_node(), self.any_node());
+        let (at, to) = (self.random_node(), self.random_node());
         let Some(engine) = self.network.engine(at) else { return };
         self.trace.note(format_args!("TRANSFER to node{to}, asked at node{at}"));
         self.sim.spawn_in(at, async move {
@@ -154,8 +152,30 @@ impl Cluster {
         });
     }
 
+    fn join_one(self: &Arc<Self>) {
+        if let Some(node) = self.recruit() {
+            self.trace.note(format_args!("JOIN node{node}"));
+            self.start(node);
+        }
+    }
+
+    /// A member is to leave. Whether it may is the cluster's business.
+    fn dismiss_one(self: &Arc<Self>) {
+        let (at, who) = (self.random_node(), self.random_node());
+        let Some(engine) = self.network.engine(at) else { return };
+        self.trace.note(format_args!("LEAVE node{who}, asked at node{at}"));
+        self.may_leave(who);
+        self.sim.spawn_in(at, async move {
+            let _ = engine.leave(&name(who), Duration::from_secs(2)).await;
+        });
+    }
+
+    fn random_node(&self) -> TaskGroup {
+        self.any_node(&mut self.sim.rng(WORLD).borrow_mut())
+    }
+
     fn jump_a_clock(self: &Arc<Self>) {
-        let node = self.any_node();
+        let node = self.random_node();
         self.trace.note(format_args!("CLOCK of node{node} jumps"));
         self.jump_clock(node);
     }

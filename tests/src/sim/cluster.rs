@@ -13,9 +13,9 @@ use super::bugs::Bugs;
 use super::checks::{Checks, Found};
 use super::disk::{Machine, SimDisk};
 use super::faults::Faults;
-use super::host::{Clocks, SimHost};
+use super::host::{Clocks, SimHost, Stopped};
 use super::network::{Network, SimTransport, address, name};
-use super::runtime::{Sim, SimRuntime, SyncCell, TaskGroup, WORLD};
+use super::runtime::{Sim, SimRuntime, SplitMix, SyncCell, TaskGroup, WORLD};
 use super::trace::Trace;
 
 /// A whole simulated world.
@@ -43,6 +43,21 @@ struct Node {
     /// Number of its last boot; 0 before the first one.
     boot: SyncCell<u32>,
     up: SyncCell<bool>,
+    part: SyncCell<Part>,
+}
+
+/// What a node has to do with the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// It is to be one of its members.
+    #[default]
+    Member,
+    /// Not yet.
+    Spare,
+    /// Somebody asked for its dismissal, and perhaps it is dismissed.
+    Leaving,
+    /// It heard that it is dismissed, and ended for ever.
+    Gone,
 }
 
 impl Cluster {
@@ -54,18 +69,67 @@ impl Cluster {
         let network = Network::new(sim.clone(), trace.clone(), faults.links.clone());
         let (watch, links) = (checks.clone(), network.clone());
         sim.set_after_poll(move |_| watch.after_poll(&links));
-        let nodes = (1..=faults.nodes).map(|node| (node, Node::default())).collect();
+        let nodes: BTreeMap<TaskGroup, Node> =
+            (1..=faults.nodes + faults.spares).map(|node| (node, Node::default())).collect();
+        for (_, spare) in nodes.iter().filter(|(node, _)| **node > faults.nodes) {
+            spare.part.set(Part::Spare);
+        }
         let cluster =
             Cluster { sim, network, trace, checks, faults, bugs, nodes, paused: SyncCell::default() };
-        for node in cluster.nodes() {
-            cluster.jump_clock(node);
+        for node in cluster.nodes.keys() {
+            cluster.jump_clock(*node);
         }
         Arc::new(cluster)
     }
 
-    /// All nodes, up or not.
+    /// All nodes that are, or are to be, part of the cluster, up or not.
     pub fn nodes(&self) -> Vec<TaskGroup> {
-        self.nodes.keys().copied().collect()
+        let part = |node: &Node| matches!(node.part.get(), Part::Member | Part::Leaving);
+        self.nodes.iter().filter(|(_, node)| part(node)).map(|(id, _)| *id).collect()
+    }
+
+    /// One of them.
+    pub fn any_node(&self, rng: &mut SplitMix) -> TaskGroup {
+        // A cluster never dismisses its last node.
+        *rng.pick(&self.nodes()).expect("there is a node")
+    }
+
+    /// Whether a node is, or is to be, part of the cluster.
+    pub fn belongs(&self, id: TaskGroup) -> bool {
+        self.nodes().contains(&id)
+    }
+
+    /// The first spare node is to join from now on.
+    pub fn recruit(&self) -> Option<TaskGroup> {
+        let (id, node) = self.nodes.iter().find(|(_, node)| node.part.get() == Part::Spare)?;
+        node.part.set(Part::Member);
+        Some(*id)
+    }
+
+    /// A node may be dismissed from now on.
+    pub fn may_leave(&self, id: TaskGroup) {
+        self.nodes[&id].part.set(Part::Leaving);
+    }
+
+    /// A node stopped itself. It does so in peace only where it was dismissed.
+    pub fn stopped(self: &Arc<Self>, id: TaskGroup, why: &str) {
+        let node = &self.nodes[&id];
+        if node.part.get() != Part::Leaving || !why.contains("is no member") {
+            return self.checks.fail(format!("node {id} stopped itself: {why}"));
+        }
+        node.part.set(Part::Gone);
+        let cluster = self.clone();
+        self.sim.spawn_in(WORLD, async move { cluster.crash(id) });
+    }
+
+    /// What a node's host says when it stops itself goes to [`Cluster::stopped`].
+    fn hear(self: &Arc<Self>, id: TaskGroup) -> Stopped {
+        let cluster = Arc::downgrade(self);
+        Arc::new(move |why| {
+            if let Some(cluster) = cluster.upgrade() {
+                cluster.stopped(id, why);
+            }
+        })
     }
 
     /// The control group and all shards.
@@ -119,7 +183,7 @@ impl Cluster {
     /// Starts a node's process in the background.
     pub fn start(self: &Arc<Self>, id: TaskGroup) {
         let node = &self.nodes[&id];
-        if node.up.replace(true) {
+        if node.part.get() == Part::Gone || node.up.replace(true) {
             return;
         }
         let boot = node.boot.get() + 1;
@@ -133,7 +197,7 @@ impl Cluster {
         });
     }
 
-    async fn boot(&self, id: TaskGroup, boot: u32) -> Result<(), String> {
+    async fn boot(self: &Arc<Self>, id: TaskGroup, boot: u32) -> Result<(), String> {
         let node = &self.nodes[&id];
         let watch = self.checks.clone();
         let disk =
@@ -142,8 +206,8 @@ impl Cluster {
         let found = self.groups().into_iter().map(|group| Found::read(&disk, group));
         self.checks.booted(id, found.collect::<Result<_, _>>()?);
         let transport = SimTransport::new(self.network.clone(), id);
-        let host =
-            SimHost::new(self.sim.clone(), id, disk, transport, node.clocks.clone(), self.checks.clone());
+        let (clocks, checks) = (node.clocks.clone(), self.checks.clone());
+        let host = SimHost::new(self.sim.clone(), id, disk, transport, clocks, checks, self.hear(id));
         let peers = self.nodes().into_iter().filter(|peer| *peer != id);
         let local = Local {
             name: name(id),
@@ -151,7 +215,7 @@ impl Cluster {
             boot,
             peers: peers.map(|peer| StaticPeer { name: name(peer), address: address(peer) }).collect(),
         };
-        let config = self.config();
+        let config = EngineConfig { founds: id <= self.faults.nodes, ..self.config() };
         let started = self.sim.spawn_in(id, async move { Engine::start(host, config, local).await });
         match started.await {
             // It crashed meanwhile.
@@ -204,7 +268,7 @@ impl Cluster {
 
     /// The end of the world: everything is dropped.
     pub fn end(&self) {
-        let engines: Vec<_> = self.nodes().into_iter().map(|node| self.network.hang_up(node)).collect();
+        let engines: Vec<_> = self.nodes.keys().map(|node| self.network.hang_up(*node)).collect();
         self.sim.shutdown();
         drop(engines);
     }

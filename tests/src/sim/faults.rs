@@ -8,8 +8,10 @@ use super::runtime::SplitMix;
 /// What happens to a cluster in one run.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    /// How many nodes there are.
+    /// How many nodes found the cluster.
     pub nodes: u32,
+    /// How many more there are, which may join it.
+    pub spares: u32,
     /// How many faults are injected, one after the other.
     pub rounds: u32,
     /// Virtual time between two faults, microseconds.
@@ -79,6 +81,10 @@ pub struct Weights {
     pub transfer: u64,
     /// A wall clock jumps.
     pub clock_jump: u64,
+    /// A spare node joins.
+    pub join: u64,
+    /// A member is asked to leave.
+    pub leave: u64,
 }
 
 impl Faults {
@@ -91,6 +97,7 @@ impl Faults {
         let weight = |rng: &mut SplitMix| if rng.chance(250) { 0 } else { rng.range(1..10) };
         let faults = Faults {
             nodes: *rng.pick(&[3, 3, 3, 5, 5, 1, 2, 4]).unwrap_or(&3),
+            spares: 0,
             rounds: 10 + rng.range(0..15) as u32,
             pause_between_us: 20_000..rng.range(200_000..1_500_000),
             links: LinkFaults {
@@ -114,6 +121,8 @@ impl Faults {
                 heal: 3,
                 transfer: weight(rng),
                 clock_jump: weight(rng) / 3,
+                join: 0,
+                leave: 0,
             },
             node_pause_us: 50_000..rng.range(100_000..3_000_000),
             clock_offset_us_max: 3_600_000_000,
@@ -128,8 +137,14 @@ impl Faults {
             down_after_s: if rng.chance(500) { 0 } else { rng.range(1..3) },
         };
         // A shard's clock is the register that its clients write, and moves by itself where queues are used.
-        if rng.chance(600) {
+        let faults = if rng.chance(600) {
             Faults { shard_clients: 0, queue_clients: 1 + rng.range(0..3) as u32, ..faults }
+        } else {
+            faults
+        };
+        if rng.chance(500) {
+            let weights = Weights { join: rng.range(1..6), leave: rng.range(1..6), ..faults.weights };
+            Faults { spares: 1 + rng.range(0..3) as u32, weights, ..faults }
         } else {
             faults
         }

@@ -23,6 +23,9 @@ pub struct Clocks {
     hlc: SyncCell<HlcClock>,
 }
 
+/// Hears why a node stopped itself.
+pub type Stopped = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// One boot of one node.
 #[derive(Clone)]
 pub struct SimHost(Arc<Inner>);
@@ -34,12 +37,13 @@ struct Inner {
     transport: SimTransport,
     clocks: Arc<Clocks>,
     checks: Arc<Checks>,
+    stopped: Stopped,
     /// Monotonic clocks of different boots have nothing to do with each other.
     monotonic_base_us: u64,
 }
 
 impl SimHost {
-    /// The world of a boot.
+    /// The world of a boot; `stopped` hears why the node stopped itself.
     pub fn new(
         sim: Sim,
         node: TaskGroup,
@@ -47,9 +51,10 @@ impl SimHost {
         transport: SimTransport,
         clocks: Arc<Clocks>,
         checks: Arc<Checks>,
+        stopped: Stopped,
     ) -> Self {
         let monotonic_base_us = sim.rng(node).borrow_mut().range(0..1 << 40);
-        SimHost(Arc::new(Inner { sim, node, disk, transport, clocks, checks, monotonic_base_us }))
+        SimHost(Arc::new(Inner { sim, node, disk, transport, clocks, checks, stopped, monotonic_base_us }))
     }
 }
 
@@ -93,6 +98,6 @@ impl Host for SimHost {
     }
 
     fn fail_stop(&self, why: &str) {
-        self.0.checks.fail(format!("node {} stopped itself: {why}", self.0.node));
+        (self.0.stopped)(why);
     }
 }

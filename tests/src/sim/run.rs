@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
+use orrery_shared::engine::Engine;
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
 use orrery_shared::machine::{Command, Operation};
@@ -11,6 +12,7 @@ use orrery_shared::machine::{Command, Operation};
 use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::faults::Faults;
+use super::host::SimHost;
 use super::runtime::TaskGroup;
 use super::workload::{QueueClient, TTL_MS, WAIT_MS, Workload};
 
@@ -149,7 +151,7 @@ async fn expect_progress(cluster: &Arc<Cluster>, when: &str) {
             if cluster.checks.failure().is_some() {
                 return;
             }
-            if probe(cluster, node).await && probe_shards(cluster, node).await {
+            if !cluster.belongs(node) || probe(cluster, node).await && probe_shards(cluster, node).await {
                 break;
             }
             if cluster.sim.now_us() > deadline_us {
@@ -210,7 +212,13 @@ fn shards_equal(cluster: &Arc<Cluster>) -> bool {
     })
 }
 
-/// Every lease runs out, and all nodes have the same state.
+/// Whether the cluster still has a member that shall go.
+fn is_leaving(engine: &Engine<SimHost>) -> bool {
+    let state = engine.applied_state(GroupId::CONTROL);
+    state.is_some_and(|(machine, _)| machine.cluster().leaving().next().is_some())
+}
+
+/// Every lease runs out, everybody who shall go is gone, and all nodes have the same state.
 async fn expect_quiet(cluster: &Arc<Cluster>) {
     let deadline_us = cluster.sim.now_us() + QUIET_US_MAX;
     loop {
@@ -225,15 +233,15 @@ async fn expect_quiet(cluster: &Arc<Cluster>) {
         let equal = tables.windows(2).all(|pair| pair[0] == pair[1]);
         let empty = tables.iter().all(|table| table.resources.is_empty() && table.sessions.is_empty());
         let shards_equal = all_up && shards_equal(cluster);
-        if all_up && equal && empty && shards_equal {
+        let leaving = engines.iter().any(|engine| is_leaving(engine));
+        if all_up && equal && empty && shards_equal && !leaving {
             return;
         }
         if cluster.sim.now_us() > deadline_us {
-            return cluster
-                .checks
-                .fail(format!(
-                    "all up: {all_up}, all equal: {equal}, nothing held: {empty}, shards equal: {shards_equal}: {tables:#?}"
-                ));
+            return cluster.checks.fail(format!(
+                "all up: {all_up}, all equal: {equal}, nothing held: {empty}, shards equal: {shards_equal}, \
+                     somebody still leaves: {leaving}: {tables:#?}"
+            ));
         }
     }
 }

@@ -11,7 +11,7 @@ use orrery_shared::machine::IdempotencyKey;
 
 use super::Client;
 use crate::sim::host::SimHost;
-use crate::sim::runtime::{SimJoin, SimRuntime, TaskGroup};
+use crate::sim::runtime::{SimJoin, SimRuntime};
 
 /// How often one request is tried. A client that still knows nothing then leaves it: everything that follows
 /// must be safe with that, too.
@@ -100,7 +100,7 @@ impl Client {
         T: Send + 'static,
         Fut: Future<Output = Result<T, ApiError>> + Send + 'static,
     {
-        let node = 1 + self.rng.range(0..u64::from(self.cluster.faults.nodes)) as TaskGroup;
+        let node = self.cluster.any_node(&mut self.rng);
         let engine = self.cluster.network.engine(node)?;
         let key = (!self.cluster.bugs.no_dedupe).then(|| key.clone());
         let patience = if self.rng.chance(100) {

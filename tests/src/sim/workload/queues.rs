@@ -17,7 +17,7 @@ use super::LEASE_GRAIN_US;
 use crate::sim::checks::Value;
 use crate::sim::cluster::Cluster;
 use crate::sim::host::SimHost;
-use crate::sim::runtime::{SimRuntime, SplitMix, TaskGroup};
+use crate::sim::runtime::{SimRuntime, SplitMix};
 
 /// Where everybody publishes.
 pub const TOPIC: &str = "jobs";
@@ -255,7 +255,7 @@ impl QueueClient {
             if self.cluster.checks.failure().is_some() {
                 return None;
             }
-            let node = 1 + self.rng.range(0..u64::from(self.cluster.faults.nodes)) as TaskGroup;
+            let node = self.cluster.any_node(&mut self.rng);
             if let Some(engine) = self.cluster.network.engine(node) {
                 let key = (!self.cluster.bugs.no_queue_dedupe).then(|| key.clone());
                 let call = request(engine.queue(), key);

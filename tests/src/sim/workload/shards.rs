@@ -37,7 +37,7 @@ impl ShardClient {
     }
 
     fn any_node(&mut self) -> TaskGroup {
-        1 + self.rng.range(0..u64::from(self.cluster.faults.nodes)) as TaskGroup
+        self.cluster.any_node(&mut self.rng)
     }
 
     /// The same key until the outcome is known; through any node, whether it has a replica or not.

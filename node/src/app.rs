@@ -23,7 +23,7 @@ use crate::clock::wall_us;
 use crate::config::NodeConfig;
 use crate::events::{ClockBound, Hub, Introduced, Known, Recorder, Source, Tables};
 use crate::faults::FaultyTransport;
-use crate::host::{NodeHost, fail_stop};
+use crate::host::{NodeHost, TO_JOIN_AGAIN, fail_stop};
 use crate::http::guard::Guard;
 use crate::http::{NodeState, router};
 use crate::join;
@@ -312,8 +312,7 @@ fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch, formed: Opti
         let peer = peer.clone();
         recorder.emit(if open { Fact::LinkUp { peer } } else { Fact::LinkDown { peer } });
     });
-    let on_dismissed: OnDismissed =
-        Arc::new(|why| fail_stop(&format!("{why}. Empty the data directory to join again.")));
+    let on_dismissed: OnDismissed = Arc::new(|why| fail_stop(&format!("{why}. {TO_JOIN_AGAIN}.")));
     Links::new(identity, config.secret.clone(), on_link, on_dismissed)
 }
 

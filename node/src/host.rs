@@ -19,6 +19,13 @@ use crate::transport::Links;
 /// Exit code of a node that must not go on (`EX_SOFTWARE` of sysexits.h).
 const FAIL_STOP_CODE: i32 = 70;
 
+/// Exit code of a node that left the cluster. Not 0, which is that of a node that was told to end and may come back:
+/// whoever watches the process can tell them apart.
+pub const LEFT_CODE: i32 = 3;
+
+/// What a dismissed node has to be told.
+pub const TO_JOIN_AGAIN: &str = "Empty the data directory to join again";
+
 /// One node's world. Cheap to clone.
 #[derive(Clone)]
 pub struct NodeHost {
@@ -49,6 +56,12 @@ pub fn fail_stop(why: &str) -> ! {
     // Straight to the standard error output: a logger that is filtered or broken must not hide this.
     eprintln!("orrery stops, because going on could lose or falsify data: {why}");
     std::process::exit(FAIL_STOP_CODE)
+}
+
+/// Ends the process of a node that is no member any more. Everything that it had is elsewhere.
+fn leave(why: &str) -> ! {
+    eprintln!("orrery ends, because it left the cluster: {why}. {TO_JOIN_AGAIN}.");
+    std::process::exit(LEFT_CODE)
 }
 
 impl Host for NodeHost {
@@ -99,5 +112,9 @@ impl Host for NodeHost {
 
     fn fail_stop(&self, why: &str) {
         fail_stop(why)
+    }
+
+    fn dismissed(&self, why: &str) {
+        leave(why)
     }
 }

@@ -101,7 +101,7 @@ fn about_one_nth_of_the_replicas_moves() {
                 join.replicas_moved,
                 join.replicas_total,
                 join.replicas_share,
-                join.keys_share,
+                join.keys_leader_share,
                 join.ring_share,
                 join.ideal_share,
                 join.modulo_share
@@ -403,9 +403,14 @@ proptest! {
             prop_assert!(step.to.as_ref().is_none_or(|node| set.insert(node.clone())), "{step:?}");
         }
         prop_assert_eq!(sets_now, sets(&after));
-        let shares = |it: &Change| [it.replicas_share, it.keys_share, it.ring_share, it.ideal_share, it.modulo_share];
+        let shares = |it: &Change| {
+            let keys = [it.keys_set_share, it.keys_leader_share];
+            [it.replicas_share, keys[0], keys[1], it.ring_share, it.ideal_share, it.modulo_share]
+        };
+        let other_sets = sets(&before).iter().zip(sets(&after)).filter(|(before, after)| **before != *after).count();
+        prop_assert!((change.keys_set_share - other_sets as f64 / f64::from(shards)).abs() < 1e-9);
         prop_assert!(shares(&change).iter().all(|share| (0.0..=1.0).contains(share)), "{change:?}");
         let none = Change::between((&many, &after), (&many, &after));
-        prop_assert_eq!((none.moves.len(), shares(&none)), (0, [0.0; 5]));
+        prop_assert_eq!((none.moves.len(), shares(&none)), (0, [0.0; 6]));
     }
 }

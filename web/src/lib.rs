@@ -14,6 +14,7 @@ pub mod store;
 pub mod tape;
 pub mod ui;
 pub mod view;
+pub mod witness;
 
 /// Draws the page into the document's body.
 pub fn mount() {

@@ -115,6 +115,9 @@ impl Supervisor {
             }
             sleep(LOOK).await;
         }
+        if let Some(node) = self.shared.nodes.lock().get_mut(&name) {
+            node.left = true;
+        }
         // What the others have to say about its going comes before it is gone.
         sleep(LOOK).await;
         self.end(&name).await;

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
+use orrery_shared::event::fact::LEFT_CLUSTER;
 use smol_str::{SmolStr, format_smolstr};
 use tokio::process::{Child, Command};
+
+use crate::host::LEFT_CODE;
 
 /// What can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,28 @@ pub fn cause(status: ExitStatus) -> SmolStr {
     }
     match status.code() {
         Some(0) => "stopped".into(),
+        Some(LEFT_CODE) => LEFT_CLUSTER.into(),
         Some(code) => format_smolstr!("exited with code {code}"),
         None => "ended".into(),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_by_its_cause() {
+        for (raw, told) in [
+            (0, "stopped"),
+            (LEFT_CODE << 8, LEFT_CLUSTER),
+            (70 << 8, "exited with code 70"),
+            (9, "killed"),
+            (11, "ended by signal 11"),
+        ] {
+            assert_eq!(cause(ExitStatus::from_raw(raw)), told);
+        }
     }
 }

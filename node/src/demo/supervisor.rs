@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use orrery_shared::api::demo::DemoNodes;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::Fact;
+use orrery_shared::event::fact::LEFT_CLUSTER;
 use orrery_shared::event::stream::{MemberAddress, ProcessState, ProcessStatus};
 use orrery_shared::ids::NodeName;
 use parking_lot::Mutex;
@@ -64,6 +65,8 @@ pub(super) struct Node {
     pub(super) joined: bool,
     /// It was asked to go.
     pub(super) leaving: bool,
+    /// It is no member any more: its end is no failure, whether it ends by itself or is told to.
+    pub(super) left: bool,
     pub(super) address: String,
     pub(super) running: Option<Running>,
     /// Since when it runs, is stopped or is not there.
@@ -155,12 +158,15 @@ impl Supervisor {
 
     /// Waits for a child's end and says how it ended.
     async fn watch(self, name: NodeName, mut child: Child, ending: watch::Sender<bool>) {
-        let cause = match child.wait().await {
+        let mut cause = match child.wait().await {
             Ok(status) => process::cause(status),
             Err(error) => format!("lost: {error}").into(),
         };
         let mut nodes = self.shared.nodes.lock();
         if let Some(node) = nodes.get_mut(&name) {
+            if node.left {
+                cause = LEFT_CLUSTER.into();
+            }
             node.running = None;
             node.since_us = wall_us();
         }
@@ -323,6 +329,7 @@ impl Node {
             number,
             joined: number > plan.args.nodes,
             leaving: false,
+            left: false,
             address: plan.address(number),
             running: None,
             since_us: wall_us(),

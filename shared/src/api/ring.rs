@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::ids::{GroupId, NodeName};
-use crate::placement::{Bounds, NodeShare, Skip, Token, VirtualNode, Walk};
+use crate::placement::{Bounds, Change, NodeShare, Skip, Token, VirtualNode, Walk};
 
 /// `GET /ring`, as the answering node knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +23,23 @@ pub struct RingAnswer {
     pub virtual_nodes: Vec<VirtualNode>,
     /// Shards 1 to S.
     pub shards: Vec<RingShard>,
+    /// What the last change of the map moved. None where the answering node saw no change since it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<RingChange>,
     /// Where the key of the query is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<KeyWalk>,
+}
+
+/// A change of the shard map: from the map before the members of the ring changed, or one of them was replaced, to the
+/// present one. Shards are placed anew one after the other, and each is counted from then on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RingChange {
+    /// No further shard is to be placed anew. The last one may be on its way to its nodes still.
+    pub complete: bool,
+    /// What moved, and what it is to be measured by.
+    #[serde(flatten)]
+    pub change: Change,
 }
 
 /// A member of the ring.

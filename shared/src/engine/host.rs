@@ -54,6 +54,11 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// A write or sync failed, or state is not what it must be: stop the node with this message. Nothing
     /// that was asked for after it is answered.
     fn fail_stop(&self, why: &str);
+    /// Another member says that this node is none any more: it takes part in nothing from here on, and loses nothing
+    /// by ending. Like [`Host::fail_stop`], but what was asked for has come about.
+    fn dismissed(&self, why: &str) {
+        self.fail_stop(why);
+    }
 }
 
 /// Called once, after the sync of what it was handed in with (or its failure).

@@ -147,7 +147,7 @@ impl<H: Host> Peers<H> {
                     self.arrived(&answer, &asked);
                 }
                 if let PeerResponse::Dismissed { why } = &answer.body {
-                    self.host.fail_stop(&format!("{why}. Empty the data directory to join again."));
+                    self.host.dismissed(why);
                 }
                 Ok(answer.body)
             }

@@ -5,6 +5,7 @@
 
 mod queues;
 mod resume;
+mod ring;
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,6 +28,7 @@ use super::types::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Typ
 use super::waits::{Receiver, WaitEnd, Waits};
 use crate::event::Fact;
 use crate::event::fact::{LockTable, ServiceFact};
+use crate::event::view::RingView;
 use crate::ids::{GroupId, LogIndex, Term};
 use crate::lock::{LeaseMs, WaitId};
 use crate::machine::{Machine, Reply};
@@ -75,6 +77,8 @@ struct Inner<H: Host> {
     wakes: Wakes,
     /// Of the queues, while this node leads.
     rates: Rates,
+    /// The shard map, and the one with which its last change began.
+    ring: RingView,
 }
 
 struct Recent {
@@ -131,6 +135,7 @@ impl<H: Host> StateMachine<H> {
             pointed: None,
             wakes: Wakes::default(),
             rates: Rates::default(),
+            ring: RingView::default(),
             closed: false,
             keeping: 0,
         };
@@ -145,6 +150,7 @@ impl<H: Host> StateMachine<H> {
             inner.pointed = meta.last_log_id;
             inner.snapshot = Some(Current { meta, name });
         }
+        ring::follow(&mut inner, host.wall_us());
         publisher.membership(group, &inner.membership);
         if let Some(applied) = inner.applied {
             publisher.committed(group, applied.index);
@@ -270,6 +276,7 @@ impl<H: Host> StateMachine<H> {
                 let applied = inner.machine.apply(log_id.index, command);
                 inner.wakes.woken(&applied.woken);
                 if inner.machine.cluster().map().version != map {
+                    ring::follow(&mut inner, host.wall_us());
                     self.map_moved(&inner, log_id.index);
                 }
                 if !applied.facts.is_empty() {
@@ -454,9 +461,10 @@ impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, chunks: Vec<Bytes>) -> io::Result<()> {
         let machine = decode_machine(self.shared.group, &chunks)?;
         self.keep(meta.clone(), chunks, true).await?;
-        let Shared { group, publisher, .. } = &*self.shared;
+        let Shared { host, group, publisher, .. } = &*self.shared;
         let mut inner = self.inner();
         inner.machine = machine;
+        ring::follow(&mut inner, host.wall_us());
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.waits.skipped();

@@ -149,6 +149,9 @@ pub enum LostWhy {
     TimedOut,
 }
 
+/// Cause of the end of a node that was asked out of the cluster: nothing failed.
+pub const LEFT_CLUSTER: &str = "left the cluster";
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -367,7 +370,7 @@ pub enum Fact {
     NodeExited {
         /// Which.
         node: NodeName,
-        /// `killed`, `exited with code 1`, ...
+        /// `killed`, [`LEFT_CLUSTER`], `exited with code 1`, ...
         cause: SmolStr,
     },
     /// The supervisor stopped a node's process (SIGSTOP).

@@ -69,6 +69,9 @@ impl View {
             fold_locks::install(self, &snapshot.locks, now_us);
         }
         fold_ring::install(self, &snapshot.shards, now_us);
+        for group in &snapshot.groups {
+            fold_ring::look(self, group.group, now_us);
+        }
         for shard in &snapshot.queues {
             fold_queues::install(self, shard.group, &shard.queues, now_us);
         }
@@ -200,6 +203,11 @@ impl View {
             Fact::MembershipChanged { group, index, voters, learners } => {
                 self.note_members(*group, *index, voters, learners);
                 fold_group::fact(self, node, *group, fact, now_us);
+                fold_ring::look(self, *group, now_us);
+            }
+            Fact::RoleChanged { group, .. } => {
+                fold_group::fact(self, node, *group, fact, now_us);
+                fold_ring::look(self, *group, now_us);
             }
             Fact::Service { group, index, n, clock_ms, fact: ServiceFact::Queue(fact) } => {
                 let place = (*index, *n);
@@ -247,8 +255,7 @@ impl View {
             | Fact::NodeExited { .. }
             | Fact::NodePaused { .. }
             | Fact::NodeResumed { .. } => return self.apply_process(fact, now_us),
-            Fact::RoleChanged { group, .. }
-            | Fact::TimerStarted { group, .. }
+            Fact::TimerStarted { group, .. }
             | Fact::Appended { group, .. }
             | Fact::Synced { group, .. }
             | Fact::Truncated { group, .. }

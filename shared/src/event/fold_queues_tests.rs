@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use super::fact::{LockTable, PlacedShard, Role, ServiceFact, ShardTable};
 use super::fold::Effect;
 use super::stream::NodeSnapshot;
@@ -7,7 +9,7 @@ use super::view::{DELIVERIES_MAX, RingView, TopicQueue, View};
 use super::{Event, Fact};
 use crate::hlc::Hlc;
 use crate::ids::{GroupId, NodeName};
-use crate::placement::{RingNode, Token};
+use crate::placement::{Ring, RingNode, ShardMap, Token};
 use crate::queue::fact::DeadCause;
 use crate::queue::view::{TopicStats, TopicView};
 use crate::queue::{PurgeWhat, QueueFact, QueueView, Receipt};
@@ -196,6 +198,82 @@ fn the_newest_map_counts_whoever_reports_it() {
         queues: Vec::new(),
     });
     assert_eq!(late.ring.table, second);
+}
+
+/// The map that placement makes of these nodes, two replicas of each of two shards.
+fn ideal(version: u64, nodes: &[&str]) -> ShardTable {
+    let ring = Ring::new(nodes.iter().map(|name| RingNode::new(*name))).unwrap();
+    let map = ShardMap::place(version, &ring, 2, 2, &BTreeSet::new());
+    let placed =
+        map.shards.iter().map(|it| PlacedShard { shard: it.shard, version, replicas: it.replicas.clone() });
+    ShardTable { version, nodes: ring.nodes().to_vec(), shards: placed.collect() }
+}
+
+#[test]
+fn a_change_lasts_until_every_shard_is_where_the_map_says() {
+    let (few, many) = (ideal(1, &["node1", "node2"]), ideal(4, &["node1", "node2", "node3", "node4"]));
+    let replicas = |table: &ShardTable, place: usize| table.shards[place].replicas.clone();
+    let half = ShardTable {
+        version: 2,
+        nodes: many.nodes.clone(),
+        shards: vec![many.shards[0].clone(), few.shards[1].clone()],
+    };
+    for place in 0..2 {
+        assert_ne!(replicas(&few, place), replicas(&many, place), "the names are chosen so that both move");
+    }
+    let mut tape = Tape::default();
+    tape.say(placed(&few));
+    assert!(tape.view.ring.complete && tape.view.ring.change().is_none());
+    for (group, place) in [(1, 0), (2, 1)] {
+        let leader = Some(NodeName::from("node3"));
+        let (role, term) = (Role::Leader, 3);
+        tape.say(Fact::RoleChanged {
+            group: GroupId(group),
+            role,
+            term,
+            voted_for: None,
+            leader,
+            silent_us: None,
+        });
+        let voters = replicas(&few, place);
+        tape.say(Fact::MembershipChanged {
+            group: GroupId(group),
+            index: None,
+            voters,
+            learners: Vec::new(),
+        });
+    }
+    tape.say(placed(&half));
+    let moved = |tape: &Tape| tape.view.ring.change().map(|change| change.moves.len());
+    let first = moved(&tape);
+    assert_eq!((tape.view.ring.complete, tape.view.ring.ended_us()), (false, None));
+    tape.say(placed(&many));
+    assert!(tape.view.ring.complete && first < moved(&tape), "both steps are one change");
+    assert_eq!(tape.view.ring.before.as_ref().map(|before| &before.table), Some(&few));
+    for (group, place) in [(1, 0), (2, 1)] {
+        assert_eq!(tape.view.ring.ended_us(), None, "s{group} is on its way");
+        // Old and new vote together, then the new ones alone while an old one learns still.
+        let mut both = replicas(&few, place);
+        both.extend(replicas(&many, place).into_iter().filter(|name| !replicas(&few, place).contains(name)));
+        for (voters, learners) in
+            [(both, vec![]), (replicas(&many, place), vec!["node1".into()]), (replicas(&many, place), vec![])]
+        {
+            assert_eq!(tape.view.ring.way(GroupId(group)).and_then(|way| way.arrived_us), None);
+            tape.say(Fact::MembershipChanged { group: GroupId(group), index: None, voters, learners });
+        }
+        let way = tape.view.ring.way(GroupId(group)).unwrap();
+        assert!(way.placed_us > 0 && way.arrived_us > Some(way.placed_us), "{way:?}");
+    }
+    assert_eq!(tape.view.ring.ended_us(), tape.view.ring.way(GroupId(2)).unwrap().arrived_us);
+
+    // The next change is another one, although the members are the same: somebody is replaced.
+    let mut replaced = many.clone();
+    replaced.version = 5;
+    let idle = many.nodes.iter().find(|node| !replicas(&many, 0).contains(&node.name)).unwrap();
+    replaced.shards[0].replicas[1] = idle.name.clone();
+    tape.say(placed(&replaced));
+    assert_eq!(moved(&tape), Some(1));
+    assert_eq!(tape.view.ring.before.as_ref().map(|before| before.table.version), Some(4));
 }
 
 #[test]

@@ -1,23 +1,29 @@
-//! The newest shard map that anybody reports.
+//! The newest shard map that anybody reports, and which shards are where it says.
 
 use std::sync::Arc;
 
 use super::fact::ShardTable;
 use super::fold::Effect;
-use super::view::{RingView, View, ring_of};
+use super::view::View;
+use crate::ids::GroupId;
 
 /// Takes over a map, unless one at least as new is in the view.
 pub(super) fn install(view: &mut View, table: &ShardTable, now_us: u64) -> Effect {
-    if table.version <= view.ring.table.version {
-        return Effect::Known;
+    let Some(ring) = view.ring.followed_by(table, now_us) else { return Effect::Known };
+    view.ring = Arc::new(ring);
+    for placed in &table.shards {
+        look(view, placed.shard, now_us);
     }
-    let known = view.ring.table.version > 0;
-    let before = known.then(|| Box::new(view.ring.base_of(table)));
-    view.ring = Arc::new(RingView {
-        table: table.clone(),
-        ring: ring_of(table),
-        since_us: if known { now_us } else { 0 },
-        before,
-    });
     Effect::New
+}
+
+/// Something of that group changed: its leader may say by now that it is where the map says.
+pub(super) fn look(view: &mut View, shard: GroupId, now_us: u64) {
+    let leader = view.leadership_of(shard).leader;
+    let part = leader.and_then(|name| view.node(&name)?.groups.get(&shard));
+    let arrives = part.is_some_and(|part| view.ring.arrives(shard, &part.voters, &part.learners));
+    if arrives {
+        let ring = Arc::make_mut(&mut view.ring);
+        ring.ways[usize::from(shard.0) - 1].arrived_us = Some(now_us);
+    }
 }

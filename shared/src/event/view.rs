@@ -23,7 +23,7 @@ pub use queues::{
     Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
     TopicBins, TopicQueue,
 };
-pub use ring::{PastRing, RingView, ShardView};
+pub use ring::{PastRing, RingView, ShardView, Way};
 pub(in crate::event) use ring::{change, ring_of};
 
 /// The name under which the supervisor sends its own events. It is a source, not a node.

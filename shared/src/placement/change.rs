@@ -37,8 +37,10 @@ pub struct Change {
     pub replicas_total: u32,
     /// `replicas_moved` over `replicas_total`.
     pub replicas_share: f64,
+    /// Share of all keys whose shard has another set of replicas. Keys are as good as evenly spread over shards.
+    pub keys_set_share: f64,
     /// Share of all keys whose shard prefers another leader.
-    pub keys_share: f64,
+    pub keys_leader_share: f64,
     /// Share of the hash space that has another owner on the bare ring: what consistent hashing without shards and
     /// bounds would move.
     pub ring_share: f64,
@@ -48,6 +50,28 @@ pub struct Change {
     /// What hashing modulo the number of nodes would move: for a join or a leave (N-1)/N, N the larger number of
     /// nodes.
     pub modulo_share: f64,
+    /// How even the placement was.
+    pub balance_before: Balance,
+    /// How even it is.
+    pub balance_after: Balance,
+}
+
+/// How even a placement is: the largest over the mean, 1 where all are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Of the nodes' shares of the hash space, [`Ring::balance`].
+    pub ring: f64,
+    /// Of the nodes' numbers of replicas.
+    pub replicas: f64,
+}
+
+impl Balance {
+    fn of(ring: &Ring, map: &ShardMap) -> Self {
+        let loads: Vec<u32> = map.loads().values().map(|load| load.replicas).collect();
+        let largest = loads.iter().copied().max().unwrap_or_default();
+        let mean = part(loads.iter().sum::<u32>() as usize, ring.placed());
+        Balance { ring: ring.balance(), replicas: if mean > 0.0 { f64::from(largest) / mean } else { 1.0 } }
+    }
 }
 
 impl Change {
@@ -59,6 +83,9 @@ impl Change {
         let moves: Vec<Move> = pairs().flat_map(|(from, to)| moves(from, to)).collect();
         let leader = |placement: Option<&ShardPlacement>| placement.and_then(|it| it.leader().cloned());
         let led_by_others = pairs().filter(|(from, to)| leader(*from) != leader(*to)).count();
+        // The moves are in the order of their shards.
+        let mut of_shards: Vec<GroupId> = moves.iter().map(|it| it.shard).collect();
+        of_shards.dedup();
         let replicas = |map: &ShardMap| map.shards.iter().map(|it| it.replicas.len()).sum::<usize>();
         let total = replicas(from.1).max(replicas(to.1));
         Change {
@@ -67,10 +94,13 @@ impl Change {
             replicas_moved: moves.len() as u32,
             replicas_total: total as u32,
             replicas_share: part(moves.len(), total),
-            keys_share: part(led_by_others, shards),
+            keys_set_share: part(of_shards.len(), shards),
+            keys_leader_share: part(led_by_others, shards),
             ring_share: from.0.moved_share(to.0),
             ideal_share: ideal(from.0, to.0),
             modulo_share: modulo(from.0, to.0),
+            balance_before: Balance::of(from.0, from.1),
+            balance_after: Balance::of(to.0, to.1),
             moves,
         }
     }

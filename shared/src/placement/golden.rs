@@ -30,7 +30,7 @@ pub fn golden() -> Result<String, RingError> {
                 "change {}/{} keys {:.12} ring {:.12} ideal {:.12} modulo {:.12}",
                 change.replicas_moved,
                 change.replicas_total,
-                change.keys_share,
+                change.keys_leader_share,
                 change.ring_share,
                 change.ideal_share,
                 change.modulo_share

@@ -26,7 +26,7 @@ mod stand_in;
 mod walk;
 
 pub use bounds::Bounds;
-pub use change::{Change, Move};
+pub use change::{Balance, Change, Move};
 pub use golden::golden;
 pub use hash::{NotAToken, Token, hash_parts, hash64, partition_hash};
 pub use map::{Load, ShardMap, ShardPlacement, Skip, SkipReason};

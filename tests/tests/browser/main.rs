@@ -8,4 +8,5 @@ mod locks;
 mod looks;
 mod nodes;
 mod queue;
+mod ring;
 mod time;

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::turn;
+use crate::{fold_queue, turn};
 
 /// Every event of every node, in the order of their stamps.
 type Tape = Arc<Mutex<BTreeMap<Stamp, Event>>>;
@@ -86,7 +86,7 @@ async fn equal(cluster: &Cluster, tape: &Tape) -> Result<()> {
             let folded = view.status(node).with_context(|| format!("no event of {node}"))?;
             ensure!(folded == *status, "{node}: {folded:?}\nanswers: {status:?}");
         }
-        Ok(())
+        fold_queue::equal(cluster, &view).await
     })
     .await
 }
@@ -133,6 +133,7 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     }
     let everybody: Vec<usize> = (0..cluster.len()).collect();
     act(cluster, &everybody, 1).await?;
+    fold_queue::act(cluster, &everybody, 1).await?;
 
     // The leader dies right after it answered; the others go on; it comes back as a follower of a new boot.
     for round in 2..4 {
@@ -143,11 +144,12 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
         let live: Vec<usize> = everybody.iter().copied().filter(|at| *at != leader).collect();
         cluster.wait_leader().await?;
         act(cluster, &live, round).await?;
+        fold_queue::act(cluster, &live, round).await?;
         cluster.start_node(leader)?;
         cluster.wait_leader().await?;
     }
 
-    let compared = equal(cluster, &tape).await;
+    let compared = equal(cluster, &tape).await.and_then(|()| fold_queue::lively(&fold(&tape)));
     if let Some(failed) = readers.try_join_next() {
         failed??;
     }

@@ -146,6 +146,18 @@ pub static STRINGS: Strings = Strings {
         skip_leader: "leads as many shards as it may",
         skip_replica: "has as many replicas as it may",
         skip_reserved: "its room is kept for later shards",
+        moved: "moved",
+        moved_so_far: "moved so far",
+        ideal: "ideal",
+        modulo: "modulo hashing",
+        replicas_moved: |moved, total| format!("Last change: {moved} of {total} replicas moved"),
+        keys_moved: |sets, leaders| {
+            format!("Of all keys {sets} % have another replica set, {leaders} % another preferred leader.")
+        },
+        balance: |before, after| {
+            format!("Most replicas of a node over the mean: {before} before, {after} now.")
+        },
+        no_change: "No change of the ring was seen yet: add or remove a node.",
     },
     cluster: Cluster {
         term: "term",
@@ -282,6 +294,7 @@ pub static STRINGS: Strings = Strings {
         queue_message: "a message of a queue",
         shard: "shard: an arc in the hue of its leader, with its mark",
         shard_lost: "shard without a majority",
+        ghost: "old arc of a shard, one part per replica; dashed: it moved",
         virtual_nodes: "virtual nodes, shard tokens",
         delivery: "delivery: what is left until it is visible again",
         lost: "lost on the way",

@@ -146,6 +146,20 @@ pub static STRINGS: Strings = Strings {
         skip_leader: "sudah memimpin sebanyak batasnya",
         skip_replica: "sudah memegang replika sebanyak batasnya",
         skip_reserved: "tempatnya disimpan untuk shard berikutnya",
+        moved: "berpindah",
+        moved_so_far: "sudah pindah",
+        ideal: "ideal",
+        modulo: "hashing modulo",
+        replicas_moved: |moved, total| format!("Perubahan terakhir: {moved} dari {total} replika berpindah"),
+        keys_moved: |sets, leaders| {
+            format!(
+                "Dari semua kunci, {sets} % berganti himpunan replika, {leaders} % berganti pemimpin utama."
+            )
+        },
+        balance: |before, after| {
+            format!("Replika terbanyak satu node dibanding rata-rata: {before} sebelumnya, {after} sekarang.")
+        },
+        no_change: "Belum ada perubahan cincin yang terlihat: tambah atau keluarkan node.",
     },
     cluster: Cluster {
         term: "masa",
@@ -285,6 +299,7 @@ pub static STRINGS: Strings = Strings {
         queue_message: "pesan sebuah antrean",
         shard: "shard: busur berwarna pemimpinnya, dengan tandanya",
         shard_lost: "shard tanpa mayoritas",
+        ghost: "busur lama sebuah shard, satu bagian per replika; putus-putus: berpindah",
         virtual_nodes: "node maya, token shard",
         delivery: "kiriman: sisa waktu sampai terlihat lagi",
         lost: "hilang di jalan",

@@ -230,6 +230,14 @@ pub struct Queue {
     pub skip_leader: &'static str,
     pub skip_replica: &'static str,
     pub skip_reserved: &'static str,
+    pub moved: &'static str,
+    pub moved_so_far: &'static str,
+    pub ideal: &'static str,
+    pub modulo: &'static str,
+    pub replicas_moved: fn(u32, u32) -> String,
+    pub keys_moved: fn(u32, u32) -> String,
+    pub balance: fn(&str, &str) -> String,
+    pub no_change: &'static str,
 }
 
 /// Nodes, links, logs.
@@ -351,6 +359,7 @@ pub struct Legend {
     pub queue_message: &'static str,
     pub shard: &'static str,
     pub shard_lost: &'static str,
+    pub ghost: &'static str,
     pub virtual_nodes: &'static str,
     pub delivery: &'static str,
     pub lost: &'static str,

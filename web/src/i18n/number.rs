@@ -31,6 +31,15 @@ pub fn fixed_point(value: f64, digits: u32) -> String {
     }
 }
 
+/// A number with so many digits behind the point or comma.
+pub fn decimal(value: f64, digits: u32, lang: Lang) -> String {
+    let text = fixed_point(value, digits);
+    match lang {
+        Lang::En => text,
+        Lang::Id => text.replace('.', ","),
+    }
+}
+
 /// A path of SVG: commands, each with a point.
 pub fn path(steps: &[(&str, f64, f64)]) -> String {
     let step =

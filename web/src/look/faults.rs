@@ -1,5 +1,6 @@
 //! What is broken just now.
 
+use orrery_shared::event::fact::LEFT_CLUSTER;
 use orrery_shared::event::view::{Process, View};
 use orrery_shared::ids::NodeName;
 
@@ -57,6 +58,8 @@ pub fn faults(view: &View) -> Vec<Fault> {
     for node in view.in_order() {
         let (name, since_us) = (node.name.clone(), node.process_since_us);
         match node.process {
+            // It was asked to.
+            Process::Down if node.exit_cause == LEFT_CLUSTER => {}
             Process::Down => {
                 faults.push(Fault::Down { node: name, since_us, killed: node.exit_cause.contains("kill") });
             }

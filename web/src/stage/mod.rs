@@ -1,6 +1,7 @@
 //! The stage: nodes on one circle, everything that stands (SVG). What moves is drawn on the canvas above it.
 
 pub mod canvas;
+pub mod change;
 pub mod clients;
 pub mod geometry;
 pub mod glyph;

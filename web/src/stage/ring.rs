@@ -6,6 +6,7 @@ use std::sync::Arc;
 use orrery_shared::event::view::RingView;
 use orrery_shared::ids::{GroupId, NodeName};
 
+use super::change::Ghosts;
 use super::geometry::{Geometry, NODE_RING, RING_HALF};
 use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::number::{fixed_point, path, translate};
@@ -27,10 +28,10 @@ pub fn mark_of(name: &str) -> String {
     mark.chars().take(2).collect()
 }
 
-/// The part of the ring between two parts of a turn.
-fn arc(geometry: &Geometry, from: f64, to: f64) -> String {
-    let (start, end) = (geometry.on_ring(from, 0.0), geometry.on_ring(to, 0.0));
-    let radius = fixed_point(geometry.ring_radius(), 1);
+/// The part of the ring between two parts of a turn, `out` units outside of its middle.
+pub fn arc(geometry: &Geometry, out: f64, from: f64, to: f64) -> String {
+    let (start, end) = (geometry.on_ring(from, out), geometry.on_ring(to, out));
+    let radius = fixed_point(geometry.ring_radius() + out, 1);
     let large = if to - from > 0.5 { " 0 1 1" } else { " 0 0 1" };
     [&path(&[("M", start.x, start.y)]), "A", &radius, " ", &radius, large, &path(&[(" ", end.x, end.y)])]
         .concat()
@@ -48,7 +49,7 @@ fn strokes(geometry: &Geometry, turns: impl Iterator<Item = f64>, inner: f64, ou
 /// The ring.
 #[component]
 pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
-    let ring = shared.ring;
+    let (ring, change) = (shared.ring, shared.change);
     let members = follow(Playback::expect());
     let tokens = move || {
         let (geometry, ring) = (geometry.get(), ring.get());
@@ -70,6 +71,7 @@ pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
                 list(0..ring.shards.len(), |place| draw(&geometry, &ring, place, &order))
             }}
             <path class="tokens" d=tokens />
+            <Ghosts geometry change />
             {move || chosen(&geometry.get(), &ring.get())}
         </g>
     }
@@ -98,7 +100,7 @@ fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<Node
     };
     let named = ring.shards.len() <= NAMED_MAX;
     let badge = geometry.on_ring(middle, 0.0);
-    let band = arc(geometry, from + GAP, to - GAP);
+    let band = arc(geometry, 0.0, from + GAP, to - GAP);
     let choose = move || ui.shard.set(Some(shard));
     view! {
         <g
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn an_arc_that_is_longer_than_half_a_turn_goes_the_long_way() {
         let stage = Geometry::new(5, false, true);
-        assert!(arc(&stage, 0.0, 0.125).contains(" 0 0 1 "));
-        assert!(arc(&stage, GAP, 1.0 - GAP).contains(" 0 1 1 "));
+        assert!(arc(&stage, 0.0, 0.0, 0.125).contains(" 0 0 1 "));
+        assert!(arc(&stage, 0.0, GAP, 1.0 - GAP).contains(" 0 1 1 "));
     }
 }

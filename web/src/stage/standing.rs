@@ -4,6 +4,7 @@ use std::f64::consts::{PI, TAU};
 
 use orrery_shared::ids::NodeName;
 
+use super::change::Percentages;
 use super::clients::{Clients, StageClients};
 use super::geometry::Geometry;
 use super::links::Links;
@@ -11,7 +12,6 @@ use super::node::NodeGlyph;
 use super::ring::RingLayer;
 use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::{fixed_point, grouped, path, translate};
-use crate::look::Summary;
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
@@ -20,7 +20,6 @@ use crate::view::Shared;
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
 pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageClients) -> Markup {
-    let summary = shared.summary;
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| {
         playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())
@@ -47,7 +46,7 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
             {move || ui.layers.get().queue.then(|| view! { <RingLayer geometry shared /> })}
             <Orbit geometry />
             <Links geometry />
-            <Centre geometry summary />
+            <Centre geometry shared />
             {move || {
                 let layers = ui.layers.get();
                 (layers.locks || layers.queue).then(|| view! { <Clients geometry clients /> })
@@ -96,8 +95,9 @@ fn Orbit(geometry: Memo<Geometry>) -> Markup {
 
 /// The middle: the term, who leads it, how far it has come.
 #[component]
-fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> Markup {
+fn Centre(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let ui = Ui::expect();
+    let (summary, change) = (shared.summary, shared.change);
     let term = Memo::new(move |_| summary.with(|summary| summary.term));
     let line = move || {
         let (t, summary) = (ui.t(), summary.get());
@@ -118,8 +118,11 @@ fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> Markup {
         let center = geometry.get().center;
         translate(center.x, center.y)
     };
+    // Where there is a ring, its changes are told below.
+    let raised = move || translate(0.0, if geometry.get().ringed() { -33.0 } else { 0.0 });
     view! {
         <g class="centre" transform=at>
+            <g transform=raised>
             {keyed(move || {
                 let term = term.get();
                 let word = if term > 0 { format!("T{term}") } else { String::new() };
@@ -129,6 +132,8 @@ fn Centre(geometry: Memo<Geometry>, summary: Memo<Summary>) -> Markup {
                 vec![item(term.to_string(), draw)]
             })}
             <text class="small" class:alert=move || summary.get().leader.is_none() y="34">{line}</text>
+            </g>
+            {move || ui.layers.get().queue.then(|| view! { <Percentages change /> })}
         </g>
     }
 }

@@ -193,6 +193,16 @@ fn Shapes() -> Markup {
             )}
             {shape(
                 view! {
+                    <g class="ring">
+                        <path class="ghost n4" d="M-26 4A44 44 0 0 1 -10 -3" />
+                        <path class="ghost moved n2" d="M-7 -4A44 44 0 0 1 8 -4" />
+                        <path class="ghost n5" d="M11 -3A44 44 0 0 1 26 4" />
+                    </g>
+                },
+                |t| t.legend.ghost,
+            )}
+            {shape(
+                view! {
                     <g class="ring n2">
                         <path class="vnodes" d="M-18 8V3M-11 5V0M-7 4V-1M12 5V0M19 8V3" />
                         <path class="tokens" d="M2 8V-8" />

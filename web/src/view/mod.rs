@@ -7,7 +7,8 @@
 //! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
 //! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
 //!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
-//!   `caption`, `banner`, `nothing`, `shard-N` (`data-state`, `data-leader`);
+//!   `caption`, `banner`, `nothing`, `shard-N` (`data-state`, `data-leader`), `ghost-N` (`data-moved`), `ring-change` (`data-state`,
+//!   `data-moved`, `data-ideal`, `data-modulo`);
 //! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
 //!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
 //!   `retry`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
@@ -15,7 +16,7 @@
 //!   `inspect-kill-NODE` …; queue: `topic`, `key`, `message`, `publish`, `stream`, `streamed`, `rate`, `group`, `consume`,
 //!   `max`, `visibility`, `held`, `held-ID` (`data-attempt`, `data-late`), `ack-ID`, `nack-ID`, `crash`, `topics`,
 //!   `topic-TOPIC` (`data-ready`, `data-in-flight`, `data-acknowledged`, `data-dead`), `bin-NAME`, `flight-ID`
-//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`; `stage-table`, `flights`; `feed`, `feed-detail`;
+//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`, `last-change` (as `ring-change`); `stage-table`, `flights`; `feed`, `feed-detail`;
 //! - tape: `tape`.
 
 pub mod actions;
@@ -46,7 +47,9 @@ use orrery_shared::ids::NodeName;
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
+use crate::look::change::ChangeLook;
 use crate::look::ring::{RingLook, follow, placement};
+use crate::stage::change::shown;
 use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
 use crate::stage::{Moving, Standing};
@@ -65,20 +68,32 @@ pub struct Shared {
     pub order: Memo<Arc<Vec<NodeName>>>,
     /// The hash ring; without shards where there are none.
     pub ring: Memo<Arc<RingLook>>,
+    /// Its last change that this page saw.
+    pub last_change: Memo<Option<Arc<ChangeLook>>>,
+    /// The same while it is under way, and a little longer.
+    pub change: Memo<Option<Arc<ChangeLook>>>,
 }
 
 /// The page.
 #[component]
 pub(crate) fn App() -> Markup {
     let playback = Playback::provide();
+    crate::witness::offer(playback);
     let ui = Ui::provide();
     let actions = Actions::provide(playback, ui);
     keys::listen(actions, queue::desk::Desk::provide());
     let members = follow(playback);
     let map = Memo::new(move |_| members.with(|ring| placement(ring)));
+    let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
+    let last_change = Memo::new(move |_| {
+        let order = order.get();
+        members.with(|ring| ChangeLook::of(ring, &order).map(Arc::new))
+    });
     let shared = Shared {
         summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
-        order: Memo::new(move |_| playback.view.with(|view| view.order.clone())),
+        order,
+        last_change,
+        change: shown(last_change),
         ring: Memo::new(move |_| {
             map.with(|map| playback.view.with(|view| Arc::new(RingLook::of(view, map))))
         }),
@@ -113,7 +128,7 @@ fn Stage(shared: Shared) -> Markup {
             <trouble::Banner shared />
             <div class="scene" node_ref=scene on:click=move |_| ui.popover.set(false)>
                 <Standing geometry shared clients />
-                <Moving geometry ring=shared.ring />
+                <Moving geometry shared />
                 <popover::Popover geometry scene shared />
                 <trouble::Nothing shared />
             </div>

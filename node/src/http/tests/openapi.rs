@@ -1,7 +1,11 @@
 //! `docs/openapi.json` against the routes: every documented call is made with its example, and answers what is documented.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::Request;
+use orrery_shared::api::ring::RingChange;
+use orrery_shared::placement::{Change, Ring, RingNode, ShardMap};
 use serde_json::{Map, Value};
 
 use super::{Setting, setting};
@@ -142,4 +146,21 @@ fn every_route_is_documented() {
         );
     }
     assert!(count > 10, "the routes were not found");
+}
+
+/// A lone node's map never changes: what others answer of a change is held against the document here.
+#[test]
+fn a_change_of_the_ring_is_documented() {
+    let placed = |nodes: u32| {
+        let ring = Ring::new((1..=nodes).map(|n| RingNode::new(format!("node{n}")))).unwrap();
+        let map = ShardMap::place(u64::from(nodes), &ring, 8, 3, &BTreeSet::new());
+        (ring, map)
+    };
+    let ((few, before), (many, after)) = (placed(4), placed(5));
+    let change = Change::between((&few, &before), (&many, &after));
+    let told = serde_json::to_value(RingChange { complete: true, change }).unwrap();
+    let document = document();
+    let schema = &document["components"]["schemas"]["Ring"]["properties"]["change"];
+    assert_eq!(mismatch(&document, schema, &told, "change"), None);
+    assert_eq!(schema["required"].as_array().unwrap().len(), told.as_object().unwrap().len());
 }

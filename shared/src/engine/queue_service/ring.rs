@@ -6,8 +6,9 @@ use smol_str::SmolStr;
 
 use super::QueueService;
 use crate::api::node::ShardPlace;
-use crate::api::ring::{KeyWalk, RingAnswer, RingMember, RingShard};
+use crate::api::ring::{KeyWalk, RingAnswer, RingChange, RingMember, RingShard};
 use crate::engine::host::Host;
+use crate::ids::GroupId;
 use crate::placement::{
     Bounds, NodeShare, Ring, RingNode, ShardMap, ShardPlacement, partition_hash, shard_token,
 };
@@ -39,8 +40,15 @@ impl<H: Host> QueueService<H> {
             nodes: ring.owner_share().into_iter().map(member).collect(),
             virtual_nodes: ring.virtual_nodes().collect(),
             shards: shards.map(|(placed, place)| shown(placed, place)).collect(),
+            change: self.last_change(),
             walk,
         }
+    }
+
+    /// What the map's last change moved, where this node saw one since it started.
+    fn last_change(&self) -> Option<RingChange> {
+        let ring = self.engine.group(GroupId::CONTROL)?.state.ring();
+        Some(RingChange { complete: ring.complete, change: ring.change()? })
     }
 }
 

@@ -44,6 +44,20 @@ async fn in_place(engines: &[Engine<TestHost>], nodes: &[&str], down: &[&str]) -
     .await
 }
 
+/// `GET /ring` of that node says what a join or a leave among nodes of the usual names moved.
+async fn changed(engine: &Engine<TestHost>, from: u32, to: u32) {
+    let told = || engine.queue().ring(None, None).change.filter(|told| told.complete);
+    let change = eventually("the change of the ring to be told", told).await.change;
+    let larger = f64::from(from.max(to));
+    assert!((change.ideal_share - 1.0 / larger).abs() < 1e-9, "{change:?}");
+    assert!((change.modulo_share - (larger - 1.0) / larger).abs() < 1e-9, "{change:?}");
+    assert_eq!(change.replicas_total, u32::from(many().shards * many().replicas));
+    assert_eq!(change.replicas_moved as usize, change.moves.len());
+    assert!(change.replicas_moved > 0 && change.to_version == engine.shard_map().version, "{change:?}");
+    assert!(change.keys_set_share > 0.0 && change.balance_after.replicas >= 1.0, "{change:?}");
+    assert!(engine.queue().ring(None, None).balance >= 1.0);
+}
+
 /// Writes a number into every shard.
 async fn write(engine: &Engine<TestHost>, client: &str, value: u64) {
     for shard in &engine.shard_map().shards {
@@ -81,6 +95,9 @@ async fn a_node_joins_gets_its_shards_and_leaves_again() {
     assert!(map.shards.iter().any(|shard| shard.replicas.iter().any(|member| member.name == "node4")));
     write(&engines[3], "Ayu", 3).await;
     all_have(&engines, 3).await;
+    for engine in &engines[..3] {
+        changed(engine, 3, 4).await;
+    }
 
     // A name that nobody has, and one too many: nothing changes.
     let error = engines[0].leave(&"node9".into(), WITHIN).await.unwrap_err();
@@ -101,6 +118,7 @@ async fn a_node_joins_gets_its_shards_and_leaves_again() {
     .await;
     eventually("node1 to stop", || world.stopped_itself("node1")).await;
     drop(gone);
+    changed(&engines[0], 4, 3).await;
     write(&engines[0], "Ayu", 5).await;
     all_have(&engines, 5).await;
 

@@ -1,7 +1,7 @@
 //! Processes and links.
 
 use super::{Said, Topic};
-use crate::event::fact::{Fact, Role};
+use crate::event::fact::{Fact, LEFT_CLUSTER, Role};
 use crate::event::view::{Process, View};
 use crate::ids::NodeName;
 
@@ -10,7 +10,13 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
         Fact::NodeExited { node, cause } => {
             let led = view.control(node).is_some_and(|part| part.role == Role::Leader);
             let (english, indonesian) = if led { (", the leader,", ", sang pemimpin,") } else { ("", "") };
-            if cause == "killed" {
+            if cause == LEFT_CLUSTER {
+                Said::new(
+                    Topic::Process,
+                    format!("{node} left the cluster and ended: all that it had is elsewhere"),
+                    format!("{node} keluar dari klaster dan berhenti: semua miliknya ada di tempat lain"),
+                )
+            } else if cause == "killed" {
                 Said::new(
                     Topic::Process,
                     format!("{node}{english} was killed: no farewell, nothing flushed"),

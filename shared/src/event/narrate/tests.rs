@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::event::fact::{EntrySummary, MessageId, ReleaseCause, ServiceFact};
+use crate::event::fact::{EntrySummary, LEFT_CLUSTER, MessageId, ReleaseCause, ServiceFact};
 use crate::hlc::Hlc;
 use crate::lock::{Holder, Mode, WaitEdge, WaitId};
 
@@ -100,6 +100,12 @@ fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
             "node2 dimatikan: tanpa pamit, tanpa menyimpan",
         ),
         ("node1", Fact::LinkDown { peer: "node2".into() }, "", ""),
+        (
+            "supervisor",
+            Fact::NodeExited { node: "node5".into(), cause: LEFT_CLUSTER.into() },
+            "node5 left the cluster and ended: all that it had is elsewhere",
+            "node5 keluar dari klaster dan berhenti: semua miliknya ada di tempat lain",
+        ),
         (
             "node3",
             role(Role::Candidate, Some(1_900_000), None),

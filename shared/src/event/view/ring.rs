@@ -1,5 +1,7 @@
 //! The ring, the shard map, and what the last change of it moved.
 
+use std::collections::BTreeSet;
+
 use super::{Leadership, Process, View};
 use crate::event::fact::{PlacedShard, ShardTable};
 use crate::ids::{GroupId, NodeName, Term};
@@ -16,8 +18,12 @@ pub struct RingView {
     pub ring: Ring,
     /// When it replaced the one before; 0 where it is the first that this reader saw.
     pub since_us: u64,
-    /// The one that the present change began with: shards move one by one, each with a map of its own.
+    /// The one that the last change began with: shards move one by one, each with a map of its own.
     pub before: Option<Box<PastRing>>,
+    /// Every shard is placed where its members call for: no further map belongs to this change.
+    pub complete: bool,
+    /// How far shards 1 to S are on their way to where the map says.
+    pub ways: Vec<Way>,
 }
 
 /// A map that was replaced.
@@ -27,6 +33,15 @@ pub struct PastRing {
     pub table: ShardTable,
     /// The ring of its members.
     pub ring: Ring,
+}
+
+/// A shard's way to its replica set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// When the map gave it another set; 0 where this reader did not see that.
+    pub placed_us: u64,
+    /// When its leader said that this set votes and nobody else takes part; none while it is on its way.
+    pub arrived_us: Option<u64>,
 }
 
 /// One shard as it is drawn.
@@ -81,18 +96,87 @@ impl RingView {
         self.placed(shard_of(partition_hash(topic, key), self.shards()))
     }
 
-    /// What a new map is to be compared with: where it has the same nodes, the map with which that change began.
+    /// What a new map is to be compared with: the map with which the present change began, unless that one is over or
+    /// the members are others.
     pub(in crate::event) fn base_of(&self, next: &ShardTable) -> PastRing {
         match &self.before {
-            Some(before) if next.nodes == self.table.nodes => (**before).clone(),
+            Some(before) if next.nodes == self.table.nodes && !self.complete => (**before).clone(),
             _ => PastRing { table: self.table.clone(), ring: self.ring.clone() },
         }
     }
 
-    /// What moved since the nodes of the ring changed last; none where this reader saw no change.
+    /// The same with the newer map; none where one at least as new is known. The first map is no change.
+    pub(crate) fn followed_by(&self, table: &ShardTable, now_us: u64) -> Option<RingView> {
+        if table.version <= self.table.version {
+            return None;
+        }
+        let known = self.table.version > 0;
+        let ring = ring_of(table);
+        let way = |placed: &PlacedShard| {
+            if !known {
+                return Way { placed_us: 0, arrived_us: Some(0) };
+            }
+            let same = self.placed(placed.shard).is_some_and(|old| same_set(&old.replicas, &placed.replicas));
+            let old = self.way(placed.shard).filter(|_| same);
+            old.unwrap_or(Way { placed_us: now_us, arrived_us: None })
+        };
+        Some(RingView {
+            since_us: if known { now_us } else { 0 },
+            before: known.then(|| Box::new(self.base_of(table))),
+            complete: is_complete(&ring, table),
+            ways: table.shards.iter().map(way).collect(),
+            table: table.clone(),
+            ring,
+        })
+    }
+
+    /// A shard's way.
+    pub fn way(&self, shard: GroupId) -> Option<Way> {
+        self.ways.get(usize::from(shard.0.checked_sub(1)?)).copied()
+    }
+
+    /// What moved in the last change; none where this reader saw none.
     pub fn change(&self) -> Option<Change> {
         self.before.as_ref().map(|before| change((&before.ring, &before.table), (&self.ring, &self.table)))
     }
+
+    /// When the last change was over; none while there is more to place or a shard is on its way.
+    pub fn ended_us(&self) -> Option<u64> {
+        let arrived = self.ways.iter().map(|way| way.arrived_us);
+        let last = arrived.collect::<Option<Vec<u64>>>()?.into_iter().max().unwrap_or_default();
+        self.complete.then_some(last.max(self.since_us))
+    }
+
+    /// Whether a shard is where the map says once these vote and learn.
+    pub(in crate::event) fn arrives(
+        &self,
+        shard: GroupId,
+        voters: &[NodeName],
+        learners: &[NodeName],
+    ) -> bool {
+        let on_its_way = self.way(shard).is_some_and(|way| way.arrived_us.is_none());
+        let placed = |placed: &PlacedShard| same_set(&placed.replicas, voters);
+        on_its_way && learners.is_empty() && self.placed(shard).is_some_and(placed)
+    }
+}
+
+/// Of replicas, each of which is there once.
+fn same_set(some: &[NodeName], others: &[NodeName]) -> bool {
+    some.len() == others.len() && some.iter().all(|name| others.contains(name))
+}
+
+/// Whether placement makes just this of the map's members. Those that hold nothing count as down: whoever is replaced
+/// loses all its replicas, one after the other.
+fn is_complete(ring: &Ring, table: &ShardTable) -> bool {
+    let replicas = table.shards.iter().map(|placed| placed.replicas.len()).max().unwrap_or_default();
+    let idle = ring.nodes().iter().map(|node| &node.name).filter(|name| !holds(table, name));
+    let idle: BTreeSet<NodeName> = idle.cloned().collect();
+    let placed = ShardMap::place(table.version, ring, count(table), replicas as u16, &idle);
+    placed.shards.iter().map(|it| &it.replicas).eq(table.shards.iter().map(|it| &it.replicas))
+}
+
+fn holds(table: &ShardTable, name: &NodeName) -> bool {
+    table.shards.iter().any(|placed| placed.replicas.contains(name))
 }
 
 impl View {
@@ -129,8 +213,7 @@ pub(in crate::event) fn change(from: (&Ring, &ShardTable), to: (&Ring, &ShardTab
 }
 
 fn in_use(ring: &Ring, table: &ShardTable) -> Ring {
-    let holds = |name: &NodeName| table.shards.iter().any(|placed| placed.replicas.contains(name));
-    ring.without(|name| !holds(name))
+    ring.without(|name| !holds(table, name))
 }
 
 fn map_of(table: &ShardTable) -> ShardMap {

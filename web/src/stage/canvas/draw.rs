@@ -17,9 +17,9 @@ const PIECES: u32 = 5;
 const BEADS_MAX: u32 = 5;
 
 /// A chord with its direction.
-struct Chord {
-    from: Point,
-    to: Point,
+pub(super) struct Chord {
+    pub(super) from: Point,
+    pub(super) to: Point,
 }
 
 impl Chord {
@@ -32,7 +32,7 @@ impl Chord {
         Chord { from: beside(from.toward(to, gap)), to: beside(from.toward(to, 1.0 - gap)) }
     }
 
-    fn at(&self, part: f64) -> Point {
+    pub(super) fn at(&self, part: f64) -> Point {
         self.from.toward(self.to, part)
     }
 }
@@ -249,7 +249,7 @@ fn cross(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, alpha: f64) {
     ring(context, at, 8.0 + 10.0 * (1.0 - alpha));
 }
 
-fn arrow_head(context: &CanvasRenderingContext2d, chord: &Chord, colour: &str) {
+pub(super) fn arrow_head(context: &CanvasRenderingContext2d, chord: &Chord, colour: &str) {
     let length = chord.from.distance(chord.to).max(1.0);
     let (dx, dy) = ((chord.to.x - chord.from.x) / length, (chord.to.y - chord.from.y) / length);
     let base = chord.at(1.0 - 9.0 / length);

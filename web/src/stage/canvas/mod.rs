@@ -6,6 +6,7 @@ mod draw;
 pub mod ink;
 pub mod plan;
 pub mod surface;
+mod trips;
 pub mod walk;
 
 use std::cell::RefCell;
@@ -19,10 +20,11 @@ use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::Geometry;
 use crate::dom::{Markup, Memo, component, view};
-use crate::look::ring::RingLook;
+use crate::look::change::ChangeLook;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
 use crate::ui::{Layers, Theme, Ui};
+use crate::view::Shared;
 
 /// Slower than this, words stand beside messages.
 const LABEL_RATE: f64 = 0.05;
@@ -50,6 +52,8 @@ struct Shown {
     layers: Layers,
     /// Number of shards.
     shards: usize,
+    /// What of the ring is on its way.
+    change: Option<Arc<ChangeLook>>,
 }
 
 /// Two frames with the same of these look the same.
@@ -65,7 +69,7 @@ struct Drawn {
 
 /// The canvas. Lies above the SVG and takes no clicks; what it shows is in the table beside the stage, too.
 #[component]
-pub(crate) fn Moving(geometry: Memo<Geometry>, ring: Memo<Arc<RingLook>>) -> Markup {
+pub(crate) fn Moving(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let canvas = NodeRef::<Canvas>::new();
     let painter = Rc::new(RefCell::new(Painter {
@@ -87,11 +91,12 @@ pub(crate) fn Moving(geometry: Memo<Geometry>, ring: Memo<Arc<RingLook>>) -> Mar
             ui.theme.try_get_untracked(),
             ui.still.try_get_untracked(),
             ui.layers.try_get_untracked(),
-            ring.try_get_untracked().map(|ring| ring.shards.len()),
+            shared.ring.try_get_untracked().map(|ring| ring.shards.len()),
         ) else {
             return;
         };
-        let shown = Shown { geometry, theme, still, layers, shards };
+        let change = shared.change.try_get_untracked().flatten().filter(|_| layers.queue);
+        let shown = Shown { geometry, theme, still, layers, shards, change };
         painter.paint(painting, &shown);
     }));
     view! { <canvas node_ref=canvas aria-hidden="true" data-testid="moving"></canvas> }
@@ -99,7 +104,7 @@ pub(crate) fn Moving(geometry: Memo<Geometry>, ring: Memo<Arc<RingLook>>) -> Mar
 
 impl Painter {
     fn paint(&mut self, painting: &Painting<'_>, shown: &Shown) {
-        let Shown { geometry, theme, still, layers, shards } = *shown;
+        let Shown { geometry, theme, still, layers, shards, .. } = *shown;
         let recoloured = self.follow_theme(theme);
         let Some(surface) = &self.surface else { return };
         let resized = surface.fit();
@@ -121,7 +126,9 @@ impl Painter {
         let labels = clock.rate < LABEL_RATE;
         let sprites = plan::sprites(painting, glow_us as u64, labels, layers);
         let walks = if layers.queue { walk::walks(painting, shards, glow_us) } else { Vec::new() };
-        let drawn = sprites.len() + walks.len();
+        let at_us = painting.at_ns as f64 / 1e3;
+        let trips = shown.change.as_ref().map_or(0, |change| trips::count(change, at_us, still));
+        let drawn = sprites.len() + walks.len() + trips;
         let was_empty = self.drawn.is_some_and(|drawn| drawn.sprites == 0);
         let at_ns = painting.at_ns;
         self.drawn = Some(Drawn { at_ns, generation, geometry, still, layers, sprites: drawn });
@@ -131,6 +138,9 @@ impl Painter {
         let (width, height) = surface.size();
         let fit = geometry.fit(width, height);
         surface.begin(fit.scale, fit.left, fit.top);
+        if let Some(change) = &shown.change {
+            trips::draw(&surface.context, &self.ink, &geometry, change, at_us, still);
+        }
         walk::draw(&surface.context, &self.ink, &geometry, &walks, still);
         if still {
             draw::standing(&surface.context, &self.ink, &geometry, &sprites);

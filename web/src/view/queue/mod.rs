@@ -1,6 +1,7 @@
 //! The queue panel: publish and consume, what was delivered to the page, the bins of each topic, the ring as a table.
 
 mod bins;
+mod change;
 pub mod desk;
 mod form;
 mod held;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orrery_shared::ids::NodeName;
 use orrery_shared::placement::SkipReason;
 
+use super::change::LastChange;
 use crate::dom::{Markup, component, list, view};
 use crate::i18n::Strings;
 use crate::look::hue;
@@ -34,6 +35,7 @@ pub(crate) fn RingTable(shared: Shared) -> Markup {
         let order = &order;
         view! {
             <div class="card ring-card">
+                <LastChange shared />
                 <table class="plain ring-table" data-testid="ring-table">
                     <caption>{told(|t| t.queue.ring)}</caption>
                     <thead>

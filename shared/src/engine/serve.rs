@@ -93,6 +93,8 @@ impl<H: Host> Engine<H> {
                     why: format!("{from} has the identity {present} now; {} was given up", envelope.from_id),
                 })
             }
+            // Its vote counts, and may be needed to let it go, until its removal is committed.
+            None if group.state.has_member(envelope.from_id) => None,
             None if group.state.read(|machine| machine.cluster().gave(envelope.from_id)) => {
                 Some(PeerResponse::Dismissed { why: format!("{from} is no member of the cluster any more") })
             }

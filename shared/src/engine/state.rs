@@ -29,7 +29,7 @@ use super::waits::{Receiver, WaitEnd, Waits};
 use crate::event::Fact;
 use crate::event::fact::{LockTable, ServiceFact};
 use crate::event::view::RingView;
-use crate::ids::{GroupId, LogIndex, Term};
+use crate::ids::{GroupId, LogIndex, NodeId, Term};
 use crate::lock::{LeaseMs, WaitId};
 use crate::machine::{Machine, Reply};
 
@@ -174,6 +174,11 @@ impl<H: Host> StateMachine<H> {
     /// Looks at the state as it was applied here.
     pub fn read<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.inner().machine)
+    }
+
+    /// Whether the membership applied here, which is committed, has this node, be it as a learner.
+    pub fn has_member(&self, id: NodeId) -> bool {
+        self.inner().membership.nodes().any(|(member, _)| *member == id)
     }
 
     /// Applied index.

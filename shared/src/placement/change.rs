@@ -67,10 +67,11 @@ pub struct Balance {
 
 impl Balance {
     fn of(ring: &Ring, map: &ShardMap) -> Self {
-        let loads: Vec<u32> = map.loads().values().map(|load| load.replicas).collect();
-        let largest = loads.iter().copied().max().unwrap_or_default();
-        let mean = part(loads.iter().sum::<u32>() as usize, ring.placed());
-        Balance { ring: ring.balance(), replicas: if mean > 0.0 { f64::from(largest) / mean } else { 1.0 } }
+        let holds = |name: &NodeName| map.shards.iter().filter(|it| it.replicas.contains(name)).count();
+        let loads = || ring.nodes().iter().map(|node| holds(&node.name));
+        let mean = part(loads().sum(), ring.placed());
+        let largest = loads().max().unwrap_or_default() as f64;
+        Balance { ring: ring.balance(), replicas: if mean > 0.0 { largest / mean } else { 1.0 } }
     }
 }
 

@@ -207,7 +207,7 @@ impl Ring {
         self.points_from(from).filter(fresh).map(|point| point.node)
     }
 
-    fn virtual_node(&self, point: Point) -> VirtualNode {
+    pub(super) fn virtual_node(&self, point: Point) -> VirtualNode {
         VirtualNode { token: point.token, node: self.name(point.node).clone(), n: point.n }
     }
 

@@ -4,16 +4,19 @@
 //! alternative, placing anew among those that are up, changes the bounds and with them the replicas of nodes that
 //! are well: the worst moment to copy more than is needed.
 
-use std::collections::BTreeSet;
-
 use super::bounds::Bounds;
 use super::map::{Draft, SkipReason};
 use super::ring::Ring;
 use crate::ids::NodeName;
 
 /// Replaces the replicas of nodes that are down.
-pub(super) fn stand_in(ring: &Ring, drafts: &mut [Draft], replicas: u16, down: &BTreeSet<NodeName>) {
-    let up: Vec<bool> = ring.nodes().iter().map(|node| !down.contains(&node.name)).collect();
+pub(super) fn stand_in(
+    ring: &Ring,
+    drafts: &mut [Draft],
+    replicas: u16,
+    is_down: impl Fn(&NodeName) -> bool,
+) {
+    let up: Vec<bool> = ring.nodes().iter().map(|node| !is_down(&node.name)).collect();
     if up.iter().all(|up| *up) {
         return;
     }

@@ -1,7 +1,5 @@
 //! From a key to its nodes, step by step.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::hash::Token;
@@ -60,22 +58,22 @@ impl ShardMap {
     /// The walk of a point over the ring of this map. None without shards.
     pub fn walk(&self, ring: &Ring, hash: Token) -> Option<Walk> {
         let placement = self.locate(hash)?;
-        let mut why = BTreeMap::<&NodeName, Vec<SkipReason>>::new();
-        for skip in &placement.skips {
-            why.entry(&skip.node).or_default().push(skip.why);
-        }
+        let reasons = |name: &NodeName| -> Vec<SkipReason> {
+            placement.skips.iter().filter(|skip| skip.node == *name).map(|skip| skip.why).collect()
+        };
         let on_ring =
             |name: &&NodeName| ring.nodes().iter().any(|node| node.name == **name && node.weight > 0);
         // A node that left the ring is never met: waiting for it would be a whole turn.
         let mut missing = placement.replicas.iter().filter(on_ring).count();
-        let mut met = BTreeSet::new();
+        let mut met = vec![false; ring.nodes().len()];
         let mut steps = Vec::new();
-        for at in ring.clockwise(placement.token) {
+        for point in ring.points_from(placement.token) {
             if missing == 0 {
                 break;
             }
-            let fresh = met.insert(at.node.clone());
-            let why = if fresh { why.remove(&at.node).unwrap_or_default() } else { Vec::new() };
+            let fresh = !std::mem::replace(&mut met[point.node], true);
+            let at = ring.virtual_node(point);
+            let why = if fresh { reasons(&at.node) } else { Vec::new() };
             let outcome = match placement.replicas.iter().position(|node| *node == at.node) {
                 _ if !fresh => Outcome::Duplicate,
                 Some(0) => Outcome::Leader,

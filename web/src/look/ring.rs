@@ -1,6 +1,5 @@
 //! The hash ring as it is drawn: who leads which shard, who has its replicas, where virtual nodes lie.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::dom::Memo;
@@ -83,7 +82,7 @@ pub fn follow(playback: Playback) -> Memo<Arc<RingView>> {
 /// not say.
 pub fn placement(ring: &RingView) -> ShardMap {
     let replicas = ring.table.shards.iter().map(|placed| placed.replicas.len()).max().unwrap_or_default();
-    ShardMap::place(ring.table.version, &ring.ring, ring.shards(), replicas as u16, &BTreeSet::new())
+    ShardMap::place_without(ring.table.version, &ring.ring, ring.shards(), replicas as u16, |_| false)
 }
 
 impl RingLook {

@@ -1,7 +1,5 @@
 //! The ring, the shard map, and what the last change of it moved.
 
-use std::collections::BTreeSet;
-
 use super::{Leadership, Process, View};
 use crate::event::fact::{PlacedShard, ShardTable};
 use crate::ids::{GroupId, NodeName, Term};
@@ -169,9 +167,8 @@ fn same_set(some: &[NodeName], others: &[NodeName]) -> bool {
 /// loses all its replicas, one after the other.
 fn is_complete(ring: &Ring, table: &ShardTable) -> bool {
     let replicas = table.shards.iter().map(|placed| placed.replicas.len()).max().unwrap_or_default();
-    let idle = ring.nodes().iter().map(|node| &node.name).filter(|name| !holds(table, name));
-    let idle: BTreeSet<NodeName> = idle.cloned().collect();
-    let placed = ShardMap::place(table.version, ring, count(table), replicas as u16, &idle);
+    let idle = |name: &NodeName| !holds(table, name);
+    let placed = ShardMap::place_without(table.version, ring, count(table), replicas as u16, idle);
     placed.shards.iter().map(|it| &it.replicas).eq(table.shards.iter().map(|it| &it.replicas))
 }
 

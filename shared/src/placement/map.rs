@@ -85,7 +85,7 @@ impl ShardMap {
     /// No node is above its [`super::Bounds`] (over the nodes with weight that are up); stand-ins may be, see
     /// [`SkipReason`].
     pub fn place(version: u64, ring: &Ring, shards: u16, replicas: u16, down: &BTreeSet<NodeName>) -> Self {
-        Self::place_without(version, ring, shards, replicas, |name| down.contains(name))
+        Self::place_without(version, ring, shards, replicas, &|name| down.contains(name))
     }
 
     /// The same without a set of those that are down.
@@ -94,7 +94,7 @@ impl ShardMap {
         ring: &Ring,
         shards: u16,
         replicas: u16,
-        is_down: impl Fn(&NodeName) -> bool,
+        is_down: &dyn Fn(&NodeName) -> bool,
     ) -> Self {
         let mut placed = assign::assign(ring, shards, replicas);
         stand_in::stand_in(ring, &mut placed, replicas, is_down);

@@ -14,7 +14,7 @@ pub(super) fn stand_in(
     ring: &Ring,
     drafts: &mut [Draft],
     replicas: u16,
-    is_down: impl Fn(&NodeName) -> bool,
+    is_down: &dyn Fn(&NodeName) -> bool,
 ) {
     let up: Vec<bool> = ring.nodes().iter().map(|node| !is_down(&node.name)).collect();
     if up.iter().all(|up| *up) {

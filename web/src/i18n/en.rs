@@ -152,7 +152,9 @@ pub static STRINGS: Strings = Strings {
         modulo: "modulo hashing",
         replicas_moved: |moved, total| format!("Last change: {moved} of {total} replicas moved"),
         keys_moved: |sets, leaders| {
-            format!("Of all keys {sets} % have another replica set, {leaders} % another preferred leader.")
+            format!(
+                "Of all keys {sets}\u{a0}% have another replica set, {leaders}\u{a0}% another preferred leader."
+            )
         },
         balance: |before, after| {
             format!("Most replicas of a node over the mean: {before} before, {after} now.")

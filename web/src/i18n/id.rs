@@ -153,7 +153,7 @@ pub static STRINGS: Strings = Strings {
         replicas_moved: |moved, total| format!("Perubahan terakhir: {moved} dari {total} replika berpindah"),
         keys_moved: |sets, leaders| {
             format!(
-                "Dari semua kunci, {sets} % berganti himpunan replika, {leaders} % berganti pemimpin utama."
+                "Dari semua kunci, {sets}\u{a0}% berganti himpunan replika, {leaders}\u{a0}% berganti pemimpin utama."
             )
         },
         balance: |before, after| {

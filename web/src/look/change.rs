@@ -19,7 +19,7 @@ const UNKNOWN_MAX: f64 = 0.8;
 const LANDING_US: f64 = 700_000.0;
 
 /// A change. Nodes are places on the circle; one that has gone has none.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct ChangeLook {
     /// What moved, and what it is measured by.
     pub change: Change,
@@ -32,7 +32,7 @@ pub struct ChangeLook {
 }
 
 /// A part of a shard's old arc: one of its old replicas.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Ghost {
     /// The shard.
     pub shard: GroupId,
@@ -45,7 +45,7 @@ pub struct Ghost {
 }
 
 /// A replica that goes to a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Trip {
     /// Its shard.
     pub shard: GroupId,
@@ -120,9 +120,12 @@ impl Trip {
     }
 }
 
-/// Two of them look the same.
+/// Whether it is the very same. One is made whenever the ring or its members change, and never else.
 pub fn same(one: &Option<Arc<ChangeLook>>, other: &Option<Arc<ChangeLook>>) -> bool {
-    one == other
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub fn follow(playback: Playback) -> Memo<Arc<RingView>> {
 /// not say.
 pub fn placement(ring: &RingView) -> ShardMap {
     let replicas = ring.table.shards.iter().map(|placed| placed.replicas.len()).max().unwrap_or_default();
-    ShardMap::place_without(ring.table.version, &ring.ring, ring.shards(), replicas as u16, |_| false)
+    ShardMap::place_without(ring.table.version, &ring.ring, ring.shards(), replicas as u16, &|_| false)
 }
 
 impl RingLook {

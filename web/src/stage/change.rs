@@ -7,7 +7,7 @@ use super::geometry::{Geometry, RING_HALF};
 use super::ring::arc;
 use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::number::fixed_point;
-use crate::look::change::{ChangeLook, Ghost};
+use crate::look::change::{ChangeLook, Ghost, same};
 use crate::look::hue;
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -17,10 +17,10 @@ pub const GHOST_OUT: f64 = RING_HALF + 5.0;
 /// Free at both ends of a ghost, as a part of a turn.
 const GAP: f64 = 0.0015;
 /// Half of the width of the rows in the middle.
-const HALF: f64 = 72.0;
+const HALF: f64 = 76.0;
 /// The first row's line, and from one to the next.
-const FIRST: f64 = 25.0;
-const STEP: f64 = 20.5;
+const FIRST: f64 = 22.0;
+const STEP: f64 = 20.0;
 
 /// The change that the stage shows at the moment; none when the last one was over a while ago.
 pub fn shown(change: Memo<Option<Arc<ChangeLook>>>) -> Memo<Option<Arc<ChangeLook>>> {
@@ -32,7 +32,7 @@ pub fn shown(change: Memo<Option<Arc<ChangeLook>>>) -> Memo<Option<Arc<ChangeLoo
                 .is_some_and(|change| change.ended_us.is_none() || change.on_stage(playback.now_us.get()))
         })
     });
-    Memo::new(move |_| change.get().filter(|_| on.get()))
+    Memo::new_by(move |_| change.get().filter(|_| on.get()), same)
 }
 
 /// What was before the change.

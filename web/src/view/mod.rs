@@ -47,7 +47,7 @@ use orrery_shared::ids::NodeName;
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
-use crate::look::change::ChangeLook;
+use crate::look::change::{ChangeLook, same};
 use crate::look::ring::{RingLook, follow, placement};
 use crate::stage::change::shown;
 use crate::stage::clients::StageClients;
@@ -85,10 +85,13 @@ pub(crate) fn App() -> Markup {
     let members = follow(playback);
     let map = Memo::new(move |_| members.with(|ring| placement(ring)));
     let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
-    let last_change = Memo::new(move |_| {
-        let order = order.get();
-        members.with(|ring| ChangeLook::of(ring, &order).map(Arc::new))
-    });
+    let last_change = Memo::new_by(
+        move |_| {
+            let order = order.get();
+            members.with(|ring| ChangeLook::of(ring, &order).map(Arc::new))
+        },
+        same,
+    );
     let shared = Shared {
         summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
         order,

@@ -168,7 +168,7 @@ fn same_set(some: &[NodeName], others: &[NodeName]) -> bool {
 fn is_complete(ring: &Ring, table: &ShardTable) -> bool {
     let replicas = table.shards.iter().map(|placed| placed.replicas.len()).max().unwrap_or_default();
     let idle = |name: &NodeName| !holds(table, name);
-    let placed = ShardMap::place_without(table.version, ring, count(table), replicas as u16, idle);
+    let placed = ShardMap::place_without(table.version, ring, count(table), replicas as u16, &idle);
     placed.shards.iter().map(|it| &it.replicas).eq(table.shards.iter().map(|it| &it.replicas))
 }
 

@@ -17,8 +17,9 @@ pub(crate) fn LastChange(shared: Shared) -> Markup {
         };
         let (t, change, percents) = (ui.t(), &look.change, look.percents());
         let words = &t.queue;
+        let name = if look.ended_us.is_some() { words.moved } else { words.moved_so_far };
         let [moved, ideal, modulo] = percents.map(|percent| percent.to_string());
-        let cells = ["moved", "ideal", "modulo"].into_iter().zip([words.moved, words.ideal, words.modulo]);
+        let cells = ["moved", "ideal", "modulo"].into_iter().zip([name, words.ideal, words.modulo]);
         let balance = [change.balance_before.replicas, change.balance_after.replicas];
         let [before, after] = balance.map(|balance| decimal(balance, 2, t.lang));
         view! {

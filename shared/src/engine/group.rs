@@ -244,6 +244,12 @@ impl<H: Host> Group<H> {
         self.contact_us.store(self.host.monotonic_us().max(1), Ordering::Relaxed);
     }
 
+    /// Whether it does not vote here, and no leader has said anything for so long.
+    pub fn learns_in_silence(&self, patience: Duration) -> bool {
+        let silent_us = self.host.monotonic_us().saturating_sub(self.contact_us.load(Ordering::Relaxed));
+        u128::from(silent_us) > patience.as_micros() && !self.membership().voter_ids().any(|id| id == self.me)
+    }
+
     /// Appends a command, if this node leads, and waits until it is applied.
     pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
         self.batches.add(command, within).await

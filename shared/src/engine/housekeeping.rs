@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use openraft::async_runtime::Select2;
 use openraft::{AsyncRuntime, ChangeMembers};
 
@@ -12,6 +13,7 @@ use super::group::Group;
 use super::host::{Host, Transport};
 use super::moves::Planner;
 use super::node::Engine;
+use super::peer::PeerRequest;
 use crate::ids::{GroupId, NodeId};
 use crate::machine::Member;
 
@@ -19,6 +21,8 @@ use crate::machine::Member;
 const CAUGHT_UP_ENTRIES: u64 = 256;
 /// So many voters of the control group stay, however long they are away.
 const VOTERS_KEPT: usize = 3;
+/// A learner that heard nothing for so long asks whether it is a member still.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for one change of the membership; it goes on by itself afterwards.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -31,15 +35,23 @@ pub async fn run<H: Host>(engine: Engine<H>) {
         for group in engine.groups() {
             group.log.flush_committed();
         }
-        if engine.group(GroupId::CONTROL).is_none() {
-            continue;
-        }
+        let Some(control) = engine.group(GroupId::CONTROL) else { continue };
         let members = engine.members();
         if members != linked {
             engine.inner.host.transport().members(&members);
             linked = members;
         }
+        if control.learns_in_silence(SILENCE_MAX) {
+            ask_whether_dismissed(&engine, &linked).await;
+        }
     }
+}
+
+/// Who votes asks the others before it stands for election, and so hears it when it is no member any more. A learner that
+/// nobody tells anything asks them here; what they answer is looked at where all answers arrive.
+async fn ask_whether_dismissed<H: Host>(engine: &Engine<H>, members: &[Member]) {
+    let others = members.iter().filter(|member| member.name != engine.inner.local.name);
+    join_all(others.map(|member| engine.ask(member, PeerRequest::Version))).await;
 }
 
 /// What a leader does when it begins to lead, and once a second: the cluster's first command, the membership.

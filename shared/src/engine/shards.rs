@@ -1,7 +1,9 @@
 //! The shards of which this node is a replica: when their groups start, and what the leader of one does besides.
 //!
 //! A shard starts only when the control group's record, applied here up to what was committed before this boot, names
-//! the identity that this node has now. So a data directory that was forgotten or replaced meanwhile never votes.
+//! the identity that this node has now. So a data directory that was forgotten or replaced meanwhile never votes. After a
+//! boot that goes also for shards that are on their way to other nodes and have something on this disk: until the move is
+//! done this node is one of their members, and its vote may be needed to finish it.
 //!
 //! Every founder has the same first entry, the founders themselves, on its disk before the group exists here and answers
 //! anything. An empty log under a founder's identity is one that took part in nothing: who loses a disk comes back under
@@ -39,6 +41,7 @@ pub async fn keep<H: Host>(engine: Engine<H>) {
     let Some(control) = engine.group(GroupId::CONTROL) else { return };
     let map_changed = control.state.map_changed();
     let mut preferences = Preferences::new(&engine.inner.config);
+    let mut booting = true;
     while !engine.stopping() && !control.stopped() {
         let pause = H::Runtime::sleep(Duration::from_secs(1));
         let second = matches!(H::Runtime::select2(map_changed.wait(), pause).await, Select2::Second(()));
@@ -46,9 +49,10 @@ pub async fn keep<H: Host>(engine: Engine<H>) {
             continue;
         }
         let map = engine.shard_map();
-        if !engine.start_shards(&control, &map).await {
+        if !engine.start_shards(&control, &map, booting).await {
             return;
         }
+        booting &= map.version == 0;
         let led = engine.led_shards(&map);
         join_all(led.iter().map(|(group, shard)| write_place(group, shard))).await;
         if second {
@@ -81,14 +85,12 @@ impl<H: Host> Engine<H> {
     }
 
     /// False when this node has to stop.
-    async fn start_shards(&self, control: &Group<H>, map: &ShardMap) -> bool {
+    async fn start_shards(&self, control: &Group<H>, map: &ShardMap, booting: bool) -> bool {
         let (mut first, mut others) = (Vec::new(), Vec::new());
-        for shard in map.held_by(control.me) {
-            if self.group(shard.shard).is_some() {
-                continue;
-            }
-            let (group, founded) = match self.start_shard(control.me, shard).await {
-                Ok(started) => started,
+        for shard in &map.shards {
+            let (group, founded) = match self.start_if_due(control, shard, booting).await {
+                Ok(Some(started)) => started,
+                Ok(None) => continue,
                 Err(error) => {
                     self.inner.host.fail_stop(&format!("{} does not start: {error}", shard.shard));
                     return false;
@@ -106,6 +108,29 @@ impl<H: Host> Engine<H> {
             drop(H::Runtime::spawn(stand_in_order(first, others, self.inner.config.heartbeat)));
         }
         true
+    }
+
+    async fn start_if_due(
+        &self,
+        control: &Group<H>,
+        shard: &ShardReplicas,
+        booting: bool,
+    ) -> Result<Option<(Arc<Group<H>>, bool)>, StartError> {
+        let me = control.me;
+        if self.group(shard.shard).is_some() {
+            return Ok(None);
+        }
+        let is_member = || control.state.read(|machine| machine.members().iter().any(|it| it.id == me));
+        if shard.holds(me) || booting && is_member() && self.took_part(shard.shard)? {
+            return self.start_shard(me, shard).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Whether the disk has anything of the shard that was not forgotten.
+    fn took_part(&self, shard: GroupId) -> io::Result<bool> {
+        let found = self.inner.host.disk().recover(shard)?;
+        Ok(found.entries.is_some() || found.purged.is_some() || found.snapshot.is_some())
     }
 
     /// Starts one shard's group; true when this node founded it right now.

@@ -208,7 +208,10 @@ impl Cluster {
         let transport = SimTransport::new(self.network.clone(), id);
         let (clocks, checks) = (node.clocks.clone(), self.checks.clone());
         let host = SimHost::new(self.sim.clone(), id, disk, transport, clocks, checks, self.hear(id));
-        let peers = self.nodes().into_iter().filter(|peer| *peer != id);
+        // Founders know each other; who joins knows who is there.
+        let founders = (1..=self.faults.nodes).collect();
+        let peers = if id <= self.faults.nodes { founders } else { self.nodes() };
+        let peers = peers.into_iter().filter(|peer| *peer != id);
         let local = Local {
             name: name(id),
             address: address(id),

@@ -5,6 +5,7 @@
 //! [`engine::host::Host`].
 
 pub mod api;
+pub mod cache;
 pub mod error;
 pub mod event;
 pub mod hlc;

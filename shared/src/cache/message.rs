@@ -1,0 +1,264 @@
+//! What nodes and homes say to each other about lines.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, CacheReply, Stamp, State, Version};
+use crate::ids::{NodeName, Term};
+use crate::machine::IdempotencyKey;
+
+/// What a node asks a home. It comes with a number that grows with every question of the node's boot: of two questions
+/// about one address the later one says that the node does not wait for the earlier one's answer any more. The order
+/// of the variants is part of the peers' format: add at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// A copy to read. Who asks holds none.
+    GetS {
+        /// Of which line.
+        address: Address,
+    },
+    /// Ownership, to write. Who asks holds a shared copy at most.
+    GetM {
+        /// Of which line.
+        address: Address,
+    },
+    /// A durable write, or a deletion. Who asks reads its own copy no more and has nothing there that is not written back.
+    Write {
+        /// Of which line.
+        address: Address,
+        /// JSON text; none deletes.
+        value: Option<Bytes>,
+        /// Only where the line has this version.
+        if_version: Option<Version>,
+        /// Makes a retry safe.
+        key: IdempotencyKey,
+    },
+    /// What the owner wrote.
+    WriteBack {
+        /// Where.
+        address: Address,
+        /// Under which grant it owns the line.
+        grant: Stamp,
+        /// Counts its local writes.
+        write: u64,
+        /// JSON text.
+        value: Bytes,
+    },
+    /// These copies are gone.
+    Evict {
+        /// Which, and under which grant or message the node had them.
+        lines: Vec<(Address, Stamp)>,
+    },
+    /// Let me go on reading what I hold of this shard.
+    Renew {
+        /// Term of the home that granted the lease, while it lasts and the node waits for no word about older copies.
+        lease: Option<Term>,
+        /// To a new home that asked for it: what the node holds of this shard.
+        claims: Option<Vec<Claim>>,
+    },
+}
+
+/// A copy that a node holds from an earlier home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Of which line.
+    pub address: Address,
+    /// Owned (with or without a write that is not written back), or shared.
+    pub owned: bool,
+    /// Its version.
+    pub version: Version,
+    /// Under which grant.
+    pub stamp: Stamp,
+    /// Local writes so far.
+    pub writes: u64,
+}
+
+/// What a home told about a copy that it knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Of which line.
+    pub address: Address,
+    /// Under which grant from now on.
+    pub stamp: Stamp,
+    /// Under which the node may know it still.
+    pub was: Stamp,
+    /// Its version.
+    pub version: Version,
+    /// The local writes up to this one are committed.
+    pub saved: u64,
+}
+
+/// A copy is granted, and the node's lease for the shard begins anew, counted from when it asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// E or S.
+    pub state: State,
+    /// The line's version; where it has no value, one that no change of it has passed.
+    pub version: Version,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// It was committed.
+    Home,
+    /// An owner gave it up for this.
+    Owner(NodeName),
+}
+
+/// The answer to an [`Ask`]. The order of the variants is part of the peers' format: add at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// It is not the home, or cannot confirm that it is. Nothing was done.
+    NotHome,
+    /// Nobody knows whether it was written.
+    Unknown,
+    /// Too many wait there. Nothing was done.
+    Busy,
+    /// A new home waits for the leases of the one before. Nothing was done.
+    Opening {
+        /// Its term.
+        term: Term,
+        /// For so long.
+        left_us: u64,
+    },
+    /// The same to a `Renew`: say what you hold.
+    Register {
+        /// Its term.
+        term: Term,
+    },
+    /// To `Renew`.
+    Renewed {
+        /// Of the answer.
+        stamp: Stamp,
+        /// What it knows that the node holds; everything else is void. None where the lease simply goes on.
+        kept: Option<Vec<Kept>>,
+    },
+    /// To `Renew`: not while the node owes an acknowledgement.
+    Later {
+        /// The home's term.
+        term: Term,
+    },
+    /// To `GetS` and `GetM`.
+    Filled {
+        /// The home's term.
+        term: Term,
+        /// Version and JSON text; none where the line has no value.
+        value: Option<(Version, Bytes)>,
+        /// None where the value may be used once only.
+        grant: Option<Grant>,
+        /// Where it came from.
+        source: Source,
+    },
+    /// To `Write`.
+    Written {
+        /// What the state machine said.
+        reply: CacheReply,
+        /// The writer owns the line.
+        grant: Option<Grant>,
+    },
+    /// To `WriteBack`: it is committed.
+    Saved {
+        /// As this version.
+        version: Version,
+    },
+    /// To `WriteBack`: the node does not own the line any more.
+    NotSaved {
+        /// That write was committed before.
+        committed: bool,
+    },
+    /// To `Evict`.
+    Noted,
+}
+
+/// What a home asks a node that holds a copy. The order of the variants is part of the peers' format: add at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recall {
+    /// Drop your shared copy.
+    Invalidate {
+        /// Of which line.
+        address: Address,
+        /// Of this message.
+        stamp: Stamp,
+    },
+    /// Give me what you own.
+    Fetch {
+        /// Of which line.
+        address: Address,
+        /// Of this message.
+        stamp: Stamp,
+        /// And drop it; otherwise it is shared from now on.
+        invalidate: bool,
+    },
+    /// What you gave is committed. Nobody waits for the answer.
+    Settled {
+        /// Of which line.
+        address: Address,
+        /// Stamp of the `Fetch`.
+        stamp: Stamp,
+        /// As this version.
+        version: Version,
+    },
+}
+
+/// The answer to a [`Recall`]. The order of the variants is part of the peers' format: add at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recalled {
+    /// The copy is gone, or it is settled.
+    Acknowledged,
+    /// It had nothing that is not committed.
+    Clean,
+    /// It wrote, and this is it.
+    Dirty {
+        /// Under this grant. It may have missed one since.
+        grant: Stamp,
+        /// Counts its local writes.
+        write: u64,
+        /// JSON text.
+        value: Bytes,
+    },
+    /// It holds no such copy: it gave it up, or never got it.
+    NotHeld,
+    /// It is another boot of that node: whatever was held is lost.
+    Rebooted,
+    /// There is a newer home.
+    NewerTerm {
+        /// Its term.
+        term: Term,
+    },
+}
+
+impl Ask {
+    /// The line that it is about, where it is about one.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Ask::GetS { address }
+            | Ask::GetM { address }
+            | Ask::Write { address, .. }
+            | Ask::WriteBack { address, .. } => Some(address),
+            Ask::Evict { .. } | Ask::Renew { .. } => None,
+        }
+    }
+}
+
+impl Recall {
+    /// The line that it is about.
+    pub fn address(&self) -> &Address {
+        match self {
+            Recall::Invalidate { address, .. }
+            | Recall::Fetch { address, .. }
+            | Recall::Settled { address, .. } => address,
+        }
+    }
+
+    /// Its stamp.
+    pub fn stamp(&self) -> Stamp {
+        match self {
+            Recall::Invalidate { stamp, .. }
+            | Recall::Fetch { stamp, .. }
+            | Recall::Settled { stamp, .. } => *stamp,
+        }
+    }
+}

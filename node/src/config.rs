@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
+use orrery_shared::machine::SHARDS_MAX;
 
 use crate::cli::{Cli, Command, NodeArgs, ProfileName};
 
@@ -125,7 +126,7 @@ impl NodeConfig {
         let allow_origins = list(&args.allow_origins)
             .map(|address| checked_address(address, "--allow-origins"))
             .collect::<Result<_>>()?;
-        ensure!(args.shards >= 1, "--shards must be at least 1");
+        ensure!((1..=SHARDS_MAX).contains(&args.shards), "--shards must be 1 to {SHARDS_MAX}");
         ensure!(args.replicas >= 1, "--replicas must be at least 1");
         ensure!(
             args.request_timeout_ms.is_none_or(|ms| (100..=600_000).contains(&ms)),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
-pub use shards::{Placement, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
+pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::SnapshotError;
 
 use crate::event::fact::{LockTable, ServiceFact};

@@ -15,7 +15,7 @@ use openraft::async_runtime::Select2;
 
 use super::group::Group;
 use super::host::{Host, Urgency};
-use super::identity::{Foundation, Identity};
+use super::identity::{self, Foundation, Identity};
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, Probed};
 use super::publish::lock;
@@ -236,8 +236,7 @@ impl<H: Host> Engine<H> {
     /// Asks for an identity in a cluster that exists.
     async fn join(&self, member: &NodeName) -> bool {
         tracing::info!(%member, "the cluster exists already: joining it");
-        // One attempt has one number, so that a repeated question gets the same identity.
-        let attempt = self.inner.host.random();
+        let Ok(attempt) = identity::join_attempt(&self.inner.host).await else { return false };
         for asked in self.others() {
             let request = PeerRequest::Join {
                 address: self.inner.local.address.clone(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::Bytes;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::{Oneshot, OneshotSender};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ use crate::machine::Member;
 
 /// Under which name the disk keeps it.
 pub const IDENTITY_KEY: &str = "identity";
+
+/// Under which name the disk keeps [`join_attempt`].
+const JOIN_ATTEMPT_KEY: &str = "join-attempt";
 
 /// A cluster's identity and constants, as its founder minted them, and its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +69,7 @@ impl Identity {
 
     /// Writes it and waits for the sync.
     pub async fn save<H: Host>(&self, host: &H) -> io::Result<()> {
-        let value = codec::encode(DISK_VERSION, self)?;
-        let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
-        let write = Write::Node { key: IDENTITY_KEY, value };
-        // The receiver is gone only when the node is.
-        host.disk().submit(vec![write], Box::new(move |result| drop(sender.send(result))));
-        let result = receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped")));
-        if let Err(error) = &result {
-            host.fail_stop(&format!("writing the node's identity failed: {error}"));
-        }
-        result
+        write(host, IDENTITY_KEY, codec::encode(DISK_VERSION, self)?).await
     }
 
     /// For the edge.
@@ -86,6 +81,29 @@ impl Identity {
             }
         }
     }
+}
+
+/// The number under which an empty disk asks to join a cluster: the same in every boot, so that a question of an earlier
+/// boot that arrives late is the same question. Another disk draws another number.
+pub async fn join_attempt<H: Host>(host: &H) -> io::Result<u64> {
+    if let Some(bytes) = host.disk().node_value(JOIN_ATTEMPT_KEY)? {
+        return codec::decode(DISK_VERSION, &bytes).map_err(io::Error::other);
+    }
+    let attempt = host.random();
+    write(host, JOIN_ATTEMPT_KEY, codec::encode(DISK_VERSION, &attempt)?).await?;
+    Ok(attempt)
+}
+
+/// Writes a value of the node itself and waits for the sync.
+async fn write<H: Host>(host: &H, key: &'static str, value: Bytes) -> io::Result<()> {
+    let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
+    // The receiver is gone only when the node is.
+    host.disk().submit(vec![Write::Node { key, value }], Box::new(move |result| drop(sender.send(result))));
+    let result = receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped")));
+    if let Err(error) = &result {
+        host.fail_stop(&format!("writing the node's {key} failed: {error}"));
+    }
+    result
 }
 
 /// What a data directory is of, for the handshakes of a node whose engine has not started yet.

@@ -178,6 +178,7 @@ impl Reply {
         match self {
             Reply::Queue(QueueReply::Deliveries { messages, .. }) if messages.is_empty() => None,
             Reply::Queue(reply) => Some(Reply::Queue(reply.remembered())),
+            Reply::Control(ControlReply::Refused { .. }) => None,
             reply => Some(reply.clone()),
         }
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use openraft_rt_tokio::TokioRuntime;
 
 use super::cluster::{acquire, release, token};
-use super::world::{World, eventually, quick};
+use super::world::{MemoryDisk, TestHost, World, eventually, quick};
 use crate::api::lock::LockAnswer;
 use crate::engine::EngineConfig;
 use crate::engine::codec::{self, PEER_VERSION};
+use crate::engine::host::Host;
+use crate::engine::identity::join_attempt;
 use crate::engine::peer::{Envelope, PeerRequest, PeerResponse};
 use crate::event::Fact;
 use crate::event::fact::Role;
@@ -17,6 +19,21 @@ use crate::ids::NodeName;
 
 type Asked = Envelope<PeerRequest<TokioRuntime>>;
 type Answered = Envelope<PeerResponse<TokioRuntime>>;
+
+#[tokio::test]
+async fn a_disk_asks_to_join_under_one_number_in_every_boot() {
+    let (disk, other) = (MemoryDisk::default(), MemoryDisk::default());
+    let first = join_attempt(&TestHost::lonely(disk.clone())).await.unwrap();
+    let later_boot = TestHost::lonely(disk);
+    assert_ne!(later_boot.random(), later_boot.random(), "it would draw another one");
+    assert_eq!(join_attempt(&later_boot).await.unwrap(), first);
+    let host = TestHost::lonely(other);
+    assert_ne!(
+        (host.random(), join_attempt(&host).await.unwrap()).1,
+        first,
+        "another disk is another question"
+    );
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_founding_message_that_comes_late_means_nothing_to_a_lost_disk() {

@@ -233,7 +233,7 @@ async fn expect_quiet(cluster: &Arc<Cluster>) {
         let equal = tables.windows(2).all(|pair| pair[0] == pair[1]);
         let empty = tables.iter().all(|table| table.resources.is_empty() && table.sessions.is_empty());
         let shards_equal = all_up && shards_equal(cluster);
-        let leaving = engines.iter().any(|engine| is_leaving(engine));
+        let leaving = engines.iter().any(is_leaving);
         if all_up && equal && empty && shards_equal && !leaving {
             return;
         }

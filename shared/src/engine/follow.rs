@@ -126,7 +126,11 @@ pub async fn forget<H: Host>(engine: Engine<H>) {
             group.id != GroupId::CONTROL && map.shard(group.id).is_some_and(|shard| !shard.holds(me))
         };
         for group in engine.groups().into_iter().filter(foreign) {
-            if let Err(error) = engine.forget_shard(me, group).await {
+            let id = group.id;
+            lock(&engine.inner.forgetting).insert(id);
+            let forgotten = engine.forget_shard(me, group).await;
+            lock(&engine.inner.forgetting).remove(&id);
+            if let Err(error) = forgotten {
                 engine.inner.host.fail_stop(&format!("a shard cannot be given up: {error}"));
                 return;
             }

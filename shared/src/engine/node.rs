@@ -1,6 +1,6 @@
 //! One node's engine: its groups, its place in the cluster, and what the services and the edge ask of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,6 +111,8 @@ pub(super) struct Inner<H: Host> {
     pub(super) requests: Requests,
     /// Who leads shards that have no replica here, as far as it is known.
     pub(super) leaders: Mutex<BTreeMap<GroupId, Member>>,
+    /// Shards that this node is giving up: they are not started meanwhile, whatever a newer map says.
+    pub(super) forgetting: Mutex<BTreeSet<GroupId>>,
     /// What the queue service remembers between requests.
     pub(super) queues: Memory,
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
@@ -142,6 +144,7 @@ impl<H: Host> Engine<H> {
                 identity: Mutex::new(identity.clone()),
                 identity_changed: Signal::default(),
                 leaders: Mutex::default(),
+                forgetting: Mutex::default(),
                 queues: Memory::default(),
                 ready: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),

@@ -117,7 +117,8 @@ impl<H: Host> Engine<H> {
         booting: bool,
     ) -> Result<Option<(Arc<Group<H>>, bool)>, StartError> {
         let me = control.me;
-        if self.group(shard.shard).is_some() {
+        // A shard that came back to the map while its data is being dropped starts with nothing, and only then.
+        if self.group(shard.shard).is_some() || lock(&self.inner.forgetting).contains(&shard.shard) {
             return Ok(None);
         }
         let is_member = || control.state.read(|machine| machine.members().iter().any(|it| it.id == me));

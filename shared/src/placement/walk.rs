@@ -54,6 +54,30 @@ pub struct Walk {
     pub replicas: Vec<NodeName>,
 }
 
+impl Walk {
+    /// As one line: hash, shard and token, then each step (its token, the node and the number of its virtual node, the first
+    /// letter of what became of it), with blanks between them. The same text wherever this code runs.
+    pub fn words(&self) -> String {
+        let mut words = vec![self.hash.to_string(), self.shard.0.to_string(), self.token.to_string()];
+        for step in &self.steps {
+            let letter = match step.outcome {
+                Outcome::Leader => "l",
+                Outcome::Replica => "r",
+                Outcome::Skipped => "s",
+                Outcome::Duplicate => "d",
+                Outcome::Newer => "n",
+            };
+            words.extend([
+                step.token.to_string(),
+                step.node.to_string(),
+                step.n.to_string(),
+                letter.to_owned(),
+            ]);
+        }
+        words.join(" ")
+    }
+}
+
 impl ShardMap {
     /// The walk of a point over the ring of this map. None without shards.
     pub fn walk(&self, ring: &Ring, hash: Token) -> Option<Walk> {

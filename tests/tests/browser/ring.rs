@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use orrery_shared::api::ring::{RingAnswer, RingChange};
-use orrery_shared::placement::Outcome;
 use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
 use orrery_tests::demo::Demo;
 use orrery_tests::process::until;
@@ -60,22 +59,8 @@ async fn same_walks(page: &Page, demo: &Demo) -> Result<()> {
     ensure!(computed.len() == keys.len(), "{} walks", computed.len());
     for (key, computed) in keys.iter().zip(computed) {
         let walk = ring(demo, "node1", Some(key)).await?.walk.context("no walk")?.walk;
-        let mut words = vec![walk.hash.to_string(), walk.shard.0.to_string(), walk.token.to_string()];
-        for step in &walk.steps {
-            let letter = match step.outcome {
-                Outcome::Leader => "l",
-                Outcome::Replica => "r",
-                Outcome::Skipped => "s",
-                Outcome::Duplicate => "d",
-                Outcome::Newer => "n",
-            };
-            words.extend([step.token.to_string(), step.node.to_string(), step.n.to_string(), letter.into()]);
-        }
-        ensure!(
-            words.len() > 3 && computed == words.join(" "),
-            "{key}: {computed}\nanswers: {}",
-            words.join(" ")
-        );
+        let words = walk.words();
+        ensure!(!walk.steps.is_empty() && computed == words, "{key}: {computed}\nanswers: {words}");
     }
     Ok(())
 }

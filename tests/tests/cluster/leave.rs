@@ -1,7 +1,7 @@
 //! A node that was asked out of the cluster ends when its shards are elsewhere, and its end is no failure. What the map's
 //! changes moved, every node that saw them tells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use orrery::host::LEFT_CODE;
@@ -32,14 +32,8 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     })
     .await?;
     cluster.done(0, "/cluster/leave", &json!({"node": cluster.name(LEAVER)})).await?;
-    let end = Instant::now() + MOVED;
-    let (status, log) = loop {
-        if let Some(ended) = cluster.ended(LEAVER)? {
-            break ended;
-        }
-        ensure!(Instant::now() < end, "it runs still");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let mut ended = || cluster.ended(LEAVER).and_then(|ended| ended.context("it runs still"));
+    let (status, log) = until("the node to end", MOVED, || std::future::ready(ended())).await?;
     ensure!(status.code() == Some(LEFT_CODE), "{status}: {log}");
     ensure!(log.contains("left the cluster") && !log.contains("lose or falsify"), "{log}");
 

@@ -378,6 +378,7 @@ impl Source for EngineSource {
             locks,
             shards: self.engine.shard_table(),
             queues: self.engine.queues(),
+            caches: Default::default(),
             processes: Vec::new(),
             cut_links: self.transport.cut_links(),
         }

@@ -32,6 +32,8 @@ pub enum ErrorCode {
     SessionExpired,
     /// This idempotency number was forgotten, or came with another request: never applied again. 409
     IdempotencyConflict,
+    /// The cache line has another version than the one that was asked for; nothing changed. 409
+    WrongVersion,
     /// A bound (waiters, sessions, locks of one client) is reached. 429
     LimitReached,
     /// The group has no majority or no leader now; nothing was done. 503
@@ -56,7 +58,11 @@ impl ErrorCode {
             Self::ForbiddenOrigin => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::NotHolder | Self::Conflict | Self::SessionExpired | Self::IdempotencyConflict => 409,
+            Self::NotHolder
+            | Self::Conflict
+            | Self::SessionExpired
+            | Self::IdempotencyConflict
+            | Self::WrongVersion => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::LimitReached => 429,
@@ -81,12 +87,15 @@ pub struct ApiError {
     /// The shard that is not available, or whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<GroupId>,
+    /// With `wrong_version`: the version that the line has; 0 without a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl ApiError {
     /// An error of a code with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        ApiError { code, message: message.into(), idempotency_key: None, shard: None }
+        ApiError { code, message: message.into(), idempotency_key: None, shard: None, version: None }
     }
 
     /// The most frequent one.

@@ -79,6 +79,7 @@ fn snapshot_2() -> NodeSnapshot {
         cut_links: vec!["node2".into()],
         shards: ShardTable::default(),
         queues: Vec::new(),
+        caches: Default::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use orrery_shared::cache::view::CachesView;
 use orrery_shared::error::ApiError;
 use orrery_shared::event::Event;
 use orrery_shared::event::choice::Choice;
@@ -62,6 +63,8 @@ pub struct Known {
     pub shards: ShardTable,
     /// The queues of its shards.
     pub queues: Vec<GroupQueues>,
+    /// Its cache.
+    pub caches: CachesView,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
     /// Links that were cut on purpose.
@@ -349,6 +352,7 @@ impl Hub {
             cut_links: known.cut_links,
             shards: known.shards,
             queues: known.queues,
+            caches: known.caches,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Bodies of requests and answers, one file per service. JSON only.
 
+pub mod cache;
 pub mod demo;
 pub mod lock;
 pub mod node;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::RecallKind;
 use super::{Address, State, Version};
 use crate::ids::{NodeName, Term};
 
@@ -97,5 +98,115 @@ pub enum LineFact {
         address: Address,
         /// The version that it was based on.
         version: Version,
+    },
+    /// A client was answered from the copy, without a message. At most [`HITS_TOLD_PER_S`] a second are told one by one;
+    /// all of them are in the node's figures.
+    Hit {
+        /// Which.
+        address: Address,
+        /// The copy's state.
+        state: State,
+        /// It was a write.
+        write: bool,
+    },
+}
+
+/// Most hits of one node and second that are facts of their own.
+pub const HITS_TOLD_PER_S: u64 = 20;
+
+/// What a node asks a home for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// A copy to read (GetS).
+    Read,
+    /// Ownership (GetM).
+    Own,
+    /// A durable write.
+    Write,
+}
+
+/// A node that a home waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Which.
+    pub node: NodeName,
+    /// What it was told to do.
+    pub recall: RecallKind,
+    /// When it counts as gone if it does not answer, microseconds from now: the end of its lease, and the margin.
+    pub gone_in_us: u64,
+}
+
+/// Why a home does not wait for a node any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Its shared copy is gone.
+    Acknowledged,
+    /// It gave up what it owned, and had written nothing that is not committed.
+    Clean,
+    /// It gave up what it owned, with a value that is committed first.
+    Dirty,
+    /// It held no such copy.
+    NotHeld,
+    /// It did not answer, and its lease is over.
+    LeaseOver,
+    /// It is another boot of that node.
+    Rebooted,
+}
+
+/// What happened at the home of a shard's lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HomeFact {
+    /// A tenure began where an earlier one had granted something: it grants nothing for so long.
+    Window {
+        /// Its term.
+        term: Term,
+        /// Microseconds.
+        left_us: u64,
+    },
+    /// It grants from now on.
+    Open {
+        /// Its term.
+        term: Term,
+    },
+    /// It is over; nobody knows any more who holds what.
+    Ended {
+        /// Its term.
+        term: Term,
+    },
+    /// A question goes on when these nodes have answered, or their leases are over.
+    Recalling {
+        /// Its number in this tenure.
+        question: u64,
+        /// Of which line.
+        address: Address,
+        /// Who asks.
+        asker: NodeName,
+        /// For what.
+        wants: Wants,
+        /// Whom it waits for.
+        of: Vec<Waited>,
+    },
+    /// It waits for one of them no more.
+    Recalled {
+        /// The question's number.
+        question: u64,
+        /// Of which line.
+        address: Address,
+        /// Which node.
+        node: NodeName,
+        /// Why.
+        how: How,
+    },
+    /// Who holds the line now.
+    Held {
+        /// Which.
+        address: Address,
+        /// Who may write it.
+        owner: Option<NodeName>,
+        /// Who else has a copy.
+        sharers: Vec<NodeName>,
     },
 }

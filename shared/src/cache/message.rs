@@ -230,7 +230,49 @@ pub enum Recalled {
     },
 }
 
+/// What an [`Ask`] is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskKind {
+    /// GetS.
+    Read,
+    /// GetM.
+    Own,
+    /// A durable write, or a deletion.
+    Write,
+    /// What the owner wrote.
+    WriteBack,
+    /// Copies are gone.
+    Evict,
+}
+
+/// What a [`Recall`] is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecallKind {
+    /// Drop a shared copy.
+    Invalidate,
+    /// Give what is owned, and share it.
+    Fetch,
+    /// Give what is owned, and drop it.
+    FetchInvalidate,
+    /// What was given is committed.
+    Settled,
+}
+
 impl Ask {
+    /// What it is, and the line that it is about; none for renewals, which are not drawn.
+    pub fn kind(&self) -> Option<(AskKind, &Address)> {
+        match self {
+            Ask::GetS { address } => Some((AskKind::Read, address)),
+            Ask::GetM { address } => Some((AskKind::Own, address)),
+            Ask::Write { address, .. } => Some((AskKind::Write, address)),
+            Ask::WriteBack { address, .. } => Some((AskKind::WriteBack, address)),
+            Ask::Evict { lines } => lines.first().map(|(address, _)| (AskKind::Evict, address)),
+            Ask::Renew { .. } => None,
+        }
+    }
+
     /// The line that it is about, where it is about one.
     pub fn address(&self) -> Option<&Address> {
         match self {
@@ -244,6 +286,16 @@ impl Ask {
 }
 
 impl Recall {
+    /// What it is.
+    pub fn kind(&self) -> RecallKind {
+        match self {
+            Recall::Invalidate { .. } => RecallKind::Invalidate,
+            Recall::Fetch { invalidate: false, .. } => RecallKind::Fetch,
+            Recall::Fetch { invalidate: true, .. } => RecallKind::FetchInvalidate,
+            Recall::Settled { .. } => RecallKind::Settled,
+        }
+    }
+
     /// The line that it is about.
     pub fn address(&self) -> &Address {
         match self {

@@ -19,9 +19,10 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod values;
+pub mod view;
 
 pub use directory::Directory;
-pub use fact::{CacheFact, Cause, LineFact};
+pub use fact::{CacheFact, Cause, HomeFact, How, LineFact, Waited, Wants};
 pub use message::{Ask, Recall, Recalled, Told};
 pub use node::Lines;
 pub use table::State;

@@ -255,7 +255,8 @@ pub(super) fn size(address: &Address, value: &Bytes) -> u64 {
     (address.len() + value.len()) as u64
 }
 
-fn preview(value: &Bytes) -> String {
+/// The beginning of a value, for people.
+pub(super) fn preview(value: &Bytes) -> String {
     let text = String::from_utf8_lossy(&value[..value.len().min(PREVIEW_BYTES_MAX + 4)]).into_owned();
     let mut end = text.len().min(PREVIEW_BYTES_MAX);
     while !text.is_char_boundary(end) {

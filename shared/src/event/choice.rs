@@ -52,6 +52,9 @@ impl Choice {
         let Some(chosen) = &self.groups else { return };
         snapshot.groups.retain(|group| chosen.contains(&group.group));
         snapshot.queues.retain(|shard| chosen.contains(&shard.group));
+        snapshot.caches.copies.retain(|copy| chosen.contains(&copy.shard));
+        snapshot.caches.homes.retain(|home| chosen.contains(&home.group));
+        snapshot.caches.values.retain(|shard| chosen.contains(&shard.group));
         if !chosen.contains(&GroupId::CONTROL) {
             snapshot.locks = LockTable::default();
             snapshot.shards = ShardTable::default();
@@ -84,6 +87,10 @@ impl Detail {
             | Fact::Service { .. }
             | Fact::ServiceResumed { .. }
             | Fact::QueuesResumed { .. }
+            | Fact::CachesResumed { .. }
+            | Fact::CacheLine { .. }
+            | Fact::CacheHome { .. }
+            | Fact::CacheUse { .. }
             | Fact::ShardsPlaced { .. }
             | Fact::NodeStarted { .. }
             | Fact::NodeExited { .. }
@@ -113,9 +120,13 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::Service { group, .. }
         | Fact::ServiceResumed { group, .. }
         | Fact::QueuesResumed { group, .. }
+        | Fact::CachesResumed { group, .. }
+        | Fact::CacheLine { group, .. }
+        | Fact::CacheHome { group, .. }
         | Fact::ShardsPlaced { group, .. } => Some(*group),
         Fact::Started { .. }
         | Fact::Heartbeats { .. }
+        | Fact::CacheUse { .. }
         | Fact::RequestBegun { .. }
         | Fact::RequestEnded { .. }
         | Fact::LinkUp { .. }
@@ -177,6 +188,7 @@ mod tests {
             queues: [1, 2]
                 .map(|group| GroupQueues { group: GroupId(group), queues: QueueView::default() })
                 .into(),
+            caches: Default::default(),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::cache::message::{AskKind, RecallKind};
+use crate::cache::node::Stats;
+use crate::cache::view::ValuesView;
+use crate::cache::{Address, HomeFact, LineFact};
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Term};
 use crate::lock::LeaseMs;
 use crate::queue::QueueView;
@@ -121,6 +125,38 @@ pub enum Message {
     ReadIndexReply {
         /// That index; none when there is no leader here.
         index: Option<LogIndex>,
+    },
+    /// A node asks the home of a cache line for something (GetS, GetM, a write, a write-back, an eviction).
+    CacheAsk {
+        /// For what.
+        ask: AskKind,
+        /// Of which line.
+        address: Address,
+    },
+    /// The answer to it.
+    CacheAnswer {
+        /// To what.
+        ask: AskKind,
+        /// Of which line.
+        address: Address,
+        /// It got what it asked for.
+        done: bool,
+    },
+    /// A home takes a copy away, fetches it, or says that what it fetched is committed.
+    CacheRecall {
+        /// What.
+        recall: RecallKind,
+        /// Of which line.
+        address: Address,
+    },
+    /// The answer to it.
+    CacheRecalled {
+        /// To what.
+        recall: RecallKind,
+        /// Of which line.
+        address: Address,
+        /// With a value that is not committed yet.
+        dirty: bool,
     },
 }
 
@@ -412,5 +448,35 @@ pub enum Fact {
         index: LogIndex,
         /// The map.
         shards: Box<ShardTable>,
+    },
+    /// A line of this node changed, a client was answered from it, or a write in it was lost. What the node's cache does by
+    /// itself: no entry of a log says it.
+    CacheLine {
+        /// Of which shard.
+        group: GroupId,
+        /// What.
+        fact: LineFact,
+    },
+    /// Something happened at this node as the home of a shard's lines.
+    CacheHome {
+        /// Which shard.
+        group: GroupId,
+        /// What.
+        fact: HomeFact,
+    },
+    /// What this node counted of its cache; once a second while something changes.
+    CacheUse {
+        /// Since its boot.
+        stats: Box<Stats>,
+    },
+    /// A new leader of a shard begins to send service facts, or a burst of them is over: everything up to `index` is in
+    /// these values.
+    CachesResumed {
+        /// Which shard.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// Its values then.
+        values: Box<ValuesView>,
     },
 }

@@ -221,6 +221,10 @@ impl View {
             Fact::QueuesResumed { group, index, queues } => {
                 fold_queues::resume(self, *group, *index, queues, now_us);
             }
+            Fact::CacheLine { .. }
+            | Fact::CacheHome { .. }
+            | Fact::CacheUse { .. }
+            | Fact::CachesResumed { .. } => {}
             Fact::ShardsPlaced { shards, .. } => return fold_ring::install(self, shards, now_us),
             Fact::ServiceResumed { group, index, locks } => {
                 if *group == GroupId::CONTROL {

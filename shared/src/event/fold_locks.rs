@@ -126,7 +126,7 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
         }
         ServiceFact::SessionEnded { session, .. } => table.sessions.retain(|open| open.session != *session),
         // The control group has no queues.
-        ServiceFact::Queue(_) => {}
+        ServiceFact::Queue(_) | ServiceFact::Cache(_) => {}
     }
 }
 

@@ -196,6 +196,7 @@ fn the_newest_map_counts_whoever_reports_it() {
         cut_links: Vec::new(),
         shards: second.clone(),
         queues: Vec::new(),
+        caches: Default::default(),
     });
     assert_eq!(late.ring.table, second);
 }

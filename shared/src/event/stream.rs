@@ -15,13 +15,14 @@ use smol_str::SmolStr;
 
 use super::Event;
 use super::fact::{EntrySummary, LockTable, Role, ShardTable};
+use crate::cache::view::CachesView;
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
 use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
-/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues.
-pub const STREAM_VERSION: u16 = 3;
+/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache.
+pub const STREAM_VERSION: u16 = 4;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;
@@ -152,6 +153,9 @@ pub struct NodeSnapshot {
     /// The queues of the shards that this node holds, as it applied them.
     #[serde(default)]
     pub queues: Vec<GroupQueues>,
+    /// Its cache, and what it knows of others' as a home.
+    #[serde(default)]
+    pub caches: CachesView,
 }
 
 /// The queues of one shard, bounded.

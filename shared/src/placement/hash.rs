@@ -11,6 +11,9 @@ use crate::ids::hex;
 /// What the addresses of queues are hashed under.
 const PARTITION_DOMAIN: &str = "orrery/partition";
 
+/// What the addresses of cache lines are hashed under.
+const CACHE_DOMAIN: &str = "orrery/cache";
+
 /// XXH64 with seed 0, as the xxHash specification defines it (github.com/Cyan4973/xxHash, doc/xxhash_spec.md): a
 /// value that depends on the bytes alone, on every platform. Never to be changed: it says where stored data lies.
 /// Not against adversaries: who chooses keys can choose their shard.
@@ -34,6 +37,11 @@ pub fn hash_parts(domain: &str, parts: &[&str]) -> Token {
 /// The point of a topic's partition key.
 pub fn partition_hash(topic: &str, key: &str) -> Token {
     hash_parts(PARTITION_DOMAIN, &[topic, key])
+}
+
+/// The point of a cache line's address.
+pub fn address_hash(address: &str) -> Token {
+    hash_parts(CACHE_DOMAIN, &[address])
 }
 
 /// A point on the ring. Clockwise is upwards; after the largest comes 0. In JSON 16 hexadecimal digits, as it is

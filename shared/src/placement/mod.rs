@@ -28,7 +28,7 @@ mod walk;
 pub use bounds::Bounds;
 pub use change::{Balance, Change, Move};
 pub use golden::golden;
-pub use hash::{NotAToken, Token, hash_parts, hash64, partition_hash};
+pub use hash::{NotAToken, Token, address_hash, hash_parts, hash64, partition_hash};
 pub use map::{Load, ShardMap, ShardPlacement, Skip, SkipReason};
 pub use ring::{
     NodeShare, RING_NODES_MAX, Ring, RingError, RingNode, VIRTUAL_NODES, VirtualNode, WEIGHT_MAX,

@@ -104,6 +104,7 @@ pub fn fact(fact: &ServiceFact) -> String {
             format!("session {} of {client} ended ({})", session.0, why(*cause))
         }
         ServiceFact::Queue(fact) => format!("{fact:?}"),
+        ServiceFact::Cache(fact) => format!("{fact:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CacheFact;
 use crate::ids::{ClientName, LogIndex, ResourceName};
 use crate::lock::{FencingToken, Holder, LeaseMs, Mode, SessionId, WaitEdge, WaitId};
 use crate::queue::QueueFact;
@@ -123,6 +124,8 @@ pub enum ServiceFact {
     },
     /// A shard's queues.
     Queue(QueueFact),
+    /// A shard's cached values.
+    Cache(CacheFact),
 }
 
 /// The lock table as people see it: in stream snapshots and in `GET /lock/status`. Sorted by resource.

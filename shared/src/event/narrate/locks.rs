@@ -79,7 +79,10 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             );
             Some(if *cause == ReleaseCause::SessionExpired { said.bad() } else { said })
         }
-        ServiceFact::LockRenewed { .. } | ServiceFact::SessionRenewed { .. } | ServiceFact::Queue(_) => None,
+        ServiceFact::LockRenewed { .. }
+        | ServiceFact::SessionRenewed { .. }
+        | ServiceFact::Queue(_)
+        | ServiceFact::Cache(_) => None,
     }
 }
 

@@ -116,6 +116,18 @@ pub struct NodeArgs {
     #[arg(long, env = "REPLICAS", default_value_t = 3, value_name = "N")]
     pub replicas: u16,
 
+    /// Most cache lines of which this node keeps copies.
+    #[arg(long, env = "CACHE_LINES", default_value_t = 1_024, value_name = "N")]
+    pub cache_lines: usize,
+
+    /// Most bytes of these copies, addresses included.
+    #[arg(long, env = "CACHE_BYTES", default_value_t = 16 << 20, value_name = "BYTES")]
+    pub cache_bytes: u64,
+
+    /// Which copy goes when there is no more room.
+    #[arg(long, env = "CACHE_POLICY", value_enum, default_value_t)]
+    pub cache_policy: CachePolicy,
+
     /// Accept `POST /fault/...`, which breaks links on purpose.
     #[arg(long, env = "FAULTS")]
     pub faults: bool,
@@ -145,6 +157,16 @@ impl NodeArgs {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.worker_threads.map_or_else(|| (cores() / 2).max(1), usize::from)
     }
+}
+
+/// What a full cache drops first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CachePolicy {
+    /// What was used longest ago.
+    #[default]
+    Lru,
+    /// What was used least often.
+    Lfu,
 }
 
 /// `orrery demo`

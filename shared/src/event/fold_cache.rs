@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::fact::Role;
 use super::fold::Effect;
 use super::view::{
-    Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate, Recalled, Recalls,
-    ShardValues, Timer, View,
+    Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate, Recalled,
+    Recalls, ShardValues, Timer, View,
 };
 use crate::cache::node::Stats;
 use crate::cache::view::{CachesView, CopyView, HomeView, ValuesView};
@@ -37,9 +37,9 @@ pub(super) fn install(view: &mut View, node: &NodeName, caches: &CachesView, now
     }
     bound_lines(cache);
     count(cache, &caches.stats, None);
-    view.cache.homes.retain(|shard, home| {
-        home.node != *node || caches.homes.iter().any(|now| now.group == *shard)
-    });
+    view.cache
+        .homes
+        .retain(|shard, home| home.node != *node || caches.homes.iter().any(|now| now.group == *shard));
     for home in &caches.homes {
         take_home(view, node, home, now_us);
     }
@@ -111,12 +111,7 @@ pub(super) fn resume(view: &mut View, shard: GroupId, index: LogIndex, now: &Val
 }
 
 /// Folds in what was committed.
-pub(super) fn committed(
-    view: &mut View,
-    shard: GroupId,
-    place: (LogIndex, u32),
-    fact: &CacheFact,
-) -> Effect {
+pub(super) fn committed(view: &mut View, shard: GroupId, place: (LogIndex, u32), fact: &CacheFact) -> Effect {
     let shard = view.cache.values.get_or_default(&shard);
     if shard.seen.is_some_and(|seen| place <= seen) {
         return Effect::Known;
@@ -191,7 +186,9 @@ fn bound_lines(cache: &mut NodeCache) {
     while cache.lines.len() > LINES_MAX {
         let used = |copy: &LineCopy| copy.moved.map(|moved| moved.at_us).max(copy.hit_us);
         let first = cache.lines.iter().min_by_key(|(_, copy)| (copy.state != State::I, used(copy)));
-        let Some((address, there)) = first.map(|(at, copy)| (at.clone(), copy.state != State::I)) else { break };
+        let Some((address, there)) = first.map(|(at, copy)| (at.clone(), copy.state != State::I)) else {
+            break;
+        };
         cache.lines.remove(&address);
         cache.more |= there;
     }
@@ -297,7 +294,8 @@ fn waits(waited: &Waited, now_us: u64) -> Recalled {
 
 fn bound_recalls(home: &mut Home) {
     while home.recalls.len() > RECALLS_MAX {
-        let first = home.recalls.iter().min_by_key(|(_, recalls)| (recalls.over_us().is_none(), recalls.since_us));
+        let first =
+            home.recalls.iter().min_by_key(|(_, recalls)| (recalls.over_us().is_none(), recalls.since_us));
         let Some(question) = first.map(|(question, _)| *question) else { break };
         home.recalls.remove(&question);
     }

@@ -84,7 +84,14 @@ impl Tape {
 
 fn committed(address: &str, version: u64, preview: &str, deleted: bool) -> CacheFact {
     let by = "node3".into();
-    CacheFact::Committed { address: address.into(), version, deleted, by, write_back: false, preview: preview.into() }
+    CacheFact::Committed {
+        address: address.into(),
+        version,
+        deleted,
+        by,
+        write_back: false,
+        preview: preview.into(),
+    }
 }
 
 fn waited(node: &str, gone_in_us: u64) -> Waited {
@@ -181,7 +188,10 @@ fn a_home_says_who_holds_what_until_it_is_over() {
     tape.home("node1", held("price", Some("node2"), &[]));
     tape.home("node9", held("price", Some("node9"), &[]));
     let shown = home(&tape).unwrap();
-    assert_eq!((shown.open, shown.window, shown.lines["price"].owner.as_deref()), (true, None, Some("node2")));
+    assert_eq!(
+        (shown.open, shown.window, shown.lines["price"].owner.as_deref()),
+        (true, None, Some("node2"))
+    );
     tape.home("node1", held("price", None, &[]));
     assert!(home(&tape).unwrap().lines.is_empty());
     // An older tenure that is heard of late is not the home; a newer one is.
@@ -213,7 +223,10 @@ fn a_home_says_who_holds_what_until_it_is_over() {
 fn acknowledgements_are_counted_and_a_silent_sharer_is_waited_for() {
     let mut tape = Tape::default();
     tape.home("node1", HomeFact::Open { term: 3 });
-    tape.home("node1", recalling(8, vec![waited("node2", 300), waited("node3", 400_000), waited("node5", 300)]));
+    tape.home(
+        "node1",
+        recalling(8, vec![waited("node2", 300), waited("node3", 400_000), waited("node5", 300)]),
+    );
     let since_us = tape.now_us();
     tape.home("node1", recalled(8, "node2", How::Acknowledged));
     tape.home("node1", recalled(8, "node5", How::NotHeld));
@@ -305,7 +318,10 @@ fn hits_and_misses_are_counted_between_two_reports() {
         tape.say("node2", Fact::CacheUse { stats });
     }
     let rates = &tape.view.cache.nodes["node2"].rates;
-    assert_eq!(rates.iter().map(|rate| (rate.hits, rate.misses)).collect::<Vec<_>>(), [(9, 1), (0, 0), (1, 10)]);
+    assert_eq!(
+        rates.iter().map(|rate| (rate.hits, rate.misses)).collect::<Vec<_>>(),
+        [(9, 1), (0, 0), (1, 10)]
+    );
     assert_eq!([rates[0].share(), rates[1].share()], [Some(0.9), None]);
     for hits in 0..2 * RATES_MAX as u64 {
         let stats = Box::new(Stats { hits: 20 + hits, misses: 16, ..Stats::default() });

@@ -20,8 +20,8 @@ mod queues;
 mod ring;
 
 pub use cache::{
-    CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate, Recalled,
-    Recalls, ShardValues,
+    CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate,
+    Recalled, Recalls, ShardValues,
 };
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
 pub use queues::{

@@ -3,6 +3,9 @@
 //! [`narrate`] looks at one fact and the view before it; [`Feed`] keeps the sentences and draws those
 //! together that come too fast to be read.
 
+mod cache;
+#[cfg(test)]
+mod cache_tests;
 mod election;
 mod feed;
 mod locks;
@@ -47,6 +50,8 @@ pub enum Topic {
     Lock,
     /// A message published, delivered, acknowledged.
     Queue,
+    /// A cache line read, written, invalidated.
+    Cache,
     /// Links, streams, gaps.
     Link,
     /// The shard map, and who leads a shard.
@@ -168,6 +173,9 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         } => election::vote(view, node, &message.from, *pre, *granted),
         Fact::RoleChanged { group, role: Role::Leader, term, .. } => ring::leads(view, node, *group, *term),
         Fact::Service { group, fact: ServiceFact::Queue(fact), .. } => queues::say(*group, fact),
+        Fact::Service { fact: ServiceFact::Cache(fact), .. } => cache::committed(fact),
+        Fact::CacheLine { fact, .. } => cache::line(node, fact),
+        Fact::CacheHome { group, fact } => cache::home(view, node, *group, fact),
         Fact::Service { group: GroupId::CONTROL, fact, .. } => locks::service(view, fact),
         Fact::ShardsPlaced { shards, .. } => ring::placed(view, shards),
         Fact::NodeStarted { .. }

@@ -4,6 +4,7 @@ mod batch;
 mod clock;
 pub mod codec;
 pub mod config;
+mod due;
 mod follow;
 mod formation;
 mod group;

@@ -113,7 +113,7 @@ impl EngineConfig {
             snapshot_log_bytes: 64 << 20,
             snapshot_log_entries: 100_000,
             keep_entries: 2_000,
-            cache_bytes: 4 << 20,
+            cache_bytes: 1 << 20,
             append_entries_max: 512,
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::stored::Stored;
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
+use crate::pages::Pages;
 
 /// A place in a topic's order: the log index of the command by which the message entered it, and which one of those
 /// that entered by it.
@@ -50,7 +51,7 @@ pub(super) enum Entry {
 /// All messages of one topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Log {
-    pub prompt: OrdMap<LogIndex, Stored>,
+    pub prompt: Pages<Stored>,
     pub later: OrdMap<LogIndex, Later>,
     pub entered: OrdMap<Place, LogIndex>,
     /// Delayed messages that are not in the order yet.
@@ -84,12 +85,12 @@ impl Log {
 
     /// A message by its number.
     pub(super) fn stored(&self, number: LogIndex) -> Option<&Stored> {
-        self.prompt.get(&number).or_else(|| self.later.get(&number).map(|later| &later.stored))
+        self.prompt.get(number).or_else(|| self.later.get(&number).map(|later| &later.stored))
     }
 
     /// Where a message is in the order; none where it is not there (yet).
     pub(super) fn place_of(&self, number: LogIndex) -> Option<Place> {
-        if self.prompt.contains_key(&number) {
+        if self.prompt.contains(number) {
             return Some(Place::prompt(number));
         }
         match self.later.get(&number)?.entry {
@@ -101,20 +102,20 @@ impl Log {
     /// The first message at or after a place of the order.
     pub(super) fn next_from(&self, from: Place) -> Option<Found<'_>> {
         let first = if from.n == 0 { from.index } else { from.index.saturating_add(1) };
-        let prompt = self.prompt.get_next(&first);
+        let prompt = self.prompt.next_from(first);
         let entered = self.entered.get_next(&from);
         if let Some((place, number)) = entered
-            && prompt.is_none_or(|(prompt, _)| *place < Place::prompt(*prompt))
+            && prompt.is_none_or(|(prompt, _)| *place < Place::prompt(prompt))
         {
             let stored = &self.later.get(number)?.stored;
             return Some(Found { place: *place, number: *number, stored });
         }
-        prompt.map(|(number, stored)| Found { place: Place::prompt(*number), number: *number, stored })
+        prompt.map(|(number, stored)| Found { place: Place::prompt(number), number, stored })
     }
 
     /// The oldest message of all, delayed ones too.
     pub(super) fn oldest(&self) -> Option<(LogIndex, &Stored)> {
-        let prompt = self.prompt.get_min().map(|(number, stored)| (*number, stored));
+        let prompt = self.prompt.first();
         let later = self.later.get_min().map(|(number, later)| (*number, &later.stored));
         match (prompt, later) {
             (Some(prompt), Some(later)) => Some(if prompt.0 < later.0 { prompt } else { later }),
@@ -160,7 +161,7 @@ impl Log {
 
     /// Takes a message out. What it was, and its place if it was in the order.
     pub(super) fn remove(&mut self, number: LogIndex) -> Option<(Stored, Option<Place>)> {
-        let (stored, place) = match self.prompt.remove(&number) {
+        let (stored, place) = match self.prompt.remove(number) {
             Some(stored) => (stored, Some(Place::prompt(number))),
             None => {
                 let later = self.later.remove(&number)?;

@@ -191,7 +191,7 @@ impl Topic {
     fn records<'a>(&'a self, name: &'a TopicName) -> impl Iterator<Item = Record> + 'a {
         let first = Record::Topic { topic: name.clone(), totals: self.totals, sweep: self.sweep };
         let prompt = grouped(
-            self.log.prompt.iter().map(|(number, stored)| (*number, stored.clone())),
+            self.log.prompt.iter().map(|(number, stored)| (number, stored.clone())),
             |(_, stored)| stored.bytes(),
             |messages| Record::Prompt { topic: name.clone(), messages },
         );

@@ -120,7 +120,7 @@ impl EngineConfig {
             snapshot_log_bytes: 64 << 20,
             snapshot_log_entries: 100_000,
             keep_entries: 2_000,
-            cache_bytes: 4 << 20,
+            cache_bytes: 1 << 20,
             cache: Limits {
                 lines_max: 1_024,
                 bytes_max: 16 << 20,

@@ -231,7 +231,7 @@ pub enum Recalled {
 }
 
 /// What an [`Ask`] is, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AskKind {
     /// GetS.
@@ -247,7 +247,7 @@ pub enum AskKind {
 }
 
 /// What a [`Recall`] is, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecallKind {
     /// Drop a shared copy.

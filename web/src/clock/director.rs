@@ -5,9 +5,10 @@
 //! election timer some hundred. So each stretch between two moments of a scene has its own rate: slow while
 //! messages are on their way (one takes about [`CROSSING_S`] to cross), quicker while everybody waits.
 
+mod recall;
+
 use std::collections::VecDeque;
 
-use orrery_shared::cache::{HomeFact, Wants};
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
 use orrery_shared::ids::{ClientName, GroupId, NodeName};
@@ -25,6 +26,8 @@ const FLYING_S_MAX: f64 = 0.9;
 const WAITING_S_MAX: f64 = 0.4;
 /// The same while a write waits for the lease of somebody who does not answer.
 const LEASE_S_MAX: f64 = 2.5;
+/// Whoever has not answered by then is waited for.
+const LEASE_US: u64 = 20_000;
 /// A scene that takes longer than this on the screen is hurried, and one that takes so long is over.
 const SCENE_S: f64 = 4.0;
 const SCENE_S_MAX: f64 = 8.0;
@@ -344,42 +347,6 @@ impl Director {
         }
     }
 
-    /// A write takes copies away: seen from the first invalidation to the last acknowledgement. Not where that happens all
-    /// the time.
-    fn recall(&mut self, node: &NodeName, fact: &HomeFact, at_us: u64, shown_us: u64, score: &mut Score) {
-        match fact {
-            HomeFact::Recalling { question, wants: Wants::Own | Wants::Write, of, .. } if !of.is_empty() => {
-                let calm = self.recalled_us.replace(at_us).is_none_or(|last_us| last_us + CALM_US < at_us);
-                if !calm {
-                    return;
-                }
-                self.open(SceneKind::Recall, at_us, shown_us, score);
-                self.moment(at_us, score);
-                self.hold(at_us, 0.4, score);
-                self.fan = self.scene.is_some().then(|| (node.clone(), *question, of.len()));
-            }
-            HomeFact::Recalled { question, .. } => {
-                let Some((home, number, left)) = &mut self.fan else { return };
-                if home != node || number != question {
-                    return;
-                }
-                *left = left.saturating_sub(1);
-                let last = *left == 0;
-                self.moment(at_us, score);
-                self.hold(at_us, 0.3, score);
-                if last {
-                    self.fan = None;
-                    // Of a request that is followed the answer is seen, too.
-                    let followed = self.scene.as_ref().is_some_and(|scene| scene.request.is_some());
-                    if !followed {
-                        self.close(at_us, 0.5, score);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Whether a client asks this for the first time in a while.
     fn is_news(&mut self, client: &ClientName, what: &SmolStr, at_us: u64) -> bool {
         let known = self.questions.iter_mut().find(|(by, of, _)| by == client && of == what);
@@ -471,8 +438,10 @@ impl Director {
         let flying = self.flying.values().any(|sent_us| sent_us + recent_us >= at_us);
         let stretch = (CROSSING_S * 1e6 / self.latency_us).clamp(*STRETCH.start(), *STRETCH.end());
         let gap_s = gap_us as f64 / 1e6;
-        let waiting_s =
-            if self.fan.is_some() { LEASE_S_MAX } else { WAITING_S_MAX + 0.12 * log(1.0 + gap_s * 100.0) };
+        let waiting_s = match &self.fan {
+            Some(_) if gap_us > LEASE_US => LEASE_S_MAX,
+            _ => WAITING_S_MAX + 0.12 * log(1.0 + gap_s * 100.0),
+        };
         let most_s = if flying { FLYING_S_MAX } else { waiting_s };
         let hurry = scene.hurry();
         let asked = if scene.asked_only { ASKED_ONLY } else { 1.0 };

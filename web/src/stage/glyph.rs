@@ -73,7 +73,7 @@ pub fn letter(state: Option<State>, unsaved: bool, lost: bool) -> Markup {
             <rect class="box" x="-10" y="-10" width="20" height="20" rx="4.5" />
             {(state == State::S).then(|| view! { <path class="half" d="M0 -10H-5.5A4.5 4.5 0 0 0 -10 -5.5V5.5A4.5 4.5 0 0 0 -5.5 10H0Z" /> })}
             <text y="5">{state.letter()}</text>
-            {(state == State::I).then(|| view! { <path class="strike" d="M-7 6L7 -6" /> })}
+            {(state == State::I).then(|| view! { <path class="strike" d="M-6.5 0H6.5" /> })}
             {unsaved.then(|| view! { <circle class="dirty" cx="9" cy="-9" r="3.6" /> })}
             {lost.then(|| view! { <path class="lost" d="M5 5L13 13M5 13L13 5" /> })}
         </g>

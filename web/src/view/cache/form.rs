@@ -26,7 +26,7 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
     let desk = CacheDesk::expect();
     view! {
         <form
-            class="card lock-form"
+            class="card lock-form cache-form"
             on:submit=move |event| {
                 event.prevent_default();
                 desk.read();
@@ -51,19 +51,15 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
                 {pair(desk.write_back, ["durable", "write-back"], [|t| t.cache.durable, |t| t.cache.write_back], [|t| t.cache.durable_hint, |t| t.cache.write_back_hint])}
                 <LoadChip />
             </div>
-            <div class="row minor">
-                {told(|t| t.cache.click)}
-                {pair(desk.click_writes, ["click-read", "click-write"], [|t| t.cache.read, |t| t.cache.write], [|t| t.cache.click, |t| t.cache.click])}
-            </div>
             <Results service=Service::Cache />
         </form>
     }
 }
 
-type Word = fn(&'static Strings) -> &'static str;
+pub(super) type Word = fn(&'static Strings) -> &'static str;
 
 /// One of two: the second where the signal is true.
-fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
+pub(super) fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
     let button = |second: bool| {
         let at = usize::from(second);
         view! {

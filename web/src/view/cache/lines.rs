@@ -8,6 +8,7 @@ use orrery_shared::event::view::Timer;
 use orrery_shared::ids::NodeName;
 
 use super::desk::CacheDesk;
+use super::form::pair;
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, seconds};
 use crate::look::cache::{CellLook, Known, RowLook, rows};
@@ -22,7 +23,7 @@ use crate::view::Shared;
 /// The table.
 #[component]
 pub(crate) fn Lines(shared: Shared) -> Markup {
-    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());
     let shown = Memo::new(move |_| playback.calm.with(|view| rows(view)));
     let empty = Memo::new(move |_| shown.with(|(rows, _)| rows.is_empty()));
     let head = move || {
@@ -34,6 +35,15 @@ pub(crate) fn Lines(shared: Shared) -> Markup {
     view! {
         <div class="card lines-card">
             {move || empty.get().then(|| view! { <p class="quiet">{told(|t| t.cache.empty)}</p> })}
+            <div class="click-row">
+                {told(|t| t.cache.click)}
+                {pair(
+                    desk.click_writes,
+                    ["click-read", "click-write"],
+                    [|t| t.cache.read, |t| t.cache.write],
+                    [|t| t.cache.click, |t| t.cache.click],
+                )}
+            </div>
             <table class="plain mesi-lines" class:none=move || empty.get() data-testid="lines">
                 <caption class="unseen">{told(|t| t.cache.lines)}</caption>
                 <thead>
@@ -125,7 +135,6 @@ fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> M
             <button
                 type="button"
                 class="mesi-cell"
-                class:home=move || is_home.get()
                 class:waited=move || waited.get().is_some()
                 aria-label=label.clone()
                 title=label.clone()
@@ -140,6 +149,7 @@ fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> M
                     {move || waited.get().map(|timer| arc(timer, 15.0))}
                     {move || { let (state, unsaved, lost) = drawn.get(); letter(state, unsaved, lost) }}
                     {move || look.with(|look| known(look.known))}
+                    {move || is_home.get().then(|| view! { <text class="home-mark" x="-11" y="19">"⌂"</text> })}
                 </svg>
             </button>
         </td>

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use orrery_shared::cache::node::{Limits, Policy};
 use orrery_shared::engine::host::{Disk, Host as _, Write};
 use orrery_shared::engine::{Engine, EngineConfig, Formed, Local, Profile, StaticPeer, formed_on_disk};
 use orrery_shared::event::Fact;
@@ -18,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::ProfileName;
+use crate::cli::{CachePolicy, ProfileName};
 use crate::clock::wall_us;
 use crate::config::NodeConfig;
 use crate::events::{ClockBound, Hub, Introduced, Known, Recorder, Source, Tables};
@@ -341,6 +342,15 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         replicas: config.replicas,
         down_after: config.down_after,
         founds: config.join.is_empty(),
+        cache: Limits {
+            lines_max: config.cache_lines,
+            bytes_max: config.cache_bytes,
+            policy: match config.cache_policy {
+                CachePolicy::Lru => Policy::Lru,
+                CachePolicy::Lfu => Policy::Lfu,
+            },
+            ..defaults.cache
+        },
         ..defaults
     }
 }
@@ -378,7 +388,7 @@ impl Source for EngineSource {
             locks,
             shards: self.engine.shard_table(),
             queues: self.engine.queues(),
-            caches: Default::default(),
+            caches: self.engine.caches(),
             processes: Vec::new(),
             cut_links: self.transport.cut_links(),
         }
@@ -387,7 +397,12 @@ impl Source for EngineSource {
     fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
         let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.lock_table());
         let shard = |group: &GroupId| Some((*group, self.engine.queues_of(*group)?));
-        Tables { locks, queues: groups.iter().filter_map(shard).collect() }
+        let values = |group: &GroupId| Some((*group, self.engine.values_of(*group)?));
+        Tables {
+            locks,
+            queues: groups.iter().filter_map(shard).collect(),
+            values: groups.iter().filter_map(values).collect(),
+        }
     }
 }
 

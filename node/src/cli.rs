@@ -116,6 +116,18 @@ pub struct NodeArgs {
     #[arg(long, env = "REPLICAS", default_value_t = 3, value_name = "N")]
     pub replicas: u16,
 
+    /// Most cache lines of which this node keeps copies.
+    #[arg(long, env = "CACHE_LINES", default_value_t = 1_024, value_name = "N")]
+    pub cache_lines: usize,
+
+    /// Most bytes of these copies, addresses included.
+    #[arg(long, env = "CACHE_BYTES", default_value_t = 16 << 20, value_name = "BYTES")]
+    pub cache_bytes: u64,
+
+    /// Which copy goes when there is no more room.
+    #[arg(long, env = "CACHE_POLICY", value_enum, default_value_t)]
+    pub cache_policy: CachePolicy,
+
     /// Accept `POST /fault/...`, which breaks links on purpose.
     #[arg(long, env = "FAULTS")]
     pub faults: bool,
@@ -142,9 +154,25 @@ impl NodeArgs {
     /// Threads of the node's runtime.
     #[must_use]
     pub fn worker_threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.worker_threads.map_or_else(|| (cores() / 2).max(1), usize::from)
+        worker_threads(self.worker_threads)
     }
+}
+
+/// So many, or half of the machine's cores.
+#[must_use]
+pub fn worker_threads(given: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    given.map_or_else(|| (cores() / 2).max(1), usize::from)
+}
+
+/// What a full cache drops first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CachePolicy {
+    /// What was used longest ago.
+    #[default]
+    Lru,
+    /// What was used least often.
+    Lfu,
 }
 
 /// `orrery demo`
@@ -190,6 +218,15 @@ pub enum BenchCommand {
     Lock(BenchLockArgs),
     /// Publish messages, and publish, consume and acknowledge them, as fast as the cluster can.
     Queue(BenchQueueArgs),
+    /// Read and write cache lines as fast as the cluster can.
+    Cache(BenchCacheArgs),
+    /// What `cache` compares itself with: answers and does nothing else.
+    #[command(hide = true)]
+    Bare {
+        /// Where it listens on loopback.
+        #[arg(long)]
+        port: u16,
+    },
     /// Kill the leader again and again, and see how long the others take to grant locks.
     Failover(BenchFailoverArgs),
 }
@@ -244,6 +281,18 @@ pub struct BenchQueueArgs {
     /// Measure also with so many waiting messages, and what one of them takes in memory.
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1_001..=10_000_000))]
     pub depth: Option<u64>,
+}
+
+/// `orrery bench cache`
+#[derive(Clone, Debug, Args)]
+pub struct BenchCacheArgs {
+    /// What all of them have.
+    #[command(flatten)]
+    pub common: BenchArgs,
+
+    /// Kill the home of a line again and again, and see how long its writes stand still.
+    #[arg(long)]
+    pub failover: bool,
 }
 
 /// What the benchmarks of a service have in common.

@@ -11,7 +11,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
 use orrery_shared::machine::SHARDS_MAX;
 
-use crate::cli::{Cli, Command, NodeArgs, ProfileName};
+use crate::cli::{CachePolicy, Cli, Command, NodeArgs, ProfileName};
 
 /// What peers prove to each other when nobody set a secret. Public, therefore good for loopback only.
 const DEFAULT_SECRET: &str = "orrery on loopback";
@@ -57,6 +57,12 @@ pub struct NodeConfig {
     pub shards: u16,
     /// Replicas of a shard of a new cluster.
     pub replicas: u16,
+    /// Most cache lines of which it keeps copies.
+    pub cache_lines: usize,
+    /// Most bytes of these.
+    pub cache_bytes: u64,
+    /// What goes first.
+    pub cache_policy: CachePolicy,
     /// Whether links may be broken on purpose.
     pub faults: bool,
     /// Whether events are recorded.
@@ -132,6 +138,11 @@ impl NodeConfig {
             args.request_timeout_ms.is_none_or(|ms| (100..=600_000).contains(&ms)),
             "--request-timeout-ms must be 100 to 600000"
         );
+        ensure!((1..=1_048_576).contains(&args.cache_lines), "--cache-lines must be 1 to 1048576");
+        ensure!(
+            (1 << 20..=1 << 32).contains(&args.cache_bytes),
+            "--cache-bytes must be 1048576 to 4294967296: a line may have 256 KiB"
+        );
         ensure!((1_024..=4_194_304).contains(&args.events_kept), "--events-kept must be 1024 to 4194304");
         Ok(NodeConfig {
             id,
@@ -147,6 +158,9 @@ impl NodeConfig {
             request_timeout: args.request_timeout_ms.map(Duration::from_millis),
             shards: args.shards,
             replicas: args.replicas,
+            cache_lines: args.cache_lines,
+            cache_bytes: args.cache_bytes,
+            cache_policy: args.cache_policy,
             faults: args.faults,
             events: !args.no_events,
             events_kept: args.events_kept,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use bytes::Bytes;
+use orrery_shared::cache::{CacheCommand, Saves, Stamp};
 use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::ids::{ClusterId, GroupId, NodeId};
 use orrery_shared::lock::limits::*;
@@ -247,14 +248,38 @@ fn a_shard() -> Machine {
     group.machine
 }
 
+/// The same with cached values: one that is there, one that was written back, one that is deleted.
+fn a_shard_with_values() -> Machine {
+    let mut group = Group { machine: a_shard(), index: 100 };
+    let mut cache = |key, command| group.apply(key, Operation::Cache(command));
+    cache(None, CacheCommand::Begin { tenure: 4 });
+    cache(None, CacheCommand::Open { tenure: 4 });
+    let write = |address: &str, value: Option<&'static str>, saves| CacheCommand::Write {
+        address: address.into(),
+        value: value.map(|text| Bytes::from_static(text.as_bytes())),
+        tenure: 4,
+        by: "node1".into(),
+        based_on: None,
+        if_version: None,
+        saves,
+    };
+    cache(Some(("Ayu", 9)), write("user:7", Some("{\"n\":7}"), None));
+    let saves = Saves { grant: Stamp { term: 4, n: 2 }, write: 3 };
+    cache(None, write("user:8", Some("8"), Some(saves)));
+    cache(None, write("user:9", Some("9"), None));
+    cache(None, write("user:9", None, None));
+    group.machine
+}
+
 /// A file's name, what it has, and of what.
 type Golden = (&'static str, &'static str, fn() -> Machine);
 
 /// Written by `ORRERY_REWRITE=1 cargo test -p orrery-shared --test machine_bounds stay_readable` where they are empty.
-const GOLDEN: [Golden; 3] = [
+const GOLDEN: [Golden; 4] = [
     ("machine-1.hex", include_str!("golden/machine-1.hex"), one_of_everything),
     ("machine-2.hex", include_str!("golden/machine-2.hex"), one_of_everything_with_shards),
     ("shard-2.hex", include_str!("golden/shard-2.hex"), a_shard),
+    ("shard-3.hex", include_str!("golden/shard-3.hex"), a_shard_with_values),
 ];
 
 #[test]

@@ -2,11 +2,13 @@
 //!
 //! What must survive a burst survives it: changes of role and membership, and of everything that only moves forward
 //! (commit index, applied index, synced, log) the last one. Service facts are replaced by what they led to, group by group:
-//! the lock table, the queues of a shard. So a fold over a stream with bursts still equals the node's state.
+//! the lock table, the queues and the cached values of a shard. Of a cache line, and of who holds one, the last change stays. So a fold over a stream with bursts still equals the node's state.
 
 use std::collections::{BTreeMap, HashMap};
 
-use orrery_shared::event::fact::{EntrySummary, LockTable};
+use orrery_shared::cache::view::ValuesView;
+use orrery_shared::cache::{Address, HomeFact, LineFact};
+use orrery_shared::event::fact::{EntrySummary, LockTable, ServiceFact};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::ids::{GroupId, Sequence};
 use orrery_shared::queue::QueueView;
@@ -18,6 +20,10 @@ const ENTRIES_MAX: usize = 64;
 /// Events per second that are sent one by one, and how many may come at once after a quiet time.
 pub(super) const RATE_MAX: f64 = 2_000.0;
 const ALLOWANCE_MAX: f64 = 1_000.0;
+
+/// Kinds of service facts: of locks and queues, and of cached values.
+const SERVICE: &str = "service";
+const CACHE: &str = "cache";
 
 /// A token bucket.
 #[derive(Debug)]
@@ -50,6 +56,8 @@ pub struct Tables {
     pub locks: Option<LockTable>,
     /// The queues of shards.
     pub queues: BTreeMap<GroupId, QueueView>,
+    /// The cached values of shards.
+    pub values: BTreeMap<GroupId, ValuesView>,
 }
 
 impl Tables {
@@ -59,15 +67,24 @@ impl Tables {
         let topics = self.queues.values().flat_map(|queues| &queues.topics);
         let queues =
             topics.map(|topic| 1 + topic.stats.groups.len() + topic.in_flight.len() + topic.dead.len());
-        locks + queues.sum::<usize>()
+        let values = self.values.values().map(|values| values.values.len());
+        locks + queues.sum::<usize>() + values.sum::<usize>()
     }
 
-    fn has(&self, group: GroupId) -> bool {
-        self.queues.contains_key(&group) || (group == GroupId::CONTROL && self.locks.is_some())
+    fn has(&self, kind: &str, group: GroupId) -> bool {
+        match kind {
+            CACHE => self.values.contains_key(&group),
+            _ => self.queues.contains_key(&group) || (group == GroupId::CONTROL && self.locks.is_some()),
+        }
     }
 
     /// The fact that says what a group has now.
-    fn take(&mut self, group: GroupId) -> Option<Fact> {
+    fn take(&mut self, kind: &str, group: GroupId) -> Option<Fact> {
+        if kind == CACHE {
+            let values = self.values.remove(&group)?;
+            let index = values.applied.unwrap_or_default();
+            return Some(Fact::CachesResumed { group, index, values: Box::new(values) });
+        }
         if let Some(queues) = self.queues.remove(&group) {
             let index = queues.applied.unwrap_or_default();
             return Some(Fact::QueuesResumed { group, index, queues: Box::new(queues) });
@@ -84,10 +101,12 @@ enum Part {
     Stays,
     /// Only the last one of its kind and group stays.
     Last(&'static str, GroupId),
+    /// Only the last one of its kind about this line stays.
+    LastOf(&'static str, GroupId, Address),
     /// The same, and it lists the last entries of all.
     Entries(GroupId),
-    /// The group's table stands for it.
-    Service(GroupId),
+    /// The group's table of that kind stands for it.
+    Service(&'static str, GroupId),
     /// Only its number stays.
     Counted(&'static str),
 }
@@ -104,7 +123,15 @@ fn part(fact: &Fact) -> Part {
         Fact::Committed { group, .. } => Part::Last("committed", *group),
         Fact::Applied { group, .. } => Part::Last("applied", *group),
         Fact::Appended { group, .. } => Part::Entries(*group),
-        Fact::Service { group, .. } => Part::Service(*group),
+        Fact::Service { group, fact: ServiceFact::Cache(_), .. } => Part::Service(CACHE, *group),
+        Fact::Service { group, .. } => Part::Service(SERVICE, *group),
+        Fact::CacheLine { fact: LineFact::Hit { .. }, .. } => Part::Counted("cache_hit"),
+        Fact::CacheLine { group, fact: LineFact::Changed { address, .. } } => {
+            Part::LastOf("cache_line", *group, address.clone())
+        }
+        Fact::CacheHome { group, fact: HomeFact::Held { address, .. } } => {
+            Part::LastOf("held", *group, address.clone())
+        }
         _ => Part::Stays,
     }
 }
@@ -112,14 +139,19 @@ fn part(fact: &Fact) -> Part {
 /// Collapses consecutive events. Service facts of a group without a table stay as they are.
 pub(super) fn collapse(events: Vec<Event>, mut tables: Tables) -> Vec<Event> {
     let mut last: HashMap<(&'static str, GroupId), Sequence> = HashMap::new();
+    let mut last_of: HashMap<(&'static str, GroupId, Address), Sequence> = HashMap::new();
+    let recalls = ended_recalls(&events);
     let mut entries: HashMap<GroupId, Vec<EntrySummary>> = HashMap::new();
     for event in &events {
         match part(&event.fact) {
             Part::Last(kind, group) => {
                 last.insert((kind, group), event.seq);
             }
-            Part::Service(group) => {
-                last.insert(("service", group), event.seq);
+            Part::LastOf(kind, group, address) => {
+                last_of.insert((kind, group, address), event.seq);
+            }
+            Part::Service(kind, group) => {
+                last.insert((kind, group), event.seq);
             }
             Part::Entries(group) => {
                 last.insert(("appended", group), event.seq);
@@ -141,16 +173,20 @@ pub(super) fn collapse(events: Vec<Event>, mut tables: Tables) -> Vec<Event> {
             Part::Counted(_) => {}
         }
     }
-    let with_table: Vec<GroupId> =
-        last.keys().filter(|(kind, _)| *kind == "service").map(|(_, group)| *group).collect();
-    let with_table: Vec<GroupId> = with_table.into_iter().filter(|group| tables.has(*group)).collect();
+    let is_service = |kind: &&str| [SERVICE, CACHE].contains(kind);
+    let with_table: Vec<(&str, GroupId)> =
+        last.keys().filter(|(kind, group)| is_service(kind) && tables.has(kind, *group)).copied().collect();
     let mut collapsed = Vec::new();
     let mut run = Run::default();
     for mut event in events {
         let (kind, stays) = match part(&event.fact) {
+            Part::Stays if is_recall_of(&event.fact, &recalls) => ("recall", false),
             Part::Stays => ("", true),
             Part::Counted(kind) => (kind, false),
             Part::Last(kind, group) => (kind, last.get(&(kind, group)) == Some(&event.seq)),
+            Part::LastOf(kind, group, address) => {
+                (kind, last_of.get(&(kind, group, address)) == Some(&event.seq))
+            }
             Part::Entries(group) => {
                 let stays = last.get(&("appended", group)) == Some(&event.seq);
                 if stays
@@ -162,12 +198,12 @@ pub(super) fn collapse(events: Vec<Event>, mut tables: Tables) -> Vec<Event> {
                 }
                 ("appended", stays)
             }
-            Part::Service(group) => {
-                let is_last = last.get(&("service", group)) == Some(&event.seq);
-                if is_last && let Some(resumed) = tables.take(group) {
+            Part::Service(kind, group) => {
+                let is_last = last.get(&(kind, group)) == Some(&event.seq);
+                if is_last && let Some(resumed) = tables.take(kind, group) {
                     event.fact = resumed;
                 }
-                ("service", is_last || !with_table.contains(&group))
+                ("service", is_last || !with_table.contains(&(kind, group)))
             }
         };
         if stays {
@@ -179,6 +215,37 @@ pub(super) fn collapse(events: Vec<Event>, mut tables: Tables) -> Vec<Event> {
     }
     run.end(&mut collapsed);
     collapsed
+}
+
+/// How often each question at a home began to wait for nodes, and how often it ended to wait for one of them.
+type Recalls = HashMap<(GroupId, u64), (usize, usize)>;
+
+/// Those that began and ended among these events: nobody has to see them.
+fn ended_recalls(events: &[Event]) -> Recalls {
+    let mut recalls = Recalls::new();
+    for event in events {
+        match &event.fact {
+            Fact::CacheHome { group, fact: HomeFact::Recalling { question, of, .. } } => {
+                recalls.entry((*group, *question)).or_default().0 += of.len();
+            }
+            Fact::CacheHome { group, fact: HomeFact::Recalled { question, .. } } => {
+                recalls.entry((*group, *question)).or_default().1 += 1;
+            }
+            _ => {}
+        }
+    }
+    recalls.retain(|_, (begun, ended)| begun == ended);
+    recalls
+}
+
+fn is_recall_of(fact: &Fact, recalls: &Recalls) -> bool {
+    match fact {
+        Fact::CacheHome {
+            group,
+            fact: HomeFact::Recalling { question, .. } | HomeFact::Recalled { question, .. },
+        } => recalls.contains_key(&(*group, *question)),
+        _ => false,
+    }
 }
 
 /// Consecutive events that one burst stands for.
@@ -276,7 +343,7 @@ mod tests {
         let (one, two) = (GroupId(1), GroupId(2));
         let locks = LockTable { applied: Some(9), ..LockTable::default() };
         let queues = QueueView { applied: Some(40), ..QueueView::default() };
-        let tables = Tables { locks: Some(locks), queues: [(one, queues)].into() };
+        let tables = Tables { locks: Some(locks), queues: [(one, queues)].into(), ..Tables::default() };
         let list = vec![
             service(CONTROL, 7),
             service(one, 30),
@@ -336,7 +403,7 @@ mod tests {
         // The table is read a little later than the facts are taken.
         let after_burst = apply(21, &consume);
         let rest = apply(22, &publish);
-        let tables = Tables { locks: None, queues: [(group, after_burst)].into() };
+        let tables = Tables { queues: [(group, after_burst)].into(), ..Tables::default() };
         let list = events(facts);
         let (burst, later) = list.split_at(20);
         let mut view = View::default();

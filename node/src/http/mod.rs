@@ -6,6 +6,7 @@
 mod answer;
 mod assets;
 mod body;
+mod cache;
 mod fault;
 pub mod guard;
 mod lock;
@@ -74,6 +75,12 @@ pub fn router(state: NodeState) -> Router {
         .route("/lock/renew", post(lock::renew))
         .route("/lock/cancel", post(lock::cancel))
         .route("/lock/status", get(lock::status))
+        .route("/cache/read", get(cache::read))
+        .route("/cache/write", post(cache::write))
+        .route("/cache/delete", post(cache::delete))
+        .route("/cache/lines", get(cache::lines))
+        .route("/cache/directory", get(cache::directory))
+        .route("/cache/stats", get(cache::stats))
         .route("/queue", get(queue::topics))
         .route("/queue/publish", post(queue::publish))
         .route("/queue/consume", post(queue::consume))

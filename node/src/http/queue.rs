@@ -226,9 +226,11 @@ pub struct PeekQuery {
 }
 
 /// What axum made of a query string.
-type Asked<T> = Result<Query<T>, QueryRejection>;
+/// A query string, or what is wrong with it.
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-fn query<T>(asked: Asked<T>) -> Result<T, Failure> {
+/// The query, or an error with a sentence.
+pub(super) fn query<T>(asked: Asked<T>) -> Result<T, Failure> {
     let Query(query) = asked.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
     Ok(query)
 }
@@ -286,7 +288,7 @@ fn settled(settled: &Settled) -> (u16, &'static str) {
 }
 
 /// Runs a mutation and counts how it ended.
-async fn counted<T>(
+pub(super) async fn counted<T>(
     state: &NodeState,
     operation: &'static str,
     asked: impl Future<Output = Result<T, ApiError>>,

@@ -3,10 +3,12 @@
 //! Counters and histograms are counted where things happen; gauges (role, term, indexes) are read from the engine
 //! when somebody asks.
 
+mod cache;
 mod queues;
 
 use std::time::Duration;
 
+use orrery_shared::api::cache::StatsAnswer;
 use orrery_shared::api::node::{GroupStatus, Status};
 use orrery_shared::engine::QueueTotals;
 use orrery_shared::event::Fact;
@@ -16,6 +18,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use self::cache::CacheCounters;
 use self::queues::QueueCounters;
 use crate::events::HubFigures;
 
@@ -33,6 +36,7 @@ pub struct Metrics {
     log_entries: IntGauge,
     groups: GroupGauges,
     queues: QueueCounters,
+    caches: CacheCounters,
     connected: IntGaugeVec,
     readers: IntGauge,
     gaps: IntGauge,
@@ -134,6 +138,7 @@ impl Metrics {
             commit: gauge("orrery_commit_index", "Commit index of the control group."),
             applied: gauge("orrery_applied_index", "Applied index of the control group."),
             queues: QueueCounters::new(&registry),
+            caches: CacheCounters::new(&registry),
             log_entries: gauge("orrery_log_entries", "Entries that no snapshot replaced."),
             groups: GroupGauges::new(&gauges),
             connected: gauges("orrery_peer_connected", "1 while the link to the peer is open.", "peer"),
@@ -162,8 +167,15 @@ impl Metrics {
     }
 
     /// The text format of Prometheus.
-    pub fn text(&self, status: &Status, queues: QueueTotals, hub: HubFigures) -> String {
+    pub fn text(
+        &self,
+        status: &Status,
+        queues: QueueTotals,
+        caches: &StatsAnswer,
+        hub: HubFigures,
+    ) -> String {
         self.queues.set(queues);
+        self.caches.set(caches);
         for (role, name) in [
             (Role::Learner, "learner"),
             (Role::Follower, "follower"),

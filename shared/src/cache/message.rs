@@ -173,6 +173,25 @@ pub enum Told {
     Noted,
 }
 
+impl Told {
+    /// The question came to what it was asked for.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Told::Filled { .. } | Told::Saved { .. } | Told::Noted | Told::Renewed { .. } => true,
+            Told::Written { reply, .. } => {
+                matches!(reply, CacheReply::Written { .. } | CacheReply::Deleted { .. })
+            }
+            Told::NotHome
+            | Told::Unknown
+            | Told::Busy
+            | Told::Opening { .. }
+            | Told::Register { .. }
+            | Told::Later { .. }
+            | Told::NotSaved { .. } => false,
+        }
+    }
+}
+
 /// What a home asks a node that holds a copy. The order of the variants is part of the peers' format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recall {

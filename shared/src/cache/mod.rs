@@ -184,4 +184,7 @@ pub enum CacheReply {
         /// Which, as a sentence.
         what: String,
     },
+    /// The key came with another request, or is too old to be known; nothing changed. No machine answers so: it is what
+    /// a home makes of the group's word.
+    KeyForgotten,
 }

@@ -22,6 +22,7 @@ use super::peer::Outcome;
 use super::publish::lock;
 use super::signal::Signal;
 use super::types::Types;
+use crate::cache::CacheCommand;
 use crate::machine::{Command, Operation};
 use crate::queue::QueueCommand;
 
@@ -141,6 +142,7 @@ impl<H: Host> Batches<H> {
 fn message_bytes(command: &Command) -> usize {
     match &command.operation {
         Operation::Queue(QueueCommand::Publish { message, .. }) => message.len(),
+        Operation::Cache(CacheCommand::Write { value: Some(value), .. }) => value.len(),
         _ => 0,
     }
 }

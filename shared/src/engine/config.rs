@@ -5,6 +5,7 @@ use std::time::Duration;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::node::{Limits, Policy};
 use crate::machine::COMMAND_VERSION;
 
 /// How fast the protocol runs. A profile changes timers and nothing else.
@@ -51,6 +52,8 @@ pub struct EngineConfig {
     pub keep_entries: u64,
     /// Bytes of synced entries kept in memory per group.
     pub cache_bytes: usize,
+    /// What this node's cache of lines may have, and how long leases last.
+    pub cache: Limits,
     /// Most entries in one AppendEntries.
     pub append_entries_max: u64,
     /// Most bytes in one AppendEntries (at least one entry always goes).
@@ -99,6 +102,10 @@ impl EngineConfig {
             // A request outlives an election here too.
             Profile::Classroom => (1_000, 4_000, 7_000, 4_000, 20_000),
         };
+        let (lease_us, flush_us) = match profile {
+            Profile::Realistic => (400_000, 1_000_000),
+            Profile::Classroom => (3_000_000, 4_000_000),
+        };
         let prefer_after_s = match profile {
             Profile::Realistic => 10,
             Profile::Classroom => 30,
@@ -114,6 +121,14 @@ impl EngineConfig {
             snapshot_log_entries: 100_000,
             keep_entries: 2_000,
             cache_bytes: 4 << 20,
+            cache: Limits {
+                lines_max: 1_024,
+                bytes_max: 16 << 20,
+                policy: Policy::Lru,
+                lease_us,
+                flush_us,
+                idle_us: 60_000_000,
+            },
             append_entries_max: 512,
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,
@@ -131,6 +146,16 @@ impl EngineConfig {
             shards: 8,
             replicas: 3,
         }
+    }
+
+    /// How long a question to the home of a cache line may take that no client waits for.
+    pub(crate) fn cache_ask_timeout(&self) -> Duration {
+        Duration::from_micros(self.cache.lease_us)
+    }
+
+    /// How long a node that stops waits for homes to take what was written in its cache.
+    pub(crate) fn cache_stop_timeout(&self) -> Duration {
+        Duration::from_micros(2 * self.cache.lease_us)
     }
 
     /// The same as openraft wants it.

@@ -13,6 +13,7 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotRespon
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 
 use super::batch::Batches;
+use super::cache_service::Home;
 use super::clock;
 use super::config::EngineConfig;
 use super::host::Host;
@@ -66,6 +67,8 @@ pub struct Group<H: Host> {
     /// Set when the next deadline of the lease clock may have moved.
     pub deadline_moved: Arc<Signal>,
     snapshot_due: Arc<Signal>,
+    /// The directory of the shard's cache lines, while this node leads it.
+    pub home: Home<H>,
     /// Set when this node begins to lead.
     pub begun_to_lead: Signal,
     stopping: AtomicBool,
@@ -109,6 +112,7 @@ impl<H: Host> Group<H> {
         let contact_us = Arc::new(AtomicU64::new(0));
         let snapshot_due = Arc::new(Signal::default());
         let deadline_moved = Arc::new(Signal::default());
+        let tenure_moved = Arc::new(Signal::default());
         let silence = {
             let (contact_us, host) = (contact_us.clone(), host.clone());
             Box::new(move || match contact_us.load(Ordering::Relaxed) {
@@ -125,6 +129,7 @@ impl<H: Host> Group<H> {
             publisher.clone(),
             log.clone(),
             deadline_moved.clone(),
+            tenure_moved.clone(),
         )
         .await?;
         let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
@@ -169,6 +174,7 @@ impl<H: Host> Group<H> {
             assemblies: Mutex::default(),
             deadline_moved,
             snapshot_due,
+            home: Home::new(tenure_moved),
             begun_to_lead: Signal::default(),
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -202,6 +208,12 @@ impl<H: Host> Group<H> {
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<Member> {
         lock(&self.leading).leader.clone()
+    }
+
+    /// The term in which this node leads; none while it does not.
+    pub fn leading_term(&self) -> Option<Term> {
+        let leading = lock(&self.leading);
+        leading.me.then_some(leading.term)
     }
 
     /// Whether this node leads.
@@ -379,6 +391,7 @@ impl<H: Host> Group<H> {
                 self.deadline_moved.notify();
                 self.snapshot_due.notify();
                 self.begun_to_lead.notify();
+                self.home.moved.notify();
                 self.batches.wake();
                 return;
             }
@@ -410,6 +423,7 @@ impl<H: Host> Group<H> {
             self.host.emit(Fact::TimerStarted { group: self.id, due_us: self.election_us() });
         }
         self.state.lead(me.then_some(term));
+        self.home.moved.notify();
         if me {
             self.begun_to_lead.notify();
         }

@@ -32,6 +32,7 @@ pub async fn run<H: Host>(engine: Engine<H>) {
     while !engine.stopping() {
         H::Runtime::sleep(Duration::from_secs(1)).await;
         engine.inner.peers.report_heartbeats();
+        engine.inner.copies.report();
         for group in engine.groups() {
             group.log.flush_committed();
         }

@@ -1,6 +1,7 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
 mod batch;
+mod cache_service;
 mod clock;
 pub mod codec;
 pub mod config;
@@ -38,6 +39,7 @@ pub mod types;
 mod version;
 mod waits;
 
+pub use cache_service::CacheService;
 pub use config::{EngineConfig, Profile};
 pub use identity::formed_on_disk;
 pub use lock_service::LockService;

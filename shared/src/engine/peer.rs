@@ -16,9 +16,11 @@ use super::identity::Foundation;
 use super::queue_service::{QueueAsk, QueueTold};
 use super::summary;
 use super::types::{LogId, SnapshotMeta, Types, Vote};
+use crate::cache::message::{Ask, AskKind, Recall, RecallKind, Recalled, Told};
+use crate::cache::{Address, Version};
 use crate::event::fact::Message;
 use crate::hlc::Hlc;
-use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName};
+use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName, Term};
 use crate::machine::{Command, Member, Reply};
 
 /// Around every message.
@@ -108,6 +110,27 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Standing,
     /// The heartbeats of all groups that have one for the addressee now.
     Heartbeats(Vec<Beat<R>>),
+    /// About cache lines of a shard, if you are their home.
+    Cache {
+        /// Number of the question in the asker's boot.
+        asked: u64,
+        /// What.
+        ask: Ask,
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
+    /// A home takes a copy away from you.
+    Recall {
+        /// If you are this boot.
+        boot: BootEpoch,
+        /// What.
+        recall: Recall,
+    },
+    /// What do you know of a cache line, if you are its home?
+    Directory {
+        /// Which.
+        address: Address,
+    },
 }
 
 /// One group's heartbeat.
@@ -205,6 +228,34 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Standing(Standing),
     /// To `Heartbeats`, in their order.
     Heartbeats(Vec<BeatAnswer<R>>),
+    /// To `Cache`.
+    Cache {
+        /// What.
+        told: Told,
+        /// Who leads the shard, as far as it knows; said by who is no home.
+        leader: Option<Member>,
+    },
+    /// To `Recall`.
+    Recalled(Recalled),
+    /// To `Directory`; none where it is no home.
+    Directory(Option<HomeLine>),
+}
+
+/// What a home knows of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeLine {
+    /// Its term.
+    pub term: Term,
+    /// It grants.
+    pub open: bool,
+    /// It waits for the leases of the home before for so long, microseconds.
+    pub window_left_us: u64,
+    /// Version and JSON text of what is committed.
+    pub value: Option<(Version, Bytes)>,
+    /// The owner, and whether its lease lasts.
+    pub owner: Option<(NodeName, bool)>,
+    /// Those who may read a copy.
+    pub sharers: Vec<NodeName>,
 }
 
 /// Where a shard stands on its way to what the map says.
@@ -300,6 +351,12 @@ impl<R: AsyncRuntime> PeerRequest<R> {
                 Some(Message::Forward { what: summary::command(command), client: summary::client(command) })
             }
             PeerRequest::ReadIndex { .. } => Some(Message::ReadIndex),
+            PeerRequest::Cache { ask, .. } => {
+                ask.kind().map(|(ask, address)| Message::CacheAsk { ask, address: address.clone() })
+            }
+            PeerRequest::Recall { recall, .. } => {
+                Some(Message::CacheRecall { recall: recall.kind(), address: recall.address().clone() })
+            }
             // Asked again and again while somebody waits or looks on.
             PeerRequest::Queue { .. } => None,
             PeerRequest::Probe
@@ -308,6 +365,7 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::HandOver { .. }
             | PeerRequest::Version
             | PeerRequest::Standing
+            | PeerRequest::Directory { .. }
             | PeerRequest::Heartbeats(_) => None,
         }
     }
@@ -352,6 +410,16 @@ impl<R: AsyncRuntime> PeerResponse<R> {
                     ReadOutcome::NotLeader { .. } => None,
                 },
             }),
+            PeerResponse::Cache { told, .. } => to.cache.as_ref().map(|(ask, address)| {
+                Message::CacheAnswer { ask: *ask, address: address.clone(), done: told.is_done() }
+            }),
+            PeerResponse::Recalled(recalled) => {
+                to.recall.as_ref().map(|(recall, address)| Message::CacheRecalled {
+                    recall: *recall,
+                    address: address.clone(),
+                    dirty: matches!(recalled, Recalled::Dirty { .. }),
+                })
+            }
             PeerResponse::TransferLeader(_)
             | PeerResponse::SnapshotPart { .. }
             | PeerResponse::Probe(_)
@@ -363,13 +431,14 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Version { .. }
             | PeerResponse::Queue(_)
             | PeerResponse::Standing(_)
+            | PeerResponse::Directory(_)
             | PeerResponse::Heartbeats(_) => None,
         }
     }
 }
 
 /// What an answer's drawing takes from its request.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
     /// The asker's term.
     pub term: crate::ids::Term,
@@ -377,6 +446,10 @@ pub struct Asked {
     pub pre: bool,
     /// With entries: the index of the last one.
     pub last: Option<Option<LogIndex>>,
+    /// It was about a cache line.
+    pub cache: Option<(AskKind, Address)>,
+    /// It was a home's.
+    pub recall: Option<(RecallKind, Address)>,
 }
 
 impl Asked {
@@ -387,7 +460,14 @@ impl Asked {
                 term: append.vote.leader_id.term,
                 pre: false,
                 last: append.entries.last().map(|entry| Some(entry.log_id.index)),
+                ..Asked::default()
             },
+            PeerRequest::Cache { ask, .. } => {
+                Asked { cache: ask.kind().map(|(kind, address)| (kind, address.clone())), ..Asked::default() }
+            }
+            PeerRequest::Recall { recall, .. } => {
+                Asked { recall: Some((recall.kind(), recall.address().clone())), ..Asked::default() }
+            }
             PeerRequest::PreVote(_) => Asked { pre: true, ..Asked::default() },
             _ => Asked::default(),
         }

@@ -13,6 +13,8 @@ use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
 use super::{follow, queue_service};
+use crate::cache::Holder;
+use crate::cache::message::{Recalled, Told};
 use crate::ids::{GroupId, NodeId, NodeName};
 
 /// Longest time that a peer may make this node wait for a proposal or a read.
@@ -111,7 +113,7 @@ impl<H: Host> Engine<H> {
         {
             peers.received(&envelope, body);
         }
-        let Envelope { from, group, body, .. } = envelope;
+        let Envelope { from, from_id, boot, group, body, .. } = envelope;
         match body {
             PeerRequest::Probe => PeerResponse::Probe(match self.identity() {
                 None => Probed::Empty { vacancy: self.inner.vacancy },
@@ -127,12 +129,33 @@ impl<H: Host> Engine<H> {
             }
             PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
             PeerRequest::Heartbeats(beats) => self.answer_heartbeats(beats).await,
+            // Also a node without a replica of the shard has copies of its lines.
+            PeerRequest::Recall { boot, .. } if boot != self.inner.local.boot => {
+                PeerResponse::Recalled(Recalled::Rebooted)
+            }
+            PeerRequest::Recall { recall, .. } => {
+                PeerResponse::Recalled(self.inner.copies.recall(group, &recall))
+            }
             body => match self.group(group) {
                 None => {
                     let why = format!("{} has no part in group {group} yet", self.inner.local.name);
                     PeerResponse::Refused { why }
                 }
-                Some(group) => answer_in(&group, &from, body).await,
+                Some(group) => match body {
+                    PeerRequest::Cache { asked, ask, within_ms } => {
+                        let holder = Holder { name: from, id: from_id, boot };
+                        let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+                        // Where nothing is known in time, it may be done later.
+                        let told = self.answer_ask(&group, holder, asked, ask, within).await;
+                        let told = told.unwrap_or(Told::Unknown);
+                        let leader = if told == Told::NotHome { group.leader() } else { None };
+                        PeerResponse::Cache { told, leader }
+                    }
+                    PeerRequest::Directory { address } => {
+                        PeerResponse::Directory(self.home_line(&group, &address))
+                    }
+                    body => answer_in(&group, &from, body).await,
+                },
             },
         }
     }
@@ -201,6 +224,9 @@ async fn answer_in<H: Host>(
         | PeerRequest::Found { .. }
         | PeerRequest::Join { .. }
         | PeerRequest::Version
+        | PeerRequest::Cache { .. }
+        | PeerRequest::Recall { .. }
+        | PeerRequest::Directory { .. }
         | PeerRequest::Heartbeats(_) => refused(&"this is not a group's business"),
     }
 }

@@ -161,6 +161,8 @@ impl<H: Host> Engine<H> {
         };
         if stopping {
             group.stop().await;
+        } else {
+            drop(H::Runtime::spawn(super::cache_service::keep_home(self.clone(), group)));
         }
         !stopping
     }

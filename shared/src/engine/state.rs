@@ -53,6 +53,8 @@ struct Shared<H: Host> {
     resend_max: usize,
     /// Set when the next deadline of the lease clock may have moved.
     deadline_moved: Arc<Signal>,
+    /// Set when this leader has applied its term's first entry.
+    tenure_moved: Arc<Signal>,
     /// Set when the shard map changed.
     map_changed: Arc<Signal>,
     inner: Mutex<Inner<H>>,
@@ -123,6 +125,7 @@ impl<H: Host> StateMachine<H> {
         publisher: Arc<Publisher<H>>,
         log: LogStore<H>,
         deadline_moved: Arc<Signal>,
+        tenure_moved: Arc<Signal>,
     ) -> io::Result<Self> {
         let mut inner = Inner {
             machine: Machine::of(group),
@@ -165,6 +168,7 @@ impl<H: Host> StateMachine<H> {
                 resend_us: config.resend.as_micros() as u64,
                 resend_max: config.resend_facts_max,
                 deadline_moved,
+                tenure_moved,
                 map_changed: Arc::default(),
                 inner: Mutex::new(inner),
             }),
@@ -309,6 +313,9 @@ impl<H: Host> StateMachine<H> {
         drop(inner);
         if moved {
             self.shared.deadline_moved.notify();
+        }
+        if first_of_term {
+            self.shared.tenure_moved.notify();
         }
         reply
     }

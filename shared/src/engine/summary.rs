@@ -4,6 +4,7 @@ use openraft::EntryPayload;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::types::Entry;
+use crate::cache::{CacheCommand, CacheReply};
 use crate::event::fact::EntrySummary;
 use crate::ids::ClientName;
 use crate::lock::{LockCommand, LockReply, SessionCommand, SessionReply};
@@ -52,6 +53,7 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::Leave { name } => format_smolstr!("leave {name}"),
         },
         Operation::Queue(queue) => queue_command(queue),
+        Operation::Cache(cache) => cache_command(cache),
         Operation::Shard(ShardCommand::Place { version, .. }) => format_smolstr!("place by map {version}"),
     }
 }
@@ -73,6 +75,18 @@ fn queue_command(command: &QueueCommand) -> SmolStr {
     }
 }
 
+/// What a command asks of the cached values: `write user:7`.
+fn cache_command(command: &CacheCommand) -> SmolStr {
+    match command {
+        CacheCommand::Begin { tenure } => format_smolstr!("home of term {tenure}"),
+        CacheCommand::Open { tenure } => format_smolstr!("home of term {tenure} grants"),
+        CacheCommand::Write { address, saves: Some(_), .. } => format_smolstr!("write back {address}"),
+        CacheCommand::Write { address, value: None, .. } => format_smolstr!("delete {address}"),
+        CacheCommand::Write { address, .. } => format_smolstr!("write {address}"),
+        CacheCommand::Revoke { address, .. } => format_smolstr!("revoke {address}"),
+    }
+}
+
 /// For which client a command is; empty for the cluster's own.
 pub fn client(command: &Command) -> ClientName {
     match &command.operation {
@@ -88,6 +102,7 @@ pub fn client(command: &Command) -> ClientName {
         | Operation::AdvanceClock { .. }
         | Operation::Control(_)
         | Operation::Queue(_)
+        | Operation::Cache(_)
         | Operation::Shard(_) => SmolStr::default(),
     }
 }
@@ -121,12 +136,28 @@ pub fn reply(reply: &Reply) -> SmolStr {
             SessionReply::LimitReached { .. } => "limit reached",
         },
         Reply::Queue(queue) => queue_reply(queue),
+        Reply::Cache(cache) => cache_reply(cache),
         Reply::Control(control) => match control {
             ControlReply::Done => "done",
             ControlReply::Admitted { .. } => "admitted",
             ControlReply::Refused { .. } => "refused",
         },
     })
+}
+
+fn cache_reply(reply: &CacheReply) -> &'static str {
+    match reply {
+        CacheReply::Begun { .. } => "begun",
+        CacheReply::Opened => "opened",
+        CacheReply::Written { .. } => "written",
+        CacheReply::Deleted { .. } => "deleted",
+        CacheReply::Revoked { .. } => "revoked",
+        CacheReply::Stale { .. } => "stale",
+        CacheReply::WrongVersion { .. } => "wrong version",
+        CacheReply::OldTenure { .. } => "old tenure",
+        CacheReply::Full { .. } => "limit reached",
+        CacheReply::KeyForgotten => "key forgotten",
+    }
 }
 
 fn queue_reply(reply: &QueueReply) -> &'static str {

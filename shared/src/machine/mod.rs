@@ -20,6 +20,7 @@ pub use cluster::{ClusterRecord, SHARDS_SINCE};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::SnapshotError;
 
+use crate::cache::{self, CacheCommand, CacheReply, Values};
 use crate::event::fact::{LockTable, ServiceFact};
 use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName};
 use crate::lock::{
@@ -30,8 +31,11 @@ use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use replies::{Known, Remembered, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
-/// version: then every member knows it. Version 2 brought the shards.
-pub const COMMAND_VERSION: u16 = 2;
+/// version: then every member knows it. Version 2 brought the shards, version 3 the cache.
+pub const COMMAND_VERSION: u16 = 3;
+
+/// Since this version of the commands shards keep cache lines.
+pub const CACHE_SINCE: u16 = 3;
 
 /// `<client>/<number>`: makes the retry of a mutation safe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,6 +85,8 @@ pub enum Operation {
     Shard(ShardCommand),
     /// A shard's queues.
     Queue(QueueCommand),
+    /// A shard's cached values. Since version 3.
+    Cache(CacheCommand),
 }
 
 /// What changes the cluster's own record (identity, members, versions, shard map). The order of the variants is part
@@ -169,6 +175,8 @@ pub enum Reply {
     Misplaced,
     /// A shard's queues.
     Queue(QueueReply),
+    /// A shard's cached values.
+    Cache(CacheReply),
 }
 
 impl Reply {
@@ -179,6 +187,9 @@ impl Reply {
             Reply::Queue(QueueReply::Deliveries { messages, .. }) if messages.is_empty() => None,
             Reply::Queue(reply) => Some(Reply::Queue(reply.remembered())),
             Reply::Control(ControlReply::Refused { .. }) => None,
+            Reply::Cache(
+                CacheReply::OldTenure { .. } | CacheReply::Full { .. } | CacheReply::Stale { .. },
+            ) => None,
             reply => Some(reply.clone()),
         }
     }
@@ -201,8 +212,8 @@ pub enum ControlReply {
     },
 }
 
-/// A group's state. The control group's has the lock table and the cluster's record, a shard's its queues and what it knows
-/// of its own place; both have the remembered answers. Equal after equal commands, whoever applies them; a clone is a cheap fork.
+/// A group's state. The control group's has the lock table and the cluster's record, a shard's its queues, its cached values
+/// and what it knows of its own place; both have the remembered answers. Equal after equal commands, whoever applies them; a clone is a cheap fork.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
     table: Table,
@@ -217,6 +228,7 @@ pub struct Machine {
 struct ShardState {
     record: ShardRecord,
     queues: queue::Shard,
+    values: Values,
 }
 
 /// What one command does, collected while it is applied.
@@ -224,6 +236,7 @@ struct ShardState {
 struct Step {
     locks: lock::Step,
     queues: queue::Step,
+    values: cache::values::Step,
 }
 
 /// What applying a command came to.
@@ -248,7 +261,7 @@ impl Machine {
     }
 
     fn become_shard(&mut self, record: ShardRecord) {
-        self.shard = Some(ShardState { record, queues: queue::Shard::default() });
+        self.shard = Some(ShardState { record, queues: queue::Shard::default(), values: Values::default() });
     }
 
     /// Of which group it is the state.
@@ -266,12 +279,18 @@ impl Machine {
         self.shard.as_ref().map(|shard| &shard.queues)
     }
 
+    /// A shard's cached values; none in the control group.
+    pub fn values(&self) -> Option<&Values> {
+        self.shard.as_ref().map(|shard| &shard.values)
+    }
+
     /// Applies the command of log entry `index`. Indexes grow from call to call; ids of waits, sessions and messages
     /// come from them.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
         let mut step = Step {
             locks: lock::Step { index, key: command.key.clone(), ..lock::Step::default() },
             queues: queue::Step { index, ..queue::Step::default() },
+            values: cache::values::Step { index, ..cache::values::Step::default() },
         };
         let Some(key) = &command.key else {
             let reply = self.operate(&command.operation, &mut step);
@@ -293,7 +312,7 @@ impl Machine {
     }
 
     fn operate(&mut self, operation: &Operation, step: &mut Step) -> Reply {
-        let Step { locks, queues } = step;
+        let Step { locks, queues, values } = step;
         match (operation, &mut self.shard) {
             (Operation::AdvanceClock { to_ms }, None) => {
                 self.table.advance_clock(*to_ms, locks);
@@ -308,8 +327,9 @@ impl Machine {
             (Operation::Control(command), None) => Reply::Control(self.cluster.apply(command)),
             (Operation::Shard(command), Some(shard)) => Reply::Shard(shard.record.apply(command)),
             (Operation::Queue(command), Some(shard)) => Reply::Queue(shard.queues.apply(command, queues)),
+            (Operation::Cache(command), Some(shard)) => Reply::Cache(shard.values.apply(command, values)),
             (Operation::Lock(_) | Operation::Session(_) | Operation::Control(_), Some(_))
-            | (Operation::Shard(_) | Operation::Queue(_), None) => Reply::Misplaced,
+            | (Operation::Shard(_) | Operation::Queue(_) | Operation::Cache(_), None) => Reply::Misplaced,
         }
     }
 
@@ -329,13 +349,14 @@ impl Machine {
     }
 
     fn finish(&mut self, reply: Reply, step: Step) -> Applied {
-        let Step { locks, queues } = step;
+        let Step { locks, queues, values } = step;
         for (key, settled) in locks.settled {
             self.replies.settle(&key, Reply::Lock(settled));
         }
         // Only one of them has any.
         let mut facts = locks.facts;
         facts.extend(queues.facts.into_iter().map(ServiceFact::Queue));
+        facts.extend(values.facts.into_iter().map(ServiceFact::Cache));
         Applied { reply, facts, woken: queues.woken }
     }
 

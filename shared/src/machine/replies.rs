@@ -8,6 +8,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::{IdempotencyKey, Operation, Reply};
+use crate::cache::CacheCommand;
 use crate::ids::{ClientName, LogIndex};
 use crate::lock::LockCommand;
 use crate::queue::QueueCommand;
@@ -192,6 +193,10 @@ pub(super) fn fingerprint(operation: &Operation) -> u64 {
         }
         Operation::Queue(QueueCommand::Publish { topic, key, message, delay_ms, wall_ms: _ }) => {
             hash_of(&("publish", topic, key, message, delay_ms))
+        }
+        // A retry comes through another node or another home; what the client asked for is the same.
+        Operation::Cache(CacheCommand::Write { address, value, if_version, .. }) => {
+            hash_of(&("cache", address, value, if_version))
         }
         other => hash_of(other),
     }

@@ -9,14 +9,16 @@ use super::cluster::{ClusterRecord, SHARDS_SINCE};
 use super::fnv::Fnv;
 use super::replies::ReplyRecord;
 use super::shards::{ShardMap, ShardRecord};
+use crate::cache::Values;
+use crate::cache::snapshot::ValuesRecord;
 use crate::ids::NodeName;
 use crate::lock::snapshot::TableRecord;
 use crate::queue::snapshot::QueueRecord;
 
 /// Version of the format; golden bytes of each stay in the tests. Version 2 has everything of version 1 and, after the
-/// cluster's record, the shard map; or the record of a shard in its place. What needs no version 2 is still written in
-/// version 1: a member with an older program has to read it for as long as the cluster uses that one's commands.
-pub const SNAPSHOT_VERSION: u16 = 2;
+/// cluster's record, the shard map; or the record of a shard in its place. Version 3
+/// adds a shard's cached values. What needs no newer version is still written in the older one: a member with an older program has to read it for as long as the cluster uses that one's commands.
+pub const SNAPSHOT_VERSION: u16 = 3;
 
 /// Longest chunk, in bytes.
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
@@ -60,6 +62,8 @@ enum Record {
     Queue(QueueRecord),
     /// Since version 2: the members that shall go.
     Leaving(Vec<NodeName>),
+    /// Since version 3: a shard's cached values.
+    Values(ValuesRecord),
 }
 
 impl Machine {
@@ -67,13 +71,15 @@ impl Machine {
     pub fn encode(&self) -> Vec<Bytes> {
         let mut writer = Writer::default();
         writer.bytes(&MAGIC);
-        let version = if self.shard.is_none() && self.cluster.version() < SHARDS_SINCE { 1 } else { 2u16 };
-        writer.bytes(&version.to_le_bytes());
+        writer.bytes(&self.snapshot_version().to_le_bytes());
         match &self.shard {
             Some(shard) => {
                 writer.record(&Record::Shard(shard.record.clone()));
                 for record in shard.queues.records() {
                     writer.record(&Record::Queue(record));
+                }
+                for record in shard.values.records() {
+                    writer.record(&Record::Values(record));
                 }
             }
             None => {
@@ -93,6 +99,15 @@ impl Machine {
             writer.record(&Record::Reply(record));
         }
         writer.end()
+    }
+
+    /// The oldest version that says it all.
+    fn snapshot_version(&self) -> u16 {
+        match &self.shard {
+            None if self.cluster.version() < SHARDS_SINCE => 1,
+            Some(shard) if shard.values != Values::default() => 3,
+            _ => 2,
+        }
     }
 
     /// The machine that [`Machine::encode`] wrote.
@@ -121,6 +136,10 @@ impl Machine {
                 Record::Queue(record) => match &mut machine.shard {
                     Some(shard) => shard.queues.restore(record).map_err(SnapshotError::Damaged)?,
                     None => return Err(SnapshotError::Damaged("it has queues and is of no shard")),
+                },
+                Record::Values(record) => match &mut machine.shard {
+                    Some(shard) => shard.values.restore(record).map_err(SnapshotError::Damaged)?,
+                    None => return Err(SnapshotError::Damaged("it has cached values and is of no shard")),
                 },
                 Record::Reply(record) => machine.replies.restore(record).map_err(SnapshotError::Damaged)?,
                 Record::End { records, checksum } => {

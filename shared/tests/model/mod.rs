@@ -83,7 +83,7 @@ impl Model {
             }
             Operation::Lock(command) => Reply::Lock(self.lock(index, command, facts)),
             Operation::Session(command) => Reply::Session(self.session(index, command)),
-            Operation::Control(_) | Operation::Shard(_) | Operation::Queue(_) => {
+            Operation::Control(_) | Operation::Shard(_) | Operation::Queue(_) | Operation::Cache(_) => {
                 unreachable!("the model has only locks and sessions")
             }
         }

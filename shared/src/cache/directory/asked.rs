@@ -83,12 +83,14 @@ impl Directory {
         if line.sharers.get(from).is_some_and(|held| held.stamp == stamp) {
             line.sharers.remove(from);
         }
+        self.touch(address);
         self.forget_if_free(address);
     }
 
     pub(super) fn forget_if_free(&mut self, address: &Address) {
         if self.lines.get(address).is_some_and(|line| line.owner.is_none() && line.sharers.is_empty()) {
             self.lines.remove(address);
+            self.touch(address);
         }
     }
 }

@@ -43,6 +43,7 @@ impl Directory {
                 }
             }
             if line.owner.is_some() || !line.sharers.is_empty() {
+                self.touch(&address);
                 self.lines.insert(address, line);
             }
         }
@@ -98,6 +99,7 @@ impl Directory {
             if let Some(line) = self.lines.get_mut(&address) {
                 line.sharers.remove(node);
             }
+            self.touch(&address);
             if !self.turns.contains_key(&address) {
                 self.forget_if_free(&address);
             }

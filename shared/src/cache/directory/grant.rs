@@ -39,6 +39,7 @@ impl Directory {
             return None;
         }
         self.extend(&node, now_us);
+        self.touch(address);
         let stamp = self.stamp();
         let line = self.lines.entry(address.clone()).or_default();
         let held = Held { stamp, was: stamp, asked };
@@ -66,6 +67,7 @@ impl Directory {
     ) {
         // The writer has given up what it held before, and everybody else was asked.
         self.lines.remove(address);
+        self.touch(address);
         let grant = match reply {
             // After a retry the line may have changed since.
             CacheReply::Written { version } if values.version(address) == Some(version) => {

@@ -23,12 +23,14 @@ mod claims;
 mod confirm;
 mod grant;
 mod recall;
+mod told;
 mod turn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::fact::HomeFact;
 use super::message::{Claim, Recall, Recalled, Source, Told};
 use super::{Address, CacheCommand, CacheReply, Holder, Stamp, Values, Version};
 use crate::ids::{NodeName, Term};
@@ -103,6 +105,8 @@ pub enum Action {
         /// So.
         told: Told,
     },
+    /// Report this.
+    Fact(HomeFact),
     /// The tenure is over: this directory answers nothing any more.
     Ended,
 }
@@ -207,6 +211,17 @@ pub struct Totals {
     pub revocations: u64,
 }
 
+impl std::ops::Add for Totals {
+    type Output = Totals;
+
+    fn add(self, other: Totals) -> Totals {
+        Totals {
+            invalidations_sent: self.invalidations_sent + other.invalidations_sent,
+            revocations: self.revocations + other.revocations,
+        }
+    }
+}
+
 /// The directory of one shard in one tenure.
 #[derive(Debug)]
 pub struct Directory {
@@ -227,6 +242,10 @@ pub struct Directory {
     rounds: Rounds,
     out: VecDeque<Action>,
     totals: Totals,
+    silent: bool,
+    /// Lines of which it is not told yet who holds them now.
+    touched: BTreeSet<Address>,
+    told: BTreeMap<Address, told::Held>,
 }
 
 impl Directory {
@@ -247,12 +266,15 @@ impl Directory {
             rounds: Rounds::default(),
             out: VecDeque::new(),
             totals: Totals::default(),
+            silent: false,
+            touched: BTreeSet::new(),
+            told: BTreeMap::new(),
         }
     }
 
     /// What to do next.
     pub fn poll(&mut self) -> Option<Action> {
-        self.out.pop_front()
+        self.out.pop_front().or_else(|| self.next_held())
     }
 
     /// Its term.
@@ -325,12 +347,14 @@ impl Directory {
                     // Nobody can hold anything.
                     self.propose_open();
                 } else {
-                    let until_us = now_us + self.timing.lease_us + self.timing.margin_us;
-                    self.stage = Stage::Window { until_us };
+                    let left_us = self.timing.lease_us + self.timing.margin_us;
+                    self.stage = Stage::Window { until_us: now_us + left_us };
+                    self.tell(HomeFact::Window { term: self.term, left_us });
                 }
             }
             (Stage::Opening, Committed::Applied(CacheReply::Opened)) => {
                 self.stage = Stage::Open;
+                self.tell(HomeFact::Open { term: self.term });
                 self.accept_claims(values, now_us);
             }
             _ => self.end(),
@@ -343,7 +367,11 @@ impl Directory {
         if self.stage == Stage::Ended {
             return;
         }
+        if self.stage != Stage::Fresh {
+            self.tell(HomeFact::Ended { term: self.term });
+        }
         self.stage = Stage::Ended;
+        self.touched.clear();
         for (question, asked) in std::mem::take(&mut self.questions) {
             // A write that was not proposed yet was not done, and its key makes a retry safe.
             let told = match asked.phase {

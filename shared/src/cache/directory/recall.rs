@@ -1,13 +1,14 @@
 //! Taking copies away.
 
 use super::{Action, Directory, Held, Phase, Question};
+use crate::cache::fact::How;
 use crate::cache::message::{Recall, Recalled, Source};
 use crate::cache::{Address, Holder, Stamp, Values};
 
 /// A node that was asked for a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cache) struct Waiting {
-    recall: Recall,
+    pub(super) recall: Recall,
     begun_us: u64,
     /// When it is asked again; none while an answer may come.
     retry_us: Option<u64>,
@@ -62,6 +63,7 @@ impl Directory {
             }
             self.send(question, node, recall);
         }
+        self.tell_waits(question, address, now_us);
         any
     }
 
@@ -81,7 +83,7 @@ impl Directory {
 
     /// When the node counts as gone. A sharer's copy is worth nothing after its lease. An owner is asked for a while
     /// even if its lease is over: it may be only idle, and its answer spares a commit.
-    fn gone_us(&self, node: &Holder, waiting: &Waiting) -> u64 {
+    pub(super) fn gone_us(&self, node: &Holder, waiting: &Waiting) -> u64 {
         let end_us = self.leases.get(node).copied().unwrap_or(0);
         match waiting.recall {
             Recall::Fetch { .. } => end_us.max(waiting.begun_us + self.timing.lease_us / 4),
@@ -122,7 +124,7 @@ impl Directory {
             // Its lease is over: it holds nothing of this shard that it may read.
             self.leases.remove(&node);
             self.drop_shares(&node);
-            self.resolve(question, &node, Outcome::Gone, values, now_us);
+            self.resolve(question, &node, (Outcome::Gone, How::LeaseOver), values, now_us);
         }
     }
 
@@ -142,20 +144,33 @@ impl Directory {
                 return;
             }
             Some(Recalled::NewerTerm { .. }) => return self.end(),
-            Some(Recalled::Acknowledged | Recalled::Clean) => Outcome::Clean,
-            Some(Recalled::NotHeld) => Outcome::NotHeld,
-            Some(Recalled::Rebooted) => Outcome::Gone,
-            Some(Recalled::Dirty { grant, write, value }) => Outcome::Dirty { grant, write, value },
+            Some(Recalled::Acknowledged) => (Outcome::Clean, How::Acknowledged),
+            Some(Recalled::Clean) => (Outcome::Clean, How::Clean),
+            Some(Recalled::NotHeld) => (Outcome::NotHeld, How::NotHeld),
+            Some(Recalled::Rebooted) => (Outcome::Gone, How::Rebooted),
+            Some(Recalled::Dirty { grant, write, value }) => {
+                (Outcome::Dirty { grant, write, value }, How::Dirty)
+            }
         };
         self.resolve(question, from, outcome, values, now_us);
     }
 
-    fn resolve(&mut self, question: Question, node: &Holder, outcome: Outcome, values: &Values, now_us: u64) {
+    fn resolve(
+        &mut self,
+        question: Question,
+        node: &Holder,
+        (outcome, how): (Outcome, How),
+        values: &Values,
+        now_us: u64,
+    ) {
+        let asked = self.questions.get_mut(&question);
+        let Some(waiting) = asked.and_then(|asked| asked.waits.remove(node)) else { return };
+        let of = waiting.recall.address().clone();
+        self.tell_recalled(question, &of, node, how);
+        self.touch(&of);
         let Some(asked) = self.questions.get_mut(&question) else { return };
-        let Some(waiting) = asked.waits.remove(node) else { return };
         let Recall::Fetch { address, stamp, invalidate } = waiting.recall else {
-            let address = waiting.recall.address().clone();
-            if let Some(line) = self.lines.get_mut(&address) {
+            if let Some(line) = self.lines.get_mut(&of) {
                 line.sharers.remove(node);
             }
             return self.go_on(question, values, now_us);

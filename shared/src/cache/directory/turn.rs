@@ -142,6 +142,7 @@ impl Directory {
                     line.version = version;
                     line.owner = None;
                 }
+                self.touch(&address);
                 self.go_on(question, values, now_us);
             }
             // The directory does not fit what is committed.
@@ -152,6 +153,7 @@ impl Directory {
     /// What the owner had written is committed: it shares the line, or has lost it.
     pub(super) fn saved(&mut self, question: Question, address: &Address, values: &Values, now_us: u64) {
         let stamp = self.stamp();
+        self.touch(address);
         let Some(line) = self.lines.get_mut(address) else { return };
         let Some(mut owner) = line.owner.take() else { return };
         let share = matches!(self.questions.get(&question).map(|asked| &asked.what), Some(What::GetS(_)));

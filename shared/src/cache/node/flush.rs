@@ -38,17 +38,20 @@ impl Lines {
 
     /// Sends everything that is due; answers when the next is.
     pub(super) fn flush_due(&mut self, now_us: u64) -> Option<u64> {
-        let dirty: Vec<Address> =
-            self.lines.iter().filter(|(_, line)| line.state == State::M).map(|(at, _)| at.clone()).collect();
+        let dirty: Vec<Address> = self
+            .unsaved_lines()
+            .filter(|(_, line)| line.state == State::M)
+            .map(|(at, _)| at.clone())
+            .collect();
         dirty.iter().for_each(|address| self.flush(address, now_us, false));
         self.flush_deadline()
     }
 
     pub(super) fn flush_deadline(&self) -> Option<u64> {
-        let waits = self.lines.values().filter(|line| line.state == State::M && line.flush.is_none());
+        let waits = self.unsaved_lines().filter(|(_, line)| line.state == State::M && line.flush.is_none());
         let soon = self.stopping;
         waits
-            .map(|line| {
+            .map(|(_, line)| {
                 let due_us =
                     if soon || line.leaving { line.dirty_us } else { line.dirty_us + self.limits.flush_us };
                 due_us.max(line.flush_after_us)

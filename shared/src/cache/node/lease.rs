@@ -62,9 +62,12 @@ impl Lines {
     /// Whether the shard's lease is worth a message at that time.
     fn wants_renewal(&self, shard: GroupId, at_us: u64) -> bool {
         let Some(home) = self.homes.get(&shard) else { return false };
-        let mut mine = self.lines.values().filter(|line| line.shard == shard).peekable();
         let used = home.used_us + self.limits.idle_us > at_us;
-        mine.peek().is_some() && (used || home.claim || mine.any(super::Line::unsaved))
+        let unsaved = || {
+            let first = (shard, Address::default());
+            self.unsaved.range(first..).next().is_some_and(|(of, _)| *of == shard)
+        };
+        home.held > 0 && (used || home.claim || unsaved())
     }
 
     /// Asks the home to let it go on, when that is due.

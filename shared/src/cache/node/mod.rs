@@ -20,7 +20,7 @@ mod recalled;
 pub mod stats;
 mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -130,6 +130,8 @@ pub(super) struct Home {
     pub claim: bool,
     /// The new home was told, and has not said yet what it takes.
     pub claimed: bool,
+    /// Lines of it that are here.
+    pub held: usize,
 }
 
 /// What a client's request finds.
@@ -212,6 +214,8 @@ pub enum Out {
 pub struct Lines {
     limits: Limits,
     lines: BTreeMap<Address, Line>,
+    /// Those with a write that no home is known to have, by shard.
+    unsaved: BTreeSet<(GroupId, Address)>,
     order: Order,
     bytes: u64,
     pending: BTreeMap<Address, Pending>,
@@ -229,6 +233,7 @@ impl Lines {
         Lines {
             limits,
             lines: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
             order: Order::new(limits.policy),
             bytes: 0,
             pending: BTreeMap::new(),
@@ -243,6 +248,11 @@ impl Lines {
     /// What leaves next.
     pub fn poll(&mut self) -> Option<Out> {
         self.out.pop_front()
+    }
+
+    /// Nothing waits to leave.
+    pub fn is_quiet(&self) -> bool {
+        self.out.is_empty()
     }
 
     /// What it counted.
@@ -284,6 +294,8 @@ impl Lines {
         let line = self.lines.remove(address)?;
         self.order.remove(address);
         self.bytes -= line.bytes(address);
+        self.unsaved.remove(&(line.shard, address.clone()));
+        self.home(line.shard).held -= 1;
         if line.state == State::M && line.handed.is_none() {
             self.counted.lost += 1;
             let fact = LineFact::Lost { address: address.clone(), version: line.version };
@@ -302,7 +314,10 @@ impl Lines {
         if let Some(old) = self.lines.insert(address.clone(), line) {
             debug_assert!(old.state != State::M, "a write that is not written back is never replaced");
             self.bytes -= old.bytes(address);
+            self.home(old.shard).held -= 1;
         }
+        self.home(shard).held += 1;
+        self.note_unsaved(address);
         self.order.used(address);
         self.changed(address, shard, before, cause, version);
         self.wake(address);
@@ -316,7 +331,23 @@ impl Lines {
         change(line);
         let (after, shard, version) = (line.bytes(address), line.shard, line.version);
         self.bytes = self.bytes - bytes + after;
+        self.note_unsaved(address);
         self.changed(address, shard, before, cause, version);
+    }
+
+    fn note_unsaved(&mut self, address: &Address) {
+        let Some(line) = self.lines.get(address) else { return };
+        let (place, unsaved) = ((line.shard, address.clone()), line.unsaved());
+        if unsaved {
+            self.unsaved.insert(place);
+        } else {
+            self.unsaved.remove(&place);
+        }
+    }
+
+    /// The lines with a write that no home is known to have.
+    fn unsaved_lines(&self) -> impl Iterator<Item = (&Address, &Line)> {
+        self.unsaved.iter().filter_map(|(_, address)| self.lines.get_key_value(address))
     }
 
     fn home(&mut self, shard: GroupId) -> &mut Home {
@@ -336,6 +367,11 @@ impl Lines {
             && self.leased(line.shard, now_us)
             && !self.writes(address);
         readable.then_some(line)
+    }
+
+    /// A read would be a hit. From here on copies whose lease is over are not readable any more.
+    pub fn has_readable(&self, address: &Address, now_us: u64) -> bool {
+        self.readable(address, now_us).is_some()
     }
 
     /// A durable write of this node is under way there.
@@ -384,6 +420,17 @@ impl Lines {
             })
         };
         self.order.newest_first().filter_map(seen).collect()
+    }
+
+    /// More than twice of what it may have is here: lines that have to be written back first go late. Nobody should write
+    /// here without waiting for the commit.
+    pub fn is_overfull(&self) -> bool {
+        self.lines.len() > 2 * self.limits.lines_max || self.bytes > 2 * self.limits.bytes_max
+    }
+
+    /// What it may have.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// A copy, whatever its lease: for readers that take an old value.

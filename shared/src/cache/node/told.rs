@@ -21,7 +21,7 @@ impl Lines {
             self.told_of_renewal(shard, told, sent_us, now_us);
             return Done::Ignored;
         }
-        let flushing = self.lines.iter().find(|(_, line)| line.flush.is_some_and(|(of, _)| of == asked));
+        let flushing = self.unsaved_lines().find(|(_, line)| line.flush.is_some_and(|(of, _)| of == asked));
         if let Some(address) = flushing.map(|(address, _)| address.clone()) {
             self.told_of_flush(&address, told, now_us);
             return Done::Ignored;

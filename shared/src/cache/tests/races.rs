@@ -77,7 +77,7 @@ impl Bench {
                 Action::Recall { question, to, recall, .. } => wanted.push((question, to, recall)),
                 Action::Notify { to, recall } => wanted.push((0, to, recall)),
                 Action::Answer { told: answer, .. } => told.push(answer),
-                Action::Ended => {}
+                Action::Ended | Action::Fact(_) => {}
             }
         }
         (told, wanted)

@@ -504,6 +504,7 @@ impl World {
                         None => panic!("an answer to nobody: {told:?}"),
                     }
                 }
+                Action::Fact(fact) => self.note(|| format!("{term} tells {fact:?}")),
                 Action::Ended => self.note(|| format!("tenure {term} ends")),
             }
         }

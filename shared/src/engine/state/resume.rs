@@ -1,6 +1,7 @@
 //! What a leader says of the group's whole state: when it begins to lead, and when the shard map changed.
 
 use super::{Inner, Shared, StateMachine};
+use crate::cache::Values;
 use crate::engine::host::Host;
 use crate::event::Fact;
 use crate::ids::{GroupId, LogIndex};
@@ -20,6 +21,11 @@ impl<H: Host> StateMachine<H> {
             Some(queues) => {
                 let queues = Box::new(queues.view(Some(index)));
                 host.emit(Fact::QueuesResumed { group: *group, index, queues });
+                let values = inner.machine.values().filter(|values| **values != Values::default());
+                if let Some(values) = values {
+                    let values = Box::new(values.view(Some(index)));
+                    host.emit(Fact::CachesResumed { group: *group, index, values });
+                }
             }
         }
         // Counted from the last one, however long there was no leader: the old one may have died on it.

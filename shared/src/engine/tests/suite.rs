@@ -25,9 +25,10 @@ impl StoreBuilder<C, LogStore<TestHost>, StateMachine<TestHost>> for Builder {
         let silence = Box::new(|| None);
         let log = LogStore::open(host.clone(), group, &config, publisher.clone(), silence, Arc::default())
             .expect("a log");
-        let state = StateMachine::open(host, group, &config, publisher, log.clone(), Arc::default())
-            .await
-            .expect("a state machine");
+        let state =
+            StateMachine::open(host, group, &config, publisher, log.clone(), Arc::default(), Arc::default())
+                .await
+                .expect("a state machine");
         Ok(((), log, state))
     }
 }

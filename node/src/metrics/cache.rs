@@ -1,0 +1,76 @@
+//! Figures of the node's cache: what its copies and its homes counted, brought up to date when somebody asks.
+
+use orrery_shared::api::cache::StatsAnswer;
+use parking_lot::Mutex;
+use prometheus::{IntCounter, IntGauge, Registry};
+
+/// One counter each. Nothing per address: how many there are is up to the clients.
+pub(super) struct CacheCounters {
+    counters: [IntCounter; COUNTED.len()],
+    lines: IntGauge,
+    bytes: IntGauge,
+    /// What they stand at, which two readers at once must not add twice.
+    shown: Mutex<[u64; COUNTED.len()]>,
+}
+
+/// Name and help of each counter, in the order of [`counts`].
+const COUNTED: [(&str, &str); 10] = [
+    ("orrery_cache_hits_total", "Reads and writes that were answered from a copy of this node."),
+    ("orrery_cache_misses_total", "Those that needed the home of the line."),
+    ("orrery_cache_fills_from_home_total", "Copies that came from what was committed."),
+    ("orrery_cache_fills_from_owner_total", "Copies that another owner gave up."),
+    ("orrery_cache_invalidations_received_total", "Copies that a home took away."),
+    ("orrery_cache_invalidations_sent_total", "Copies that this node took away as a home."),
+    ("orrery_cache_write_backs_total", "Writes that were written back."),
+    ("orrery_cache_evictions_total", "Copies that went because there was no more room."),
+    ("orrery_cache_lost_writes_total", "Writes that were answered as not durable and are lost."),
+    ("orrery_cache_revocations_total", "Owners that lost a line without an answer, at this node as a home."),
+];
+
+fn counts(stats: &StatsAnswer) -> [u64; COUNTED.len()] {
+    let StatsAnswer { stats, invalidations_sent, revocations, .. } = stats;
+    [
+        stats.hits,
+        stats.misses,
+        stats.fills_from_home,
+        stats.fills_from_owner,
+        stats.invalidations_received,
+        *invalidations_sent,
+        stats.write_backs,
+        stats.evictions,
+        stats.lost,
+        *revocations,
+    ]
+}
+
+impl CacheCounters {
+    pub fn new(registry: &Registry) -> Self {
+        let counters = COUNTED.map(|(name, help)| {
+            let counter = IntCounter::new(name, help).expect("names are literals");
+            registry.register(Box::new(counter.clone())).expect("names differ");
+            counter
+        });
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("names are literals");
+            registry.register(Box::new(gauge.clone())).expect("names differ");
+            gauge
+        };
+        CacheCounters {
+            counters,
+            lines: gauge("orrery_cache_lines", "Copies at this node."),
+            bytes: gauge("orrery_cache_bytes", "Bytes of their addresses and values."),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// Brings them up to what was counted, which only grows within a boot.
+    pub fn set(&self, stats: &StatsAnswer) {
+        let mut shown = self.shown.lock();
+        for ((counter, before), now) in self.counters.iter().zip(shown.iter_mut()).zip(counts(stats)) {
+            counter.inc_by(now.saturating_sub(*before));
+            *before = now.max(*before);
+        }
+        self.lines.set(super::signed(stats.stats.lines));
+        self.bytes.set(super::signed(stats.stats.bytes));
+    }
+}

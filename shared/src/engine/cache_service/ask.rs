@@ -1,0 +1,67 @@
+//! A node's question on its way to the home of the line, wherever that is.
+
+use std::time::Duration;
+
+use crate::cache::Holder;
+use crate::cache::message::{Ask, Told};
+use crate::engine::host::{CallError, Host, Urgency};
+use crate::engine::node::Engine;
+use crate::engine::peer::{PeerRequest, PeerResponse, millis};
+use crate::ids::GroupId;
+
+/// Whoever is no home may know who is: so many are asked with one question. None of the others did anything.
+const HOPS_MAX: usize = 3;
+
+impl<H: Host> Engine<H> {
+    /// One question. None where it is not known whether anybody got it.
+    pub(in crate::engine) async fn ask_home(
+        &self,
+        shard: GroupId,
+        asked: u64,
+        ask: Ask,
+        within: Duration,
+    ) -> Option<Told> {
+        let here = self.group(shard);
+        let leader = match &here {
+            Some(group) => group.leader(),
+            // Whom to ask goes round with the questions.
+            None => self.presumed_leader(shard, asked as usize),
+        };
+        let mut next = leader;
+        for _ in 0..HOPS_MAX {
+            let Some(leader) = next.take() else { break };
+            if let Some(group) = here.as_ref().filter(|group| group.me == leader.id) {
+                let from = self.holder(group.me);
+                return self.answer_ask(group, from, asked, ask, within).await;
+            }
+            let request = PeerRequest::Cache { asked, ask: ask.clone(), within_ms: millis(within * 9 / 10) };
+            let (told, hint) =
+                match self.inner.peers.call(shard, &leader, Urgency::Normal, request, within).await {
+                    Ok(PeerResponse::Cache { told, leader }) => (told, leader),
+                    // It answered without doing anything.
+                    Ok(_) | Err(CallError::NotSent(_)) => (Told::NotHome, None),
+                    Err(CallError::NoAnswer) => {
+                        if here.is_none() {
+                            self.remember_leader(shard, None);
+                        }
+                        return None;
+                    }
+                };
+            if here.is_none() {
+                let leads = if told == Told::NotHome { hint.clone() } else { Some(leader.clone()) };
+                self.remember_leader(shard, leads);
+            }
+            if told != Told::NotHome {
+                return Some(told);
+            }
+            next = hint.filter(|hint| hint.id != leader.id);
+        }
+        Some(Told::NotHome)
+    }
+
+    /// This node, in this boot.
+    pub(in crate::engine) fn holder(&self, id: crate::ids::NodeId) -> Holder {
+        let local = self.local();
+        Holder { name: local.name.clone(), id, boot: local.boot }
+    }
+}

@@ -1,0 +1,194 @@
+//! Writes and deletions.
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use super::{CacheService, Step, busy, internal, unavailable};
+use crate::api::cache::{Delete, Write, WriteAnswer, WriteStatus};
+use crate::cache::node::{Done, Looked};
+use crate::cache::{Address, CacheReply, State, VALUE_BYTES_MAX, Version};
+use crate::engine::host::Host;
+use crate::engine::lock_service::watched::{Outcome, watched};
+use crate::engine::patience::Budget;
+use crate::error::{ApiError, ErrorCode};
+use crate::ids::GroupId;
+use crate::machine::IdempotencyKey;
+
+impl Outcome for WriteAnswer {
+    fn word(&self) -> &'static str {
+        match self.status {
+            WriteStatus::Written if self.durable => "written",
+            WriteStatus::Written => "written back later",
+            WriteStatus::Deleted => "deleted",
+            WriteStatus::Absent => "no value",
+        }
+    }
+
+    fn status(&self) -> u16 {
+        200
+    }
+}
+
+/// A durable write, or a deletion.
+struct Durable {
+    address: Address,
+    value: Option<Bytes>,
+    if_version: Option<Version>,
+    key: IdempotencyKey,
+}
+
+impl<H: Host> CacheService<H> {
+    /// `POST /cache/write`. A write that is answered before its commit is not remembered under its key: who repeats it writes
+    /// again.
+    pub async fn write(&self, request: Write, key: Option<IdempotencyKey>) -> Result<WriteAnswer, ApiError> {
+        let Write { address, value, write_back, if_version } = request;
+        if value.text().len() > VALUE_BYTES_MAX {
+            let bytes = value.text().len();
+            return Err(ApiError::new(
+                ErrorCode::TooLarge,
+                format!("The value has {bytes} bytes of JSON text; at most {VALUE_BYTES_MAX} are allowed."),
+            ));
+        }
+        if write_back && if_version.is_some() {
+            return Err(ApiError::bad_request(
+                "\"if_version\" goes only with a durable write: leave out \"write_back\".",
+            ));
+        }
+        let client = key.as_ref().map(|key| key.client.clone()).unwrap_or_default();
+        let key = self.key(key)?;
+        let shard = self.shard(&address).await?;
+        let subject = || address.clone();
+        let value = Bytes::copy_from_slice(value.text().as_bytes());
+        if write_back {
+            let run = self.write_back(shard, &address, &value);
+            return watched(&self.engine, &client, "write back", subject, run).await;
+        }
+        let write = Durable { address: address.clone(), value: Some(value), if_version, key };
+        watched(&self.engine, &client, "write", subject, self.commit(shard, write)).await
+    }
+
+    /// `POST /cache/delete`
+    pub async fn delete(
+        &self,
+        request: Delete,
+        key: Option<IdempotencyKey>,
+    ) -> Result<WriteAnswer, ApiError> {
+        let Delete { address, if_version } = request;
+        let client = key.as_ref().map(|key| key.client.clone()).unwrap_or_default();
+        let key = self.key(key)?;
+        let shard = self.shard(&address).await?;
+        let subject = || address.clone();
+        let write = Durable { address: address.clone(), value: None, if_version, key };
+        watched(&self.engine, &client, "delete", subject, self.commit(shard, write)).await
+    }
+
+    async fn write_back(
+        &self,
+        shard: GroupId,
+        address: &Address,
+        value: &Bytes,
+    ) -> Result<WriteAnswer, ApiError> {
+        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        loop {
+            if self.engine.inner.copies.read(|lines, _| lines.is_overfull()) {
+                return Err(ApiError::new(
+                    ErrorCode::LimitReached,
+                    "This node holds too much that is not written back yet. Nothing was done; write without \
+                     \"write_back\", or try again later.",
+                ));
+            }
+            // Stopping, the lines take nothing that is not durable; the step waits for nothing then.
+            let look = |lines: &mut crate::cache::Lines, now_us| {
+                lines.write_back(shard, address, value, now_us).unwrap_or(Looked::Wait)
+            };
+            let step = self.step(shard, address, true, &mut budget, look).await?;
+            match step.ok_or_else(|| unavailable(shard))? {
+                Step::Hit(Looked::Hit { state, version, .. }) => {
+                    let address = address.clone();
+                    let status = WriteStatus::Written;
+                    return Ok(WriteAnswer { status, address, state, version, durable: false });
+                }
+                // The line is here: write into it, unless it went again meanwhile.
+                Step::Done(Done::Owned) => {}
+                Step::Done(Done::Busy) => return Err(busy("at their home")),
+                Step::Done(Done::Again { after_us }) => self.pause(shard, after_us, &mut budget).await,
+                Step::Hit(_) | Step::Done(_) => self.pause(shard, 0, &mut budget).await,
+            }
+        }
+    }
+
+    async fn commit(&self, shard: GroupId, write: Durable) -> Result<WriteAnswer, ApiError> {
+        let Durable { address, value, if_version, key } = write;
+        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        // Once a try went out without an answer, nothing later can take that back.
+        let mut unknown = false;
+        loop {
+            let look = |lines: &mut crate::cache::Lines, now_us| {
+                lines.write(shard, &address, value.clone(), if_version, key.clone(), now_us)
+            };
+            let step = match self.step(shard, &address, true, &mut budget, look).await {
+                Ok(Some(step)) => step,
+                Ok(None) if unknown => return Err(outcome_unknown(shard, &key)),
+                Ok(None) => return Err(unavailable(shard)),
+                Err(_) if unknown => return Err(outcome_unknown(shard, &key)),
+                Err(error) => return Err(error),
+            };
+            match step {
+                Step::Done(Done::Written { reply, state }) => return written(address, reply, state, &key),
+                Step::Done(Done::Busy) if !unknown => return Err(busy("at their home")),
+                Step::Done(Done::Unknown | Done::Ignored) => {
+                    // Under its key it takes effect once, however often it is asked for.
+                    unknown = true;
+                    self.pause(shard, 0, &mut budget).await;
+                }
+                Step::Done(Done::Again { after_us }) => self.pause(shard, after_us, &mut budget).await,
+                Step::Hit(_) | Step::Done(_) => self.pause(shard, 0, &mut budget).await,
+            }
+        }
+    }
+}
+
+fn written(
+    address: Address,
+    reply: CacheReply,
+    state: State,
+    key: &IdempotencyKey,
+) -> Result<WriteAnswer, ApiError> {
+    let answer = |status, version| Ok(WriteAnswer { status, address, state, version, durable: true });
+    match reply {
+        CacheReply::Written { version } => answer(WriteStatus::Written, version),
+        CacheReply::Deleted { version, existed: true } => answer(WriteStatus::Deleted, version),
+        CacheReply::Deleted { version, existed: false } => answer(WriteStatus::Absent, version),
+        CacheReply::WrongVersion { version } => {
+            let message = format!(
+                "The line has version {version}, which is not the one that was asked for. Nothing changed."
+            );
+            Err(ApiError { version: Some(version), ..ApiError::new(ErrorCode::WrongVersion, message) })
+        }
+        CacheReply::Full { what } => Err(ApiError::new(
+            ErrorCode::LimitReached,
+            format!("A bound is reached: {what}. Nothing was done."),
+        )),
+        CacheReply::KeyForgotten => Err(ApiError::new(
+            ErrorCode::IdempotencyConflict,
+            format!(
+                "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
+            ),
+        )),
+        CacheReply::Begun { .. }
+        | CacheReply::Opened
+        | CacheReply::Revoked { .. }
+        | CacheReply::Stale { .. }
+        | CacheReply::OldTenure { .. } => Err(internal()),
+    }
+}
+
+/// Nobody knows whether it was written.
+fn outcome_unknown(shard: GroupId, key: &IdempotencyKey) -> ApiError {
+    let message = format!(
+        "It is not known whether shard {shard} wrote this. Send it again with the header Idempotency-Key: {key} to learn \
+         its outcome; it takes effect at most once."
+    );
+    let idempotency_key = Some(SmolStr::from(key.to_string()).to_string());
+    ApiError { shard: Some(shard), idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
+}

@@ -64,7 +64,8 @@ async fn letters_change_as_the_table_says() -> Result<(), Failure> {
         ask(page, nodes[0], "write", "not-durable").await?;
         let owned = to(State::I, Stimulus::LocalWrite);
         ensure!(owned == "M", "{owned}");
-        page.until("it to be written", &format!("['M', 'E'].includes({})", letter("price", nodes[0]))).await?;
+        page.until("it to be written", &format!("['M', 'E'].includes({})", letter("price", nodes[0])))
+            .await?;
         page.screenshot("written").await?;
 
         // read on another: the owner shares
@@ -86,7 +87,8 @@ async fn letters_change_as_the_table_says() -> Result<(), Failure> {
         ensure!(to(State::S, Stimulus::Inv) == "I", "the table");
         letters(page, nodes, "IIE").await?;
         page.until("two acknowledgements", "$('home-price')?.dataset.count === '2/2'").await?;
-        page.until("the home's value to be the present one", "$('home-price')?.dataset.stale === 'false'").await?;
+        page.until("the home's value to be the present one", "$('home-price')?.dataset.stale === 'false'")
+            .await?;
         page.screenshot("invalidated").await?;
 
         // and there without a commit: the home's value is old until it is written back

@@ -165,6 +165,7 @@ impl Director {
                         | "publish"
                         | "read"
                         | "write"
+                        | "write back"
                         | "delete"
                 );
                 let news = self.is_news(client, &format_smolstr!("{operation} {subject}"), at_us);

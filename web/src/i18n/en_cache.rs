@@ -29,7 +29,7 @@ pub static CACHE: Cache = Cache {
         _ => format!("{done} done, {failed} failed"),
     },
     choose_address: "Name an address first.",
-    lines: "Lines",
+    lines: "lines",
     line: "line",
     home: "home has",
     owns: "owner, says the home",

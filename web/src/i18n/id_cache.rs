@@ -29,7 +29,7 @@ pub static CACHE: Cache = Cache {
         _ => format!("{done} selesai, {failed} gagal"),
     },
     choose_address: "Sebutkan alamatnya dulu.",
-    lines: "Baris cache",
+    lines: "baris",
     line: "baris",
     home: "di home",
     owns: "pemilik, menurut home",

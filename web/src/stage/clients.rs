@@ -19,7 +19,7 @@ use crate::ui::{CLIENTS_MAX, Ui};
 const REQUESTS_MAX: usize = CLIENTS_MAX;
 
 /// What is asked of the cache.
-const CACHE_OPERATIONS: [&str; 3] = ["read", "write", "delete"];
+const CACHE_OPERATIONS: [&str; 4] = ["read", "write", "write back", "delete"];
 
 /// What is asked of queues; anything else is asked of locks.
 const QUEUE_OPERATIONS: [&str; 7] = ["publish", "consume", "ack", "nack", "extend", "redrive", "purge"];

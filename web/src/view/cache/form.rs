@@ -59,7 +59,12 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
 pub(super) type Word = fn(&'static Strings) -> &'static str;
 
 /// One of two: the second where the signal is true.
-pub(super) fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
+pub(super) fn pair(
+    value: RwSignal<bool>,
+    ids: [&'static str; 2],
+    words: [Word; 2],
+    hints: [Word; 2],
+) -> Markup {
     let button = |second: bool| {
         let at = usize::from(second);
         view! {

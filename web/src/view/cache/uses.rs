@@ -73,7 +73,7 @@ fn row(place: usize, name: NodeName) -> Markup {
         [|look| look.lines, |look| look.invalidations, |look| look.write_backs, |look| look.evictions];
     view! {
         <tr class=hue(place) data-testid=format!("use-{name}")>
-            <th class="hued">{name.to_string()}</th>
+            <td class="hued" title=name.to_string()>{name.to_string()}</td>
             <td class="rate">{rate}</td>
             <td>
                 <svg class="spark" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">

@@ -22,6 +22,7 @@ pub struct Cache {
     pub at_node: &'static str,
     pub any: &'static str,
     pub click: &'static str,
+    pub click_hint: &'static str,
     pub load: &'static str,
     pub load_hint: &'static str,
     pub loaded: fn(&str, u64) -> String,

@@ -21,7 +21,8 @@ pub static CACHE: Cache = Cache {
     write_back_hint: "Answered at once from the copy (M) and committed later: it can be lost",
     at_node: "At which node",
     any: "any",
-    click: "A click on a cell",
+    click: "Click",
+    click_hint: "What a click on a cell of the table does, at its node",
     load: "Load",
     load_hint: "Random lines at random nodes: 95 of 100 are reads",
     loaded: |done, failed| match failed {

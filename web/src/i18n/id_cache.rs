@@ -21,7 +21,8 @@ pub static CACHE: Cache = Cache {
     write_back_hint: "Dijawab langsung dari salinan (M), ditetapkan kemudian: bisa hilang",
     at_node: "Di node mana",
     any: "bebas",
-    click: "Klik pada sel",
+    click: "Klik",
+    click_hint: "Yang dilakukan klik pada sebuah sel tabel, di node-nya",
     load: "Beban",
     load_hint: "Baris acak di node acak: 95 dari 100 membaca",
     loaded: |done, failed| match failed {

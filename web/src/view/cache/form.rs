@@ -48,23 +48,32 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
                 </button>
             </div>
             <div class="row minor">
-                {pair(desk.write_back, ["durable", "write-back"], [|t| t.cache.durable, |t| t.cache.write_back], [|t| t.cache.durable_hint, |t| t.cache.write_back_hint])}
-                <LoadChip />
+                {pair(
+                    desk.write_back,
+                    ["durable", "write-back"],
+                    [|t| t.cache.durable, |t| t.cache.write_back],
+                    [|t| t.cache.durable_hint, |t| t.cache.write_back_hint],
+                )}
+                <span class="click-row" title=told(|t| t.cache.click_hint)>
+                    {told(|t| t.cache.click)}
+                    {pair(
+                        desk.click_writes,
+                        ["click-read", "click-write"],
+                        [|t| t.cache.read, |t| t.cache.write],
+                        [|t| t.cache.click_hint, |t| t.cache.click_hint],
+                    )}
+                </span>
             </div>
+            <div class="row minor"><LoadChip /></div>
             <Results service=Service::Cache />
         </form>
     }
 }
 
-pub(super) type Word = fn(&'static Strings) -> &'static str;
+type Word = fn(&'static Strings) -> &'static str;
 
 /// One of two: the second where the signal is true.
-pub(super) fn pair(
-    value: RwSignal<bool>,
-    ids: [&'static str; 2],
-    words: [Word; 2],
-    hints: [Word; 2],
-) -> Markup {
+fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
     let button = |second: bool| {
         let at = usize::from(second);
         view! {

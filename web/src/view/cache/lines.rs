@@ -8,7 +8,6 @@ use orrery_shared::event::view::Timer;
 use orrery_shared::ids::NodeName;
 
 use super::desk::CacheDesk;
-use super::form::pair;
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, seconds};
 use crate::look::cache::{CellLook, Known, RowLook, rows};
@@ -23,7 +22,7 @@ use crate::view::Shared;
 /// The table.
 #[component]
 pub(crate) fn Lines(shared: Shared) -> Markup {
-    let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());
+    let (playback, ui) = (Playback::expect(), Ui::expect());
     let shown = Memo::new(move |_| playback.calm.with(|view| rows(view)));
     let empty = Memo::new(move |_| shown.with(|(rows, _)| rows.is_empty()));
     let head = move || {
@@ -35,15 +34,6 @@ pub(crate) fn Lines(shared: Shared) -> Markup {
     view! {
         <div class="card lines-card">
             {move || empty.get().then(|| view! { <p class="quiet">{told(|t| t.cache.empty)}</p> })}
-            <div class="click-row">
-                {told(|t| t.cache.click)}
-                {pair(
-                    desk.click_writes,
-                    ["click-read", "click-write"],
-                    [|t| t.cache.read, |t| t.cache.write],
-                    [|t| t.cache.click, |t| t.cache.click],
-                )}
-            </div>
             <table class="plain mesi-lines" class:none=move || empty.get() data-testid="lines">
                 <caption class="unseen">{told(|t| t.cache.lines)}</caption>
                 <thead>

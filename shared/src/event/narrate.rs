@@ -205,14 +205,15 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
                 )
             })
         }
-        Fact::RequestBegun { client, operation, subject, .. } => Some(
-            Said::new(
+        Fact::RequestBegun { client, operation, subject, .. } => {
+            let [who, siapa] = named(client);
+            let said = Said::new(
                 Topic::Request,
-                format!("{client} asks {node}: {operation} {subject}"),
-                format!("{client} meminta kepada {node}: {operation} {subject}"),
-            )
-            .alike("request"),
-        ),
+                format!("{who} asks {node}: {operation} {subject}"),
+                format!("{siapa} meminta kepada {node}: {operation} {subject}"),
+            );
+            Some(said.alike("request"))
+        }
         Fact::RequestEnded { request, outcome, status, took_us } => {
             ended(view, node, *request, outcome, *status, *took_us)
         }
@@ -312,12 +313,18 @@ fn ended(
     let begun = view.requests.get(&(node.clone(), request))?;
     let view::RequestView { client, operation, subject, .. } = &**begun;
     let took = seconds(took_us);
+    let [who, siapa] = named(client);
     let said = Said::new(
         Topic::Request,
-        format!("{client}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
-        format!("Permintaan {client} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
+        format!("{who}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
+        format!("Permintaan {siapa} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
     );
     Some(if status >= 400 { said.bad().alike("refused") } else { said })
+}
+
+/// Whoever reads a cache line names nobody.
+fn named(client: &str) -> [&str; 2] {
+    if client.is_empty() { ["Somebody", "Seseorang"] } else { [client, client] }
 }
 
 /// `1.9` and `1,9`; three digits below a tenth of a second.

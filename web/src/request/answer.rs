@@ -68,6 +68,7 @@ pub fn error(text: &str) -> Option<ApiError> {
         code: ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
         message: error["message"].as_str()?.to_owned(),
         idempotency_key: error["idempotency_key"].as_str().map(str::to_owned),
+        version: error["version"].as_u64(),
         shard: error["shard"].as_u64().and_then(|shard| shard.try_into().ok()).map(GroupId),
     })
 }

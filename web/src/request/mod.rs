@@ -1,6 +1,7 @@
 //! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
 
 pub mod answer;
+pub mod cache;
 pub mod queue;
 
 use std::pin::pin;
@@ -122,6 +123,16 @@ pub async fn ask<T>(
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Answered<T> {
     let (status, text) = post(url, body, Some(key), timeout_ms).await?;
+    match read(&text) {
+        Some(answer) => Ok((status, answer)),
+        None => Err(refused(status, &text)),
+    }
+}
+
+/// Asks for something that changes nothing, at most `timeout_ms`.
+pub async fn get<T>(url: &str, timeout_ms: u64, read: impl FnOnce(&str) -> Option<T>) -> Answered<T> {
+    let request = Request::get(url).build().map_err(|_| Failure::NoAnswer)?;
+    let (status, text) = answer(request, timeout_ms).await?;
     match read(&text) {
         Some(answer) => Ok((status, answer)),
         None => Err(refused(status, &text)),

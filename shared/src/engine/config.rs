@@ -90,6 +90,9 @@ pub struct EngineConfig {
     pub replicas: u16,
 }
 
+/// Longest time for that: whoever stops a node kills it in the end.
+const CACHE_STOP_MAX: Duration = Duration::from_secs(2);
+
 /// Longest election timeout of [`Profile::Realistic`], milliseconds. A debug build is slower on purpose: its
 /// unoptimised code shares two cores with compilers and tests.
 pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
@@ -155,7 +158,7 @@ impl EngineConfig {
 
     /// How long a node that stops waits for homes to take what was written in its cache.
     pub(crate) fn cache_stop_timeout(&self) -> Duration {
-        Duration::from_micros(2 * self.cache.lease_us)
+        Duration::from_micros(2 * self.cache.lease_us).min(CACHE_STOP_MAX)
     }
 
     /// The same as openraft wants it.

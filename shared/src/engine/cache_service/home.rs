@@ -27,6 +27,9 @@ use crate::machine::{CACHE_SINCE, Command, IdempotencyKey, Operation, Reply};
 /// How long a proposal of a home may take before it counts as unknown, which ends the tenure.
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 
+/// Shortest sleep of the keeper: whatever is due, it never spins.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
 /// Longest sleep of the keeper: nothing needs it, it only bounds what a lost wake-up could cost.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -152,7 +155,7 @@ pub async fn keep<H: Host>(engine: Engine<H>, group: Arc<Group<H>>) {
         if at.group.stopped() || at.engine.stopping() {
             return;
         }
-        let pause = H::Runtime::sleep(sleep.min(SLEEP_MAX));
+        let pause = H::Runtime::sleep(sleep.clamp(SLEEP_MIN, SLEEP_MAX));
         match H::Runtime::select2(at.group.home.moved.wait(), pause).await {
             Select2::First(()) | Select2::Second(()) => {}
         }

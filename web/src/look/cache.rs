@@ -28,6 +28,8 @@ pub struct CellLook {
     pub known: Known,
     /// The home waits for this node: how long at most.
     pub waited: Option<Timer>,
+    /// It is the home.
+    pub home: bool,
 }
 
 /// What a home knows of a node's copy.
@@ -56,6 +58,12 @@ pub struct FanLook {
 }
 
 impl FanLook {
+    /// `2/3`.
+    pub fn counted(&self) -> String {
+        let (done, all) = self.count;
+        format!("{done}/{all}")
+    }
+
     /// Whether the stage shows it.
     pub fn on_stage(&self, now_us: u64) -> bool {
         self.over_us.is_none_or(|over_us| now_us < over_us + FAN_STAYS_US)
@@ -102,6 +110,7 @@ impl RowLook {
                 lost: copy.is_some_and(|copy| copy.lost_us.is_some()),
                 known,
                 waited: waited.filter(|one| one.ended.is_none()).map(|one| one.lease),
+                home: home.as_ref() == Some(name),
             }
         };
         let cells: Vec<CellLook> = view.order.iter().map(cell).collect();

@@ -2,10 +2,10 @@
 
 use orrery_shared::cache::State;
 use orrery_shared::ids::ClientName;
-use serde_json::{Value, json};
 use smol_str::SmolStr;
 
 use super::{Answered, ask, get};
+use crate::json::{Json, object, quoted, typed};
 
 /// A home may have to wait for a lease before a write is done: so long in the classroom profile, and some time more.
 const ANSWER_TIMEOUT_MS: u64 = 12_000;
@@ -65,13 +65,13 @@ pub enum CacheAnswer {
 }
 
 impl CacheAsk {
-    fn body(&self) -> Value {
-        let mut body = json!({ "address": self.address.as_str() });
+    fn body(&self) -> String {
+        let mut fields = vec![("address", quoted(&self.address))];
         if let CacheOperation::Write { value, write_back } = &self.operation {
-            body["value"] = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.clone()));
-            body["write_back"] = (*write_back).into();
+            fields.push(("value", typed(value)));
+            fields.push(("write_back", write_back.to_string()));
         }
-        body
+        object(&fields)
     }
 
     /// Sends it to the node at `base` and waits for the answer.
@@ -89,36 +89,41 @@ impl CacheAsk {
     }
 }
 
-fn state(value: &Value) -> Option<State> {
-    let word = value.as_str()?;
+fn state_of(body: &Json) -> Option<State> {
+    let word = body.text_of("state")?;
     State::ALL.into_iter().find(|state| state.letter() == word)
 }
 
 fn read_answer(text: &str) -> Option<CacheAnswer> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    let name = |field: &str| body[field].as_str().map(SmolStr::from).unwrap_or_default();
-    let miss = body["status"].as_str()? == "miss";
+    let body = Json::parse(text)?;
+    let miss = body.text_of("status")? == "miss";
     Some(CacheAnswer::Read {
-        value: (!miss).then(|| body["value"].to_string().into()),
-        state: state(&body["state"]).unwrap_or_default(),
-        source: name("source"),
-        owner: name("owner"),
+        value: (!miss).then(|| body.get("value").written().into()),
+        state: state_of(&body).unwrap_or_default(),
+        source: body.text_of("source").unwrap_or_default(),
+        owner: body.text_of("owner").unwrap_or_default(),
     })
 }
 
 fn written_answer(text: &str) -> Option<CacheAnswer> {
-    let body: Value = serde_json::from_str(text).ok()?;
+    let body = Json::parse(text)?;
     Some(CacheAnswer::Written {
-        status: body["status"].as_str()?.into(),
-        state: state(&body["state"])?,
-        version: body["version"].as_u64()?,
-        durable: body["durable"].as_bool()?,
+        status: body.text_of("status")?,
+        state: state_of(&body)?,
+        version: body.number_of("version")?,
+        durable: body.flag_of("durable")?,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn read(body: &str) -> Value {
+        serde_json::from_str(body).unwrap_or_default()
+    }
 
     fn asking(operation: CacheOperation) -> CacheAsk {
         CacheAsk { operation, address: "price".into(), client: "Ayu".into() }
@@ -128,12 +133,12 @@ mod tests {
     fn bodies_are_what_the_nodes_expect() {
         let write =
             |value: &str| asking(CacheOperation::Write { value: value.to_owned(), write_back: true }).body();
-        assert_eq!(write("900"), json!({ "address": "price", "value": 900, "write_back": true }));
+        assert_eq!(read(&write("900")), json!({ "address": "price", "value": 900, "write_back": true }));
         assert_eq!(
-            write("two words"),
+            read(&write("two words")),
             json!({ "address": "price", "value": "two words", "write_back": true })
         );
-        assert_eq!(asking(CacheOperation::Delete).body(), json!({ "address": "price" }));
+        assert_eq!(read(&asking(CacheOperation::Delete).body()), json!({ "address": "price" }));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use orrery_shared::ids::NodeName;
 use super::geometry::{Geometry, NODE_RING, Point};
 use super::glyph::{BARRED, letter};
 use crate::dom::{Markup, Memo, component, list, view};
+use crate::i18n::Strings;
 use crate::i18n::number::translate;
-use crate::look::cache::{FanLook, RowLook, busiest};
+use crate::look::cache::{CellLook, RowLook, busiest};
 use crate::look::hue;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
@@ -34,11 +35,11 @@ pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let look = Memo::new(move |_| {
         line.with(|line| line.as_ref().map(|line| playback.view.with(|view| RowLook::of(view, line))))
     });
-    let fan = Memo::new(move |_| {
-        let fan = look.with(|look| look.as_ref().and_then(|look| look.fan.clone()))?;
-        fan.on_stage(playback.now_us.get()).then_some(fan)
+    // What is drawn does not follow every frame, only whether it is still there.
+    let fanned = Memo::new(move |_| {
+        let now_us = playback.now_us.get();
+        look.with(|look| look.as_ref()?.fan.as_ref().map(|fan| fan.on_stage(now_us))).unwrap_or_default()
     });
-    let home = Memo::new(move |_| look.with(|look| look.as_ref().and_then(|look| look.home)));
     view! {
         <g
             class="cache-layer"
@@ -46,16 +47,16 @@ pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
             data-address=move || line.get().map(|line| line.to_string())
         >
             {move || {
-                let (geometry, home) = (geometry.get(), home.get());
-                fan.get().map(|fan| draw_fan(&geometry, home, &fan))
+                let (geometry, fanned) = (geometry.get(), fanned.get());
+                look.with(|look| look.as_ref().filter(|_| fanned).map(|look| draw_fan(&geometry, look)))
             }}
             {move || {
                 let (geometry, order) = (geometry.get(), shared.order.get());
-                line.with(Option::is_some).then(|| badges(geometry, &order, look))
+                badges(geometry, &order, look)
             }}
             {move || {
-                let at = geometry.get();
-                home.get().map(|home| value_at(at, home, look, fan))
+                let (geometry, fanned, t) = (geometry.get(), fanned.get(), ui.t());
+                look.with(|look| look.as_ref().map(|look| value_at(&geometry, look, fanned, t)))
             }}
             {move || {
                 let center = geometry.get().center;
@@ -84,17 +85,21 @@ fn outward(geometry: &Geometry, at: Point) -> f64 {
     if at.x > geometry.center.x + 1.0 { 1.0 } else { -1.0 }
 }
 
-/// Nothing but what changed is drawn anew: a letter when it is another one, an arc when somebody is waited for.
+/// Nothing but what changed is drawn anew.
 fn badges(geometry: Geometry, order: &Arc<Vec<NodeName>>, look: Memo<Option<RowLook>>) -> Markup {
-    list(order.iter().cloned().enumerate(), |(place, name)| {
+    list(order.iter().enumerate(), |(place, name)| {
         let at = geometry.node(place);
         let side = outward(&geometry, at);
         let cell = Memo::new(move |_| {
             look.with(|look| look.as_ref().and_then(|look| look.cells.get(place).cloned()))
                 .unwrap_or_default()
         });
-        let drawn = Memo::new(move |_| cell.with(|cell| (cell.state, cell.unsaved, cell.lost)));
-        let waited = Memo::new(move |_| cell.with(|cell| cell.waited));
+        let drawn = move || {
+            let CellLook { state, unsaved, lost, waited, .. } = cell.get();
+            let lease = waited.map_or(Markup::Nothing, |timer| arc(timer, "17"));
+            let letter = state.map_or(Markup::Nothing, |state| letter(Some(state), unsaved, lost));
+            [lease, letter].into_iter().collect::<Markup>()
+        };
         view! {
             <g
                 class=["badge-line ", hue(place)].concat()
@@ -102,68 +107,40 @@ fn badges(geometry: Geometry, order: &Arc<Vec<NodeName>>, look: Memo<Option<RowL
                 data-testid=format!("badge-{name}")
                 data-state=move || cell.with(|cell| cell.state.map_or("-", |state| state.letter()))
             >
-                {move || waited.get().map(|timer| arc(timer, 17.0))}
-                {move || {
-                    let (state, unsaved, lost) = drawn.get();
-                    state.map(|state| letter(Some(state), unsaved, lost))
-                }}
+                {drawn}
             </g>
         }
     })
 }
 
 /// The committed value at the home, and the counter over it.
-fn value_at(
-    geometry: Geometry,
-    home: usize,
-    look: Memo<Option<RowLook>>,
-    fan: Memo<Option<FanLook>>,
-) -> Markup {
-    let ui = Ui::expect();
+fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strings) -> Markup {
+    let Some(home) = look.home else { return Markup::Nothing };
     let at = geometry.node(home);
-    let side = -outward(&geometry, at);
+    let side = -outward(geometry, at);
     let anchor = if side > 0.0 { "start" } else { "end" };
-    let value = Memo::new(move |_| {
-        look.with(|look| {
-            let look = look.as_ref()?;
-            Some((look.value.as_ref().map(|(preview, _)| preview.clone()), look.stale))
-        })
+    let words = look.value.as_ref().map_or("–".to_owned(), |(preview, _)| shortened(preview, VALUE_CHARS));
+    let text = if side > 0.0 { ["⌂ ", &words].concat() } else { [&words, " ⌂"].concat() };
+    let title = if look.stale { t.cache.stale } else { t.cache.home };
+    let count = look.fan.as_ref().filter(|_| fanned).map(|fan| {
+        let (count, over) = (fan.counted(), fan.count.0 == fan.count.1);
+        view! {
+            <text class="count" class:over=over y="-17" text-anchor=anchor data-testid="fan" data-count=count.clone()>
+                {count}
+            </text>
+        }
     });
     view! {
         <g class="home-value" transform=translate(at.x + side * VALUE.0, at.y + VALUE.1)>
-            {move || value.get().map(|(preview, stale)| {
-                let words = preview.map_or_else(|| "–".to_owned(), |preview| shortened(&preview, VALUE_CHARS));
-                let text = if side > 0.0 { ["⌂ ", &words].concat() } else { [&words, " ⌂"].concat() };
-                view! {
-                    <text class="value" class:stale=stale text-anchor=anchor>
-                        <title>{if stale { ui.t().cache.stale } else { ui.t().cache.home }}</title>
-                        {text}
-                    </text>
-                }
-            })}
-            {move || fan.get().map(|fan| {
-                let (done, all) = fan.count;
-                let count = format!("{done}/{all}");
-                view! {
-                    <text
-                        class="count"
-                        class:over={done == all}
-                        y="-17"
-                        text-anchor=anchor
-                        data-testid="fan"
-                        data-count=count.clone()
-                    >
-                        {count}
-                    </text>
-                }
-            })}
+            <text class="value" class:stale=look.stale text-anchor=anchor><title>{title}</title>{text}</text>
+            {count}
         </g>
     }
 }
 
 /// From the home to everybody who is or was waited for.
-fn draw_fan(geometry: &Geometry, home: Option<usize>, fan: &FanLook) -> Markup {
-    let Some(home) = home else { return Markup::Nothing };
+fn draw_fan(geometry: &Geometry, look: &RowLook) -> Markup {
+    let (Some(home), Some(fan)) = (look.home, &look.fan) else { return Markup::Nothing };
     let from = geometry.node(home);
     // The home's own copy goes without a message.
     list(fan.of.iter().filter(|(place, _)| *place != home), |(place, gone)| {

@@ -9,10 +9,10 @@ use orrery_shared::api::lock::{LockAnswer, WAIT_MS_DEFAULT};
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::ids::{ClientName, NodeName};
 use orrery_shared::lock::Mode;
-use serde_json::json;
 use smol_str::SmolStr;
 
 pub use super::outcome::{Answer, Asked, Outcome, Progress};
+use crate::json::{object, quoted};
 use crate::look::Status;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
@@ -431,14 +431,14 @@ pub async fn send_queue_once(base: &str, ask: &QueueAsk, key: &str) -> Answered<
 
 async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
     let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
-    let mut body = json!({ "resource": ask.resource.as_str(), "client": ask.client.as_str() });
+    let mut fields = vec![("resource", quoted(&ask.resource)), ("client", quoted(&ask.client))];
     if matches!(ask.operation, Operation::Acquire | Operation::Queue | Operation::Renew) {
-        body["ttl_ms"] = ask.ttl_ms.into();
+        fields.push(("ttl_ms", ask.ttl_ms.to_string()));
     }
     if matches!(ask.operation, Operation::Acquire | Operation::Queue) {
-        body["mode"] = (if ask.mode == Mode::Shared { "shared" } else { "exclusive" }).into();
-        body["queue"] = (ask.operation == Operation::Queue).into();
+        fields.push(("mode", quoted(if ask.mode == Mode::Shared { "shared" } else { "exclusive" })));
+        fields.push(("queue", (ask.operation == Operation::Queue).to_string()));
     }
     let url = format!("{base}/lock/{}", ask.operation.path());
-    request::ask(&url, &body, key, timeout_ms, request::answer::lock_answer).await
+    request::ask(&url, &object(&fields), key, timeout_ms, request::answer::lock_answer).await
 }

@@ -1,7 +1,7 @@
 //! The director over scripted facts: how long each scene takes on the screen, and which are not made.
 
 use orrery_shared::cache::message::RecallKind;
-use orrery_shared::cache::{How, Waited};
+use orrery_shared::cache::{HomeFact, How, Waited, Wants};
 
 use super::*;
 

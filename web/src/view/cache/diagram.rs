@@ -64,8 +64,6 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
         playback.calm.with(|view| EdgeLook::of(view, node.as_deref().map(|node| (node, line.as_str()))))
     });
     let open = RwSignal::new(false);
-    let lit =
-        Memo::new(move |_| look.with(|look| look.as_ref().map(|look| (look.moved.from, look.moved.to))));
     let place = move || {
         let node = look.with(|look| look.as_ref().map(|look| look.node.clone()));
         node.and_then(|node| shared.order.get().iter().position(|name| *name == node))
@@ -86,12 +84,12 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
                 role="img"
                 aria-label=told(|t| t.cache.diagram)
                 data-testid="diagram"
-                data-from=move || lit.get().map(|(from, _)| from.letter())
-                data-to=move || lit.get().map(|(_, to)| to.letter())
+                data-from=move || look.with(|look| look.as_ref().map(|look| look.moved.from.letter()))
+                data-to=move || look.with(|look| look.as_ref().map(|look| look.moved.to.letter()))
             >
-                {move || list(State::ALL, |from| list(State::ALL.into_iter().filter(|to| *to != from), |to| {
+                {list(State::ALL, |from| list(State::ALL.into_iter().filter(|to| *to != from), |to| {
                     let (curve, head) = edge(from, to);
-                    let on = lit.get() == Some((from, to));
+                    let on = move || look.with(|look| look.as_ref().is_some_and(|look| (look.moved.from, look.moved.to) == (from, to)));
                     view! {
                         <g class="edge" class:on=on>
                             <path class="curve" d=curve />
@@ -99,13 +97,13 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
                         </g>
                     }
                 }))}
-                {move || list(State::ALL, |state| {
-                    let hit = look.with(|look| look.as_ref().is_some_and(|look| look.hit && look.moved.to == state));
-                    let now = lit.get().is_some_and(|(_, to)| to == state);
+                {list(State::ALL, |state| {
+                    let now = move || look.with(|look| look.as_ref().is_some_and(|look| look.moved.to == state));
+                    let hit = move || now() && look.with(|look| look.as_ref().is_some_and(|look| look.hit));
                     let at = at(state);
                     view! {
-                        <g class="diagram-state" class:now=now transform=translate(at.x, at.y)>
-                            {hit.then(|| view! { <circle class="self" r="19" /> })}
+                        <g class="diagram-state" class:now=now class:hit=hit transform=translate(at.x, at.y)>
+                            <circle class="self" r="19" />
                             <g transform="scale(1.25)">{letter(Some(state), state == State::M, false)}</g>
                         </g>
                     }
@@ -129,17 +127,18 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
 /// Every stimulus in every state; the pair that happened last is lit.
 fn whole_table(look: Memo<Option<EdgeLook>>) -> Markup {
     let ui = Ui::expect();
-    let lit = Memo::new(move |_| {
+    let lit = move |state: State, stimulus: Stimulus| {
         look.with(|look| {
-            let look = look.as_ref()?;
-            Some((look.moved.from, stimulus_of(look.moved.cause)?))
+            let lit =
+                |look: &EdgeLook| look.moved.from == state && stimulus_of(look.moved.cause) == Some(stimulus);
+            look.as_ref().is_some_and(lit)
         })
-    });
+    };
     let cell = move |state: State, stimulus: Stimulus| {
         let Transition { to, action } = next(state, stimulus);
         let never = action == Action::Impossible;
         view! {
-            <td class:on=move || lit.get() == Some((state, stimulus)) class:never=never>
+            <td class:on=move || lit(state, stimulus) class:never=never>
                 {(!never).then(|| view! { <b>{to.letter()}</b> })}
                 <small>{move || (ui.t().cache.action)(action)}</small>
             </td>

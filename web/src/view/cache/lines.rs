@@ -9,8 +9,9 @@ use orrery_shared::ids::NodeName;
 
 use super::desk::CacheDesk;
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
+use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, seconds};
-use crate::look::cache::{CellLook, Known, RowLook, rows};
+use crate::look::cache::{CellLook, FanLook, Known, RowLook, rows};
 use crate::look::hue;
 use crate::stage::glyph::letter;
 use crate::stage::ring::mark_of;
@@ -94,56 +95,61 @@ fn row(address: Address, order: Arc<Vec<NodeName>>) -> Markup {
 fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> Markup {
     let (ui, desk) = (Ui::expect(), CacheDesk::expect());
     let look = Memo::new(move |_| row.with(|row| row.cells.get(place).cloned().unwrap_or_default()));
-    let is_home = Memo::new(move |_| row.with(|row| row.home == Some(place)));
-    let waited = Memo::new(move |_| look.with(|look| look.waited));
-    let drawn = Memo::new(move |_| look.with(|look| (look.state, look.unsaved, look.lost)));
     let label = {
         let (address, node) = (address.clone(), node.clone());
         move || {
             let words = &ui.t().cache;
             let look = look.get();
-            let mut text = (words.cell_label)(&address, &node, (words.state)(look.state));
             let known = match look.known {
                 Known::Owns => words.owns,
                 Known::Shares => words.shares,
                 Known::Nothing => "",
             };
-            let more = [
-                known,
-                if is_home.get() { words.home_of } else { "" },
-                if look.lost { words.lost } else { "" },
-            ];
-            for more in more.into_iter().filter(|more| !more.is_empty()) {
-                text = [&text, ", ", more].concat();
-            }
-            text
+            let first = (words.cell_label)(&address, &node, (words.state)(look.state));
+            let more = [(!known.is_empty(), known), (look.home, words.home_of), (look.lost, words.lost)];
+            more.into_iter()
+                .filter(|(told, _)| *told)
+                .fold(first, |text, (_, word)| [&text, ", ", word].concat())
         }
     };
+    let waited = move || look.with(|look| look.waited.is_some());
     let test_id = format!("cell-{address}-{node}");
     view! {
         <td class=hue(place)>
             <button
                 type="button"
                 class="mesi-cell"
-                class:waited=move || waited.get().is_some()
                 aria-label=label.clone()
-                title=label.clone()
+                title=label
                 data-testid=test_id
                 data-state=move || look.with(|look| look.state.map_or("-", |state| state.letter()))
                 data-unsaved=move || look.with(|look| look.unsaved.to_string())
                 data-known=move || look.with(known_name)
-                data-waited=move || waited.get().is_some().to_string()
+                data-waited=move || waited().to_string()
                 on:click=move |_| desk.click(&address, &node)
             >
                 <svg class="standing" viewBox="-17 -17 34 36" aria-hidden="true">
-                    {move || waited.get().map(|timer| arc(timer, 15.0))}
-                    {move || { let (state, unsaved, lost) = drawn.get(); letter(state, unsaved, lost) }}
-                    {move || look.with(|look| known(look.known))}
-                    {move || is_home.get().then(|| view! { <text class="home-mark" x="-11" y="19">"⌂"</text> })}
+                    {move || drawn(&look.get())}
                 </svg>
             </button>
         </td>
     }
+}
+
+/// The letter, and around it what the home knows and waits for.
+fn drawn(look: &CellLook) -> Markup {
+    let around = match look.known {
+        Known::Owns => view! { <path class="known" d="M0 12.2L3.2 15.4L0 18.6L-3.2 15.4Z" /> },
+        Known::Shares => view! { <circle class="known" cy="15.4" r="2" /> },
+        Known::Nothing => Markup::Nothing,
+    };
+    let home = if look.home {
+        view! { <text class="home-mark" x="-11" y="19">"⌂"</text> }
+    } else {
+        Markup::Nothing
+    };
+    let lease = look.waited.map_or(Markup::Nothing, |timer| arc(timer, "15"));
+    [lease, letter(look.state, look.unsaved, look.lost), around, home].into_iter().collect()
 }
 
 fn known_name(look: &CellLook) -> &'static str {
@@ -154,17 +160,8 @@ fn known_name(look: &CellLook) -> &'static str {
     }
 }
 
-/// What the directory says, under the letter: a diamond for the owner, a dot for a sharer.
-fn known(known: Known) -> Markup {
-    match known {
-        Known::Owns => view! { <path class="known" d="M0 12.2L3.2 15.4L0 18.6L-3.2 15.4Z" /> },
-        Known::Shares => view! { <circle class="known" cy="15.4" r="2" /> },
-        Known::Nothing => Markup::Nothing,
-    }
-}
-
 /// The lease of a copy that the home waits for: an arc that drains from 12 o'clock.
-pub(crate) fn arc(timer: Timer, radius: f64) -> Markup {
+pub(crate) fn arc(timer: Timer, radius: &'static str) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
     let rest = move || {
@@ -184,38 +181,46 @@ pub(crate) fn arc(timer: Timer, radius: f64) -> Markup {
 /// gone.
 fn at_home(address: &str, row: Memo<RowLook>) -> Markup {
     let ui = Ui::expect();
-    let value = Memo::new(move |_| row.with(|row| row.value.clone()));
-    let stale = Memo::new(move |_| row.with(|row| row.stale));
-    let opening = Memo::new(move |_| row.with(|row| row.opening));
-    let count = Memo::new(move |_| row.with(|row| row.fan.as_ref().map(|fan| fan.count)));
-    let text = move || value.get().map_or_else(|| "–".to_owned(), |(preview, _)| preview.to_string());
+    let text = move || row.with(preview);
     let title = move || {
         let words = &ui.t().cache;
-        match value.get() {
+        row.with(|row| match &row.value {
             None => words.no_value.to_owned(),
             Some((preview, version)) => {
-                let stale = if stale.get() { [" · ", words.stale].concat() } else { String::new() };
+                let stale = if row.stale { [" · ", words.stale].concat() } else { String::new() };
                 format!("{preview} · v{version}{stale}")
             }
-        }
+        })
     };
-    let counted = move || count.get().map(|(done, all)| format!("{done}/{all}"));
     view! {
         <td
             class="at-home"
             data-testid=format!("home-{address}")
             data-value=text
-            data-stale=move || stale.get().to_string()
-            data-count=counted
+            data-stale=move || row.with(|row| row.stale.to_string())
+            data-count=move || row.with(|row| row.fan.as_ref().map(FanLook::counted))
         >
-            <span class="value" class:stale=move || stale.get() title=title>{text}</span>
-            {move || value.get().map(|(_, version)| view! { <small>{format!("v{version}")}</small> })}
-            {move || opening.get().then(|| view! { <em title=told(|t| t.cache.opening)>"◷"</em> })}
-            {move || count.get().map(|(done, all)| view! {
-                <em class:over={done == all} title=(ui.t().cache.acknowledged)(done, all)>
-                    {format!("✕ {done}/{all}")}
-                </em>
-            })}
+            <span class="value" class:stale=move || row.with(|row| row.stale) title=title>{text}</span>
+            {move || row.with(|row| beside(row, ui.t()))}
         </td>
     }
+}
+
+fn preview(row: &RowLook) -> String {
+    row.value.as_ref().map_or_else(|| "–".to_owned(), |(preview, _)| preview.to_string())
+}
+
+fn beside(row: &RowLook, t: &'static Strings) -> Markup {
+    let version = row.value.as_ref().map(|(_, version)| {
+        let text = format!("v{version}");
+        view! { <small>{text}</small> }
+    });
+    let opening = row.opening.then(|| view! { <em title=t.cache.opening>"◷"</em> });
+    let fan = row.fan.as_ref().map(|fan| {
+        let (done, all) = fan.count;
+        let title = (t.cache.acknowledged)(done, all);
+        let text = ["✕ ", &fan.counted()].concat();
+        view! { <em class:over={done == all} title=title>{text}</em> }
+    });
+    [version, opening, fan].into_iter().collect()
 }

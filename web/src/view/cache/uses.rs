@@ -11,7 +11,7 @@ use crate::ui::Ui;
 use crate::ui::told;
 use crate::view::Shared;
 
-/// The line's size.
+/// The size of the line, as its `viewBox` has it.
 const WIDTH: f64 = 84.0;
 const HEIGHT: f64 = 16.0;
 
@@ -76,7 +76,7 @@ fn row(place: usize, name: NodeName) -> Markup {
             <td class="hued" title=name.to_string()>{name.to_string()}</td>
             <td class="rate">{rate}</td>
             <td>
-                <svg class="spark" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
+                <svg class="spark" viewBox="0 0 84 16" preserveAspectRatio="none" aria-hidden="true">
                     <path class="ground" d=path(&[("M", 0.0, HEIGHT - 1.5), ("L", WIDTH, HEIGHT - 1.5)]) />
                     <path class="line" d=spark />
                 </svg>

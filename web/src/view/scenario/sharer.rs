@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{BEAT_MS, Play};
 use crate::look::Status;
-use crate::request::cache::{CacheAnswer, CacheAsk, CacheOperation};
+use crate::request::cache::{CacheAsk, CacheOperation};
 use crate::request::{new_key_of, sleep_ms};
 use crate::ui::Tab;
 
@@ -28,39 +28,41 @@ impl Play {
         };
         self.actions.ui.tab.set(Tab::Cache);
         self.actions.ui.line.set(Some(ADDRESS));
-        self.say((self.t.cache.step_write)(&writer, &ADDRESS));
-        self.at(&writer, CacheOperation::Write { value: "\"free\"".to_owned(), write_back: false }).await?;
-        sleep_ms(BEAT_MS).await;
-        self.say((self.t.cache.step_read)(&sharer, &ADDRESS));
-        self.at(&sharer, CacheOperation::Read).await?;
+        self.steps(&[(&writer, Some("\"free\"")), (&sharer, None)], BEAT_MS).await?;
         self.say((self.t.cache.step_cut)(&sharer, &home));
         let cut = self.actions.part(&sharer, &home, true).await;
-        let written = match cut {
-            // Nothing is waited for between the cut and the write: the lease drains.
-            Ok(()) => self.while_cut(&sharer, &writer).await,
+        // The sharer may read until its lease is over, and nobody is asked. Nothing is waited for between the cut and the
+        // write: the lease drains.
+        let done = match cut {
+            Ok(()) => self.steps(&[(&sharer, None), (&writer, Some("\"taken\""))], 0).await,
             Err(why) => Err(why),
         };
+        if done.is_ok() {
+            sleep_ms(CUT_MS).await;
+        }
         // Whatever came of it: a scenario leaves nothing cut.
         self.say((self.t.cache.step_heal)(&sharer, &home));
         self.actions.part(&sharer, &home, false).await?;
-        written
+        done
     }
 
-    async fn while_cut(self, sharer: &NodeName, writer: &NodeName) -> Result<(), String> {
-        // It may read until its lease is over, and nobody is asked.
-        self.at(sharer, CacheOperation::Read).await?;
-        self.say((self.t.cache.step_write)(writer, &ADDRESS));
-        self.at(writer, CacheOperation::Write { value: "\"taken\"".to_owned(), write_back: false }).await?;
-        sleep_ms(CUT_MS).await;
+    /// Writes at nodes, or reads where there is nothing to write, with a pause after each.
+    async fn steps(self, steps: &[(&NodeName, Option<&str>)], pause_ms: u64) -> Result<(), String> {
+        for (node, value) in steps {
+            let step = if value.is_some() { self.t.cache.step_write } else { self.t.cache.step_read };
+            self.say(step(node, &ADDRESS));
+            let operation = match value {
+                Some(value) => CacheOperation::Write { value: (*value).to_owned(), write_back: false },
+                None => CacheOperation::Read,
+            };
+            let client = self.actions.ui.client.get_untracked();
+            let key = new_key_of(&client);
+            let ask = CacheAsk { operation, address: ADDRESS, client };
+            let answer = self.actions.send_cache(ask, Some((*node).clone()), key).await;
+            answer.ok_or_else(|| self.t.trouble.unreachable.to_owned())?;
+            sleep_ms(pause_ms).await;
+        }
         Ok(())
-    }
-
-    async fn at(self, node: &NodeName, operation: CacheOperation) -> Result<CacheAnswer, String> {
-        let client = self.actions.ui.client.get_untracked();
-        let key = new_key_of(&client);
-        let ask = CacheAsk { operation, address: ADDRESS, client };
-        let answer = self.actions.send_cache(ask, Some(node.clone()), key).await;
-        answer.ok_or_else(|| self.t.trouble.unreachable.to_owned())
     }
 
     /// The home is who it is. Whoever is cut off leads no group of all, where there is a choice: its election is another

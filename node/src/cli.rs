@@ -154,9 +154,15 @@ impl NodeArgs {
     /// Threads of the node's runtime.
     #[must_use]
     pub fn worker_threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.worker_threads.map_or_else(|| (cores() / 2).max(1), usize::from)
+        worker_threads(self.worker_threads)
     }
+}
+
+/// So many, or half of the machine's cores.
+#[must_use]
+pub fn worker_threads(given: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    given.map_or_else(|| (cores() / 2).max(1), usize::from)
 }
 
 /// What a full cache drops first.
@@ -212,6 +218,15 @@ pub enum BenchCommand {
     Lock(BenchLockArgs),
     /// Publish messages, and publish, consume and acknowledge them, as fast as the cluster can.
     Queue(BenchQueueArgs),
+    /// Read and write cache lines as fast as the cluster can.
+    Cache(BenchCacheArgs),
+    /// What `cache` compares itself with: answers and does nothing else.
+    #[command(hide = true)]
+    Bare {
+        /// Where it listens on loopback.
+        #[arg(long)]
+        port: u16,
+    },
     /// Kill the leader again and again, and see how long the others take to grant locks.
     Failover(BenchFailoverArgs),
 }
@@ -266,6 +281,18 @@ pub struct BenchQueueArgs {
     /// Measure also with so many waiting messages, and what one of them takes in memory.
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1_001..=10_000_000))]
     pub depth: Option<u64>,
+}
+
+/// `orrery bench cache`
+#[derive(Clone, Debug, Args)]
+pub struct BenchCacheArgs {
+    /// What all of them have.
+    #[command(flatten)]
+    pub common: BenchArgs,
+
+    /// Kill the home of a line again and again, and see how long its writes stand still.
+    #[arg(long)]
+    pub failover: bool,
 }
 
 /// What the benchmarks of a service have in common.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use orrery::cli::{BenchCommand, Command};
+use orrery::cli::{BenchCommand, Command, worker_threads};
 use orrery::config::{self, NodeConfig};
 use orrery::{app, bench, demo};
 use tracing_subscriber::EnvFilter;
@@ -31,8 +31,14 @@ fn run() -> Result<()> {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Command::Node(args) = &command {
-        builder.worker_threads(args.worker_threads());
+    match &command {
+        Command::Node(args) => {
+            builder.worker_threads(args.worker_threads());
+        }
+        Command::Bench(BenchCommand::Bare { .. }) => {
+            builder.worker_threads(worker_threads(None));
+        }
+        Command::Demo(_) | Command::Bench(_) => {}
     }
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(async {
@@ -44,6 +50,8 @@ fn run() -> Result<()> {
             }
             Command::Demo(args) => demo::run(args).await,
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
+            Command::Bench(BenchCommand::Cache(args)) => bench::run_cache(args).await,
+            Command::Bench(BenchCommand::Bare { port }) => bench::run_bare(port).await,
             Command::Bench(BenchCommand::Queue(args)) => bench::run_queue(args).await,
             Command::Bench(BenchCommand::Failover(args)) => bench::run_failover(args).await,
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use bytes::Bytes;
+use orrery_shared::cache::{CacheCommand, Saves, Stamp};
 use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::ids::{ClusterId, GroupId, NodeId};
 use orrery_shared::lock::limits::*;
@@ -14,8 +15,8 @@ use orrery_shared::lock::{
 use orrery_shared::machine::replies::{IDLE_CLIENTS_MAX, REPLIES_MAX, REPLIES_PER_CLIENT_MAX};
 use orrery_shared::machine::snapshot::CHUNK_BYTES_MAX;
 use orrery_shared::machine::{
-    Applied, Command, ControlCommand, ControlReply, IdempotencyKey, Machine, Member, Operation, Placement,
-    Reply, ShardCommand, ShardReply, SnapshotError,
+    Applied, Command, ControlCommand, ControlReply, Decoder, IdempotencyKey, Machine, Member, Operation,
+    Placement, Reply, ShardCommand, ShardReply, SnapshotError,
 };
 use orrery_shared::queue::{QueueCommand, QueueReply};
 
@@ -247,14 +248,38 @@ fn a_shard() -> Machine {
     group.machine
 }
 
+/// The same with cached values: one that is there, one that was written back, one that is deleted.
+fn a_shard_with_values() -> Machine {
+    let mut group = Group { machine: a_shard(), index: 100 };
+    let mut cache = |key, command| group.apply(key, Operation::Cache(command));
+    cache(None, CacheCommand::Begin { tenure: 4 });
+    cache(None, CacheCommand::Open { tenure: 4 });
+    let write = |address: &str, value: Option<&'static str>, saves| CacheCommand::Write {
+        address: address.into(),
+        value: value.map(|text| Bytes::from_static(text.as_bytes())),
+        tenure: 4,
+        by: "node1".into(),
+        based_on: None,
+        if_version: None,
+        saves,
+    };
+    cache(Some(("Ayu", 9)), write("user:7", Some("{\"n\":7}"), None));
+    let saves = Saves { grant: Stamp { term: 4, n: 2 }, write: 3 };
+    cache(None, write("user:8", Some("8"), Some(saves)));
+    cache(None, write("user:9", Some("9"), None));
+    cache(None, write("user:9", None, None));
+    group.machine
+}
+
 /// A file's name, what it has, and of what.
 type Golden = (&'static str, &'static str, fn() -> Machine);
 
 /// Written by `ORRERY_REWRITE=1 cargo test -p orrery-shared --test machine_bounds stay_readable` where they are empty.
-const GOLDEN: [Golden; 3] = [
+const GOLDEN: [Golden; 4] = [
     ("machine-1.hex", include_str!("golden/machine-1.hex"), one_of_everything),
     ("machine-2.hex", include_str!("golden/machine-2.hex"), one_of_everything_with_shards),
     ("shard-2.hex", include_str!("golden/shard-2.hex"), a_shard),
+    ("shard-3.hex", include_str!("golden/shard-3.hex"), a_shard_with_values),
 ];
 
 #[test]
@@ -338,6 +363,18 @@ fn a_shards_snapshot_says_which_shard_it_is() {
     assert_eq!(back, machine);
     assert_eq!((back.group(), back.clock_ms()), (GroupId(3), 40));
     assert_eq!(back.shard().map(|record| record.version), Some(2));
+}
+
+#[test]
+fn a_snapshot_is_read_wherever_it_is_cut() {
+    let machine = one_of_everything();
+    let whole = machine.encode().concat();
+    assert_eq!(machine.chunks().collect::<Vec<_>>().concat(), whole);
+    for size in [1, 2, 3, 7, 64, 1_000] {
+        let mut decoder = Decoder::default();
+        whole.chunks(size).for_each(|part| decoder.take(part).unwrap());
+        assert_eq!(decoder.finish().unwrap(), machine, "in parts of {size} bytes");
+    }
 }
 
 #[test]

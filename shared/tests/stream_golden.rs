@@ -3,8 +3,16 @@
 //! present version anew.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use orrery_shared::cache::fact::{CacheFact, Cause, HomeFact, How, LineFact, Waited, Wants};
+use orrery_shared::cache::message::{AskKind, RecallKind};
+use orrery_shared::cache::node::Stats;
+use orrery_shared::cache::view::{
+    CachesView, CopyView, GroupValues, HeldView, HomeView, ValueView, ValuesView,
+};
+use orrery_shared::cache::{Address, State};
 use orrery_shared::event::fact::{
-    EntrySummary, HolderView, LockTable, LockedResource, PlacedShard, Role, ServiceFact, ShardTable,
+    EntrySummary, HolderView, LockTable, LockedResource, Message, MessageId, PlacedShard, Role, ServiceFact,
+    ShardTable,
 };
 use orrery_shared::event::stream::{
     Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
@@ -21,6 +29,7 @@ use orrery_shared::queue::{
 
 const GOLDEN_2: &str = include_str!("golden/stream-2.txt");
 const GOLDEN_3: &str = include_str!("golden/stream-3.txt");
+const GOLDEN_4: &str = include_str!("golden/stream-4.txt");
 
 const CONTROL: GroupId = GroupId::CONTROL;
 
@@ -222,6 +231,134 @@ fn snapshot_3() -> NodeSnapshot {
     NodeSnapshot { shards: shards(), queues, ..snapshot_2() }
 }
 
+fn values() -> ValuesView {
+    let value = ValueView { address: "price".into(), version: 12, bytes: 3, preview: "900".into() };
+    ValuesView { applied: Some(15), begun: 2, opened: 2, values: vec![value], more: 1 }
+}
+
+fn stats() -> Stats {
+    Stats { hits: 30, misses: 10, hit_rate: Some(0.75), hit_rate_1m: Some(0.5), ..Stats::default() }
+}
+
+fn caches() -> CachesView {
+    let copy = CopyView {
+        address: "price".into(),
+        shard: GroupId(1),
+        state: State::M,
+        version: 12,
+        unsaved: true,
+        lease_left_us: 250_000,
+    };
+    let line =
+        HeldView { address: "price".into(), owner: Some("node1".into()), sharers: vec!["node2".into()] };
+    let home =
+        HomeView { group: GroupId(1), term: 2, open: false, window_left_us: 9, lines: vec![line], more: 2 };
+    CachesView {
+        copies: vec![copy],
+        copies_more: 3,
+        stats: stats(),
+        homes: vec![home],
+        values: vec![GroupValues { group: GroupId(1), values: values() }],
+    }
+}
+
+fn cache_messages() -> Vec<Message> {
+    let address = || Address::from("price");
+    let asks = [AskKind::Read, AskKind::Own, AskKind::Write, AskKind::WriteBack, AskKind::Evict];
+    let recalls =
+        [RecallKind::Invalidate, RecallKind::Fetch, RecallKind::FetchInvalidate, RecallKind::Settled];
+    let asked = asks.into_iter().flat_map(|ask| {
+        let answer = Message::CacheAnswer { ask, address: address(), done: ask != AskKind::Own };
+        [Message::CacheAsk { ask, address: address() }, answer]
+    });
+    let recalled = recalls.into_iter().flat_map(|recall| {
+        let dirty = recall == RecallKind::Fetch;
+        let answer = Message::CacheRecalled { recall, address: address(), dirty };
+        [Message::CacheRecall { recall, address: address() }, answer]
+    });
+    asked.chain(recalled).collect()
+}
+
+fn line_facts() -> Vec<LineFact> {
+    use Cause::*;
+    let causes = [
+        LocalRead, LocalWrite, Evict, Inv, Fetch, FetchInv, LeaseOut, WriteBack, Registered, Refused, Unknown,
+    ];
+    let changed = |(at, cause): (usize, Cause)| {
+        let (from, to) = (State::ALL[at % 4], State::ALL[(at + 1) % 4]);
+        LineFact::Changed { address: "price".into(), from, to, cause, version: 12 }
+    };
+    let mut facts: Vec<LineFact> = causes.into_iter().enumerate().map(changed).collect();
+    facts.push(LineFact::Lost { address: "price".into(), version: 12 });
+    facts.push(LineFact::Hit { address: "price".into(), state: State::E, write: true });
+    facts
+}
+
+fn home_facts() -> Vec<HomeFact> {
+    let waited = Waited { node: "node2".into(), recall: RecallKind::Invalidate, gone_in_us: 400_000 };
+    let recalling = |(question, wants)| HomeFact::Recalling {
+        question,
+        address: "price".into(),
+        asker: "node3".into(),
+        wants,
+        of: vec![waited.clone()],
+    };
+    let recalled =
+        |(question, how)| HomeFact::Recalled { question, address: "price".into(), node: "node2".into(), how };
+    let hows = [How::Acknowledged, How::Clean, How::Dirty, How::NotHeld, How::LeaseOver, How::Rebooted];
+    let mut facts = vec![
+        HomeFact::Window { term: 2, left_us: 450_000 },
+        HomeFact::Open { term: 2 },
+        HomeFact::Ended { term: 2 },
+    ];
+    facts.extend((1..).zip([Wants::Read, Wants::Own, Wants::Write]).map(recalling));
+    facts.extend((1..).zip(hows).map(recalled));
+    let (owner, sharers) = (Some("node1".into()), vec!["node2".into()]);
+    facts.push(HomeFact::Held { address: "price".into(), owner, sharers });
+    facts
+}
+
+fn cache_facts() -> Vec<CacheFact> {
+    let committed = |deleted| CacheFact::Committed {
+        address: "price".into(),
+        version: 12,
+        deleted,
+        by: "node3".into(),
+        write_back: !deleted,
+        preview: "900".into(),
+    };
+    vec![
+        committed(false),
+        committed(true),
+        CacheFact::Revoked { address: "price".into(), version: 13 },
+        CacheFact::Begun { tenure: 2 },
+        CacheFact::Opened { tenure: 2 },
+    ]
+}
+
+fn facts_4() -> Vec<Fact> {
+    let group = GroupId(1);
+    let service = |(n, fact)| {
+        let fact = ServiceFact::Cache(fact);
+        Fact::Service { group, index: 14, n, clock_ms: 20, fact }
+    };
+    let sent = |(number, body)| {
+        let message = MessageId { from: "node1".into(), boot: 2, number };
+        Fact::Sent { message, group, to: "node2".into(), body }
+    };
+    let mut facts: Vec<Fact> = (0..).zip(cache_facts()).map(service).collect();
+    facts.extend((1..).zip(cache_messages()).map(sent));
+    facts.extend(line_facts().into_iter().map(|fact| Fact::CacheLine { group, fact }));
+    facts.extend(home_facts().into_iter().map(|fact| Fact::CacheHome { group, fact }));
+    facts.push(Fact::CacheUse { stats: Box::new(stats()) });
+    facts.push(Fact::CachesResumed { group, index: 15, values: Box::new(values()) });
+    facts
+}
+
+fn snapshot_4() -> NodeSnapshot {
+    NodeSnapshot { caches: caches(), ..snapshot_3() }
+}
+
 fn lines(name: &str, frame: &Frame) -> String {
     let json = serde_json::to_string(frame).unwrap();
     let bytes = postcard::to_stdvec(frame).unwrap();
@@ -254,17 +391,23 @@ fn facts_of_version_2_and_its_snapshots_as_json_are_still_understood() {
 }
 
 #[test]
-fn golden_bytes_of_version_3() {
-    assert_eq!(STREAM_VERSION, 3);
+fn facts_of_version_3_and_its_snapshots_as_json_are_still_understood() {
     let shown = queues().topics[0].clone();
     assert_eq!((shown.in_flight.len(), shown.dead.len(), shown.stats.groups[0].blocked), (1, 1, 1));
-    let (facts, snapshot) = (batch(facts_3()), Frame::Snapshot(Box::new(snapshot_3())));
+    let expected = [("facts", batch(facts_3())), ("snapshot", Frame::Snapshot(Box::new(snapshot_3())))];
+    understood(GOLDEN_3, &expected);
+}
+
+#[test]
+fn golden_bytes_of_version_4() {
+    assert_eq!(STREAM_VERSION, 4);
+    let (facts, snapshot) = (batch(facts_4()), Frame::Snapshot(Box::new(snapshot_4())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-3.txt");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-4.txt");
         std::fs::write(path, &present).unwrap();
         return;
     }
-    assert_eq!(present, GOLDEN_3);
-    understood(GOLDEN_3, &[("facts", facts), ("snapshot", snapshot)]);
+    assert_eq!(present, GOLDEN_4);
+    understood(GOLDEN_4, &[("facts", facts), ("snapshot", snapshot)]);
 }

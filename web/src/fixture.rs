@@ -1,6 +1,8 @@
 //! Scripted moments for drawing without a cluster: `?fixture=busy`. Only with the feature `fixture`, never in the
 //! product.
 
+mod cache;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -167,6 +169,7 @@ fn cluster(parts: Vec<GroupView>) -> View {
         }
     }
     queues(&mut view);
+    cache::put(&mut view);
     view
 }
 

@@ -5,6 +5,7 @@ pub mod dom;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod i18n;
+pub mod json;
 pub mod look;
 pub mod math;
 pub mod net;

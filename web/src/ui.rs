@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dom::{RwSignal, effect};
 use leptos::prelude::*;
+use orrery_shared::cache::Address;
 use orrery_shared::ids::{ClientName, GroupId, NodeName};
 use orrery_shared::lock::Mode;
 
@@ -44,6 +45,8 @@ pub enum Tab {
     Locks,
     /// Queues: the form, the bins, the ring as a table.
     Queue,
+    /// The coherent cache: the form, the lines, the state diagram, hit rates.
+    Cache,
     /// The log matrix.
     Log,
     /// One node.
@@ -54,13 +57,14 @@ pub enum Tab {
 
 impl Tab {
     /// All of them, in order.
-    pub const ALL: [Tab; 5] = [Tab::Locks, Tab::Queue, Tab::Log, Tab::Inspect, Tab::Feed];
+    pub const ALL: [Tab; 6] = [Tab::Locks, Tab::Queue, Tab::Cache, Tab::Log, Tab::Inspect, Tab::Feed];
 
     /// Stable name, for ids.
     pub fn name(self) -> &'static str {
         match self {
             Tab::Locks => "locks",
             Tab::Queue => "queue",
+            Tab::Cache => "cache",
             Tab::Log => "log",
             Tab::Inspect => "inspect",
             Tab::Feed => "feed",
@@ -77,20 +81,23 @@ pub struct Layers {
     pub locks: bool,
     /// The hash ring, its shards and what is published to them.
     pub queue: bool,
+    /// Copies of a cache line, and what nodes and its home say about it.
+    pub cache: bool,
 }
 
 impl Layers {
     /// All of them are drawn.
-    pub const ALL: Layers = Layers { consensus: true, locks: true, queue: true };
+    pub const ALL: Layers = Layers { consensus: true, locks: true, queue: true, cache: true };
 
     /// The text under which they are remembered: one letter for each that is drawn.
     fn remembered(self) -> String {
-        let letters = [(self.consensus, 'c'), (self.locks, 'l'), (self.queue, 'q')];
+        let letters = [(self.consensus, 'c'), (self.locks, 'l'), (self.queue, 'q'), (self.cache, 'm')];
         letters.into_iter().filter_map(|(on, letter)| on.then_some(letter)).collect()
     }
 
     fn from_remembered(text: &str) -> Layers {
-        Layers { consensus: text.contains('c'), locks: text.contains('l'), queue: text.contains('q') }
+        let has = |letter| text.contains(letter);
+        Layers { consensus: has('c'), locks: has('l'), queue: has('q'), cache: has('m') }
     }
 }
 
@@ -111,6 +118,8 @@ pub struct Ui {
     pub layers: RwSignal<Layers>,
     /// The shard whose replicas the stage shows.
     pub shard: RwSignal<Option<GroupId>>,
+    /// The cache line that the stage shows; none shows the one that changed last.
+    pub line: RwSignal<Option<Address>>,
     /// Whether the legend covers the page.
     pub legend: RwSignal<bool>,
     /// Whether the page is an upright phone's.
@@ -153,6 +162,7 @@ impl Ui {
             popover: RwSignal::new(false),
             layers: RwSignal::new(layers),
             shard: RwSignal::new(None),
+            line: RwSignal::new(None),
             legend: RwSignal::new(false),
             portrait: RwSignal::new(false),
             tall: RwSignal::new(false),
@@ -199,11 +209,19 @@ impl Ui {
     /// Switches the layer of the queues, and brings its panel forward or back.
     pub fn toggle_queue(&self) {
         self.layers.update(|layers| layers.queue = !layers.queue);
-        let on = self.layers.with_untracked(|layers| layers.queue);
-        match (on, self.tab.get_untracked()) {
-            (true, Tab::Locks) => self.tab.set(Tab::Queue),
-            (false, Tab::Queue) => self.tab.set(Tab::Locks),
-            _ => {}
+        self.bring(Tab::Queue, self.layers.with_untracked(|layers| layers.queue));
+    }
+
+    /// Switches the layer of the coherent cache, and brings its panel forward or back.
+    pub fn toggle_cache(&self) {
+        self.layers.update(|layers| layers.cache = !layers.cache);
+        self.bring(Tab::Cache, self.layers.with_untracked(|layers| layers.cache));
+    }
+
+    fn bring(&self, tab: Tab, forward: bool) {
+        let before = if forward { Tab::Locks } else { tab };
+        if self.tab.get_untracked() == before {
+            self.tab.set(if forward { tab } else { Tab::Locks });
         }
     }
 

@@ -46,7 +46,7 @@ pub async fn run(addresses: &[String], load: Load) -> Result<Figures> {
     let mut running = JoinSet::new();
     for number in 0..load.clients {
         let address = addresses[number % addresses.len()].clone();
-        running.spawn(client(load, address, number, begin, end));
+        running.spawn(client(load, addresses.to_vec(), address, number, begin, end));
     }
     let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
     let mut errors = 0;
@@ -66,6 +66,7 @@ pub async fn run(addresses: &[String], load: Load) -> Result<Figures> {
 
 async fn client(
     load: Load,
+    addresses: Vec<String>,
     address: String,
     number: usize,
     begin: Instant,
@@ -74,7 +75,7 @@ async fn client(
     let mut connection = Client::connect(&address).await?;
     let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
     let mut errors = 0;
-    let mut task = Task::new(load.work, &mut connection, number).await?;
+    let mut task = Task::new(load.work, &mut connection, number, &addresses).await?;
     let pause = load.per_second.map(|rate| Duration::from_secs_f64(load.clients as f64 / rate));
     // Spread over one pause, so that a given pace is not one burst of all clients.
     let mut due = Instant::now() + pause.unwrap_or_default().mul_f64(number as f64 / load.clients as f64);
@@ -86,7 +87,10 @@ async fn client(
                 due += pause;
                 began
             }
-            None => Instant::now(),
+            None => {
+                timeout(ANSWER_MAX, task.prepare()).await.context("no answer")??;
+                Instant::now()
+            }
         };
         if began >= end || Instant::now() >= end {
             return Ok((times, errors));

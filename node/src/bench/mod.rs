@@ -3,6 +3,8 @@
 //! Real processes, durable writes on a real disk, clients over HTTP; beside it an etcd cluster under the same
 //! conditions. What is printed is what was measured in this run.
 
+mod bare;
+mod cache;
 mod cluster;
 mod disk;
 mod etcd;
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{BenchArgs, BenchFailoverArgs, BenchLockArgs, BenchQueueArgs};
+use crate::cli::{BenchArgs, BenchCacheArgs, BenchFailoverArgs, BenchLockArgs, BenchQueueArgs};
 use cluster::{Cluster, Settings};
 use etcd::Etcd;
 use load::{Figures, Load};
@@ -40,6 +42,13 @@ pub async fn run_lock(args: BenchLockArgs) -> Result<()> {
 /// `orrery bench queue`
 pub async fn run_queue(args: BenchQueueArgs) -> Result<()> {
     in_own_folder(args.common.data.as_deref(), async |folder| queue::measure(&args, folder).await).await
+}
+
+pub use bare::serve as run_bare;
+
+/// `orrery bench cache`
+pub async fn run_cache(args: BenchCacheArgs) -> Result<()> {
+    in_own_folder(args.common.data.as_deref(), async |folder| cache::measure(&args, folder).await).await
 }
 
 /// `orrery bench failover`
@@ -143,14 +152,14 @@ async fn watching(args: &BenchArgs, data: &Path, length: Duration) -> Result<()>
 
 fn heading() {
     println!(
-        "{:<10}{:>9}{:>12}{:>12}{:>12}{:>10}",
+        "{:<12}{:>9}{:>12}{:>12}{:>12}{:>10}",
         "", "clients", "per second", "p50 ms", "p99 ms", "errors"
     );
 }
 
 fn row(name: &str, clients: usize, figures: &Figures) {
     println!(
-        "{name:<10}{clients:>9}{:>12.0}{:>12.3}{:>12.3}{:>10}",
+        "{name:<12}{clients:>9}{:>12.0}{:>12.3}{:>12.3}{:>10}",
         figures.per_second, figures.p50_ms, figures.p99_ms, figures.errors
     );
 }
@@ -158,7 +167,7 @@ fn row(name: &str, clients: usize, figures: &Figures) {
 /// Ours to theirs.
 fn ratio(clients: usize, ours: &Figures, theirs: &Figures) {
     println!(
-        "{:<10}{clients:>9}{:>11.2}x{:>11.2}x{:>11.2}x",
+        "{:<12}{clients:>9}{:>11.2}x{:>11.2}x{:>11.2}x",
         "ratio",
         ours.per_second / theirs.per_second,
         ours.p50_ms / theirs.p50_ms,

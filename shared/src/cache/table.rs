@@ -26,11 +26,21 @@ impl State {
     pub fn owns(self) -> bool {
         matches!(self, State::M | State::E)
     }
+
+    /// Its letter.
+    pub fn letter(self) -> &'static str {
+        match self {
+            State::M => "M",
+            State::E => "E",
+            State::S => "S",
+            State::I => "I",
+        }
+    }
 }
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(self.letter())
     }
 }
 

@@ -91,6 +91,9 @@ pub struct EngineConfig {
     pub replicas: u16,
 }
 
+/// Longest time for that: whoever stops a node kills it in the end.
+const CACHE_STOP_MAX: Duration = Duration::from_secs(2);
+
 /// Longest election timeout of [`Profile::Realistic`], milliseconds. A debug build is slower on purpose: its
 /// unoptimised code shares two cores with compilers and tests.
 pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
@@ -121,7 +124,7 @@ impl EngineConfig {
             snapshot_log_bytes: 64 << 20,
             snapshot_log_entries: 100_000,
             keep_entries: 2_000,
-            cache_bytes: 4 << 20,
+            cache_bytes: 1 << 20,
             cache: Limits {
                 lines_max: 1_024,
                 bytes_max: 16 << 20,
@@ -157,7 +160,7 @@ impl EngineConfig {
 
     /// How long a node that stops waits for homes to take what was written in its cache.
     pub(crate) fn cache_stop_timeout(&self) -> Duration {
-        Duration::from_micros(2 * self.cache.lease_us)
+        Duration::from_micros(2 * self.cache.lease_us).min(CACHE_STOP_MAX)
     }
 
     /// The same as openraft wants it.

@@ -11,7 +11,7 @@ use super::view::{
     Beats, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView, Process, RECENT_MAX,
     RequestView, StreamState, TAIL_MAX, View,
 };
-use super::{Event, fold_group, fold_locks, fold_queues, fold_ring};
+use super::{Event, fold_cache, fold_group, fold_locks, fold_queues, fold_ring};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
 use crate::sorted::sort_by;
@@ -75,6 +75,7 @@ impl View {
         for shard in &snapshot.queues {
             fold_queues::install(self, shard.group, &shard.queues, now_us);
         }
+        fold_cache::install(self, &snapshot.node, &snapshot.caches, now_us);
     }
 
     /// Takes over who is in the cluster and in which order it is drawn, from the hello of that source's stream. The
@@ -95,6 +96,7 @@ impl View {
             self.nodes.remove(&name);
             self.links.retain(|(from, to), _| *from != name && *to != name);
             self.requests.retain(|(at, _), _| *at != name);
+            fold_cache::forget_node(self, &name);
         }
         for member in members {
             let node = self.node_mut(&member.node);
@@ -205,13 +207,17 @@ impl View {
                 fold_group::fact(self, node, *group, fact, now_us);
                 fold_ring::look(self, *group, now_us);
             }
-            Fact::RoleChanged { group, .. } => {
+            Fact::RoleChanged { group, role, term, .. } => {
                 fold_group::fact(self, node, *group, fact, now_us);
+                fold_cache::role(self, node, *group, *role, *term);
                 fold_ring::look(self, *group, now_us);
             }
             Fact::Service { group, index, n, clock_ms, fact: ServiceFact::Queue(fact) } => {
                 let place = (*index, *n);
                 return fold_queues::fact(self, *group, place, *clock_ms, fact, now_us);
+            }
+            Fact::Service { group, index, n, fact: ServiceFact::Cache(fact), .. } => {
+                return fold_cache::committed(self, *group, (*index, *n), fact);
             }
             Fact::Service { group, index, n, clock_ms, fact } => {
                 if *group == GroupId::CONTROL {
@@ -221,10 +227,12 @@ impl View {
             Fact::QueuesResumed { group, index, queues } => {
                 fold_queues::resume(self, *group, *index, queues, now_us);
             }
-            Fact::CacheLine { .. }
-            | Fact::CacheHome { .. }
-            | Fact::CacheUse { .. }
-            | Fact::CachesResumed { .. } => {}
+            Fact::CacheLine { group, fact } => fold_cache::line(self, node, *group, fact, now_us),
+            Fact::CacheHome { group, fact } => fold_cache::home(self, node, *group, fact, now_us),
+            Fact::CacheUse { stats } => fold_cache::used(self, node, stats, now_us),
+            Fact::CachesResumed { group, index, values } => {
+                fold_cache::resume(self, *group, *index, values);
+            }
             Fact::ShardsPlaced { shards, .. } => return fold_ring::install(self, shards, now_us),
             Fact::ServiceResumed { group, index, locks } => {
                 if *group == GroupId::CONTROL {
@@ -314,6 +322,7 @@ impl View {
     fn forget_boot(&mut self, node: &NodeName) {
         self.requests.retain(|(at, _), _| at != node);
         self.links.retain(|(from, _), _| from != node);
+        fold_cache::forget_boot(self, node);
     }
 
     fn install_links(&mut self, node: &NodeName, cut: &[NodeName]) {

@@ -6,6 +6,9 @@
 pub mod choice;
 pub mod fact;
 pub mod fold;
+mod fold_cache;
+#[cfg(test)]
+mod fold_cache_tests;
 mod fold_group;
 pub mod fold_locks;
 mod fold_queues;

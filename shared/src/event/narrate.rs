@@ -3,6 +3,9 @@
 //! [`narrate`] looks at one fact and the view before it; [`Feed`] keeps the sentences and draws those
 //! together that come too fast to be read.
 
+mod cache;
+#[cfg(test)]
+mod cache_tests;
 mod election;
 mod feed;
 mod locks;
@@ -47,6 +50,8 @@ pub enum Topic {
     Lock,
     /// A message published, delivered, acknowledged.
     Queue,
+    /// A cache line read, written, invalidated.
+    Cache,
     /// Links, streams, gaps.
     Link,
     /// The shard map, and who leads a shard.
@@ -168,6 +173,9 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         } => election::vote(view, node, &message.from, *pre, *granted),
         Fact::RoleChanged { group, role: Role::Leader, term, .. } => ring::leads(view, node, *group, *term),
         Fact::Service { group, fact: ServiceFact::Queue(fact), .. } => queues::say(*group, fact),
+        Fact::Service { fact: ServiceFact::Cache(fact), .. } => cache::committed(fact),
+        Fact::CacheLine { fact, .. } => cache::line(node, fact),
+        Fact::CacheHome { group, fact } => cache::home(view, node, *group, fact),
         Fact::Service { group: GroupId::CONTROL, fact, .. } => locks::service(view, fact),
         Fact::ShardsPlaced { shards, .. } => ring::placed(view, shards),
         Fact::NodeStarted { .. }
@@ -197,14 +205,15 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
                 )
             })
         }
-        Fact::RequestBegun { client, operation, subject, .. } => Some(
-            Said::new(
+        Fact::RequestBegun { client, operation, subject, .. } => {
+            let [who, siapa] = named(client);
+            let said = Said::new(
                 Topic::Request,
-                format!("{client} asks {node}: {operation} {subject}"),
-                format!("{client} meminta kepada {node}: {operation} {subject}"),
-            )
-            .alike("request"),
-        ),
+                format!("{who} asks {node}: {operation} {subject}"),
+                format!("{siapa} meminta kepada {node}: {operation} {subject}"),
+            );
+            Some(said.alike("request"))
+        }
         Fact::RequestEnded { request, outcome, status, took_us } => {
             ended(view, node, *request, outcome, *status, *took_us)
         }
@@ -304,12 +313,18 @@ fn ended(
     let begun = view.requests.get(&(node.clone(), request))?;
     let view::RequestView { client, operation, subject, .. } = &**begun;
     let took = seconds(took_us);
+    let [who, siapa] = named(client);
     let said = Said::new(
         Topic::Request,
-        format!("{client}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
-        format!("Permintaan {client} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
+        format!("{who}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
+        format!("Permintaan {siapa} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
     );
     Some(if status >= 400 { said.bad().alike("refused") } else { said })
+}
+
+/// Whoever reads a cache line names nobody.
+fn named(client: &str) -> [&str; 2] {
+    if client.is_empty() { ["Somebody", "Seseorang"] } else { [client, client] }
 }
 
 /// `1.9` and `1,9`; three digits below a tenth of a second.

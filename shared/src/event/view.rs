@@ -14,10 +14,15 @@ use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, Term};
 use crate::sorted::SortedMap;
 
+mod cache;
 mod locks;
 mod queues;
 mod ring;
 
+pub use cache::{
+    CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate,
+    Recalled, Recalls, ShardValues,
+};
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
 pub use queues::{
     Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
@@ -64,6 +69,8 @@ pub struct View {
     pub ring: Arc<RingView>,
     /// The queues of each shard that has reported some.
     pub queues: SortedMap<GroupId, Arc<ShardQueues>>,
+    /// The coherent cache.
+    pub cache: CacheView,
     /// Events that will never come, newest last; at most [`RECENT_MAX`].
     pub gaps: Arc<Vec<GapView>>,
 }

@@ -120,6 +120,7 @@ fn snapshot(node: &str, seq: u64, queues: QueueView) -> NodeSnapshot {
         cut_links: Vec::new(),
         shards: ShardTable::default(),
         queues: vec![GroupQueues { group: SHARD, queues }],
+        caches: Default::default(),
     }
 }
 

@@ -25,6 +25,7 @@ pub fn reply(reply: &Reply) -> String {
         Reply::Shard(ShardReply::Older { known }) => format!("older than {known}"),
         Reply::Misplaced => "not for this group".into(),
         Reply::Queue(reply) => format!("{reply:?}"),
+        Reply::Cache(reply) => format!("{reply:?}"),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::dash::{ask, leader, live, without_hurry};
 
-const TABS: [&str; 5] = ["locks", "queue", "log", "inspect", "feed"];
+const TABS: [&str; 6] = ["locks", "queue", "cache", "log", "inspect", "feed"];
 
 /// Frames of the page over a while.
 #[derive(Debug, Deserialize)]
@@ -81,7 +81,23 @@ async fn fill_queues(page: &Page) -> Result<()> {
     page.click("consume").await?;
     page.until("a delivery", "all('[data-testid^=held-]').length === 1").await?;
     page.until("the bins to say so", "$('topic-orders')?.dataset.inFlight === '1'").await?;
+    fill_cache(page).await?;
     page.click("tab-locks").await
+}
+
+/// Lines in several states, one with a long name, and the whole table.
+async fn fill_cache(page: &Page) -> Result<()> {
+    page.click("tab-cache").await?;
+    for address in ["price", "a-line-with-quite-a-long-name"] {
+        page.fill("address", address).await?;
+        for (node, button) in [("node1", "write"), ("node2", "read"), ("node3", "write"), ("node4", "read")] {
+            page.click(&format!("at-{node}")).await?;
+            page.click(button).await?;
+            let there = format!("['S', 'E', 'M'].includes($('cell-{address}-{node}')?.dataset.state)");
+            page.until("the copy", &there).await?;
+        }
+    }
+    page.click("mesi-open").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +126,7 @@ async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() ->
                         for finding in layout::findings(page, viewport).await? {
                             broken.push(format!("{situation}: {finding}"));
                         }
-                        if language == "en" || tab == "locks" || tab == "queue" {
+                        if language == "en" || ["locks", "queue", "cache"].contains(&tab) {
                             page.screenshot(&situation.replace(' ', "-")).await?;
                             pictures += 1;
                         }

@@ -2,6 +2,7 @@
 //! are enough for two cores.
 #![allow(clippy::unwrap_used)]
 
+mod cache;
 mod checker;
 mod dash;
 mod locks;

@@ -5,6 +5,8 @@
 //! election timer some hundred. So each stretch between two moments of a scene has its own rate: slow while
 //! messages are on their way (one takes about [`CROSSING_S`] to cross), quicker while everybody waits.
 
+mod recall;
+
 use std::collections::VecDeque;
 
 use orrery_shared::event::Fact;
@@ -22,6 +24,10 @@ pub const CROSSING_S: f64 = 0.7;
 /// Longest stretch while messages are on their way, and while nothing is.
 const FLYING_S_MAX: f64 = 0.9;
 const WAITING_S_MAX: f64 = 0.4;
+/// The same while a write waits for the lease of somebody who does not answer.
+const LEASE_S_MAX: f64 = 2.5;
+/// Whoever has not answered by then is waited for.
+const LEASE_US: u64 = 20_000;
 /// A scene that takes longer than this on the screen is hurried, and one that takes so long is over.
 const SCENE_S: f64 = 4.0;
 const SCENE_S_MAX: f64 = 8.0;
@@ -93,13 +99,26 @@ pub struct Director {
     refused_us: Option<u64>,
     /// What clients asked last: who, what, when.
     questions: VecDeque<(ClientName, SmolStr, u64)>,
+    /// The question whose copies are taken away in the present scene: at which home, its number, how many are left.
+    fan: Option<(NodeName, u64, usize)>,
+    /// When copies were taken away last.
+    recalled_us: Option<u64>,
 }
 
 impl Default for Director {
     fn default() -> Self {
         let (flying, requests) = (SortedMap::default(), VecDeque::new());
         let questions = VecDeque::new();
-        Director { scene: None, flying, latency_us: 150.0, requests, refused_us: None, questions }
+        Director {
+            scene: None,
+            flying,
+            latency_us: 150.0,
+            requests,
+            refused_us: None,
+            questions,
+            fan: None,
+            recalled_us: None,
+        }
     }
 }
 
@@ -138,7 +157,16 @@ impl Director {
             Fact::RequestBegun { request, operation, client, subject } => {
                 let watched = matches!(
                     operation.as_str(),
-                    "acquire" | "release" | "cancel" | "queue" | "upgrade" | "publish"
+                    "acquire"
+                        | "release"
+                        | "cancel"
+                        | "queue"
+                        | "upgrade"
+                        | "publish"
+                        | "read"
+                        | "write"
+                        | "write back"
+                        | "delete"
                 );
                 let news = self.is_news(client, &format_smolstr!("{operation} {subject}"), at_us);
                 self.begun(node, *request, watched && news, at_us, shown_us, score);
@@ -154,6 +182,7 @@ impl Director {
             Fact::Service { group: GroupId::CONTROL, fact, .. } => {
                 self.service(fact, at_us, shown_us, score);
             }
+            Fact::CacheHome { fact, .. } => self.recall(node, fact, at_us, shown_us, score),
             Fact::NodeExited { .. } => self.deed(at_us, Some(0.8), shown_us, score),
             Fact::NodePaused { .. } => self.deed(at_us, Some(0.6), shown_us, score),
             Fact::NodeStarted { .. } | Fact::NodeResumed { .. } => self.deed(at_us, None, shown_us, score),
@@ -164,7 +193,7 @@ impl Director {
 
     /// Whether it follows a request: then what a shard's nodes say to each other belongs to it, too.
     fn serves(&self) -> bool {
-        self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request)
+        self.scene.as_ref().is_some_and(|scene| matches!(scene.kind, SceneKind::Request | SceneKind::Recall))
     }
 
     fn sent(&mut self, message: &MessageId, at_us: u64, body: &Message, shown_us: u64, score: &mut Score) {
@@ -182,7 +211,12 @@ impl Director {
         let shown = match body {
             Message::Vote { .. } | Message::VoteReply { .. } | Message::TransferLeader { .. } => true,
             Message::Append { .. } | Message::AppendReply { .. } => scene.shows_logs(),
-            Message::Forward { .. } | Message::ForwardReply { .. } => scene.kind != SceneKind::Election,
+            Message::Forward { .. }
+            | Message::ForwardReply { .. }
+            | Message::CacheAsk { .. }
+            | Message::CacheAnswer { .. }
+            | Message::CacheRecall { .. }
+            | Message::CacheRecalled { .. } => scene.kind != SceneKind::Election,
             _ => false,
         };
         if shown {
@@ -329,7 +363,7 @@ impl Director {
 
     /// Many requests at once are no scene: what was planned for the first of them goes.
     fn abandon(&mut self, shown_us: u64, score: &mut Score) {
-        let single = |kind: SceneKind| kind <= SceneKind::Grant;
+        let single = |kind: SceneKind| kind <= SceneKind::Recall;
         if self.scene.as_ref().is_some_and(|scene| single(scene.kind)) {
             self.scene = None;
             self.flying = SortedMap::default();
@@ -367,7 +401,7 @@ impl Director {
         let debt_s = score.shown_after_s(shown_us * 1_000);
         let most_s = match kind {
             SceneKind::Request => REQUEST_DEBT_S,
-            SceneKind::Grant => GRANT_DEBT_S,
+            SceneKind::Grant | SceneKind::Recall => GRANT_DEBT_S,
             _ => ANY_DEBT_S,
         };
         if debt_s > most_s {
@@ -405,7 +439,11 @@ impl Director {
         let flying = self.flying.values().any(|sent_us| sent_us + recent_us >= at_us);
         let stretch = (CROSSING_S * 1e6 / self.latency_us).clamp(*STRETCH.start(), *STRETCH.end());
         let gap_s = gap_us as f64 / 1e6;
-        let most_s = if flying { FLYING_S_MAX } else { WAITING_S_MAX + 0.12 * log(1.0 + gap_s * 100.0) };
+        let waiting_s = match &self.fan {
+            Some(_) if gap_us > LEASE_US => LEASE_S_MAX,
+            _ => WAITING_S_MAX + 0.12 * log(1.0 + gap_s * 100.0),
+        };
+        let most_s = if flying { FLYING_S_MAX } else { waiting_s };
         let hurry = scene.hurry();
         let asked = if scene.asked_only { ASKED_ONLY } else { 1.0 };
         let shown_s = (gap_s * stretch).min(most_s) * hurry * asked;
@@ -440,7 +478,7 @@ impl Director {
     fn expire(&mut self, at_us: u64) {
         let over = self.scene.as_ref().is_some_and(|scene| {
             let idle_us = match scene.kind {
-                SceneKind::Election | SceneKind::Failure => ELECTION_IDLE_US,
+                SceneKind::Election | SceneKind::Failure | SceneKind::Recall => ELECTION_IDLE_US,
                 _ => REQUEST_IDLE_US,
             };
             scene.last_us + idle_us < at_us

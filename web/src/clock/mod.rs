@@ -26,6 +26,8 @@ pub enum SceneKind {
     Request,
     /// A waiter was granted.
     Grant,
+    /// Copies of a cache line are taken away before it is written.
+    Recall,
     /// A process ended or was stopped, a link was cut.
     Failure,
     /// Nodes vote.

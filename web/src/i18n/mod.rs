@@ -1,8 +1,11 @@
 //! Every word on the page, in English and Indonesian. A language is one value of [`Strings`]: a string that
 //! a language lacks does not compile.
 
+pub mod cache;
 mod en;
+mod en_cache;
 mod id;
+mod id_cache;
 pub mod number;
 
 use orrery_shared::api::lock::LockAnswer;
@@ -77,6 +80,8 @@ pub struct Strings {
     pub locks: Locks,
     /// The queue panel and the ring.
     pub queue: Queue,
+    /// The coherent cache.
+    pub cache: &'static cache::Cache,
     /// Nodes, links, logs.
     pub cluster: Cluster,
     /// Scenarios.

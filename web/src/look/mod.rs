@@ -1,5 +1,6 @@
 //! What parts of a [`View`] look like: small values that change only when their picture does. Pure.
 
+pub mod cache;
 pub mod change;
 pub mod faults;
 pub mod log;

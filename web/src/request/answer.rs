@@ -7,33 +7,33 @@ use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
 use serde::Deserialize as _;
 use serde::de::value::{Error, StrDeserializer};
-use serde_json::Value;
 use smol_str::SmolStr;
+
+use crate::json::Json;
 
 /// The answer in a body; none where it is something else. The edges of a deadlock are left out: the page draws them
 /// from the event.
 pub fn lock_answer(text: &str) -> Option<LockAnswer> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    let name = |field: &str| body[field].as_str().map(SmolStr::from);
-    let number = |field: &str| body[field].as_u64();
-    let names = |field: &str| -> Option<Vec<SmolStr>> {
-        body[field].as_array()?.iter().map(|name| name.as_str().map(SmolStr::from)).collect()
-    };
-    let status = body["status"].as_str()?;
+    let body = Json::parse(text)?;
+    let name = |field: &str| body.text_of(field);
+    let number = |field: &str| body.number_of(field);
+    let names =
+        |field: &str| -> Option<Vec<SmolStr>> { body.items_of(field)?.iter().map(Json::text).collect() };
+    let status = name("status")?;
     let resource = name("resource")?;
     if status == "deadlock" {
         let (cycle, victim) = (names("cycle")?, name("victim")?);
         return Some(LockAnswer::Deadlock { resource, cycle, edges: Vec::new(), victim });
     }
     let client = name("client")?;
-    Some(match status {
+    Some(match status.as_str() {
         "acquired" => LockAnswer::Acquired {
             resource,
             client,
-            mode: if body["mode"] == "shared" { Mode::Shared } else { Mode::Exclusive },
+            mode: if name("mode")? == "shared" { Mode::Shared } else { Mode::Exclusive },
             fencing_token: number("fencing_token")?,
             expires_in_ms: number("expires_in_ms")?,
-            reentrant: body["reentrant"].as_bool()?,
+            reentrant: body.flag_of("reentrant")?,
         },
         "waiting" => {
             LockAnswer::Waiting { resource, client, position: u32::try_from(number("position")?).ok()? }
@@ -51,7 +51,7 @@ pub fn lock_answer(text: &str) -> Option<LockAnswer> {
             resource,
             client,
             holders: names("holders")?,
-            message: body["message"].as_str().unwrap_or_default().to_owned(),
+            message: name("message").unwrap_or_default().into(),
         },
         "not_waiting" => LockAnswer::NotWaiting { resource, client },
         _ => return None,
@@ -60,26 +60,26 @@ pub fn lock_answer(text: &str) -> Option<LockAnswer> {
 
 /// The error in a body; none where it is something else.
 pub fn error(text: &str) -> Option<ApiError> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    let error = &body["error"];
-    let code = StrDeserializer::<Error>::new(error["code"].as_str()?);
+    let error = Json::parse(text)?.get("error");
+    let word = error.text_of("code")?;
+    let code = StrDeserializer::<Error>::new(&word);
     Some(ApiError {
         // A word that this page does not know yet still comes with a sentence that people do.
         code: ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
-        message: error["message"].as_str()?.to_owned(),
-        idempotency_key: error["idempotency_key"].as_str().map(str::to_owned),
-        shard: error["shard"].as_u64().and_then(|shard| shard.try_into().ok()).map(GroupId),
+        message: error.text_of("message")?.into(),
+        idempotency_key: error.text_of("idempotency_key").map(String::from),
+        version: error.number_of("version"),
+        shard: error.number_of("shard").and_then(|shard| shard.try_into().ok()).map(GroupId),
     })
 }
 
 /// The nodes that a supervisor runs, in order; none where somebody else answered.
 pub fn members(text: &str) -> Option<Vec<MemberAddress>> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    let node = |state: &Value| {
-        let address = state["address"].as_str()?.to_owned();
-        Some(MemberAddress { node: state["node"].as_str()?.into(), address })
+    let node = |state: &Json| {
+        let (node, address) = (state.text_of("node")?, state.text_of("address")?);
+        Some(MemberAddress { node, address: address.into() })
     };
-    body["nodes"].as_array()?.iter().map(node).collect()
+    Json::parse(text)?.items_of("nodes")?.iter().map(node).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests to nodes and to the supervisor: typed bodies, a time-out each, an idempotency key on every mutation.
 
 pub mod answer;
+pub mod cache;
 pub mod queue;
 
 use std::pin::pin;
@@ -13,8 +14,8 @@ use leptos::prelude::*;
 use orrery_shared::error::ApiError;
 use orrery_shared::event::view::View;
 use orrery_shared::ids::NodeName;
-use serde_json::Value;
 
+use crate::json::{object, quoted};
 use crate::look::Status;
 
 /// How long the supervisor may take to kill, start, pause or resume.
@@ -116,7 +117,7 @@ pub fn base(view: &View, node: &NodeName) -> Option<String> {
 /// in the body.
 pub async fn ask<T>(
     url: &str,
-    body: &Value,
+    body: &str,
     key: &str,
     timeout_ms: u64,
     read: impl FnOnce(&str) -> Option<T>,
@@ -128,15 +129,25 @@ pub async fn ask<T>(
     }
 }
 
+/// Asks for something that changes nothing, at most `timeout_ms`.
+pub async fn get<T>(url: &str, timeout_ms: u64, read: impl FnOnce(&str) -> Option<T>) -> Answered<T> {
+    let request = Request::get(url).build().map_err(|_| Failure::NoAnswer)?;
+    let (status, text) = answer(request, timeout_ms).await?;
+    match read(&text) {
+        Some(answer) => Ok((status, answer)),
+        None => Err(refused(status, &text)),
+    }
+}
+
 /// Cuts or heals the link from the node at `base` to a peer.
 pub async fn cut_link(base: &str, peer: &NodeName, cut: bool) -> Result<(), Failure> {
-    let body = serde_json::json!({ "peer": peer.as_str(), "cut": cut });
+    let body = object(&[("peer", quoted(peer)), ("cut", cut.to_string())]);
     done(post(&format!("{base}/fault/link"), &body, None, FAULT_TIMEOUT_MS).await?)
 }
 
 /// Asks the cluster, through the node at `base`, to let `node` lead.
 pub async fn transfer_leader(base: &str, node: &NodeName) -> Result<(), Failure> {
-    let body = serde_json::json!({ "node": node.as_str() });
+    let body = object(&[("node", quoted(node))]);
     done(post(&format!("{base}/cluster/leader"), &body, Some(&new_key()), PROCESS_TIMEOUT_MS).await?)
 }
 
@@ -147,12 +158,12 @@ fn done((status, text): (u16, String)) -> Result<(), Failure> {
 /// Asks the supervisor to do something to a node's process.
 pub async fn process(node: &NodeName, action: ProcessAction) -> Result<(), Failure> {
     let url = format!("/demo/nodes/{node}/{}", action.name());
-    done(post(&url, &serde_json::json!({}), None, PROCESS_TIMEOUT_MS).await?)
+    done(post(&url, "{}", None, PROCESS_TIMEOUT_MS).await?)
 }
 
 /// Asks the supervisor for one more node.
 pub async fn add_node() -> Result<(), Failure> {
-    done(post("/demo/nodes", &serde_json::json!({}), None, PROCESS_TIMEOUT_MS).await?)
+    done(post("/demo/nodes", "{}", None, PROCESS_TIMEOUT_MS).await?)
 }
 
 /// Asks the supervisor to let a node go.
@@ -168,12 +179,12 @@ fn refused(status: u16, text: &str) -> Failure {
     }
 }
 
-async fn post(url: &str, body: &Value, key: Option<&str>, timeout_ms: u64) -> Result<(u16, String), Failure> {
+async fn post(url: &str, body: &str, key: Option<&str>, timeout_ms: u64) -> Result<(u16, String), Failure> {
     let mut request = Request::post(url);
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
-    let request = request.header("Content-Type", "application/json").body(body.to_string());
+    let request = request.header("Content-Type", "application/json").body(body);
     answer(request.map_err(|_| Failure::NoAnswer)?, timeout_ms).await
 }
 

@@ -1,8 +1,9 @@
 //! Requests to the queues, and their answers read from JSON by hand.
 
 use orrery_shared::ids::ClientName;
-use serde_json::{Value, json};
 use smol_str::SmolStr;
+
+use crate::json::{Json, object, quoted, typed};
 
 /// A queue operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,30 +66,29 @@ impl QueueAsk {
     }
 
     /// What is sent.
-    pub fn body(&self) -> Value {
-        let mut body = json!({ "topic": self.topic.as_str() });
+    pub fn body(&self) -> String {
+        let mut fields = vec![("topic", quoted(&self.topic))];
         match &self.operation {
             QueueOperation::Publish { key, message } => {
-                body["message"] =
-                    serde_json::from_str(message).unwrap_or_else(|_| Value::String(message.clone()));
+                fields.push(("message", typed(message)));
                 if !key.is_empty() {
-                    body["key"] = key.as_str().into();
+                    fields.push(("key", quoted(key)));
                 }
             }
             QueueOperation::Consume { group, max, visibility_ms } => {
-                body["group"] = group.as_str().into();
-                body["consumer"] = self.client.as_str().into();
-                body["max"] = (*max).into();
-                body["visibility_ms"] = (*visibility_ms).into();
+                fields.push(("group", quoted(group)));
+                fields.push(("consumer", quoted(&self.client)));
+                fields.push(("max", max.to_string()));
+                fields.push(("visibility_ms", visibility_ms.to_string()));
             }
             QueueOperation::Settle { group, id, receipt, .. } => {
-                body["group"] = group.as_str().into();
-                body["message_id"] = id.as_str().into();
-                body["receipt"] = receipt.as_str().into();
+                fields.push(("group", quoted(group)));
+                fields.push(("message_id", quoted(id)));
+                fields.push(("receipt", quoted(receipt)));
             }
-            QueueOperation::Redrive { group } => body["group"] = group.as_str().into(),
+            QueueOperation::Redrive { group } => fields.push(("group", quoted(group))),
         }
-        body
+        object(&fields)
     }
 }
 
@@ -133,37 +133,40 @@ pub enum QueueAnswer {
 
 /// The answer in a body; none where it is something else.
 pub fn queue_answer(ask: &QueueAsk, text: &str) -> Option<QueueAnswer> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    let status = body["status"].as_str()?;
-    let name = |value: &Value| value.as_str().map(SmolStr::from);
+    let body = Json::parse(text)?;
+    let status = body.text_of("status")?;
     Some(match &ask.operation {
         QueueOperation::Publish { .. } => QueueAnswer::Published {
-            id: name(&body["message_id"])?,
-            replicas: body["replicas"].as_array()?.iter().filter_map(name).collect(),
+            id: body.text_of("message_id")?,
+            replicas: body.items_of("replicas")?.iter().filter_map(Json::text).collect(),
         },
         QueueOperation::Consume { .. } => {
-            let delivered = |message: &Value| {
+            let delivered = |message: &Json| {
+                let said = message.get("message");
                 Some(Delivered {
-                    id: name(&message["id"])?,
-                    receipt: name(&message["receipt"])?,
-                    attempt: message["attempt"].as_u64()?,
-                    key: name(&message["key"]).unwrap_or_default(),
-                    text: match &message["message"] {
-                        Value::String(text) => text.clone(),
-                        other => other.to_string(),
-                    },
+                    id: message.text_of("id")?,
+                    receipt: message.text_of("receipt")?,
+                    attempt: message.number_of("attempt")?,
+                    key: message.text_of("key").unwrap_or_default(),
+                    text: said.text().map_or_else(|| said.written(), String::from),
                 })
             };
-            QueueAnswer::Delivered(body["messages"].as_array()?.iter().filter_map(delivered).collect())
+            QueueAnswer::Delivered(body.items_of("messages")?.iter().filter_map(delivered).collect())
         }
-        QueueOperation::Settle { id, .. } => QueueAnswer::Settled { id: id.clone(), status: status.into() },
-        QueueOperation::Redrive { .. } => QueueAnswer::Redriven(body["redriven"].as_u64()?),
+        QueueOperation::Settle { id, .. } => QueueAnswer::Settled { id: id.clone(), status },
+        QueueOperation::Redrive { .. } => QueueAnswer::Redriven(body.number_of("redriven")?),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn read(body: &str) -> Value {
+        serde_json::from_str(body).unwrap_or_default()
+    }
 
     fn ask(operation: QueueOperation) -> QueueAsk {
         QueueAsk { operation, topic: "orders".into(), client: "Ayu".into() }
@@ -179,18 +182,18 @@ mod tests {
         let publish = |message: &str, key: &str| {
             ask(QueueOperation::Publish { key: key.into(), message: message.to_owned() }).body()
         };
-        assert_eq!(publish("two words", ""), json!({ "topic": "orders", "message": "two words" }));
+        assert_eq!(read(&publish("two words", "")), json!({ "topic": "orders", "message": "two words" }));
         assert_eq!(
-            publish("{\"n\":1}", "k"),
+            read(&publish("{\"n\":1}", "k")),
             json!({ "topic": "orders", "message": { "n": 1 }, "key": "k" })
         );
         let consume = ask(QueueOperation::Consume { group: "g".into(), max: 5, visibility_ms: 2_000 });
         let expected =
             json!({ "topic": "orders", "group": "g", "consumer": "Ayu", "max": 5, "visibility_ms": 2_000 });
-        assert_eq!(consume.body(), expected);
+        assert_eq!(read(&consume.body()), expected);
         let expected =
             json!({ "topic": "orders", "group": "default", "message_id": "s3-12", "receipt": "r14-0" });
-        assert_eq!(settle(true).body(), expected);
+        assert_eq!(read(&settle(true).body()), expected);
         assert_eq!((settle(true).path(), settle(false).path()), ("ack", "nack"));
     }
 

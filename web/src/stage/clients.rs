@@ -8,7 +8,7 @@ use orrery_shared::event::view::RequestView;
 use orrery_shared::ids::ClientName;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
-use super::glyph::{EnvelopeGlyph, KeyGlyph};
+use super::glyph::{EnvelopeGlyph, KeyGlyph, LineGlyph};
 use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::translate;
 use crate::request::client_of;
@@ -17,6 +17,9 @@ use crate::ui::{CLIENTS_MAX, Ui};
 
 /// Most requests that are drawn at once: more cover each other.
 const REQUESTS_MAX: usize = CLIENTS_MAX;
+
+/// What is asked of the cache.
+const CACHE_OPERATIONS: [&str; 4] = ["read", "write", "write back", "delete"];
 
 /// What is asked of queues; anything else is asked of locks.
 const QUEUE_OPERATIONS: [&str; 7] = ["publish", "consume", "ack", "nack", "extend", "redrive", "purge"];
@@ -147,6 +150,8 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
             <g transform=translate(key.x, key.y)>
                 {if QUEUE_OPERATIONS.contains(&request.operation.as_str()) {
                     view! { <EnvelopeGlyph /> }
+                } else if CACHE_OPERATIONS.contains(&request.operation.as_str()) {
+                    view! { <LineGlyph /> }
                 } else {
                     view! { <KeyGlyph /> }
                 }}

@@ -1,5 +1,7 @@
 //! Shapes that mean the same on the stage, in buttons and in the legend. Each is an SVG group around (0, 0).
 
+use orrery_shared::cache::State;
+
 use crate::dom::{Markup, component, view};
 use crate::i18n::number::fixed_point;
 use crate::math::{cos, sin};
@@ -12,6 +14,9 @@ pub const KEY: &str = "M-.5 0h8m-3 0v3.4";
 
 /// Path of an envelope, 14 wide and 10 high.
 pub const ENVELOPE: &str = "M-7 -5H7V5H-7ZM-7 -5L0 1L7 -5";
+
+/// Path of a barred cross, 14 wide.
+pub const BARRED: &str = "M-5 -5L5 5M-5 5L5 -5M-7 0H7";
 
 /// The leader's crown, with its foot at (0, 0).
 #[component]
@@ -42,6 +47,39 @@ pub(crate) fn EnvelopeGlyph() -> Markup {
     }
 }
 
+/// A cache's request: two lines of a table in a circle.
+#[component]
+pub(crate) fn LineGlyph() -> Markup {
+    view! {
+        <g class="key">
+            <circle r="12" />
+            <path d="M-6 -5H6V5H-6ZM-6 0H6M0 -5V5" />
+        </g>
+    }
+}
+
+/// The letter of a copy in its box, 20 square: M solid with a dot, E with a thick outline, S half full, I dotted and struck
+/// through. Whatever else it has: a dot for a write that is not written back, a cross for one that was lost.
+pub fn letter(state: Option<State>, unsaved: bool, lost: bool) -> Markup {
+    let Some(state) = state else { return view! { <g class="mesi"><circle class="none" r="1.6" /></g> } };
+    let class = match state {
+        State::M => "mesi m",
+        State::E => "mesi e",
+        State::S => "mesi s",
+        State::I => "mesi i",
+    };
+    view! {
+        <g class=class>
+            <rect class="box" x="-10" y="-10" width="20" height="20" rx="4.5" />
+            {(state == State::S).then(|| view! { <path class="half" d="M0 -10H-5.5A4.5 4.5 0 0 0 -10 -5.5V5.5A4.5 4.5 0 0 0 -5.5 10H0Z" /> })}
+            <text y="5">{state.letter()}</text>
+            {(state == State::I).then(|| view! { <path class="strike" d="M-6.5 0H6.5" /> })}
+            {unsaved.then(|| view! { <circle class="dirty" cx="9" cy="-9" r="3.6" /> })}
+            {lost.then(|| view! { <path class="lost" d="M5 5L13 13M5 13L13 5" /> })}
+        </g>
+    }
+}
+
 /// Points of a regular hexagon of this radius.
 pub fn hexagon(radius: f64) -> String {
     let corner = |i: usize| {
@@ -60,6 +98,8 @@ pub enum Icon {
     Locks,
     /// Queues: an envelope.
     Queue,
+    /// The cache: a barred cross, as of an invalidation.
+    Cache,
     /// The light theme.
     Sun,
     /// The dark theme.
@@ -72,6 +112,7 @@ impl Icon {
             Icon::Consensus => "M-5 -5H5V5H-5Z",
             Icon::Locks => "M-6.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0.4 0H8M5 0V4",
             Icon::Queue => ENVELOPE,
+            Icon::Cache => BARRED,
             Icon::Sun => {
                 "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0M0 -7.5V-6M0 6V7.5M-7.5 0H-6M6 0H7.5M-5.3 -5.3L-4.3 -4.3M4.3 4.3L5.3 5.3M-5.3 5.3L-4.3 4.3M4.3 -4.3L5.3 -5.3"
             }

@@ -1,5 +1,6 @@
 //! The stage: nodes on one circle, everything that stands (SVG). What moves is drawn on the canvas above it.
 
+pub mod cache;
 pub mod canvas;
 pub mod change;
 pub mod clients;

@@ -4,6 +4,7 @@ use std::f64::consts::{PI, TAU};
 
 use orrery_shared::ids::NodeName;
 
+use super::cache::CacheLayer;
 use super::change::Percentages;
 use super::clients::{Clients, StageClients};
 use super::geometry::Geometry;
@@ -49,7 +50,7 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
             <Centre geometry shared />
             {move || {
                 let layers = ui.layers.get();
-                (layers.locks || layers.queue).then(|| view! { <Clients geometry clients /> })
+                (layers.locks || layers.queue || layers.cache).then(|| view! { <Clients geometry clients /> })
             }}
             {keyed(move || {
                 let glyph = |(place, name): (usize, NodeName)| {
@@ -58,6 +59,7 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
                 };
                 order.get().into_iter().map(glyph).collect()
             })}
+            {move || ui.layers.get().cache.then(|| view! { <CacheLayer geometry shared /> })}
         </svg>
     }
 }

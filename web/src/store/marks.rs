@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use orrery_shared::cache::{HomeFact, How, LineFact};
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::{Role, ServiceFact};
 use orrery_shared::event::stream::NodeSnapshot;
@@ -31,6 +32,10 @@ pub enum MarkKind {
     Back,
     /// A cycle of waits.
     Deadlock,
+    /// A write waited until the lease of a node that did not answer was over.
+    Waited,
+    /// A write in a cache that was not durable is lost.
+    WriteLost,
 }
 
 impl MarkKind {
@@ -44,12 +49,14 @@ impl MarkKind {
             MarkKind::Exited => "✕",
             MarkKind::Paused => "‖",
             MarkKind::Deadlock => "⟳",
+            MarkKind::Waited => "⧗",
+            MarkKind::WriteLost => "⊘",
         }
     }
 
     /// It is about loss, refusal or failure.
     pub fn bad(self) -> bool {
-        matches!(self, MarkKind::Cut | MarkKind::Exited | MarkKind::Paused | MarkKind::Deadlock)
+        !matches!(self, MarkKind::Candidate | MarkKind::Crowned | MarkKind::Healed | MarkKind::Back)
     }
 }
 
@@ -145,6 +152,12 @@ impl Marks {
             }
             Fact::Service { fact: ServiceFact::Deadlock { .. }, .. } => {
                 self.mark(at_us, node, MarkKind::Deadlock);
+            }
+            Fact::CacheHome { fact: HomeFact::Recalled { how: How::LeaseOver, .. }, .. } => {
+                self.mark(at_us, node, MarkKind::Waited);
+            }
+            Fact::CacheLine { fact: LineFact::Lost { .. }, .. } => {
+                self.mark(at_us, node, MarkKind::WriteLost)
             }
             Fact::LinkFault { cut, .. } => {
                 self.mark(at_us, node, if *cut { MarkKind::Cut } else { MarkKind::Healed });

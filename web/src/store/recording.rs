@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::event::fold::Effect;
 use orrery_shared::event::merge::{Item, Placed};
 use orrery_shared::event::narrate::{Feed, narrate, narrate_gap};
@@ -214,9 +215,14 @@ impl Recording {
     /// Whether a service fact is news: a new leader re-sends what an old one sent.
     fn preview(&self, placed: &Placed, event: &Event) -> Effect {
         match &event.fact {
-            Fact::Service { group, index, n, .. } => {
+            Fact::Service { group, index, n, fact, .. } => {
                 let queues = || self.head.queues.get(group).and_then(|queues| queues.seen);
-                let seen = if *group == GroupId::CONTROL { self.head.locks.seen } else { queues() };
+                let values = || self.head.cache.values.get(group).and_then(|values| values.seen);
+                let seen = match fact {
+                    ServiceFact::Cache(_) => values(),
+                    _ if *group == GroupId::CONTROL => self.head.locks.seen,
+                    _ => queues(),
+                };
                 if seen.is_some_and(|seen| (*index, *n) <= seen) { Effect::Known } else { Effect::New }
             }
             Fact::ShardsPlaced { shards, .. } if shards.version <= self.head.ring.table.version => {

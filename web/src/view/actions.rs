@@ -9,10 +9,12 @@ use orrery_shared::api::lock::{LockAnswer, WAIT_MS_DEFAULT};
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::ids::{ClientName, NodeName};
 use orrery_shared::lock::Mode;
-use serde_json::json;
 use smol_str::SmolStr;
 
+pub use super::outcome::{Answer, Asked, Outcome, Progress};
+use crate::json::{object, quoted};
 use crate::look::Status;
+use crate::request::cache::{CacheAnswer, CacheAsk};
 use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
 use crate::request::{self, Answered, Failure, ProcessAction};
 use crate::store::Playback;
@@ -70,95 +72,6 @@ pub struct Ask {
     pub mode: Mode,
     /// Length of the lease.
     pub ttl_ms: u64,
-}
-
-/// What was asked of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Of the locks.
-    Lock(Ask),
-    /// Of the queues.
-    Queue(QueueAsk),
-}
-
-impl Asked {
-    /// Who asks.
-    pub fn client(&self) -> &ClientName {
-        match self {
-            Asked::Lock(ask) => &ask.client,
-            Asked::Queue(ask) => &ask.client,
-        }
-    }
-
-    /// The resource, or the topic.
-    pub fn subject(&self) -> &SmolStr {
-        match self {
-            Asked::Lock(ask) => &ask.resource,
-            Asked::Queue(ask) => &ask.topic,
-        }
-    }
-}
-
-/// What a service answered.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// The locks.
-    Lock(Box<LockAnswer>),
-    /// The queues.
-    Queue(QueueAnswer),
-}
-
-/// How a request went so far.
-#[derive(Clone, Debug)]
-pub enum Progress {
-    /// On its way.
-    Asking,
-    /// The service answered.
-    Answered {
-        /// HTTP status.
-        status: u16,
-        /// What.
-        answer: Answer,
-    },
-    /// An error came back.
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The error.
-        error: ApiError,
-    },
-    /// Nothing came back in time.
-    NoAnswer,
-    /// There is no node to ask.
-    NoNode,
-}
-
-/// A request and how it went, for the result line.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Its number on this page.
-    pub id: u64,
-    /// What was asked.
-    pub asked: Asked,
-    /// Who was asked.
-    pub node: Option<NodeName>,
-    /// Under which key.
-    pub key: String,
-    /// From click to answer.
-    pub took_us: u64,
-    /// How it went.
-    pub progress: Progress,
-}
-
-impl Outcome {
-    /// Whether a retry under the same key makes sense: nobody knows whether it took effect.
-    pub fn unknown(&self) -> bool {
-        match &self.progress {
-            Progress::NoAnswer => true,
-            Progress::Refused { error, .. } => error.code == ErrorCode::OutcomeUnknown,
-            _ => false,
-        }
-    }
 }
 
 /// What the page can do. `Copy`; a context of the whole page.
@@ -230,6 +143,7 @@ impl Actions {
             match asked {
                 Asked::Lock(ask) => drop(self.send(ask, key).await),
                 Asked::Queue(ask) => drop(self.send_queue(ask, key).await),
+                Asked::Cache(ask, node) => drop(self.send_cache(ask, node, key).await),
             }
         });
     }
@@ -245,9 +159,35 @@ impl Actions {
         answer
     }
 
+    /// Sends a cache request to a node (any one, where none is named) under a key, shows how it goes, and answers with the
+    /// end of it.
+    pub async fn send_cache(self, ask: CacheAsk, node: Option<NodeName>, key: String) -> Option<CacheAnswer> {
+        let whom = match &node {
+            Some(name) => self.at(name),
+            None => self.whom(),
+        };
+        let (id, base) = self.begin_at(Asked::Cache(ask.clone(), node), &key, whom);
+        let base = base?;
+        let begun = now_ms();
+        let answered = ask.send(&base, &key).await;
+        let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
+        self.settle(id, begun, answered.map(|(status, answer)| (status, Answer::Cache(answer))));
+        answer
+    }
+
+    /// A node, with where it is.
+    pub fn at(self, name: &NodeName) -> Option<(NodeName, String)> {
+        let base = self.playback.view.with_untracked(|view| request::base(view, name))?;
+        Some((name.clone(), base))
+    }
+
     /// Notes a request that begins; whom to ask, where there is anybody.
     fn begin(self, asked: Asked, key: &str) -> (u64, Option<String>) {
-        let (node, base) = self.whom().unzip();
+        self.begin_at(asked, key, self.whom())
+    }
+
+    fn begin_at(self, asked: Asked, key: &str, whom: Option<(NodeName, String)>) -> (u64, Option<String>) {
+        let (node, base) = whom.unzip();
         let progress = if node.is_some() { Progress::Asking } else { Progress::NoNode };
         let key = key.to_owned();
         (self.note(Outcome { id: 0, asked, node, key, took_us: 0, progress }), base)
@@ -270,26 +210,23 @@ impl Actions {
         answer
     }
 
-    /// The node that is asked: the chosen one, or in turn one that is reachable as far as the page knows.
+    /// The node that is asked: the chosen one, or any.
     pub fn whom(self) -> Option<(NodeName, String)> {
-        let chosen = self.ui.ask.get_untracked();
-        self.playback.view.with_untracked(|view| {
-            let name = match chosen {
-                Some(name) => name,
-                None => {
-                    let up: Vec<_> = view
-                        .in_order()
-                        .filter(|node| Status::of(node).reachable())
-                        .map(|node| &node.name)
-                        .collect();
-                    let turn = self.turn.get_value();
-                    self.turn.set_value(turn.wrapping_add(1));
-                    (*up.get(turn % up.len().max(1))?).clone()
-                }
-            };
-            let base = request::base(view, &name)?;
-            Some((name, base))
-        })
+        match self.ui.ask.get_untracked() {
+            Some(name) => self.at(&name),
+            None => self.any(),
+        }
+    }
+
+    /// In turn one that is reachable as far as the page knows.
+    pub fn any(self) -> Option<(NodeName, String)> {
+        let name = self.playback.view.with_untracked(|view| {
+            let up = || view.in_order().filter(|node| Status::of(node).reachable());
+            let turn = self.turn.get_value();
+            self.turn.set_value(turn.wrapping_add(1));
+            up().nth(turn % up().count().max(1)).map(|node| node.name.clone())
+        })?;
+        self.at(&name)
     }
 
     fn note(self, mut outcome: Outcome) -> u64 {
@@ -413,6 +350,17 @@ impl Actions {
         });
     }
 
+    /// Cuts or heals both directions between two nodes.
+    pub async fn part(self, one: &NodeName, other: &NodeName, cut: bool) -> Result<(), String> {
+        let mut first = Ok(());
+        for (from, to) in [(one, other), (other, one)] {
+            let Some((_, base)) = self.at(from) else { continue };
+            let answer = request::cut_link(&base, to, cut).await;
+            first = first.and(answer.map_err(|failure| self.words(&failure)));
+        }
+        first
+    }
+
     /// Cuts or heals both directions between a node and each of the others. Stops at the first failure while
     /// cutting; healing goes on to the end.
     pub async fn isolate(self, node: &NodeName, cut: bool) -> Result<(), String> {
@@ -483,14 +431,14 @@ pub async fn send_queue_once(base: &str, ask: &QueueAsk, key: &str) -> Answered<
 
 async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
     let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
-    let mut body = json!({ "resource": ask.resource.as_str(), "client": ask.client.as_str() });
+    let mut fields = vec![("resource", quoted(&ask.resource)), ("client", quoted(&ask.client))];
     if matches!(ask.operation, Operation::Acquire | Operation::Queue | Operation::Renew) {
-        body["ttl_ms"] = ask.ttl_ms.into();
+        fields.push(("ttl_ms", ask.ttl_ms.to_string()));
     }
     if matches!(ask.operation, Operation::Acquire | Operation::Queue) {
-        body["mode"] = (if ask.mode == Mode::Shared { "shared" } else { "exclusive" }).into();
-        body["queue"] = (ask.operation == Operation::Queue).into();
+        fields.push(("mode", quoted(if ask.mode == Mode::Shared { "shared" } else { "exclusive" })));
+        fields.push(("queue", (ask.operation == Operation::Queue).to_string()));
     }
     let url = format!("{base}/lock/{}", ask.operation.path());
-    request::ask(&url, &body, key, timeout_ms, request::answer::lock_answer).await
+    request::ask(&url, &object(&fields), key, timeout_ms, request::answer::lock_answer).await
 }

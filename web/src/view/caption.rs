@@ -31,7 +31,7 @@ fn weight(line: &Line) -> u8 {
         _ if line.alike == UNWILLING => 1,
         Topic::Log | Topic::Request => 0,
         Topic::Link => 1,
-        Topic::Lock | Topic::Queue | Topic::Ring => 2,
+        Topic::Lock | Topic::Queue | Topic::Cache | Topic::Ring => 2,
         // Of the same weight, so that the election that follows a killing is what is told in the end.
         Topic::Election | Topic::Process => 3,
         Topic::Deadlock => 4,

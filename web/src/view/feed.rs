@@ -23,6 +23,7 @@ fn glyph(topic: Topic) -> &'static str {
         Topic::Link => "⚡",
         Topic::Ring => "◍",
         Topic::Queue => "✉",
+        Topic::Cache => "▤",
         Topic::Election => "♛",
         Topic::Process => "⏻",
         Topic::Deadlock => "⟳",

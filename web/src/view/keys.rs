@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::actions::{Actions, Operation};
+use super::cache::desk::CacheDesk;
 use super::queue::desk::Desk;
 use super::scenario::{self, Scenario};
 use crate::clock::Pace;
@@ -22,8 +23,11 @@ pub fn other_theme(ui: Ui) {
     });
 }
 
+/// What the panels do with their keys.
+type Desks = (Desk, CacheDesk);
+
 /// Listens on the whole page; keys typed into a field stay there.
-pub fn listen(actions: Actions, desk: Desk) {
+pub fn listen(actions: Actions, desks: Desks) {
     let _ = window_event_listener(leptos::ev::keydown, move |event| {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
             return;
@@ -36,16 +40,16 @@ pub fn listen(actions: Actions, desk: Desk) {
         }
         let presses =
             matches!(key.as_str(), " " | "Enter") && (tag == "BUTTON" || tag == "SUMMARY" || role.is_some());
-        if !presses && act(&key, event.shift_key(), actions, desk) {
+        if !presses && act(&key, event.shift_key(), actions, desks) {
             event.prevent_default();
         }
     });
 }
 
 /// Does what a key stands for. False where it stands for nothing.
-fn act(key: &str, shift: bool, actions: Actions, desk: Desk) -> bool {
+fn act(key: &str, shift: bool, actions: Actions, desks: Desks) -> bool {
     let (playback, ui) = (actions.playback, actions.ui);
-    clock(key, shift, playback) || choose(key, shift, playback, ui) || operate(key, actions, desk)
+    clock(key, shift, playback) || choose(key, shift, playback, ui) || operate(key, actions, desks)
 }
 
 fn clock(key: &str, shift: bool, playback: Playback) -> bool {
@@ -69,8 +73,10 @@ fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
         "1" => ui.toggle_consensus(),
         "2" => ui.toggle_locks(),
         "3" => ui.toggle_queue(),
+        "4" => ui.toggle_cache(),
         "q" | "Q" => ui.tab.set(Tab::Locks),
         "c" | "C" => ui.tab.set(Tab::Queue),
+        "x" | "X" => ui.tab.set(Tab::Cache),
         "w" | "W" => ui.tab.set(Tab::Log),
         "e" | "E" => ui.tab.set(Tab::Inspect),
         "v" | "V" => ui.tab.set(Tab::Feed),
@@ -87,7 +93,7 @@ fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
     true
 }
 
-fn operate(key: &str, actions: Actions, desk: Desk) -> bool {
+fn operate(key: &str, actions: Actions, desks: Desks) -> bool {
     let on_node = |action| {
         if let Some(node) = actions.ui.selected.get_untracked() {
             actions.process(node, action);
@@ -103,7 +109,8 @@ fn operate(key: &str, actions: Actions, desk: Desk) -> bool {
                 actions.lead(node);
             }
         }
-        _ if actions.ui.tab.get_untracked() == Tab::Queue && queue(key, desk) => {}
+        _ if actions.ui.tab.get_untracked() == Tab::Queue && queue(key, desks.0) => {}
+        _ if actions.ui.tab.get_untracked() == Tab::Cache && cache(key, desks.1) => {}
         "i" | "I" => actions.submit(Operation::Acquire),
         "o" | "O" => actions.submit(Operation::Queue),
         "u" | "U" => actions.submit(Operation::Release),
@@ -123,6 +130,18 @@ fn queue(key: &str, desk: Desk) -> bool {
         "o" | "O" => desk.consume(),
         "u" | "U" => desk.settle_first(true),
         "y" | "Y" => desk.settle_first(false),
+        _ => return false,
+    }
+    true
+}
+
+/// The cache panel's.
+fn cache(key: &str, desk: CacheDesk) -> bool {
+    match key {
+        "i" | "I" => desk.read(),
+        "o" | "O" => desk.write(),
+        "u" | "U" => desk.delete(),
+        "y" | "Y" => desk.toggle_load(),
         _ => return false,
     }
     true

@@ -39,6 +39,7 @@ fn LayerList() -> Markup {
         let word = move || match icon {
             Icon::Locks => ui.t().ui.layer_locks,
             Icon::Queue => ui.t().ui.layer_queue,
+            Icon::Cache => ui.t().cache.name,
             _ => ui.t().ui.layer_consensus,
         };
         view! {
@@ -62,6 +63,7 @@ fn LayerList() -> Markup {
             {layer(Icon::Consensus, "1", "layer-consensus", |layers| layers.consensus, |ui| ui.toggle_consensus())}
             {layer(Icon::Locks, "2", "layer-locks", |layers| layers.locks, |ui| ui.toggle_locks())}
             {layer(Icon::Queue, "3", "layer-queue", |layers| layers.queue, |ui| ui.toggle_queue())}
+            {layer(Icon::Cache, "4", "layer-cache", |layers| layers.cache, |ui| ui.toggle_cache())}
             <AddButton />
         </section>
     }

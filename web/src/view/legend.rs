@@ -1,10 +1,11 @@
 //! What every shape and every key means, over the page.
 
 use leptos::prelude::*;
+use orrery_shared::cache::State;
 
 use crate::dom::{Markup, component, effect, view};
 use crate::i18n::Strings;
-use crate::stage::glyph::{Crown, EnvelopeGlyph, KeyGlyph, hexagon};
+use crate::stage::glyph::{BARRED, Crown, EnvelopeGlyph, KeyGlyph, hexagon, letter};
 use crate::ui::Ui;
 use crate::ui::told;
 
@@ -284,6 +285,50 @@ fn Shapes() -> Markup {
                 },
                 |t| t.legend.clock_bead,
             )}
+            {shape(letter(Some(State::M), true, false), |t| t.cache.legend_m)}
+            {shape(letter(Some(State::E), false, false), |t| t.cache.legend_e)}
+            {shape(letter(Some(State::S), false, false), |t| t.cache.legend_s)}
+            {shape(letter(Some(State::I), false, false), |t| t.cache.legend_i)}
+            {shape(
+                view! {
+                    <g>
+                        <rect class="msg" x="-29" y="-9" width="36" height="18" rx="3" />
+                        <text class="msg-sign" x="-11" y="4">"GetS"</text>
+                        <rect class="msg" x="12" y="-8.5" width="17" height="17" rx="3" />
+                        <text class="msg-sign" x="20.5" y="5">"="</text>
+                    </g>
+                },
+                |t| t.cache.legend_ask,
+            )}
+            {shape(
+                view! {
+                    <g>
+                        <g class="fan" transform="translate(-14 0)"><circle r="11" /><path d=BARRED /></g>
+                        <circle class="msg" cx="14" r="11" />
+                        <path class="msg" d="M14 6V-6L10 -1.5M14 -6L18 -1.5" />
+                    </g>
+                },
+                |t| t.cache.legend_invalidation,
+            )}
+            {shape(
+                view! {
+                    <g class="home-value">
+                        <g class="fan"><line x1="-28" x2="2" /><g transform="translate(-14 0)"><circle r="9" /><path d=BARRED /></g></g>
+                        <text class="count" x="6" y="5">"2/3"</text>
+                    </g>
+                },
+                |t| t.cache.legend_fan,
+            )}
+            {shape(
+                view! {
+                    <g class="lease">
+                        <circle class="whole" r="16" />
+                        <circle class="left" r="16" pathLength="100" stroke-dasharray="68 101" transform="rotate(-90)" />
+                        {letter(Some(State::S), false, false)}
+                    </g>
+                },
+                |t| t.cache.legend_lease,
+            )}
         </div>
     }
 }
@@ -302,20 +347,21 @@ fn Keys() -> Markup {
         }
     };
     move || {
-        let t = t();
+        let (t, cache) = (t(), ui.t().cache.key);
         view! {
             <div class="key-rows">
                 {row(&["Space"], t.key_pause)}
                 {row(&["←", "→"], t.key_step)}
                 {row(&["⇧←", "L"], t.key_marks)}
                 {row(&["-", "0", "="], t.key_rates)}
-                {row(&["1", "2", "3"], t.key_layers)}
-                {row(&["Q", "C", "W", "E", "V"], t.key_tabs)}
+                {row(&["1", "2", "3", "4"], t.key_layers)}
+                {row(&["Q", "C", "X", "W", "E", "V"], t.key_tabs)}
                 {row(&["N", "⇧N"], t.key_node)}
                 {row(&["K", "T", "P", "R", "J"], t.key_process)}
                 {row(&["I", "O", "U", "Y"], t.key_lock)}
                 {row(&["I", "O", "U", "Y"], t.key_queue)}
-                {row(&["A", "S", "D", "F", "G", "H"], t.key_scenarios)}
+                {row(&["I", "O", "U", "Y"], cache)}
+                {row(&["A", "S", "D", "F", "G", "Z", "H"], t.key_scenarios)}
                 {row(&["M"], t.key_language)}
                 {row(&["B"], t.key_theme)}
                 {row(&["?", "Esc"], t.key_legend)}

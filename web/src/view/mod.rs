@@ -4,11 +4,11 @@
 //! - header: `pill-term`, `pill-leader`, `pill-up`, `pill-committed`, `pill-profile`, `back-mark`, `step-back`,
 //!   `pause`, `step-forward`, `live`, `rate-hundredth`, `rate-director`, `rate-real`, `badge` (`data-live`),
 //!   `lang-en`, `lang-id`, `theme`, `legend-button`; `legend`, `legend-close`;
-//! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
+//! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `layer-cache`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
 //! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
 //!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
 //!   `caption`, `banner`, `nothing`, `shard-N` (`data-state`, `data-leader`), `ghost-N` (`data-moved`), `ring-change` (`data-state`,
-//!   `data-moved`, `data-ideal`, `data-modulo`);
+//!   `data-moved`, `data-ideal`, `data-modulo`); `stage-line` (`data-address`), `badge-NODE` (`data-state`), `fan` (`data-count`);
 //! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
 //!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
 //!   `retry`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
@@ -16,10 +16,14 @@
 //!   `inspect-kill-NODE` …; queue: `topic`, `key`, `message`, `publish`, `stream`, `streamed`, `rate`, `group`, `consume`,
 //!   `max`, `visibility`, `held`, `held-ID` (`data-attempt`, `data-late`), `ack-ID`, `nack-ID`, `crash`, `topics`,
 //!   `topic-TOPIC` (`data-ready`, `data-in-flight`, `data-acknowledged`, `data-dead`), `bin-NAME`, `flight-ID`
-//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`, `last-change` (as `ring-change`); `stage-table`, `flights`; `feed`, `feed-detail`;
+//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`, `last-change` (as `ring-change`); cache: `address`,
+//!   `value`, `read`, `write`, `delete`, `durable`, `write-back`, `at-any`, `at-NODE`, `click-read`, `click-write`, `load`, `load-rate`,
+//!   `loaded`, `lines`, `line-ADDRESS` (`data-home`), `cell-ADDRESS-NODE` (`data-state`, `data-unsaved`, `data-known`, `data-waited`),
+//!   `home-ADDRESS` (`data-value`, `data-stale`, `data-count`), `diagram` (`data-from`, `data-to`), `mesi-table`, `uses`, `use-NODE`; `stage-table`, `flights`; `feed`, `feed-detail`;
 //! - tape: `tape`.
 
 pub mod actions;
+pub mod cache;
 mod caption;
 mod feed;
 mod header;
@@ -29,6 +33,7 @@ mod left;
 mod legend;
 mod locks;
 mod log;
+pub mod outcome;
 mod panels;
 mod popover;
 mod process;
@@ -36,7 +41,7 @@ mod queue;
 mod results;
 mod rich;
 mod scenario;
-mod table;
+pub mod table;
 mod trouble;
 
 use std::sync::{Arc, OnceLock};
@@ -81,7 +86,7 @@ pub(crate) fn App() -> Markup {
     crate::witness::offer(playback);
     let ui = Ui::provide();
     let actions = Actions::provide(playback, ui);
-    keys::listen(actions, queue::desk::Desk::provide());
+    keys::listen(actions, (queue::desk::Desk::provide(), cache::desk::CacheDesk::provide()));
     let members = follow(playback);
     let map = Memo::new(move |_| members.with(|ring| placement(ring)));
     let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));

@@ -1,6 +1,7 @@
 //! The tabs at the right.
 
 use super::Shared;
+use super::cache::CachePanel;
 use super::feed::Feed;
 use super::inspect::Inspect;
 use super::locks::LocksPanel;
@@ -17,6 +18,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
     let word = move |tab: Tab| {
         let words = &ui.t().ui;
         match tab {
+            Tab::Cache => ui.t().cache.name,
             Tab::Locks => words.tab_locks,
             Tab::Queue => words.tab_queue,
             Tab::Log => words.tab_log,
@@ -27,6 +29,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
     let key = |tab: Tab| match tab {
         Tab::Locks => "Q",
         Tab::Queue => "C",
+        Tab::Cache => "X",
         Tab::Log => "W",
         Tab::Inspect => "E",
         Tab::Feed => "V",
@@ -59,6 +62,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
                 {move || match ui.tab.get() {
                     Tab::Locks => view! { <LocksPanel shared /> },
                     Tab::Queue => view! { <QueuePanel shared /> },
+                    Tab::Cache => view! { <CachePanel shared /> },
                     Tab::Log => view! { <LogPanel shared /> },
                     Tab::Inspect => view! { <Inspect shared /> },
                     Tab::Feed => view! { <Feed shared /> },

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use orrery_shared::api::lock::LockAnswer;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};
+use super::outcome::Service;
 use super::rich::rich;
 use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
+use crate::request::cache::CacheAnswer;
 use crate::request::queue::QueueAnswer;
 use crate::ui::told;
 
@@ -16,14 +18,14 @@ use crate::ui::told;
 const SHOWN_TALL: usize = 3;
 const SHOWN: usize = 2;
 
-/// What the servers answered, newest first: the queues, or the locks.
+/// What the servers answered for one service, newest first.
 #[component]
-pub(in crate::view) fn Results(queue: bool) -> Markup {
+pub(in crate::view) fn Results(service: Service) -> Markup {
     let actions = Actions::expect();
     let shown = Memo::new_by(
         move |_| {
             let mut all = actions.outcomes.get();
-            all.retain(|outcome| matches!(outcome.asked, Asked::Queue(_)) == queue);
+            all.retain(|outcome| outcome.asked.service() == service);
             all
         },
         |old, new| {
@@ -56,6 +58,15 @@ fn outcome_name(progress: &Progress) -> &'static str {
             QueueAnswer::Delivered(_) => "delivered",
             QueueAnswer::Settled { status, .. } => settled_name(status),
             QueueAnswer::Redriven(_) => "redriven",
+        },
+        Progress::Answered { answer: Answer::Cache(answer), .. } => match answer {
+            CacheAnswer::Read { value: None, .. } => "miss",
+            CacheAnswer::Read { source, .. } if source == "local" => "hit",
+            CacheAnswer::Read { .. } => "fill",
+            CacheAnswer::Written { status, .. } if status == "deleted" => "deleted",
+            CacheAnswer::Written { status, .. } if status == "absent" => "absent",
+            CacheAnswer::Written { durable: true, .. } => "written",
+            CacheAnswer::Written { .. } => "not-durable",
         },
         Progress::Answered { answer: Answer::Lock(answer), .. } => match answer.as_ref() {
             LockAnswer::Acquired { .. } => "acquired",
@@ -94,9 +105,10 @@ fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
             words
         }
         Progress::Answered { answer: Answer::Lock(answer), .. } => (t.answer)(answer),
-        Progress::Answered { answer: Answer::Queue(answer), .. } => match &outcome.asked {
-            Asked::Queue(ask) => (t.queue_answer)(ask, answer),
-            Asked::Lock(_) => String::new(),
+        Progress::Answered { answer, .. } => match (answer, &outcome.asked) {
+            (Answer::Queue(answer), Asked::Queue(ask)) => (t.queue_answer)(ask, answer),
+            (Answer::Cache(answer), Asked::Cache(ask, _)) => (t.cache.answer)(ask, answer),
+            _ => String::new(),
         },
     }
 }
@@ -105,6 +117,8 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
     let ui = actions.ui;
     let (good, busy) = match &outcome.progress {
         Progress::Asking => (true, true),
+        // That a line has no value is an answer.
+        Progress::Answered { answer: Answer::Cache(_), .. } => (true, false),
         Progress::Answered { status, .. } => (*status < 300, *status == 202),
         _ => (false, false),
     };

@@ -1,6 +1,8 @@
 //! Scenarios: a few requests and process operations in the order that makes one thing visible.
 //! Each waits for the state that it needs, with a deadline, never for time to pass.
 
+mod sharer;
+
 use leptos::task::spawn_local;
 use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::event::view::View;
@@ -27,6 +29,8 @@ pub enum Scenario {
     HolderDies,
     /// Cut the leader off until another leads, then heal the links.
     StaleLeader,
+    /// Cut a sharer of a cache line off from its home, and write elsewhere.
+    CutSharer,
     /// Start and resume every node.
     Restore,
 }
@@ -45,12 +49,13 @@ const PATIENCE_MS: u64 = 30_000;
 
 impl Scenario {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::LeaderCrash,
         Scenario::StaleLeader,
         Scenario::DeadlockTwo,
         Scenario::DeadlockThree,
         Scenario::HolderDies,
+        Scenario::CutSharer,
         Scenario::Restore,
     ];
 
@@ -62,6 +67,7 @@ impl Scenario {
             Scenario::DeadlockTwo => "S",
             Scenario::DeadlockThree => "F",
             Scenario::HolderDies => "G",
+            Scenario::CutSharer => "Z",
             Scenario::Restore => "H",
         }
     }
@@ -79,6 +85,7 @@ impl Scenario {
             Scenario::DeadlockTwo => "deadlock-two",
             Scenario::DeadlockThree => "deadlock-three",
             Scenario::HolderDies => "holder-dies",
+            Scenario::CutSharer => "cut-sharer",
             Scenario::Restore => "restore",
         }
     }
@@ -91,6 +98,7 @@ impl Scenario {
             Scenario::DeadlockTwo => &t.scenarios.deadlock_two,
             Scenario::DeadlockThree => &t.scenarios.deadlock_three,
             Scenario::HolderDies => &t.scenarios.holder_dies,
+            Scenario::CutSharer => &t.cache.cut_sharer,
             Scenario::Restore => &t.scenarios.restore,
         }
     }
@@ -141,6 +149,7 @@ impl Play {
             Scenario::DeadlockTwo => self.deadlock(2).await,
             Scenario::DeadlockThree => self.deadlock(3).await,
             Scenario::HolderDies => self.holder_dies().await,
+            Scenario::CutSharer => self.cut_sharer().await,
             Scenario::Restore => self.restore().await,
         }
     }

@@ -1,5 +1,6 @@
 //! The stage as a table, for readers who do not see it: nodes, and messages on their way.
 
+use orrery_shared::cache::message::{AskKind, RecallKind};
 use orrery_shared::event::fact::Message;
 
 use super::{Shared, local_time};
@@ -32,6 +33,32 @@ pub fn message_name(body: &Message) -> &'static str {
         Message::ForwardReply { .. } => "Forward +",
         Message::ReadIndex => "ReadIndex",
         Message::ReadIndexReply { .. } => "ReadIndex +",
+        Message::CacheAsk { ask, .. } => ask_name(*ask),
+        Message::CacheAnswer { done: true, .. } => "Line +",
+        Message::CacheAnswer { done: false, .. } => "Line −",
+        Message::CacheRecall { recall, .. } => recall_name(*recall),
+        Message::CacheRecalled { dirty: true, .. } => "Ack, value",
+        Message::CacheRecalled { dirty: false, .. } => "Ack",
+    }
+}
+
+/// What a node asks the home of a cache line for, as the literature has it.
+pub fn ask_name(ask: AskKind) -> &'static str {
+    match ask {
+        AskKind::Read => "GetS",
+        AskKind::Own => "GetM",
+        AskKind::Write => "Write",
+        AskKind::WriteBack => "PutM",
+        AskKind::Evict => "Evict",
+    }
+}
+
+fn recall_name(recall: RecallKind) -> &'static str {
+    match recall {
+        RecallKind::Invalidate => "Inv",
+        RecallKind::Fetch => "Fetch",
+        RecallKind::FetchInvalidate => "Fetch-Inv",
+        RecallKind::Settled => "Settled",
     }
 }
 

@@ -405,8 +405,13 @@ impl World {
                 self.nodes[node].tick = None;
                 let node_us = self.node_us(node);
                 self.nodes[node].lines.tick(node_us);
+                // Whoever keeps the lines sleeps until then.
                 let due_us = self.nodes[node].lines.deadline();
-                assert!(due_us.is_none_or(|due_us| due_us > node_us), "node{} does not rest", node + 1);
+                assert!(
+                    due_us.is_none_or(|due_us| due_us > node_us),
+                    "node{} has to be asked again at once",
+                    node + 1
+                );
                 self.drain_node(node);
             }
             Event::Home { term } => {
@@ -419,7 +424,10 @@ impl World {
                 let home = self.homes.get_mut(&term).unwrap();
                 home.directory.tick(&home.values, home_us);
                 let due_us = home.directory.deadline();
-                assert!(due_us.is_none_or(|due_us| due_us > home_us), "home {term} does not rest");
+                assert!(
+                    due_us.is_none_or(|due_us| due_us > home_us),
+                    "the home of term {term} has to be asked again at once"
+                );
                 self.drain_home(term);
             }
             Event::Deposed { term } => {

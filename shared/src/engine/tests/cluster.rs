@@ -15,7 +15,7 @@ use crate::event::fact::{Message, Role};
 use crate::event::view::{FoldedStatus, View};
 use crate::ids::{ClusterId, GroupId, NodeId};
 use crate::lock::Mode;
-use crate::machine::{IdempotencyKey, Member};
+use crate::machine::{COMMAND_VERSION, IdempotencyKey, Member};
 
 pub(super) fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
     Acquire {
@@ -60,9 +60,10 @@ async fn three_nodes_form_elect_and_grant_via_any_node() {
         assert!(status.table.resources.is_empty());
     }
     // The record of the cluster is committed.
-    let shown =
-        eventually("the cluster's record", || Some(engines[2].cluster()).filter(|shown| shown.version == 2))
-            .await;
+    let shown = eventually("the cluster's record", || {
+        Some(engines[2].cluster()).filter(|shown| shown.version == COMMAND_VERSION)
+    })
+    .await;
     assert_eq!(shown.members.len(), 3);
     assert!(shown.members.iter().all(|member| member.voter));
 }

@@ -12,6 +12,8 @@ use openraft::{EntryPayload, Membership};
 use openraft_rt_tokio::TokioRuntime;
 use serde::Serialize;
 
+use crate::cache::message::{Ask, Grant, Recall, Recalled, Source, Told};
+use crate::cache::{Stamp, State};
 use crate::engine::codec::{self, DISK_VERSION, PEER_VERSION};
 use crate::engine::identity::{Foundation, Identity};
 use crate::engine::peer::{
@@ -118,8 +120,31 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("queue-ready", PeerRequest::Queue { ask: ask(), within_ms: 5_000 }),
         ("queue-stats", PeerRequest::Queue { ask: QueueAsk::Stats { topic: None }, within_ms: 5_000 }),
         ("standing", PeerRequest::Standing),
+        (
+            "cache-read",
+            PeerRequest::Cache { asked: 7, ask: Ask::GetS { address: "user:7".into() }, within_ms: 400 },
+        ),
+        ("cache-write", PeerRequest::Cache { asked: 8, ask: write(), within_ms: 400 }),
+        ("cache-recall", PeerRequest::Recall { boot: 3, recall: recall() }),
+        ("cache-directory", PeerRequest::Directory { address: "user:7".into() }),
         ("heartbeats", PeerRequest::Heartbeats(vec![Beat { group: GroupId(3), append: beat }])),
     ]
+}
+
+fn write() -> Ask {
+    let value = Some(Bytes::from_static(b"7"));
+    let key = IdempotencyKey { client: "Ayu".into(), number: 9 };
+    Ask::Write { address: "user:7".into(), value, if_version: Some(5), key }
+}
+
+fn recall() -> Recall {
+    Recall::Fetch { address: "user:7".into(), stamp: Stamp { term: 4, n: 9 }, invalidate: true }
+}
+
+fn filled() -> Told {
+    let grant = Grant { stamp: Stamp { term: 4, n: 10 }, state: State::E, version: 5 };
+    let value = Some((5, Bytes::from_static(b"7")));
+    Told::Filled { term: 4, value, grant: Some(grant), source: Source::Owner("node3".into()) }
 }
 
 fn ask() -> QueueAsk {
@@ -151,6 +176,10 @@ fn responses() -> Vec<(&'static str, Response)> {
             "standing",
             PeerResponse::Standing(Standing { version: 7, members: vec![NodeId(1)], settled: true }),
         ),
+        ("cache-filled", PeerResponse::Cache { told: filled(), leader: None }),
+        ("cache-not-home", PeerResponse::Cache { told: Told::NotHome, leader: Some(member(1)) }),
+        ("cache-recalled", PeerResponse::Recalled(Recalled::Acknowledged)),
+        ("cache-directory", PeerResponse::Directory(None)),
         (
             "heartbeats",
             PeerResponse::Heartbeats(vec![

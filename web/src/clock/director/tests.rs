@@ -1,5 +1,8 @@
 //! The director over scripted facts: how long each scene takes on the screen, and which are not made.
 
+use orrery_shared::cache::message::RecallKind;
+use orrery_shared::cache::{HomeFact, How, Waited, Wants};
+
 use super::*;
 
 const GROUP: GroupId = GroupId::CONTROL;
@@ -260,4 +263,49 @@ fn a_real_election_after_refused_questions_is_shown() {
     let before_s = set.score.shown_after_s(0);
     killed_leader(&mut set, 11_000_000, false);
     assert!(set.score.shown_after_s(0) - before_s > 3.0, "{before_s}");
+}
+
+fn recalling(question: u64, nodes: &[&str]) -> Fact {
+    let waited =
+        |node: &&str| Waited { node: (*node).into(), recall: RecallKind::Invalidate, gone_in_us: 400_000 };
+    let fact = HomeFact::Recalling {
+        question,
+        address: "price".into(),
+        asker: "node1".into(),
+        wants: Wants::Write,
+        of: nodes.iter().map(waited).collect(),
+    };
+    Fact::CacheHome { group: GroupId(3), fact }
+}
+
+fn recalled(question: u64, node: &str, how: How) -> Fact {
+    let fact = HomeFact::Recalled { question, address: "price".into(), node: node.into(), how };
+    Fact::CacheHome { group: GroupId(3), fact }
+}
+
+#[test]
+fn a_lease_that_a_write_waits_for_is_seen_to_drain() {
+    let mut set = Set::new();
+    let t = 10_000_000;
+    set.say("node2", t, recalling(7, &["node3", "node4"]));
+    set.say("node2", t + 300, recalled(7, "node3", How::Acknowledged));
+    set.say("node2", t + 350, recalled(8, "node4", How::Acknowledged));
+    assert!(set.shown_s(t, t + 300) > 0.3);
+    set.say("node2", t + 400_000, recalled(7, "node4", How::LeaseOver));
+    let waits_s = set.shown_s(t + 300, t + 400_000);
+    assert!((1.5..4.0).contains(&waits_s), "{waits_s}");
+    let end_ns = set.score.end_ns();
+    set.say("node2", t + 800_000, recalled(7, "node4", How::LeaseOver));
+    assert_eq!(set.score.end_ns(), end_ns, "it is over");
+}
+
+#[test]
+fn a_busy_cache_is_no_scene() {
+    let mut set = Set::new();
+    for question in 0..50 {
+        let t = 10_000_000 + question * 200_000;
+        set.say("node2", t, recalling(question, &["node3"]));
+        set.say("node2", t + 300, recalled(question, "node3", How::Acknowledged));
+    }
+    assert!(set.shown_s(10_150_000, 30_000_000) < 0.1, "{}", set.shown_s(10_150_000, 30_000_000));
 }

@@ -6,8 +6,11 @@ use web_sys::CanvasRenderingContext2d;
 
 use super::ink::Ink;
 use super::plan::{Shape, Sprite};
+use orrery_shared::cache::message::RecallKind;
+
 use crate::i18n::number::fixed_point;
 use crate::stage::geometry::{Geometry, NODE_RING, Point};
+use crate::view::table::ask_name;
 
 /// Messages keep to one side of their chord, so that a request and its answer do not meet.
 const SIDE: f64 = 7.0;
@@ -85,6 +88,10 @@ fn colour<'a>(ink: &'a Ink, sprite: &Sprite) -> &'a str {
         Shape::Reply(false) => &ink.danger,
         Shape::Request | Shape::Answer | Shape::Read | Shape::ReadReply => &ink.ink,
         Shape::Letter | Shape::LetterAnswer => &ink.ink,
+        Shape::Recall(RecallKind::Invalidate | RecallKind::FetchInvalidate) => &ink.danger,
+        Shape::Line(false) => &ink.danger,
+        Shape::Line(true) | Shape::Recalled(_) => &ink.ok,
+        Shape::Ask(_) | Shape::Recall(_) => &ink.brass,
         Shape::Vote { .. } => &ink.ink,
         Shape::Append(_) | Shape::Letters(_) | Shape::Beat | Shape::Snapshot | Shape::Transfer => &ink.brass,
     }
@@ -145,12 +152,60 @@ fn glyph(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, sprite: &Spri
             text(context, ink, "♛", at, 14.0, "center");
         }
         Shape::Request | Shape::Answer => key(context, at, sprite.shape == Shape::Answer),
+        Shape::Ask(ask) => chip(context, ink, at, ask_name(ask)),
+        Shape::Line(yes) => sign(context, ink, at, if yes { "=" } else { "−" }),
+        Shape::Recall(recall) => recalling(context, at, recall),
+        Shape::Recalled(dirty) => sign(context, ink, at, if dirty { "M" } else { "+" }),
         Shape::Read | Shape::ReadReply => {
             disc(context, at, 8.0);
             ring(context, at, 8.0);
             context.set_fill_style_str(&ink.ink);
             text(context, ink, if sprite.shape == Shape::Read { "?" } else { "=" }, at, 11.0, "center");
         }
+    }
+}
+
+/// What a node asks a home for, in words.
+fn chip(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, words: &str) {
+    rounded(context, at, 6.0 + 3.4 * words.len() as f64, 9.0);
+    context.set_fill_style_str(&ink.ink);
+    text(context, ink, words, at, 11.0, "center");
+}
+
+/// A sign in a box: the answer of a home or of a node that held a copy.
+fn sign(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, words: &str) {
+    rounded(context, at, 8.5, 8.5);
+    context.set_fill_style_str(&ink.ink);
+    text(context, ink, words, at, 12.0, "center");
+}
+
+/// A barred cross takes a copy away, an arrow fetches it, both do both.
+fn recalling(context: &CanvasRenderingContext2d, at: Point, recall: RecallKind) {
+    let line = |from: (f64, f64), to: (f64, f64)| {
+        let beside = |(x, y): (f64, f64)| Point { x: at.x + x, y: at.y + y };
+        line(context, beside(from), beside(to));
+    };
+    disc(context, at, 11.0);
+    ring(context, at, 11.0);
+    if matches!(recall, RecallKind::Invalidate | RecallKind::FetchInvalidate) {
+        line((-5.0, -5.0), (5.0, 5.0));
+        line((-5.0, 5.0), (5.0, -5.0));
+        line((-7.0, 0.0), (7.0, 0.0));
+    }
+    match recall {
+        RecallKind::Fetch => {
+            line((0.0, 6.0), (0.0, -6.0));
+            line((0.0, -6.0), (-4.0, -1.5));
+            line((0.0, -6.0), (4.0, -1.5));
+        }
+        RecallKind::FetchInvalidate => {
+            ring(context, at, 14.0);
+        }
+        RecallKind::Settled => {
+            line((-4.5, 0.5), (-1.0, 4.0));
+            line((-1.0, 4.0), (5.0, -4.0));
+        }
+        RecallKind::Invalidate => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the canvas draws at one moment: each message's place on its chord. Pure, and a function of the view
 //! clock alone: `(t - sent) / (received - sent)`.
 
+use orrery_shared::cache::message::{AskKind, RecallKind};
 use orrery_shared::event::fact::Message;
 use orrery_shared::event::view::{Flight, FlightEnd, View};
 use orrery_shared::ids::{GroupId, NodeName};
@@ -60,6 +61,14 @@ pub enum Shape {
     Read,
     /// Its answer.
     ReadReply,
+    /// A node asks the home of a cache line.
+    Ask(AskKind),
+    /// Its answer: the line, or not.
+    Line(bool),
+    /// A home takes a copy away or fetches it.
+    Recall(RecallKind),
+    /// Its answer; with a value that is not committed yet.
+    Recalled(bool),
 }
 
 impl Shape {
@@ -82,6 +91,10 @@ impl Shape {
             Message::ForwardReply { .. } => Shape::Answer,
             Message::ReadIndex => Shape::Read,
             Message::ReadIndexReply { .. } => Shape::ReadReply,
+            Message::CacheAsk { ask, .. } => Shape::Ask(*ask),
+            Message::CacheAnswer { done, .. } => Shape::Line(*done),
+            Message::CacheRecall { recall, .. } => Shape::Recall(*recall),
+            Message::CacheRecalled { dirty, .. } => Shape::Recalled(*dirty),
         }
     }
 
@@ -127,13 +140,7 @@ pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool, layers: Laye
     // A lost one is seen to die a little longer than a trail glows.
     let after_us = (glow_us * 2).max(LOST_US as u64 * 3);
     for flight in painting.recording.flights.at(at_ns / 1_000, after_us) {
-        let request = matches!(flight.body, Message::Forward { .. } | Message::ForwardReply { .. });
-        let drawn = match flight.group {
-            GroupId::CONTROL if request => layers.locks,
-            GroupId::CONTROL => layers.consensus,
-            _ => layers.queue,
-        };
-        if !drawn {
+        if !drawn(flight, layers) {
             continue;
         }
         if let Some(sprite) = sprite(view, flight, at_ns, glow_us, labels) {
@@ -148,6 +155,22 @@ pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool, layers: Laye
         sprite.number = number;
     }
     planned
+}
+
+/// Whether the layer of a message is on.
+fn drawn(flight: &Flight, layers: Layers) -> bool {
+    let shard = flight.group != GroupId::CONTROL;
+    match flight.body {
+        Message::CacheAsk { .. }
+        | Message::CacheAnswer { .. }
+        | Message::CacheRecall { .. }
+        | Message::CacheRecalled { .. } => layers.cache,
+        // A shard's log has the messages of its queues and the values of its lines.
+        Message::Append { .. } | Message::AppendReply { .. } if shard => layers.queue || layers.cache,
+        _ if shard => layers.queue,
+        Message::Forward { .. } | Message::ForwardReply { .. } => layers.locks,
+        _ => layers.consensus,
+    }
 }
 
 fn place(view: &View, name: &NodeName) -> Option<usize> {
@@ -204,6 +227,7 @@ fn label(body: &Message) -> SmolStr {
         Message::Vote { term, .. } => format!("T{term}").into(),
         Message::Forward { what, client } => format!("{}: {what}", client_of(client)).into(),
         Message::ForwardReply { outcome } => outcome.clone(),
+        Message::CacheAsk { address, .. } | Message::CacheRecall { address, .. } => address.clone(),
         _ => SmolStr::default(),
     }
 }
@@ -336,7 +360,26 @@ mod tests {
         let drawn = |layers: Layers| sprites(&painting, 300, false, layers);
         assert_eq!(drawn(Layers::ALL).len(), 1);
         assert_eq!(drawn(Layers::ALL)[0].shape, Shape::Letters(2));
-        assert!(drawn(Layers { queue: false, ..Layers::ALL }).is_empty());
+        let without = Layers { queue: false, cache: false, ..Layers::ALL };
+        assert!(drawn(without).is_empty());
+    }
+
+    #[test]
+    fn an_invalidation_is_a_barred_cross_of_the_caches_layer() {
+        let body = Message::CacheRecall { recall: RecallKind::Invalidate, address: "price".into() };
+        let sent = Fact::Sent { message: id(), group: GroupId(3), to: "node2".into(), body };
+        let started = |node: &str| placed(node, 1, 1_000, Fact::Started { version: "1".into() });
+        let mut recording = Recording::default();
+        let all = vec![started("node1"), started("node2"), placed("node1", 2, 10_000, sent)];
+        recording.extend(all, |_, _, _| {});
+        recording.view_at(10_100);
+        let clock = ClockState { rate: 0.001, playing: true, ..ClockState::default() };
+        let painting = Painting { recording: &recording, clock, at_ns: 10_100_000, view: recording.shown() };
+        let drawn = |layers: Layers| sprites(&painting, 300, true, layers);
+        let shown = drawn(Layers { consensus: false, locks: false, queue: false, cache: true });
+        let shown: Vec<_> = shown.iter().map(|sprite| (sprite.shape, sprite.label.as_str())).collect();
+        assert_eq!(shown, [(Shape::Recall(RecallKind::Invalidate), "price")]);
+        assert!(drawn(Layers { cache: false, ..Layers::ALL }).is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{CLIENTS_MAX, Ui};
 use crate::view::actions::{Actions, Operation};
+use crate::view::outcome::Service;
 use crate::view::results::Results;
 
 /// The form.
@@ -42,7 +43,7 @@ pub(crate) fn LockForm() -> Markup {
                 <AskNode />
                 <Lease />
             </div>
-            <Results queue=false />
+            <Results service=Service::Lock />
         </form>
     }
 }

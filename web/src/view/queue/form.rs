@@ -13,6 +13,7 @@ use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
 use crate::view::locks::form::{AskNode, ClientChips};
+use crate::view::outcome::Service;
 use crate::view::results::Results;
 
 /// Longest message that the form takes.
@@ -60,12 +61,12 @@ pub(crate) fn QueueForm() -> Markup {
                 </label>
             </div>
             <HeldList />
-            <Results queue=true />
+            <Results service=Service::Queue />
         </form>
     }
 }
 
-fn field(
+pub(in crate::view) fn field(
     value: RwSignal<String>,
     test_id: &'static str,
     bytes_max: usize,
@@ -89,7 +90,7 @@ fn field(
 }
 
 /// One of a few numbers.
-fn choice(
+pub(in crate::view) fn choice(
     value: RwSignal<u64>,
     test_id: &'static str,
     choices: &'static [u64],

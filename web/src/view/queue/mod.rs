@@ -3,7 +3,7 @@
 mod bins;
 mod change;
 pub mod desk;
-mod form;
+pub(in crate::view) mod form;
 mod held;
 mod table;
 

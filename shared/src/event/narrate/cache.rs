@@ -1,0 +1,282 @@
+//! The coherent cache: copies that come and go, whom a home waits for, what is committed.
+//!
+//! Each sentence is a pair of templates, `{0}` to `{3}` stand for what differs: a browser downloads all of them, and a
+//! `format!` for each would be more code than words.
+
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::{Said, Topic, list, seconds};
+use crate::cache::{CacheFact, Cause, HomeFact, How, LineFact, State, Wants};
+use crate::event::view::View;
+use crate::ids::{GroupId, NodeName};
+
+/// English, Indonesian.
+type Words = [&'static str; 2];
+
+/// The sentence with its gaps filled, the same in both languages.
+fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
+    filled(alike, words, [gaps, gaps])
+}
+
+fn filled(alike: &'static str, words: Words, gaps: [&[&str]; 2]) -> Said {
+    let [english, indonesian] = [0, 1].map(|language| fill(words[language], gaps[language]));
+    Said::new(Topic::Cache, english, indonesian).alike(alike)
+}
+
+fn fill(template: &str, gaps: &[&str]) -> String {
+    let mut text = String::new();
+    for piece in template.split('{') {
+        // `0} and the rest`; what stands before the first gap has no number.
+        match piece.split_once('}') {
+            Some((number, rest)) => {
+                let gap = number.bytes().next().map_or(0, |digit| usize::from(digit - b'0'));
+                text.push_str(gaps.get(gap).copied().unwrap_or_default());
+                text.push_str(rest);
+            }
+            None => text.push_str(piece),
+        }
+    }
+    text
+}
+
+/// What was committed. That a tenure began, its home says itself.
+pub(super) fn committed(fact: &CacheFact) -> Option<Said> {
+    match fact {
+        CacheFact::Committed { address, version, deleted, by, write_back, preview } => {
+            let (alike, words): (_, Words) = match (deleted, write_back) {
+                (true, _) => (
+                    "committed line",
+                    [
+                        "{0} is deleted at {3}: version {2}, on a majority's disks",
+                        "{0} dihapus di {3}: versi {2}, di disk mayoritas",
+                    ],
+                ),
+                (_, true) => (
+                    "write-back",
+                    [
+                        "{3} writes {0} = {1} back: committed as version {2}",
+                        "{3} menulis balik {0} = {1}: ter-commit sebagai versi {2}",
+                    ],
+                ),
+                _ => (
+                    "committed line",
+                    [
+                        "{0} = {1} is committed as version {2}, written at {3}",
+                        "{0} = {1} ter-commit sebagai versi {2}, ditulis di {3}",
+                    ],
+                ),
+            };
+            Some(said(alike, words, &[address, preview, &version.to_smolstr(), by]))
+        }
+        CacheFact::Revoked { address, version } => {
+            let words = [
+                "The owner of {0} did not answer until its lease was over: what is committed counts, as version {1}",
+                "Pemilik {0} tidak menjawab sampai masa pinjamnya habis: yang berlaku nilai ter-commit, sebagai versi {1}",
+            ];
+            Some(said("", words, &[address, &version.to_smolstr()]).bad())
+        }
+        CacheFact::Begun { .. } | CacheFact::Opened { .. } => None,
+    }
+}
+
+/// What happened to a line of a node.
+pub(super) fn line(node: &NodeName, fact: &LineFact) -> Option<Said> {
+    Some(match fact {
+        LineFact::Changed { address, from, to, cause, .. } => changed(node, address, (*from, *to), *cause),
+        LineFact::Lost { address, .. } => {
+            let words = [
+                "What {0} wrote to {1} is lost: it was answered as not durable",
+                "Tulisan {0} di {1} hilang: jawabannya dulu “belum tahan lama”",
+            ];
+            said("", words, &[node, address]).bad()
+        }
+        LineFact::Hit { address, state, write } => {
+            let words = if *write {
+                [
+                    "{0} writes {1} in its own copy ({2}), without a message",
+                    "{0} menulis {1} di salinannya sendiri ({2}), tanpa pesan",
+                ]
+            } else {
+                [
+                    "{0} reads {1} from its own copy ({2}), without a message",
+                    "{0} membaca {1} dari salinannya sendiri ({2}), tanpa pesan",
+                ]
+            };
+            said("hit", words, &[node, address, state.letter()])
+        }
+    })
+}
+
+fn changed(node: &NodeName, address: &str, (from, to): (State, State), cause: Cause) -> Said {
+    let (alike, words): (_, Words) = match (cause, to) {
+        (Cause::LocalRead, State::E) => (
+            "fill",
+            [
+                "{0} fetches {1} to read it; nobody else has it: {3}",
+                "{0} mengambil {1} untuk dibaca; tak ada node lain yang punya: {3}",
+            ],
+        ),
+        (Cause::LocalRead, _) => (
+            "fill",
+            [
+                "{0} fetches {1} to read it; others may have it too: {3}",
+                "{0} mengambil {1} untuk dibaca; node lain mungkin punya juga: {3}",
+            ],
+        ),
+        (Cause::LocalWrite, State::M) => (
+            "written",
+            [
+                "{0} owns {1} and writes it in its copy, to be committed later: {2} becomes {3}",
+                "{0} memiliki {1} dan menulis di salinannya, di-commit nanti: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::LocalWrite, _) => (
+            "written",
+            [
+                "{0} wrote {1}, which is committed, and owns it: {2} becomes {3}",
+                "{0} menulis {1}, sudah ter-commit, dan memilikinya: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::Evict, _) => (
+            "evicted",
+            ["{0} needs the room: its copy of {1} goes", "{0} perlu tempat: salinan {1} miliknya dibuang"],
+        ),
+        (Cause::Inv, _) => (
+            "recalled copy",
+            [
+                "{0} drops its copy of {1}, because somebody else writes: {2} becomes {3}",
+                "{0} membuang salinan {1} karena ada yang menulis: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::Fetch, _) => (
+            "recalled copy",
+            [
+                "{0} gives {1} to the home and shares it from now on: {2} becomes {3}",
+                "{0} memberikan {1} kepada home dan kini berbagi: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::FetchInv, _) => (
+            "recalled copy",
+            [
+                "{0} gives {1} up, because somebody else writes: {2} becomes {3}",
+                "{0} melepas {1} karena ada yang menulis: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::LeaseOut, _) => (
+            "lease over",
+            [
+                "{0}'s lease is over: from now on it may not read its copy of {1}",
+                "Masa pinjam {0} habis: mulai kini ia tak boleh membaca salinan {1}",
+            ],
+        ),
+        (Cause::WriteBack, _) => (
+            "written back",
+            [
+                "What {0} wrote to {1} is committed: {2} becomes {3}",
+                "Tulisan {0} di {1} ter-commit: {2} menjadi {3}",
+            ],
+        ),
+        (Cause::Registered, _) => (
+            "registered",
+            ["The home knows of {0}'s copy of {1} again: {3}", "Home mengenal lagi salinan {1} di {0}: {3}"],
+        ),
+        (Cause::Refused, _) => (
+            "registered",
+            [
+                "The home does not know of {0}'s copy of {1}: it goes",
+                "Home tidak mengenal salinan {1} di {0}: salinan itu dibuang",
+            ],
+        ),
+        (Cause::Unknown, _) => (
+            "unknown write",
+            [
+                "Nobody knows what became of {0}'s write to {1}: its copy goes",
+                "Tak ada yang tahu nasib tulisan {0} di {1}: salinannya dibuang",
+            ],
+        ),
+    };
+    let told = said(alike, words, &[node, address, from.letter(), to.letter()]);
+    if matches!(cause, Cause::LeaseOut | Cause::Refused | Cause::Unknown) { told.bad() } else { told }
+}
+
+/// What happened at the home of a shard's lines. `view` is the view before it. Who holds a line is seen, and not told.
+pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact) -> Option<Said> {
+    let lines = shard.to_smolstr();
+    Some(match fact {
+        HomeFact::Window { left_us, .. } => {
+            let words = [
+                "{0} is the new home of {1}'s lines, and grants nothing for {2} s: leases of the home before may last so long",
+                "{0} menjadi home baru untuk baris {1}, dan {2} d tidak memberi apa pun: masa pinjam dari home lama bisa selama itu",
+            ];
+            let [left, sisa] = seconds(*left_us);
+            filled("window", words, [&[node, &lines, &left], &[node, &lines, &sisa]])
+        }
+        HomeFact::Open { .. } => {
+            let words = [
+                "{0} is the home of {1}'s lines and grants copies from now on",
+                "{0} adalah home untuk baris {1} dan mulai memberi salinan",
+            ];
+            said("open", words, &[node, &lines])
+        }
+        HomeFact::Ended { .. } => {
+            let words = [
+                "{0} is the home of {1}'s lines no more: who holds what, the next one has to find out",
+                "{0} bukan lagi home untuk baris {1}: siapa memegang apa harus dicari tahu oleh penggantinya",
+            ];
+            said("home ended", words, &[node, &lines])
+        }
+        HomeFact::Recalling { address, asker, wants, of, .. } => {
+            let whom: Vec<&NodeName> = of.iter().map(|waited| &waited.node).collect();
+            let words = match wants {
+                Wants::Read => [
+                    "{0} wants to read {1}: {2}, its home, fetches it from {3}",
+                    "{0} ingin membaca {1}: {2}, home-nya, mengambilnya dari {3}",
+                ],
+                Wants::Own | Wants::Write => [
+                    "{0} wants to write {1}: {2}, its home, first takes the copies of {3} away",
+                    "{0} ingin menulis {1}: {2}, home-nya, lebih dulu menarik salinan {3}",
+                ],
+            };
+            let (them, mereka) = (list(&whom, "and"), list(&whom, "dan"));
+            filled("recalling", words, [&[asker, address, node, &them], &[asker, address, node, &mereka]])
+        }
+        HomeFact::Recalled { question, address, node: who, how } => {
+            let home = view.cache.homes.get(&shard).filter(|home| home.node == *node);
+            let recalls = home.and_then(|home| home.recalls.get(question));
+            let count = recalls.map(|recalls| {
+                let (gone, all) = ((recalls.ended() + 1).to_smolstr(), recalls.of.len().to_smolstr());
+                SmolStr::from([": ", &gone, "/", &all].concat())
+            });
+            recalled(address, who, *how, &count.unwrap_or_default())
+        }
+        HomeFact::Held { .. } => return None,
+    })
+}
+
+fn recalled(address: &str, who: &NodeName, how: How, count: &str) -> Said {
+    let words = match how {
+        How::Acknowledged => [
+            "{0} acknowledges that its copy of {1} is gone{2}",
+            "{0} mengakui bahwa salinan {1} sudah dibuang{2}",
+        ],
+        How::Clean => [
+            "{0} gave {1} up and had written nothing new{2}",
+            "{0} melepas {1} dan tidak menulis hal baru{2}",
+        ],
+        How::Dirty => [
+            "{0} gave {1} up with what it wrote, which is committed first{2}",
+            "{0} melepas {1} beserta tulisannya, yang di-commit lebih dulu{2}",
+        ],
+        How::NotHeld => ["{0} has no copy of {1} any more{2}", "{0} sudah tidak punya salinan {1}{2}"],
+        How::LeaseOver => [
+            "{0} did not answer, but its lease is over: it cannot read its copy of {1} any more{2}",
+            "{0} tidak menjawab, tetapi masa pinjamnya habis: ia tak bisa lagi membaca salinan {1}{2}",
+        ],
+        How::Rebooted => [
+            "{0} was started anew and has no copy of {1}{2}",
+            "{0} telah dimulai ulang dan tidak punya salinan {1}{2}",
+        ],
+    };
+    let told = said("recalled", words, &[who, address, count]);
+    if how == How::LeaseOver { told.bad() } else { told }
+}

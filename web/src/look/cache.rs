@@ -1,0 +1,360 @@
+//! The coherent cache as it is drawn: one row per line, one cell per node, and beside them what the home has.
+
+use orrery_shared::cache::State;
+use orrery_shared::cache::table::Stimulus;
+use orrery_shared::cache::{Address, Cause};
+use orrery_shared::event::view::{Moved, Rate, Timer, View};
+use orrery_shared::ids::{GroupId, NodeName};
+use orrery_shared::sorted::sort_by;
+use smol_str::SmolStr;
+
+/// Most lines that are drawn. Of more, those to which something happened last.
+pub const ROWS_MAX: usize = 16;
+/// Seconds of a node's hit rate that are drawn.
+pub const SPARK_S: u64 = 60;
+/// So long, on the view clock, the fan of a question that is answered stays on the stage.
+const FAN_STAYS_US: u64 = 400_000;
+
+/// A line's cell of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellLook {
+    /// The letter; none where nobody reported a copy of this node.
+    pub state: Option<State>,
+    /// It has a write that is not known to be written back.
+    pub unsaved: bool,
+    /// A write in it was lost.
+    pub lost: bool,
+    /// What the home knows of it.
+    pub known: Known,
+    /// The home waits for this node: how long at most.
+    pub waited: Option<Timer>,
+    /// It is the home.
+    pub home: bool,
+}
+
+/// What a home knows of a node's copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It may have a copy.
+    Shares,
+    /// It may write.
+    Owns,
+}
+
+/// The acknowledgements of the last question about a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanLook {
+    /// Who asked.
+    pub asker: Option<usize>,
+    /// Who is or was waited for, and whether it is over.
+    pub of: Vec<(usize, bool)>,
+    /// How many are over, and of how many.
+    pub count: (usize, usize),
+    /// When the last one was.
+    pub over_us: Option<u64>,
+}
+
+impl FanLook {
+    /// `2/3`.
+    pub fn counted(&self) -> String {
+        let (done, all) = self.count;
+        format!("{done}/{all}")
+    }
+
+    /// Whether the stage shows it.
+    pub fn on_stage(&self, now_us: u64) -> bool {
+        self.over_us.is_none_or(|over_us| now_us < over_us + FAN_STAYS_US)
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowLook {
+    /// Its shard.
+    pub shard: GroupId,
+    /// Its home, as a place on the circle.
+    pub home: Option<usize>,
+    /// The home waits for the leases of the one before.
+    pub opening: bool,
+    /// The beginning of the committed value, and its version.
+    pub value: Option<(SmolStr, u64)>,
+    /// Somebody wrote what is not committed yet.
+    pub stale: bool,
+    /// By place on the circle.
+    pub cells: Vec<CellLook>,
+    /// Who is waited for, or was last.
+    pub fan: Option<FanLook>,
+}
+
+impl RowLook {
+    /// Of a line.
+    pub fn of(view: &View, address: &str) -> RowLook {
+        let place = |name: &NodeName| view.order.iter().position(|other| other == name);
+        let (shard, home, directory) = view.home_of(address).unwrap_or_default();
+        let held = directory.and_then(|home| home.lines.get(address));
+        let recalls = directory.and_then(|home| home.recalls_of(address));
+        let cell = |name: &NodeName| {
+            let copy = view.cache.copy(name, address);
+            let known = match held {
+                Some(held) if held.owner.as_ref() == Some(name) => Known::Owns,
+                Some(held) if held.sharers.contains(name) => Known::Shares,
+                _ => Known::Nothing,
+            };
+            let waited = recalls.and_then(|recalls| recalls.of_node(name));
+            CellLook {
+                state: copy.map(|copy| copy.state),
+                unsaved: copy.is_some_and(|copy| copy.unsaved),
+                lost: copy.is_some_and(|copy| copy.lost_us.is_some()),
+                known,
+                waited: waited.filter(|one| one.ended.is_none()).map(|one| one.lease),
+                home: home.as_ref() == Some(name),
+            }
+        };
+        let cells: Vec<CellLook> = view.order.iter().map(cell).collect();
+        let fan = recalls.map(|recalls| FanLook {
+            asker: place(&recalls.asker),
+            of: recalls.of.iter().filter_map(|one| Some((place(&one.node)?, one.ended.is_some()))).collect(),
+            count: (recalls.ended(), recalls.of.len()),
+            over_us: recalls.over_us(),
+        });
+        RowLook {
+            shard,
+            home: home.as_ref().and_then(place),
+            opening: directory.is_some_and(|home| !home.open),
+            value: view.committed(address).map(|value| (value.preview.clone(), value.version)),
+            stale: cells.iter().any(|cell| cell.unsaved),
+            cells,
+            fan,
+        }
+    }
+}
+
+/// The lines that are drawn, by name, and how many more there are.
+pub fn rows(view: &View) -> (Vec<Address>, usize) {
+    let mut all = view.cache.addresses();
+    let more = all.len().saturating_sub(ROWS_MAX);
+    if more > 0 {
+        let used = |address: &Address| {
+            let copies = view.cache.nodes.values().filter_map(|node| node.lines.get(address));
+            copies.map(|copy| copy.moved.map(|moved| moved.at_us).max(copy.hit_us)).max()
+        };
+        let mut by_use: Vec<_> = all.iter().map(|address| (used(address), address.clone())).collect();
+        sort_by(&mut by_use, |a, b| (&b.0, &a.1).cmp(&(&a.0, &b.1)));
+        all = by_use.into_iter().take(ROWS_MAX).map(|(_, address)| address).collect();
+        sort_by(&mut all, Ord::cmp);
+    }
+    (all, more)
+}
+
+/// The line that the stage shows where the reader chose none: one whose copies are waited for, or the one that
+/// changed last.
+pub fn busiest(view: &View) -> Option<Address> {
+    let recalls = view.cache.homes.values().flat_map(|home| home.recalls.values());
+    let waiting = recalls.filter(|recalls| recalls.over_us().is_none());
+    let newest = waiting.max_by_key(|recalls| recalls.since_us).map(|recalls| recalls.address.clone());
+    newest.or_else(|| view.cache.last_moved().map(|(_, address, _)| address.clone()))
+}
+
+/// The edge of the state diagram that is lit: of the chosen cell, or the last one anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeLook {
+    /// Where.
+    pub node: NodeName,
+    /// Of which line.
+    pub address: Address,
+    /// How.
+    pub moved: Moved,
+    /// A client was answered from the copy since then.
+    pub hit: bool,
+}
+
+impl EdgeLook {
+    /// Of the view; `chosen` is a node and a line.
+    pub fn of(view: &View, chosen: Option<(&str, &str)>) -> Option<EdgeLook> {
+        let found = chosen.and_then(|(node, address)| {
+            let (node, _) = view.nodes.iter().find(|(name, _)| *name == node)?;
+            let (address, copy) =
+                view.cache.nodes.get(node)?.lines.iter().find(|(name, _)| *name == address)?;
+            Some((node, address, copy.moved?))
+        });
+        let (node, address, moved) = found.or_else(|| view.cache.last_moved())?;
+        let hit = view.cache.copy(node, address).and_then(|copy| copy.hit_us);
+        let hit = hit.is_some_and(|hit_us| hit_us > moved.at_us);
+        Some(EdgeLook { node: node.clone(), address: address.clone(), moved, hit })
+    }
+}
+
+/// The row of the table that a cause stands for; none where it is none of a node's stimuli.
+pub fn stimulus_of(cause: Cause) -> Option<Stimulus> {
+    Some(match cause {
+        Cause::LocalRead => Stimulus::LocalRead,
+        Cause::LocalWrite => Stimulus::LocalWrite,
+        Cause::Evict => Stimulus::Evict,
+        Cause::Inv => Stimulus::Inv,
+        Cause::Fetch => Stimulus::Fetch,
+        Cause::FetchInv => Stimulus::FetchInv,
+        Cause::LeaseOut => Stimulus::LeaseOut,
+        Cause::WriteBack | Cause::Registered | Cause::Refused | Cause::Unknown => return None,
+    })
+}
+
+/// What a node counted, and its hit rate second by second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UseLook {
+    /// Lines now.
+    pub lines: u64,
+    /// Hits of the last minute, percent.
+    pub hit_rate: Option<u32>,
+    /// Copies that homes took away.
+    pub invalidations: u64,
+    /// Writes that were written back.
+    pub write_backs: u64,
+    /// Copies that went because there was no more room.
+    pub evictions: u64,
+    /// Points of the sparkline: parts of its width and of its height.
+    pub spark: Vec<(f64, f64)>,
+}
+
+impl UseLook {
+    /// Of a node, at a second of the view clock.
+    pub fn of(view: &View, node: &str, now_s: u64) -> UseLook {
+        let Some(cache) = view.cache.nodes.get(node) else { return UseLook::default() };
+        let stats = &cache.stats;
+        let point = |rate: &Rate| {
+            let age_s = (now_s + 1).saturating_sub(rate.at_us / 1_000_000);
+            let place = 1.0 - age_s as f64 / SPARK_S as f64;
+            Some((place, rate.share()?)).filter(|(place, _)| *place >= 0.0)
+        };
+        UseLook {
+            lines: stats.lines,
+            hit_rate: stats.hit_rate_1m.map(|rate| (rate * 100.0).round() as u32),
+            invalidations: stats.invalidations_received,
+            write_backs: stats.write_backs,
+            evictions: stats.evictions,
+            spark: cache.rates.iter().filter_map(point).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orrery_shared::cache::message::RecallKind;
+    use orrery_shared::cache::{HomeFact, How, LineFact, Waited, Wants};
+    use orrery_shared::event::fact::{PlacedShard, ShardTable};
+    use orrery_shared::event::{Event, Fact};
+    use orrery_shared::hlc::Hlc;
+    use orrery_shared::placement::RingNode;
+
+    use super::*;
+
+    const ONLY: GroupId = GroupId(1);
+
+    fn say(view: &mut View, node: &str, us: u64, fact: Fact) {
+        let seq = view.node(node).map_or(1, |node| node.seq + 1);
+        view.apply(&node.into(), 1, &Event { seq, hlc: Hlc::new(us, 0), wall_us: us, fact });
+    }
+
+    fn changed(view: &mut View, node: &str, us: u64, address: &str, to: State) {
+        let (from, cause) = (State::I, Cause::LocalRead);
+        let fact = LineFact::Changed { address: address.into(), from, to, cause, version: 7 };
+        say(view, node, us, Fact::CacheLine { group: ONLY, fact });
+    }
+
+    /// Three nodes, one shard whose home is node1.
+    fn cluster() -> View {
+        let mut view = View::default();
+        let nodes = ["node1", "node2", "node3"].map(RingNode::new).to_vec();
+        let placed = PlacedShard { shard: ONLY, version: 1, replicas: vec!["node1".into()] };
+        let shards = Box::new(ShardTable { version: 1, nodes, shards: vec![placed] });
+        say(&mut view, "node1", 10, Fact::ShardsPlaced { group: GroupId::CONTROL, index: 1, shards });
+        for node in ["node2", "node3"] {
+            say(&mut view, node, 10, Fact::Started { version: "1".into() });
+        }
+        home(&mut view, 20, HomeFact::Open { term: 1 });
+        view
+    }
+
+    fn home(view: &mut View, us: u64, fact: HomeFact) {
+        say(view, "node1", us, Fact::CacheHome { group: ONLY, fact });
+    }
+
+    #[test]
+    fn a_row_says_who_has_what_and_whom_the_home_waits_for() {
+        let mut view = cluster();
+        changed(&mut view, "node2", 30, "price", State::M);
+        changed(&mut view, "node3", 40, "price", State::S);
+        let (owner, sharers) = (Some("node2".into()), vec!["node3".into()]);
+        home(&mut view, 50, HomeFact::Held { address: "price".into(), owner, sharers });
+        let row = RowLook::of(&view, "price");
+        assert_eq!((row.shard, row.home, row.opening, row.stale), (ONLY, Some(0), false, true));
+        let states: Vec<_> = row.cells.iter().map(|cell| (cell.state, cell.known)).collect();
+        let expected =
+            [(None, Known::Nothing), (Some(State::M), Known::Owns), (Some(State::S), Known::Shares)];
+        assert_eq!(states, expected);
+        let waited =
+            |node: &str| Waited { node: node.into(), recall: RecallKind::Invalidate, gone_in_us: 100 };
+        let (address, asker, wants) = ("price".into(), "node1".into(), Wants::Write);
+        let of = vec![waited("node2"), waited("node3")];
+        home(&mut view, 60, HomeFact::Recalling { question: 1, address, asker, wants, of });
+        let recalled = |node: &str| HomeFact::Recalled {
+            question: 1,
+            address: "price".into(),
+            node: node.into(),
+            how: How::Acknowledged,
+        };
+        home(&mut view, 70, recalled("node3"));
+        let row = RowLook::of(&view, "price");
+        let fan = row.fan.unwrap();
+        assert_eq!((fan.count, fan.of, fan.over_us), ((1, 2), vec![(1, false), (2, true)], None));
+        assert_eq!(row.cells[1].waited, Some(Timer { started_us: 60, due_us: 100 }));
+        assert_eq!(row.cells[2].waited, None);
+        changed(&mut view, "node3", 75, "seat", State::E);
+        assert_eq!(busiest(&view).as_deref(), Some("price"), "it is waited for");
+        home(&mut view, 80, recalled("node2"));
+        let fan = RowLook::of(&view, "price").fan.unwrap();
+        assert_eq!((fan.over_us, fan.on_stage(90), fan.on_stage(80 + FAN_STAYS_US)), (Some(80), true, false));
+        assert_eq!(busiest(&view).as_deref(), Some("seat"));
+    }
+
+    #[test]
+    fn the_lines_that_are_drawn_are_those_that_were_used_last() {
+        let mut view = cluster();
+        for number in 0..ROWS_MAX as u64 + 4 {
+            changed(&mut view, "node2", 100 - number, &format!("line{number:02}"), State::S);
+        }
+        let (shown, more) = rows(&view);
+        assert_eq!((shown.len(), more), (ROWS_MAX, 4));
+        assert_eq!((shown[0].as_str(), shown[ROWS_MAX - 1].as_str()), ("line00", "line15"));
+    }
+
+    #[test]
+    fn the_edge_is_of_the_chosen_cell_or_the_last_one() {
+        let mut view = cluster();
+        assert_eq!(EdgeLook::of(&view, None), None);
+        changed(&mut view, "node2", 30, "price", State::E);
+        changed(&mut view, "node3", 40, "seat", State::S);
+        let edge = |chosen| EdgeLook::of(&view, chosen).map(|edge| (edge.node.to_string(), edge.moved.to));
+        assert_eq!(edge(None), Some(("node3".into(), State::S)));
+        assert_eq!(edge(Some(("node2", "price"))), Some(("node2".into(), State::E)));
+        assert_eq!(edge(Some(("node1", "price"))), Some(("node3".into(), State::S)));
+        let hit = LineFact::Hit { address: "seat".into(), state: State::S, write: false };
+        say(&mut view, "node3", 50, Fact::CacheLine { group: ONLY, fact: hit });
+        assert!(EdgeLook::of(&view, None).unwrap().hit);
+    }
+
+    #[test]
+    fn a_minute_of_hits_is_a_line() {
+        let mut view = cluster();
+        let mut cache = orrery_shared::event::view::NodeCache::default();
+        let rate = |s: u64, hits, misses| Rate { at_us: s * 1_000_000, hits, misses };
+        cache.rates = Arc::new(vec![rate(10, 1, 1), rate(100, 3, 1), rate(115, 0, 0), rate(120, 1, 0)]);
+        view.cache.nodes.insert("node2".into(), Arc::new(cache));
+        let spark = UseLook::of(&view, "node2", 119).spark;
+        assert_eq!(spark, [(1.0 - 20.0 / 60.0, 0.75), (1.0, 1.0)]);
+    }
+}

@@ -1,0 +1,165 @@
+//! One cache line over the nodes: each copy's letter at its node, the committed value at the home, and, while a question
+//! waits for copies to go, the fan of barred crosses from the home with its counter. All lines are in the cache panel.
+
+use std::sync::Arc;
+
+use orrery_shared::cache::Address;
+use orrery_shared::ids::NodeName;
+
+use super::geometry::{Geometry, NODE_RING, Point};
+use super::glyph::{BARRED, letter};
+use crate::dom::{Markup, Memo, component, list, view};
+use crate::i18n::Strings;
+use crate::i18n::number::translate;
+use crate::look::cache::{CellLook, RowLook, busiest};
+use crate::look::hue;
+use crate::store::Playback;
+use crate::ui::{Ui, told};
+use crate::view::Shared;
+use crate::view::cache::lines::arc;
+
+/// Where a letter stands from its node: at the shoulder that looks away from the middle of the stage.
+const SHOULDER: (f64, f64) = (33.0, -31.0);
+/// Where the home's value begins, at the other shoulder.
+const VALUE: (f64, f64) = (25.0, -33.0);
+/// Most characters of the home's value, and of the address in the middle.
+const VALUE_CHARS: usize = 8;
+const ADDRESS_CHARS: usize = 18;
+
+/// The layer.
+#[component]
+pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let line: Memo<Option<Address>> =
+        Memo::new(move |_| ui.line.get().or_else(|| playback.calm.with(|view| busiest(view))));
+    let look = Memo::new(move |_| {
+        line.with(|line| line.as_ref().map(|line| playback.view.with(|view| RowLook::of(view, line))))
+    });
+    // What is drawn does not follow every frame, only whether it is still there.
+    let fanned = Memo::new(move |_| {
+        let now_us = playback.now_us.get();
+        look.with(|look| look.as_ref()?.fan.as_ref().map(|fan| fan.on_stage(now_us))).unwrap_or_default()
+    });
+    view! {
+        <g
+            class="cache-layer"
+            data-testid="stage-line"
+            data-address=move || line.get().map(|line| line.to_string())
+        >
+            {move || {
+                let (geometry, fanned) = (geometry.get(), fanned.get());
+                look.with(|look| look.as_ref().filter(|_| fanned).map(|look| draw_fan(&geometry, look)))
+            }}
+            {move || {
+                let (geometry, order) = (geometry.get(), shared.order.get());
+                badges(geometry, &order, look)
+            }}
+            {move || {
+                let (geometry, fanned, t) = (geometry.get(), fanned.get(), ui.t());
+                look.with(|look| look.as_ref().map(|look| value_at(&geometry, look, fanned, t)))
+            }}
+            {move || {
+                let center = geometry.get().center;
+                // What a change of the ring moved is told there.
+                let free = shared.change.with(Option::is_none) || !ui.layers.get().queue;
+                line.get().filter(|_| free).map(|line| view! {
+                    <g transform=translate(center.x, center.y)>
+                        <text class="line-kind" y="24">{told(|t| t.cache.line)}</text>
+                        <text class="line-name" y="44">{shortened(&line, ADDRESS_CHARS)}</text>
+                    </g>
+                })
+            }}
+        </g>
+    }
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// 1 where a node's outer side is at the right, -1 where it is at the left.
+fn outward(geometry: &Geometry, at: Point) -> f64 {
+    if at.x > geometry.center.x + 1.0 { 1.0 } else { -1.0 }
+}
+
+/// Nothing but what changed is drawn anew.
+fn badges(geometry: Geometry, order: &Arc<Vec<NodeName>>, look: Memo<Option<RowLook>>) -> Markup {
+    list(order.iter().enumerate(), |(place, name)| {
+        let at = geometry.node(place);
+        let side = outward(&geometry, at);
+        let cell = Memo::new(move |_| {
+            look.with(|look| look.as_ref().and_then(|look| look.cells.get(place).cloned()))
+                .unwrap_or_default()
+        });
+        let drawn = move || {
+            let CellLook { state, unsaved, lost, waited, .. } = cell.get();
+            let lease = waited.map_or(Markup::Nothing, |timer| arc(timer, "17"));
+            let letter = state.map_or(Markup::Nothing, |state| letter(Some(state), unsaved, lost));
+            [lease, letter].into_iter().collect::<Markup>()
+        };
+        view! {
+            <g
+                class=["badge-line ", hue(place)].concat()
+                transform=translate(at.x + side * SHOULDER.0, at.y + SHOULDER.1)
+                data-testid=format!("badge-{name}")
+                data-state=move || cell.with(|cell| cell.state.map_or("-", |state| state.letter()))
+            >
+                {drawn}
+            </g>
+        }
+    })
+}
+
+/// The committed value at the home, and the counter over it.
+fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strings) -> Markup {
+    let Some(home) = look.home else { return Markup::Nothing };
+    let at = geometry.node(home);
+    let side = -outward(geometry, at);
+    let anchor = if side > 0.0 { "start" } else { "end" };
+    let words = look.value.as_ref().map_or("–".to_owned(), |(preview, _)| shortened(preview, VALUE_CHARS));
+    let text = if side > 0.0 { ["⌂ ", &words].concat() } else { [&words, " ⌂"].concat() };
+    let title = if look.stale { t.cache.stale } else { t.cache.home };
+    let count = look.fan.as_ref().filter(|_| fanned).map(|fan| {
+        let (count, over) = (fan.counted(), fan.count.0 == fan.count.1);
+        view! {
+            <text class="count" class:over=over y="-17" text-anchor=anchor data-testid="fan" data-count=count.clone()>
+                {count}
+            </text>
+        }
+    });
+    view! {
+        <g class="home-value" transform=translate(at.x + side * VALUE.0, at.y + VALUE.1)>
+            <text class="value" class:stale=look.stale text-anchor=anchor><title>{title}</title>{text}</text>
+            {count}
+        </g>
+    }
+}
+
+/// From the home to everybody who is or was waited for.
+fn draw_fan(geometry: &Geometry, look: &RowLook) -> Markup {
+    let (Some(home), Some(fan)) = (look.home, &look.fan) else { return Markup::Nothing };
+    let from = geometry.node(home);
+    // The home's own copy goes without a message.
+    list(fan.of.iter().filter(|(place, _)| *place != home), |(place, gone)| {
+        let to = geometry.node(*place);
+        let rim = (NODE_RING + 6.0) / from.distance(to).max(1.0);
+        let (start, end) = (from.toward(to, rim), from.toward(to, 1.0 - rim));
+        let middle = from.toward(to, 0.5);
+        view! {
+            <g class="fan" class:gone=*gone>
+                <line x1=start.x y1=start.y x2=end.x y2=end.y />
+                <g transform=translate(middle.x, middle.y)>
+                    <circle r="10" />
+                    {if *gone {
+                        view! { <path d="M-4.5 0.5L-1 4L5 -4" /> }
+                    } else {
+                        view! { <path d=BARRED /> }
+                    }}
+                </g>
+            </g>
+        }
+    })
+}

@@ -1,0 +1,170 @@
+//! Read, write, delete one line at a node; a load of random ones.
+
+use orrery_shared::cache::ADDRESS_BYTES_MAX;
+use orrery_shared::ids::NodeName;
+
+use super::desk::CacheDesk;
+use crate::dom::{Markup, Memo, RwSignal, component, view};
+use crate::i18n::Strings;
+use crate::i18n::number::grouped;
+use crate::look::hue;
+use crate::stage::ring::mark_of;
+use crate::ui::Ui;
+use crate::ui::told;
+use crate::view::Shared;
+use crate::view::locks::form::ClientChips;
+use crate::view::outcome::Service;
+use crate::view::queue::form::{choice, field};
+use crate::view::results::Results;
+
+/// Longest value that the form takes.
+const VALUE_CHARS_MAX: usize = 400;
+
+/// The form.
+#[component]
+pub(crate) fn CacheForm(shared: Shared) -> Markup {
+    let desk = CacheDesk::expect();
+    view! {
+        <form
+            class="card lock-form cache-form"
+            on:submit=move |event| {
+                event.prevent_default();
+                desk.read();
+            }
+        >
+            <ClientChips />
+            <div class="row">
+                {field(desk.address, "address", ADDRESS_BYTES_MAX, |t| t.cache.address)}
+                {field(desk.value, "value", VALUE_CHARS_MAX, |t| t.cache.value)}
+            </div>
+            <Nodes shared />
+            <div class="row four">
+                <button type="submit" class="button" data-testid="read">{told(|t| t.cache.read)}</button>
+                <button type="button" class="button alt" data-testid="write" on:click=move |_| desk.write()>
+                    {told(|t| t.cache.write)}
+                </button>
+                <button type="button" class="button alt" data-testid="delete" on:click=move |_| desk.delete()>
+                    {told(|t| t.cache.delete)}
+                </button>
+            </div>
+            <div class="row minor">
+                {pair(
+                    desk.write_back,
+                    ["durable", "write-back"],
+                    [|t| t.cache.durable, |t| t.cache.write_back],
+                    [|t| t.cache.durable_hint, |t| t.cache.write_back_hint],
+                )}
+                <span class="click-row" title=told(|t| t.cache.click_hint)>
+                    {told(|t| t.cache.click)}
+                    {pair(
+                        desk.click_writes,
+                        ["click-read", "click-write"],
+                        [|t| t.cache.read, |t| t.cache.write],
+                        [|t| t.cache.click_hint, |t| t.cache.click_hint],
+                    )}
+                </span>
+            </div>
+            <div class="row minor"><LoadChip /></div>
+            <Results service=Service::Cache />
+        </form>
+    }
+}
+
+type Word = fn(&'static Strings) -> &'static str;
+
+/// One of two: the second where the signal is true.
+fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
+    let button = |second: bool| {
+        let at = usize::from(second);
+        view! {
+            <button
+                type="button"
+                role="radio"
+                aria-checked=move || (value.get() == second).to_string()
+                title=told(hints[at])
+                data-testid=ids[at]
+                on:click=move |_| value.set(second)
+            >
+                {told(words[at])}
+            </button>
+        }
+    };
+    view! { <div class="seg small" role="radiogroup">{[button(false), button(true)]}</div> }
+}
+
+/// At which node: any, or one of them.
+#[component]
+fn Nodes(shared: Shared) -> Markup {
+    let ui = Ui::expect();
+    view! {
+        <div class="chips" role="radiogroup" aria-label=told(|t| t.cache.at_node)>
+            {at(None, 0)}
+            {move || {
+                let order = shared.order.get();
+                order.iter().enumerate().map(|(place, name)| at(Some(name.clone()), place)).collect::<Markup>()
+            }}
+            <span class="quiet at-node">{move || ui.ask.get().map(|name| name.to_string())}</span>
+        </div>
+    }
+}
+
+fn at(node: Option<NodeName>, place: usize) -> Markup {
+    let ui = Ui::expect();
+    let name = node.as_ref().map_or("any".to_owned(), ToString::to_string);
+    let mark = node.as_ref().map(|name| mark_of(name));
+    let class = if node.is_some() { ["chip hued ", hue(place)].concat() } else { "chip".to_owned() };
+    let chosen = node.clone();
+    let on = Memo::new(move |_| ui.ask.get() == chosen);
+    view! {
+        <button
+            type="button"
+            role="radio"
+            class=class
+            class:me=move || on.get() && ui.ask.get().is_none()
+            aria-checked=move || on.get().to_string()
+            aria-pressed=move || on.get().to_string()
+            aria-label=name.clone()
+            title=name.clone()
+            data-testid=["at-", &name].concat()
+            on:click=move |_| ui.ask.set(node.clone())
+        >
+            {match mark {
+                Some(mark) => view! { <span>{mark}</span> },
+                None => view! { <span>{told(|t| t.cache.any)}</span> },
+            }}
+        </button>
+    }
+}
+
+/// Random lines at random nodes, so many a second.
+#[component]
+fn LoadChip() -> Markup {
+    let (ui, desk) = (Ui::expect(), CacheDesk::expect());
+    let on = Memo::new(move |_| desk.load.get().on);
+    let count = move || {
+        let (t, load) = (ui.t(), desk.load.get());
+        match load.number {
+            0 => String::new(),
+            _ => (t.cache.loaded)(&grouped(load.done, t.lang), load.failed),
+        }
+    };
+    let word = move || {
+        let t = ui.t();
+        if on.get() { ["■ ", t.queue.stop].concat() } else { ["▸ ", t.cache.load].concat() }
+    };
+    view! {
+        <button
+            type="button"
+            class="chip"
+            class:me=move || on.get()
+            data-testid="load"
+            title=told(|t| t.cache.load_hint)
+            aria-pressed=move || on.get().to_string()
+            on:click=move |_| desk.toggle_load()
+        >
+            {word}
+            <span class="streamed" data-testid="loaded">{count}</span>
+        </button>
+        {choice(desk.rate, "load-rate", &[2, 5, 20, 50], |rate, t| (t.queue.per_second)(rate))}
+    }
+}

@@ -1,0 +1,226 @@
+//! The lines: a row per address, a cell per node in its hue, and what the home has. The same that the stage shows of one
+//! line, for all of them, and with the keyboard.
+
+use std::sync::Arc;
+
+use orrery_shared::cache::Address;
+use orrery_shared::event::view::Timer;
+use orrery_shared::ids::NodeName;
+
+use super::desk::CacheDesk;
+use crate::dom::{Markup, Memo, component, item, keyed, list, view};
+use crate::i18n::Strings;
+use crate::i18n::number::{fixed_point, seconds};
+use crate::look::cache::{CellLook, FanLook, Known, RowLook, rows};
+use crate::look::hue;
+use crate::stage::glyph::letter;
+use crate::stage::ring::mark_of;
+use crate::store::Playback;
+use crate::ui::Ui;
+use crate::ui::told;
+use crate::view::Shared;
+
+/// The table.
+#[component]
+pub(crate) fn Lines(shared: Shared) -> Markup {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let shown = Memo::new(move |_| playback.calm.with(|view| rows(view)));
+    let empty = Memo::new(move |_| shown.with(|(rows, _)| rows.is_empty()));
+    let head = move || {
+        let order = shared.order.get();
+        list(order.iter().enumerate(), |(place, name)| {
+            view! { <th class=["hued ", hue(place)].concat() title=name.to_string()>{mark_of(name)}</th> }
+        })
+    };
+    view! {
+        <div class="card lines-card">
+            {move || empty.get().then(|| view! { <p class="quiet">{told(|t| t.cache.empty)}</p> })}
+            <table class="plain mesi-lines" class:none=move || empty.get() data-testid="lines">
+                <caption class="unseen">{told(|t| t.cache.lines)}</caption>
+                <thead>
+                    <tr>
+                        <th>{told(|t| t.cache.line)}</th>
+                        {head}
+                        <th class="at-home">{told(|t| t.cache.home)}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {keyed(move || {
+                        let order = shared.order.get();
+                        let row = |address: Address| {
+                            let order = order.clone();
+                            item(format!("{} {address}", order.len()), move || row(address, order))
+                        };
+                        shown.with(|(rows, _)| rows.iter().cloned().map(row).collect())
+                    })}
+                </tbody>
+            </table>
+            {move || {
+                let more = shown.with(|(_, more)| *more as u64);
+                (more > 0).then(|| view! { <p class="quiet">{(ui.t().queue.more)(more)}</p> })
+            }}
+        </div>
+    }
+}
+
+fn row(address: Address, order: Arc<Vec<NodeName>>) -> Markup {
+    let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());
+    let look = {
+        let address = address.clone();
+        Memo::new(move |_| playback.view.with(|view| RowLook::of(view, &address)))
+    };
+    let (named, chosen, title) = (address.clone(), address.clone(), address.to_string());
+    let home = {
+        let order = order.clone();
+        move || look.with(|look| look.home).and_then(|place| order.get(place).map(|name| name.to_string()))
+    };
+    view! {
+        <tr
+            class:chosen=move || ui.line.get().as_ref() == Some(&chosen)
+            data-testid=format!("line-{address}")
+            data-home=home.clone()
+        >
+            <th>
+                <button type="button" class="lane-name" title=title.clone() on:click=move |_| desk.choose(&named)>
+                    {title.clone()}
+                </button>
+            </th>
+            {list(order.iter().enumerate(), |(place, name)| cell(address.clone(), name.clone(), place, look))}
+            {at_home(&address, look)}
+        </tr>
+    }
+}
+
+/// What of a line is at one node. A click reads or writes there.
+fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> Markup {
+    let (ui, desk) = (Ui::expect(), CacheDesk::expect());
+    let look = Memo::new(move |_| row.with(|row| row.cells.get(place).cloned().unwrap_or_default()));
+    let label = {
+        let (address, node) = (address.clone(), node.clone());
+        move || {
+            let words = &ui.t().cache;
+            let look = look.get();
+            let known = match look.known {
+                Known::Owns => words.owns,
+                Known::Shares => words.shares,
+                Known::Nothing => "",
+            };
+            let first = (words.cell_label)(&address, &node, (words.state)(look.state));
+            let more = [(!known.is_empty(), known), (look.home, words.home_of), (look.lost, words.lost)];
+            more.into_iter()
+                .filter(|(told, _)| *told)
+                .fold(first, |text, (_, word)| [&text, ", ", word].concat())
+        }
+    };
+    let waited = move || look.with(|look| look.waited.is_some());
+    let test_id = format!("cell-{address}-{node}");
+    view! {
+        <td class=hue(place)>
+            <button
+                type="button"
+                class="mesi-cell"
+                aria-label=label.clone()
+                title=label
+                data-testid=test_id
+                data-state=move || look.with(|look| look.state.map_or("-", |state| state.letter()))
+                data-unsaved=move || look.with(|look| look.unsaved.to_string())
+                data-known=move || look.with(known_name)
+                data-waited=move || waited().to_string()
+                on:click=move |_| desk.click(&address, &node)
+            >
+                <svg class="standing" viewBox="-17 -17 34 36" aria-hidden="true">
+                    {move || drawn(&look.get())}
+                </svg>
+            </button>
+        </td>
+    }
+}
+
+/// The letter, and around it what the home knows and waits for.
+fn drawn(look: &CellLook) -> Markup {
+    let around = match look.known {
+        Known::Owns => view! { <path class="known" d="M0 12.2L3.2 15.4L0 18.6L-3.2 15.4Z" /> },
+        Known::Shares => view! { <circle class="known" cy="15.4" r="2" /> },
+        Known::Nothing => Markup::Nothing,
+    };
+    let home = if look.home {
+        view! { <text class="home-mark" x="-11" y="19">"⌂"</text> }
+    } else {
+        Markup::Nothing
+    };
+    let lease = look.waited.map_or(Markup::Nothing, |timer| arc(timer, "15"));
+    [lease, letter(look.state, look.unsaved, look.lost), around, home].into_iter().collect()
+}
+
+fn known_name(look: &CellLook) -> &'static str {
+    match look.known {
+        Known::Owns => "owner",
+        Known::Shares => "sharer",
+        Known::Nothing => "",
+    }
+}
+
+/// The lease of a copy that the home waits for: an arc that drains from 12 o'clock.
+pub(crate) fn arc(timer: Timer, radius: &'static str) -> Markup {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
+    let rest = move || {
+        let end_us = timer.started_us + timer.due_us;
+        (ui.t().cache.gone_in)(&seconds(end_us.saturating_sub(playback.now_us.get()), ui.lang.get()))
+    };
+    view! {
+        <g class="lease">
+            <title>{rest}</title>
+            <circle class="whole" r=radius />
+            <circle class="left" r=radius pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
+        </g>
+    }
+}
+
+/// The committed value: grey where somebody wrote what is not committed yet; and how many copies of the last question are
+/// gone.
+fn at_home(address: &str, row: Memo<RowLook>) -> Markup {
+    let ui = Ui::expect();
+    let text = move || row.with(preview);
+    let title = move || {
+        let words = &ui.t().cache;
+        row.with(|row| match &row.value {
+            None => words.no_value.to_owned(),
+            Some((preview, version)) => {
+                let stale = if row.stale { [" · ", words.stale].concat() } else { String::new() };
+                format!("{preview} · v{version}{stale}")
+            }
+        })
+    };
+    view! {
+        <td
+            class="at-home"
+            data-testid=format!("home-{address}")
+            data-value=text
+            data-stale=move || row.with(|row| row.stale.to_string())
+            data-count=move || row.with(|row| row.fan.as_ref().map(FanLook::counted))
+        >
+            <span class="value" class:stale=move || row.with(|row| row.stale) title=title>{text}</span>
+            {move || row.with(|row| beside(row, ui.t()))}
+        </td>
+    }
+}
+
+fn preview(row: &RowLook) -> String {
+    row.value.as_ref().map_or_else(|| "–".to_owned(), |(preview, _)| preview.to_string())
+}
+
+fn beside(row: &RowLook, t: &'static Strings) -> Markup {
+    let version = row.value.as_ref().map(|(_, version)| {
+        let text = format!("v{version}");
+        view! { <small>{text}</small> }
+    });
+    let opening = row.opening.then(|| view! { <em title=t.cache.opening>"◷"</em> });
+    let fan = row.fan.as_ref().map(|fan| {
+        let (done, all) = fan.count;
+        let title = (t.cache.acknowledged)(done, all);
+        let text = ["✕ ", &fan.counted()].concat();
+        view! { <em class:over={done == all} title=title>{text}</em> }
+    });
+    [version, opening, fan].into_iter().collect()
+}

@@ -1,0 +1,25 @@
+//! The cache panel: read and write, the lines with their letters, what changed last, how often copies answer.
+
+pub mod desk;
+mod diagram;
+mod form;
+pub(crate) mod lines;
+mod uses;
+
+use super::Shared;
+use super::feed::Feed;
+use crate::dom::{Markup, component, view};
+use crate::ui::Ui;
+
+/// The panel.
+#[component]
+pub(crate) fn CachePanel(shared: Shared) -> Markup {
+    let ui = Ui::expect();
+    view! {
+        <form::CacheForm shared />
+        <lines::Lines shared />
+        <diagram::Diagram shared />
+        <uses::Uses shared />
+        {move || ui.tall.get().then(|| view! { <Feed shared /> })}
+    }
+}

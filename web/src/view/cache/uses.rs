@@ -1,0 +1,87 @@
+//! What each node counted of its cache, and its hit rate of the last minute as a line.
+
+use orrery_shared::ids::NodeName;
+
+use crate::dom::{Markup, Memo, component, item, keyed, list, view};
+use crate::i18n::number::{grouped, path};
+use crate::look::cache::UseLook;
+use crate::look::hue;
+use crate::store::Playback;
+use crate::ui::Ui;
+use crate::ui::told;
+use crate::view::Shared;
+
+/// The size of the line, as its `viewBox` has it.
+const WIDTH: f64 = 84.0;
+const HEIGHT: f64 = 16.0;
+
+/// The table.
+#[component]
+pub(crate) fn Uses(shared: Shared) -> Markup {
+    view! {
+        <div class="card">
+            <table class="plain uses" tabindex="0" data-testid="uses">
+                <caption>{told(|t| t.cache.rates)}</caption>
+                <thead>
+                    <tr>
+                        <th>{told(|t| t.cluster.node)}</th>
+                        <th>{told(|t| t.cache.hits)}</th>
+                        <th></th>
+                        <th>{told(|t| t.cache.lines)}</th>
+                        <th>{told(|t| t.cache.invalidations)}</th>
+                        <th>{told(|t| t.cache.write_backs)}</th>
+                        <th>{told(|t| t.cache.evictions)}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {keyed(move || {
+                        let order = shared.order.get();
+                        let row = |(place, name): (usize, &NodeName)| {
+                            let name = name.clone();
+                            item(format!("{place} {name}"), move || row(place, name))
+                        };
+                        order.iter().enumerate().map(row).collect()
+                    })}
+                </tbody>
+            </table>
+        </div>
+    }
+}
+
+fn row(place: usize, name: NodeName) -> Markup {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let second = Memo::new(move |_| playback.now_us.get() / 1_000_000);
+    let look = {
+        let name = name.clone();
+        Memo::new(move |_| {
+            let now_s = second.get();
+            playback.calm.with(|view| UseLook::of(view, &name, now_s))
+        })
+    };
+    let spark = move || {
+        look.with(|look| {
+            let point = |(number, (x, y)): (usize, &(f64, f64))| {
+                let to = if number == 0 { "M" } else { "L" };
+                path(&[(to, x * WIDTH, (1.0 - y) * (HEIGHT - 3.0) + 1.5)])
+            };
+            look.spark.iter().enumerate().map(point).collect::<String>()
+        })
+    };
+    let rate =
+        move || look.with(|look| look.hit_rate).map_or_else(|| "–".to_owned(), |rate| format!("{rate} %"));
+    let figures: [fn(&UseLook) -> u64; 4] =
+        [|look| look.lines, |look| look.invalidations, |look| look.write_backs, |look| look.evictions];
+    view! {
+        <tr class=hue(place) data-testid=format!("use-{name}")>
+            <td class="hued" title=name.to_string()>{name.to_string()}</td>
+            <td class="rate">{rate}</td>
+            <td>
+                <svg class="spark" viewBox="0 0 84 16" preserveAspectRatio="none" aria-hidden="true">
+                    <path class="ground" d=path(&[("M", 0.0, HEIGHT - 1.5), ("L", WIDTH, HEIGHT - 1.5)]) />
+                    <path class="line" d=spark />
+                </svg>
+            </td>
+            {list(figures, |figure| view! { <td class="number">{move || grouped(look.with(figure), ui.lang.get())}</td> })}
+        </tr>
+    }
+}

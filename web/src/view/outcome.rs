@@ -1,0 +1,125 @@
+//! What was asked of a service, and how it went.
+
+use orrery_shared::api::lock::LockAnswer;
+use orrery_shared::error::{ApiError, ErrorCode};
+use orrery_shared::ids::{ClientName, NodeName};
+use smol_str::SmolStr;
+
+use super::actions::Ask;
+use crate::request::cache::{CacheAnswer, CacheAsk};
+use crate::request::queue::{QueueAnswer, QueueAsk};
+
+/// What was asked of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Of the locks.
+    Lock(Ask),
+    /// Of the queues.
+    Queue(QueueAsk),
+    /// Of the cache, at a node where one is named.
+    Cache(CacheAsk, Option<NodeName>),
+}
+
+/// A service: each has a panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Locks.
+    Lock,
+    /// Queues.
+    Queue,
+    /// The coherent cache.
+    Cache,
+}
+
+impl Asked {
+    /// Which service.
+    pub fn service(&self) -> Service {
+        match self {
+            Asked::Lock(_) => Service::Lock,
+            Asked::Queue(_) => Service::Queue,
+            Asked::Cache(..) => Service::Cache,
+        }
+    }
+
+    /// Who asks.
+    pub fn client(&self) -> &ClientName {
+        match self {
+            Asked::Lock(ask) => &ask.client,
+            Asked::Queue(ask) => &ask.client,
+            Asked::Cache(ask, _) => &ask.client,
+        }
+    }
+
+    /// The resource, the topic, or the address.
+    pub fn subject(&self) -> &SmolStr {
+        match self {
+            Asked::Lock(ask) => &ask.resource,
+            Asked::Queue(ask) => &ask.topic,
+            Asked::Cache(ask, _) => &ask.address,
+        }
+    }
+}
+
+/// What a service answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The locks.
+    Lock(Box<LockAnswer>),
+    /// The queues.
+    Queue(QueueAnswer),
+    /// The cache.
+    Cache(CacheAnswer),
+}
+
+/// How a request went so far.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// On its way.
+    Asking,
+    /// The service answered.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// What.
+        answer: Answer,
+    },
+    /// An error came back.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The error.
+        error: ApiError,
+    },
+    /// Nothing came back in time.
+    NoAnswer,
+    /// There is no node to ask.
+    NoNode,
+}
+
+/// A request and how it went, for the result line.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its number on this page.
+    pub id: u64,
+    /// What was asked.
+    pub asked: Asked,
+    /// Who was asked.
+    pub node: Option<NodeName>,
+    /// Under which key.
+    pub key: String,
+    /// From click to answer.
+    pub took_us: u64,
+    /// How it went.
+    pub progress: Progress,
+}
+
+impl Outcome {
+    /// Whether a retry under the same key makes sense: nobody knows whether it took effect.
+    pub fn unknown(&self) -> bool {
+        match &self.progress {
+            Progress::NoAnswer => true,
+            Progress::Refused { error, .. } => error.code == ErrorCode::OutcomeUnknown,
+            _ => false,
+        }
+    }
+}

@@ -148,8 +148,8 @@ impl Register {
             }
             Some(Answer::Absent { version }) => {
                 let empty = if_version.unwrap_or(0) == 0 && self.may_be_empty(around);
-                let fits = value.is_none() && empty && version >= least;
-                fits.then(|| Self::committed(None, version))
+                // An owner of what has no value may speak of a later version than that of its last change.
+                (value.is_none() && empty).then(|| Self::committed(None, version.max(least)))
             }
             None => {
                 let may_be_nothing = value.is_none() && self.may_be_empty(around);

@@ -338,6 +338,30 @@ fn an_owner_that_does_not_answer_is_revoked_and_its_late_write_back_refused() {
 }
 
 #[test]
+fn an_owner_that_is_being_revoked_is_given_nothing_back() {
+    let mut bench = Bench::new();
+    bench.fill(1);
+    let looked = bench.look(2);
+    bench.ask(2, looked);
+    bench.now += END_US;
+    bench.directory.tick(&bench.values, bench.now);
+    let revoke = std::iter::from_fn(|| bench.directory.poll()).find_map(|action| match action {
+        Action::Commit { question, command, .. } => Some((question, command)),
+        _ => None,
+    });
+    let (question, command) = revoke.unwrap();
+    assert!(matches!(command, CacheCommand::Revoke { .. }));
+    // It comes back before that is committed, and renews its lease.
+    assert!(matches!(bench.carry(1)[..], [Told::Renewed { .. }]));
+    assert!(bench.nodes[1].readable_copies(bench.now).is_empty(), "it could be overwritten at any moment");
+    let outcome = Committed::Applied(bench.apply(&command));
+    bench.directory.committed(question, outcome, &bench.values, bench.now);
+    let (told, _) = bench.home();
+    assert!(matches!(told[0], Told::Filled { grant: Some(_), .. }), "{told:?}");
+    assert!(!matches!(bench.look(1), Looked::Hit { .. }));
+}
+
+#[test]
 fn a_new_home_takes_claims_and_grants_nothing_before_old_leases_end() {
     let mut bench = Bench::new();
     bench.dirty(1, "2");

@@ -86,8 +86,8 @@ fn done(op: &Op, at: &Plain) -> Option<Plain> {
                     if good { become_(vec![value], version) } else { None }
                 }
                 Some(Answer::Absent { version }) => {
-                    let good = value.is_none() && last.is_none() && version >= at.version && fits(version);
-                    if good { become_(vec![None], version) } else { None }
+                    let good = value.is_none() && last.is_none() && fits(version);
+                    if good { become_(vec![None], version.max(at.version)) } else { None }
                 }
                 Some(Answer::Wrong { version }) => {
                     let wanted = if_version?;

@@ -294,7 +294,10 @@ impl Sim {
             *polls += 1;
             assert!(*polls < POLLS_MAX, "livelock: {POLLS_MAX} polls in one simulation");
             let at_once = *polls - self.0.polls_before.get();
-            assert!(at_once < POLLS_AT_ONCE_MAX, "livelock: {at_once} polls at one moment, now of node {group}");
+            assert!(
+                at_once < POLLS_AT_ONCE_MAX,
+                "livelock: {at_once} polls at one moment, now of node {group}"
+            );
         }
         let before = self.0.running.replace(group);
         let done = future.as_mut().poll(&mut Context::from_waker(&Waker::from(waker))).is_ready();

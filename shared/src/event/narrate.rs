@@ -16,6 +16,7 @@ mod queues;
 mod ring;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use smol_str::SmolStr;
 

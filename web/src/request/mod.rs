@@ -123,19 +123,20 @@ pub async fn ask<T>(
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Answered<T> {
     let (status, text) = post(url, body, Some(key), timeout_ms).await?;
-    match read(&text) {
+    understood(status, &text, read(&text))
+}
+
+/// The answer that was found in a body, or the error there.
+pub fn understood<T>(status: u16, text: &str, answer: Option<T>) -> Answered<T> {
+    match answer {
         Some(answer) => Ok((status, answer)),
-        None => Err(refused(status, &text)),
+        None => Err(refused(status, text)),
     }
 }
 
-/// Asks for something that changes nothing, at most `timeout_ms`.
-pub async fn get<T>(url: &str, timeout_ms: u64, read: impl FnOnce(&str) -> Option<T>) -> Answered<T> {
-    let (status, text) = answer(Request::get(url).build(), timeout_ms).await?;
-    match read(&text) {
-        Some(answer) => Ok((status, answer)),
-        None => Err(refused(status, &text)),
-    }
+/// Asks for something that changes nothing.
+pub fn get(url: &str, timeout_ms: u64) -> Body {
+    answer(Request::get(url).build(), timeout_ms)
 }
 
 /// Cuts or heals the link from the node at `base` to a peer.
@@ -179,9 +180,10 @@ fn refused(status: u16, text: &str) -> Failure {
 }
 
 /// A status and a body that are waited for. Behind a pointer: whoever waits would carry a copy of the code otherwise.
-type Body = Pin<Box<dyn Future<Output = Result<(u16, String), Failure>>>>;
+pub type Body = Pin<Box<dyn Future<Output = Result<(u16, String), Failure>>>>;
 
-fn post(url: &str, body: &str, key: Option<&str>, timeout_ms: u64) -> Body {
+/// Sends JSON, under a key where it is to take effect once.
+pub fn post(url: &str, body: &str, key: Option<&str>, timeout_ms: u64) -> Body {
     let mut request = Request::post(url);
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);

@@ -9,7 +9,7 @@ use crate::event::view::View;
 use crate::ids::{GroupId, NodeName};
 
 fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
-    words::said(Topic::Cache, alike, words, gaps)
+    words::said(Topic::Cache, words, gaps).alike(alike)
 }
 
 /// What was committed. That a tenure began, its home says itself.
@@ -182,7 +182,8 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
                 "{0} menjadi home baru untuk baris {1}, dan {2} d tidak memberi apa pun: masa pinjam dari home lama bisa selama itu",
             ];
             let [left, sisa] = seconds(*left_us);
-            words::filled(Topic::Cache, "window", told, [&[node, &lines, &left], &[node, &lines, &sisa]])
+            words::filled(Topic::Cache, told, [&[node, &lines, &left], &[node, &lines, &sisa]])
+                .alike("window")
         }
         HomeFact::Open { .. } => {
             let words = [
@@ -213,10 +214,10 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
             let (them, mereka) = (list(&whom, "and"), list(&whom, "dan"));
             words::filled(
                 Topic::Cache,
-                "recalling",
                 told,
                 [&[asker, address, node, &them], &[asker, address, node, &mereka]],
             )
+            .alike("recalling")
         }
         HomeFact::Recalled { question, address, node: who, how } => {
             let home = view.cache.homes.get(&shard).filter(|home| home.node == *node);

@@ -9,7 +9,7 @@ use crate::queue::fact::{DeadCause, ExpiryCause};
 use crate::queue::{DEAD_SUFFIX, MessageId, QueueFact, StartFrom};
 
 fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
-    words::said(Topic::Queue, alike, words, gaps)
+    words::said(Topic::Queue, words, gaps).alike(alike)
 }
 
 /// What happened to a message or a consumer group. `shard` is the message's; a number that only keeps count says nothing.

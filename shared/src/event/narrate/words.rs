@@ -6,14 +6,14 @@ use super::{Said, Topic};
 pub(super) type Words = [&'static str; 2];
 
 /// The sentence with its gaps filled, the same in both languages.
-pub(super) fn said(topic: Topic, alike: &'static str, words: Words, gaps: &[&str]) -> Said {
-    filled(topic, alike, words, [gaps, gaps])
+pub(super) fn said(topic: Topic, words: Words, gaps: &[&str]) -> Said {
+    filled(topic, words, [gaps, gaps])
 }
 
 /// The sentence with other gaps in each language.
-pub(super) fn filled(topic: Topic, alike: &'static str, words: Words, gaps: [&[&str]; 2]) -> Said {
+pub(super) fn filled(topic: Topic, words: Words, gaps: [&[&str]; 2]) -> Said {
     let [english, indonesian] = [0, 1].map(|language| fill(words[language], gaps[language]));
-    Said::new(topic, english, indonesian).alike(alike)
+    Said::new(topic, english, indonesian)
 }
 
 fn fill(template: &str, gaps: &[&str]) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Broken;
 use crate::cache::node::{Limits, Policy};
 use crate::machine::COMMAND_VERSION;
 
@@ -131,6 +132,7 @@ impl EngineConfig {
                 lease_us,
                 flush_us,
                 idle_us: 60_000_000,
+                broken: Broken::default(),
             },
             append_entries_max: 512,
             append_bytes_max: 1 << 20,

@@ -190,7 +190,7 @@ impl<H: Host> At<H> {
         let begins = |term: &Term| held.tenure.is_none() && *term > held.over && self.is_known_to_all();
         let Some(term) = term.filter(begins) else { return };
         let config = self.engine.config();
-        let timing = Timing::new(config.cache.lease_us);
+        let timing = Timing { broken: config.cache.broken, ..Timing::new(config.cache.lease_us) };
         let mut directory = Directory::new(term, timing);
         if !self.engine.host().records() {
             directory.keep_silent();
@@ -281,6 +281,10 @@ impl<H: Host> At<H> {
     /// A majority confirms that this node leads, and everything up to then is applied.
     async fn confirm(&self, term: Term, round: u64) {
         let within = Duration::from_micros(self.engine.config().cache.lease_us);
+        if self.engine.config().cache.broken.grants_unconfirmed {
+            return self
+                .go_on(term, |directory, values, now_us| directory.confirmed(round, true, values, now_us));
+        }
         let confirmed = match self.group.read_index(within).await {
             ReadOutcome::Index(index) => {
                 let applied = self.group.state.wait_applied(index);

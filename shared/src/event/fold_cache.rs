@@ -208,15 +208,12 @@ fn count(cache: &mut NodeCache, stats: &Stats, at_us: Option<u64>) {
             hits: stats.hits.saturating_sub(cache.stats.hits),
             misses: stats.misses.saturating_sub(cache.stats.misses),
         };
-        let rates = Arc::make_mut(&mut cache.rates);
-        if rates.len() >= RATES_MAX {
-            rates.remove(0);
+        if cache.rates.len() >= RATES_MAX {
+            cache.rates.remove(0);
         }
-        rates.push(rate);
+        cache.rates.push(rate);
     }
-    if *cache.stats != *stats {
-        cache.stats = Arc::new(stats.clone());
-    }
+    cache.stats = stats.clone();
 }
 
 /// Folds in what happened at a home.
@@ -240,12 +237,12 @@ pub(super) fn home(view: &mut View, node: &NodeName, shard: GroupId, fact: &Home
                 since_us: now_us,
                 of: of.iter().map(|waited| waits(waited, now_us)).collect(),
             };
-            home.recalls.insert(*question, Arc::new(recalls));
+            home.recalls.insert(*question, recalls);
             bound_recalls(home);
         }
         HomeFact::Recalled { question, node: who, how, .. } => {
             let Some(home) = present(view, node, shard) else { return };
-            let Some(recalls) = home.recalls.get_mut(question).map(Arc::make_mut) else { return };
+            let Some(recalls) = home.recalls.get_mut(question) else { return };
             for one in recalls.of.iter_mut().filter(|one| one.node == *who && one.ended.is_none()) {
                 one.ended = Some((now_us, *how));
             }
@@ -334,7 +331,7 @@ pub(super) fn forget_boot(view: &mut View, node: &NodeName) {
         *copy = LineCopy { shard: copy.shard, version: copy.version, ..LineCopy::default() };
     }
     cache.more = false;
-    cache.stats = Arc::default();
+    cache.stats = Stats::default();
 }
 
 /// The node is no member any more.

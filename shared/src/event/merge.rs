@@ -5,7 +5,8 @@
 //! later is inserted and marked. A send that is stamped after its own receive is moved before it and
 //! marked. A source whose clock is far off is shifted as a whole and says so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::fact::{Fact, MessageId};
 use super::stream::{Batch, MemberAddress, NodeSnapshot};
@@ -87,11 +88,43 @@ struct End {
     sends: bool,
 }
 
+/// What waits for its turn.
+#[derive(Clone, Debug)]
+struct Pending {
+    stamp: Stamp,
+    rank: u8,
+    /// Of its arrival: no two are alike.
+    number: u64,
+    item: Item,
+    adjusted: bool,
+}
+
+impl Ord for Pending {
+    /// The heap gives the largest first, and the earliest is wanted.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&other.stamp, other.rank, other.number).cmp(&(&self.stamp, self.rank, self.number))
+    }
+}
+
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Pending {}
+
 /// The merge. Time (the reader's monotonic milliseconds) is an argument.
 #[derive(Clone, Debug, Default)]
 pub struct Merge {
     sources: SortedMap<NodeName, Source>,
-    pending: BTreeMap<(Stamp, u8, u64), (Item, bool)>,
+    pending: BinaryHeap<Pending>,
     arrivals: u64,
     released: Option<Stamp>,
     ends: BTreeMap<MessageId, End>,
@@ -211,11 +244,11 @@ impl Merge {
         let mut ready = Vec::new();
         loop {
             let over = self.pending.len() > PENDING_MAX;
-            let Some(first) = self.pending.first_entry() else { break };
-            if first.key().0.hlc > watermark && !over {
+            let due = self.pending.peek().is_some_and(|first| first.stamp.hlc <= watermark);
+            if !due && !over {
                 break;
             }
-            let ((stamp, ..), (item, adjusted)) = first.remove_entry();
+            let Some(Pending { stamp, item, adjusted, .. }) = self.pending.pop() else { break };
             let late = self.released.as_ref().is_some_and(|released| stamp < *released);
             if !late {
                 self.released = Some(stamp.clone());
@@ -255,7 +288,7 @@ impl Merge {
         self.arrivals += 1;
         // At one stamp, a snapshot comes after the event that it includes.
         let rank = u8::from(!matches!(item, Item::Event(_)));
-        self.pending.insert((stamp, rank, self.arrivals), (item, adjusted));
+        self.pending.push(Pending { stamp, rank, number: self.arrivals, item, adjusted });
     }
 
     fn change_state(&mut self, node: &NodeName, state: StreamState) {

@@ -16,8 +16,9 @@ mod queues;
 mod ring;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::fact::{Fact, LostWhy, Message, Role, ServiceFact};
 use super::view::{GapView, Process, View};
@@ -198,19 +199,27 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         Fact::MembershipChanged { group: GroupId::CONTROL, voters, .. } => {
             let news = view.membership.voters != *voters;
             news.then(|| {
-                Said::new(
+                words::filled(
                     Topic::Log,
-                    format!("The voters are now {}", list(voters, "and")),
-                    format!("Pemilihnya sekarang {}", list(voters, "dan")),
+                    ["The voters are now {0}", "Pemilihnya sekarang {0}"],
+                    [&[&list(voters, "and").to_smolstr()], &[&list(voters, "dan").to_smolstr()]],
                 )
             })
         }
         Fact::RequestBegun { client, operation, subject, .. } => {
             let [who, siapa] = named(client);
-            let said = Said::new(
+            let said = words::filled(
                 Topic::Request,
-                format!("{who} asks {node}: {operation} {subject}"),
-                format!("{siapa} meminta kepada {node}: {operation} {subject}"),
+                ["{0} asks {1}: {2} {3}", "{0} meminta kepada {1}: {2} {3}"],
+                [
+                    &[&who.to_smolstr(), &node.to_smolstr(), &operation.to_smolstr(), &subject.to_smolstr()],
+                    &[
+                        &siapa.to_smolstr(),
+                        &node.to_smolstr(),
+                        &operation.to_smolstr(),
+                        &subject.to_smolstr(),
+                    ],
+                ],
             );
             Some(said.alike("request"))
         }
@@ -220,10 +229,13 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         Fact::Burst { first, last, .. } => {
             let count = last.saturating_sub(*first) + 1;
             Some(
-                Said::new(
+                words::said(
                     Topic::Log,
-                    format!("{node} is busy: {count} events are shown as one burst"),
-                    format!("{node} sibuk: {count} peristiwa ditampilkan sebagai satu rombongan"),
+                    [
+                        "{0} is busy: {1} events are shown as one burst",
+                        "{0} sibuk: {1} peristiwa ditampilkan sebagai satu rombongan",
+                    ],
+                    &[&node.to_smolstr(), &count.to_smolstr()],
                 )
                 .alike("burst"),
             )
@@ -241,10 +253,13 @@ fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
     }
     let (quorum, what) = (part.quorum(), &entry.what);
     Some(
-        Said::new(
+        words::said(
             Topic::Log,
-            format!("Entry {index} ({what}) is on the disks of {quorum} nodes, a majority: committed"),
-            format!("Entri {index} ({what}) ada di disk {quorum} node, mayoritas: ter-commit"),
+            [
+                "Entry {0} ({1}) is on the disks of {2} nodes, a majority: committed",
+                "Entri {0} ({1}) ada di disk {2} node, mayoritas: ter-commit",
+            ],
+            &[&index.to_smolstr(), &what.to_smolstr(), &quorum.to_smolstr()],
         )
         .alike("committed"),
     )
@@ -252,10 +267,13 @@ fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
 
 fn truncated(node: &NodeName, after: Option<u64>) -> Said {
     let from = after.map_or(0, |index| index + 1);
-    Said::new(
+    words::said(
         Topic::Log,
-        format!("{node} removes its entries from {from} on: they were never committed, and the new leader has others"),
-        format!("{node} menghapus entrinya mulai {from}: belum pernah ter-commit, dan pemimpin baru punya yang lain"),
+        [
+            "{0} removes its entries from {1} on: they were never committed, and the new leader has others",
+            "{0} menghapus entrinya mulai {1}: belum pernah ter-commit, dan pemimpin baru punya yang lain",
+        ],
+        &[&node.to_smolstr(), &from.to_smolstr()],
     )
     .bad()
 }
@@ -290,10 +308,13 @@ fn lost(node: &NodeName, to: &NodeName, why: LostWhy) -> Said {
             "tidak ada jawaban, tak ada yang tahu apakah sampai",
         ),
     };
-    Said::new(
+    words::filled(
         Topic::Link,
-        format!("A message from {node} to {to} is lost: {english}"),
-        format!("Pesan dari {node} ke {to} hilang: {indonesian}"),
+        ["A message from {0} to {1} is lost: {2}", "Pesan dari {0} ke {1} hilang: {2}"],
+        [
+            &[&node.to_smolstr(), &to.to_smolstr(), &english.to_smolstr()],
+            &[&node.to_smolstr(), &to.to_smolstr(), &indonesian.to_smolstr()],
+        ],
     )
     .bad()
     .alike("lost")
@@ -314,10 +335,28 @@ fn ended(
     let view::RequestView { client, operation, subject, .. } = &**begun;
     let took = seconds(took_us);
     let [who, siapa] = named(client);
-    let said = Said::new(
+    let said = words::filled(
         Topic::Request,
-        format!("{who}'s request ({operation} {subject}) ended after {} s: {outcome}", took[0]),
-        format!("Permintaan {siapa} ({operation} {subject}) selesai setelah {} d: {outcome}", took[1]),
+        [
+            "{0}'s request ({1} {2}) ended after {3} s: {4}",
+            "Permintaan {0} ({1} {2}) selesai setelah {3} d: {4}",
+        ],
+        [
+            &[
+                &who.to_smolstr(),
+                &operation.to_smolstr(),
+                &subject.to_smolstr(),
+                &took[0].to_smolstr(),
+                &outcome.to_smolstr(),
+            ],
+            &[
+                &siapa.to_smolstr(),
+                &operation.to_smolstr(),
+                &subject.to_smolstr(),
+                &took[1].to_smolstr(),
+                &outcome.to_smolstr(),
+            ],
+        ],
     );
     Some(if status >= 400 { said.bad().alike("refused") } else { said })
 }

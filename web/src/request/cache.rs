@@ -4,7 +4,7 @@ use orrery_shared::cache::State;
 use orrery_shared::ids::ClientName;
 use smol_str::SmolStr;
 
-use super::{Answered, ask, get};
+use super::{Answered, get, post, understood};
 use crate::json::{Json, object, quoted, typed};
 
 /// A home may have to wait for a lease before a write is done: so long in the classroom profile, and some time more.
@@ -76,16 +76,20 @@ impl CacheAsk {
 
     /// Sends it to the node at `base` and waits for the answer.
     pub async fn send(&self, base: &str, key: &str) -> Answered<CacheAnswer> {
-        let path = match self.operation {
+        let (answered, read): (_, fn(&str) -> Option<CacheAnswer>) = match self.operation {
             CacheOperation::Read => {
                 let address = String::from(js_sys::encode_uri_component(&self.address));
                 let url = [base, "/cache/read?address=", &address].concat();
-                return get(&url, ANSWER_TIMEOUT_MS, read_answer).await;
+                (get(&url, ANSWER_TIMEOUT_MS), read_answer)
             }
-            CacheOperation::Write { .. } => "/cache/write",
-            CacheOperation::Delete => "/cache/delete",
+            _ => {
+                let last = if self.operation == CacheOperation::Delete { "delete" } else { "write" };
+                let url = [base, "/cache/", last].concat();
+                (post(&url, &self.body(), Some(key), ANSWER_TIMEOUT_MS), written_answer)
+            }
         };
-        ask(&[base, path].concat(), &self.body(), key, ANSWER_TIMEOUT_MS, written_answer).await
+        let (status, text) = answered.await?;
+        understood(status, &text, read(&text))
     }
 }
 

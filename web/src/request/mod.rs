@@ -4,7 +4,7 @@ pub mod answer;
 pub mod cache;
 pub mod queue;
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -123,20 +123,20 @@ pub async fn ask<T>(
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Answered<T> {
     let (status, text) = post(url, body, Some(key), timeout_ms).await?;
-    match read(&text) {
+    understood(status, &text, read(&text))
+}
+
+/// The answer that was found in a body, or the error there.
+pub fn understood<T>(status: u16, text: &str, answer: Option<T>) -> Answered<T> {
+    match answer {
         Some(answer) => Ok((status, answer)),
-        None => Err(refused(status, &text)),
+        None => Err(refused(status, text)),
     }
 }
 
-/// Asks for something that changes nothing, at most `timeout_ms`.
-pub async fn get<T>(url: &str, timeout_ms: u64, read: impl FnOnce(&str) -> Option<T>) -> Answered<T> {
-    let request = Request::get(url).build().map_err(|_| Failure::NoAnswer)?;
-    let (status, text) = answer(request, timeout_ms).await?;
-    match read(&text) {
-        Some(answer) => Ok((status, answer)),
-        None => Err(refused(status, &text)),
-    }
+/// Asks for something that changes nothing.
+pub fn get(url: &str, timeout_ms: u64) -> Body {
+    answer(Request::get(url).build(), timeout_ms)
 }
 
 /// Cuts or heals the link from the node at `base` to a peer.
@@ -169,7 +169,7 @@ pub async fn add_node() -> Result<(), Failure> {
 /// Asks the supervisor to let a node go.
 pub async fn remove_node(node: &NodeName) -> Result<(), Failure> {
     let request = Request::delete(&format!("/demo/nodes/{node}"));
-    done(answer(request.build().map_err(|_| Failure::NoAnswer)?, PROCESS_TIMEOUT_MS).await?)
+    done(answer(request.build(), PROCESS_TIMEOUT_MS).await?)
 }
 
 fn refused(status: u16, text: &str) -> Failure {
@@ -179,25 +179,30 @@ fn refused(status: u16, text: &str) -> Failure {
     }
 }
 
-async fn post(url: &str, body: &str, key: Option<&str>, timeout_ms: u64) -> Result<(u16, String), Failure> {
+/// A status and a body that are waited for. Behind a pointer: whoever waits would carry a copy of the code otherwise.
+pub type Body = Pin<Box<dyn Future<Output = Result<(u16, String), Failure>>>>;
+
+/// Sends JSON, under a key where it is to take effect once.
+pub fn post(url: &str, body: &str, key: Option<&str>, timeout_ms: u64) -> Body {
     let mut request = Request::post(url);
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
-    let request = request.header("Content-Type", "application/json").body(body);
-    answer(request.map_err(|_| Failure::NoAnswer)?, timeout_ms).await
+    answer(request.header("Content-Type", "application/json").body(body), timeout_ms)
 }
 
-async fn answer(request: Request, timeout_ms: u64) -> Result<(u16, String), Failure> {
-    let answer = async {
-        let response = request.send().await?;
-        Ok::<_, gloo_net::Error>((response.status(), response.text().await?))
-    };
-    // What is not answered in time is left alone: it may still be carried out, and the caller says so.
-    match select(pin!(answer), pin!(sleep_ms(timeout_ms))).await {
-        Either::Left((answer, _)) => answer.map_err(|_| Failure::NoAnswer),
-        Either::Right(_) => Err(Failure::NoAnswer),
-    }
+fn answer(request: Result<Request, gloo_net::Error>, timeout_ms: u64) -> Body {
+    Box::pin(async move {
+        let answer = async {
+            let response = request?.send().await?;
+            Ok::<_, gloo_net::Error>((response.status(), response.text().await?))
+        };
+        // What is not answered in time is left alone: it may still be carried out, and the caller says so.
+        match select(pin!(answer), pin!(sleep_ms(timeout_ms))).await {
+            Either::Left((answer, _)) => answer.map_err(|_| Failure::NoAnswer),
+            Either::Right(_) => Err(Failure::NoAnswer),
+        }
+    })
 }
 
 /// Lets so much real time pass.

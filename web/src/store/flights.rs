@@ -142,8 +142,11 @@ impl Flights {
         for (number, end_us) in ends {
             self.note_end(number, end_us);
         }
+        // One by one: a map that is built at once brings a sort.
         let open = (self.first..).zip(&self.flights).filter(|(_, flight)| flight.end.is_none());
-        self.open = open.map(|(number, flight)| (flight.id.clone(), number)).collect();
+        for (number, flight) in open {
+            self.open.insert(flight.id.clone(), number);
+        }
     }
 
     fn drop_oldest(&mut self) {

@@ -161,7 +161,9 @@ impl Play {
         let cut = self.actions.isolate(&old, true).await;
         let alone = old.clone();
         let elected = cut.is_ok()
-            && self.until(move |view| view.leadership().leader.is_some_and(|leader| leader != alone)).await;
+            && self
+                .until(Box::new(move |view| view.leadership().leader.is_some_and(|leader| leader != alone)))
+                .await;
         if elected {
             request::sleep_ms(STALE_MS).await;
         }
@@ -221,12 +223,12 @@ impl Play {
         self.say((self.t.scenarios.step_silent)(first));
         let heir = second.clone();
         let granted = self
-            .until(move |view| {
+            .until(Box::new(move |view| {
                 let mut locks = view.locks.table.resources.iter();
                 locks.any(|lock| {
                     lock.resource == what && lock.holders.iter().any(|holder| holder.holder.client == heir)
                 })
-            })
+            }))
             .await;
         if granted { Ok(()) } else { Err(self.t.trouble.unreachable.to_owned()) }
     }
@@ -302,7 +304,7 @@ impl Play {
     }
 
     /// Waits for a state of the view. False where it did not come in time.
-    async fn until(self, reached: impl Fn(&View) -> bool) -> bool {
+    async fn until(self, reached: Box<dyn Fn(&View) -> bool>) -> bool {
         const LOOK_EVERY_MS: u64 = 100;
         for _ in 0..PATIENCE_MS / LOOK_EVERY_MS {
             if self.playback().view.with_untracked(|view| reached(view)) {

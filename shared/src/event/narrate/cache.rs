@@ -1,42 +1,15 @@
 //! The coherent cache: copies that come and go, whom a home waits for, what is committed.
-//!
-//! Each sentence is a pair of templates, `{0}` to `{3}` stand for what differs: a browser downloads all of them, and a
-//! `format!` for each would be more code than words.
 
 use smol_str::{SmolStr, ToSmolStr};
 
+use super::words::{self, Words};
 use super::{Said, Topic, list, seconds};
 use crate::cache::{CacheFact, Cause, HomeFact, How, LineFact, State, Wants};
 use crate::event::view::View;
 use crate::ids::{GroupId, NodeName};
 
-/// English, Indonesian.
-type Words = [&'static str; 2];
-
-/// The sentence with its gaps filled, the same in both languages.
 fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
-    filled(alike, words, [gaps, gaps])
-}
-
-fn filled(alike: &'static str, words: Words, gaps: [&[&str]; 2]) -> Said {
-    let [english, indonesian] = [0, 1].map(|language| fill(words[language], gaps[language]));
-    Said::new(Topic::Cache, english, indonesian).alike(alike)
-}
-
-fn fill(template: &str, gaps: &[&str]) -> String {
-    let mut text = String::new();
-    for piece in template.split('{') {
-        // `0} and the rest`; what stands before the first gap has no number.
-        match piece.split_once('}') {
-            Some((number, rest)) => {
-                let gap = number.bytes().next().map_or(0, |digit| usize::from(digit - b'0'));
-                text.push_str(gaps.get(gap).copied().unwrap_or_default());
-                text.push_str(rest);
-            }
-            None => text.push_str(piece),
-        }
-    }
-    text
+    words::said(Topic::Cache, words, gaps).alike(alike)
 }
 
 /// What was committed. That a tenure began, its home says itself.
@@ -204,12 +177,13 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
     let lines = shard.to_smolstr();
     Some(match fact {
         HomeFact::Window { left_us, .. } => {
-            let words = [
+            let told = [
                 "{0} is the new home of {1}'s lines, and grants nothing for {2} s: leases of the home before may last so long",
                 "{0} menjadi home baru untuk baris {1}, dan {2} d tidak memberi apa pun: masa pinjam dari home lama bisa selama itu",
             ];
             let [left, sisa] = seconds(*left_us);
-            filled("window", words, [&[node, &lines, &left], &[node, &lines, &sisa]])
+            words::filled(Topic::Cache, told, [&[node, &lines, &left], &[node, &lines, &sisa]])
+                .alike("window")
         }
         HomeFact::Open { .. } => {
             let words = [
@@ -227,7 +201,7 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
         }
         HomeFact::Recalling { address, asker, wants, of, .. } => {
             let whom: Vec<&NodeName> = of.iter().map(|waited| &waited.node).collect();
-            let words = match wants {
+            let told = match wants {
                 Wants::Read => [
                     "{0} wants to read {1}: {2}, its home, fetches it from {3}",
                     "{0} ingin membaca {1}: {2}, home-nya, mengambilnya dari {3}",
@@ -238,7 +212,12 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
                 ],
             };
             let (them, mereka) = (list(&whom, "and"), list(&whom, "dan"));
-            filled("recalling", words, [&[asker, address, node, &them], &[asker, address, node, &mereka]])
+            words::filled(
+                Topic::Cache,
+                told,
+                [&[asker, address, node, &them], &[asker, address, node, &mereka]],
+            )
+            .alike("recalling")
         }
         HomeFact::Recalled { question, address, node: who, how } => {
             let home = view.cache.homes.get(&shard).filter(|home| home.node == *node);

@@ -1,5 +1,8 @@
 //! Candidates, votes, leaders.
 
+use smol_str::ToSmolStr;
+
+use super::words;
 use super::{Said, Topic, UNWILLING, list, seconds};
 use crate::event::fact::{Message, Role};
 use crate::event::view::View;
@@ -51,17 +54,20 @@ pub(super) fn role(
             let led = part.is_some_and(|part| part.role == Role::Leader && term > part.term);
             let followed = part.and_then(|part| part.leader.as_ref());
             if led {
-                Some(Said::new(
+                Some(words::said(
                     Topic::Election,
-                    format!("{node} learns of term {term}: it leads no longer"),
-                    format!("{node} mengetahui term {term}: ia tidak lagi memimpin"),
+                    [
+                        "{0} learns of term {1}: it leads no longer",
+                        "{0} mengetahui term {1}: ia tidak lagi memimpin",
+                    ],
+                    &[&node.to_smolstr(), &term.to_smolstr()],
                 ))
             } else if change.leader.is_some() && followed != change.leader {
                 let leader = change.leader?;
-                Some(Said::new(
+                Some(words::said(
                     Topic::Election,
-                    format!("{node} follows {leader} in term {term}"),
-                    format!("{node} mengikuti {leader} di term {term}"),
+                    ["{0} follows {1} in term {2}", "{0} mengikuti {1} di term {2}"],
+                    &[&node.to_smolstr(), &leader.to_smolstr(), &term.to_smolstr()],
                 ))
             } else {
                 None
@@ -75,31 +81,46 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
     let election = part.and_then(|part| part.election.as_ref()).filter(|election| election.term == term);
     let voters = part.map_or(0, |part| part.voters.len()).max(view.membership.voters.len());
     let Some(election) = election else {
-        return Said::new(
+        return words::said(
             Topic::Election,
-            format!("{node} leads term {term}"),
-            format!("{node} memimpin term {term}"),
+            ["{0} leads term {1}", "{0} memimpin term {1}"],
+            &[&node.to_smolstr(), &term.to_smolstr()],
         );
     };
     let others: Vec<&NodeName> = election.granted.iter().filter(|voter| *voter != node).collect();
     let count = election.granted.len();
     if others.is_empty() {
-        return Said::new(
+        return words::said(
             Topic::Election,
-            format!("{node} votes for itself, {count} of {voters}, and leads term {term}"),
-            format!("{node} memilih dirinya sendiri, {count} dari {voters}, dan memimpin term {term}"),
+            [
+                "{0} votes for itself, {1} of {2}, and leads term {3}",
+                "{0} memilih dirinya sendiri, {1} dari {2}, dan memimpin term {3}",
+            ],
+            &[&node.to_smolstr(), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
         );
     }
-    Said::new(
+    words::filled(
         Topic::Election,
-        format!(
-            "{node} won the vote of {}, {count} of {voters} with its own, and leads term {term}",
-            list(&others, "and")
-        ),
-        format!(
-            "{node} memenangi suara {}, {count} dari {voters} dengan suaranya, dan memimpin term {term}",
-            list(&others, "dan")
-        ),
+        [
+            "{0} won the vote of {1}, {2} of {3} with its own, and leads term {4}",
+            "{0} memenangi suara {1}, {2} dari {3} dengan suaranya, dan memimpin term {4}",
+        ],
+        [
+            &[
+                &node.to_smolstr(),
+                &list(&others, "and").to_smolstr(),
+                &count.to_smolstr(),
+                &voters.to_smolstr(),
+                &term.to_smolstr(),
+            ],
+            &[
+                &node.to_smolstr(),
+                &list(&others, "dan").to_smolstr(),
+                &count.to_smolstr(),
+                &voters.to_smolstr(),
+                &term.to_smolstr(),
+            ],
+        ],
     )
 }
 
@@ -110,10 +131,13 @@ pub(super) fn asked(view: &View, node: &NodeName, body: &Message) -> Option<Said
     if election.is_some_and(|election| election.term == *term) {
         return None;
     }
-    Some(Said::new(
+    Some(words::said(
         Topic::Election,
-        format!("{node} asks the others whether they would vote for it in term {term}"),
-        format!("{node} bertanya apakah yang lain akan memilihnya di term {term}"),
+        [
+            "{0} asks the others whether they would vote for it in term {1}",
+            "{0} bertanya apakah yang lain akan memilihnya di term {1}",
+        ],
+        &[&node.to_smolstr(), &term.to_smolstr()],
     ))
 }
 
@@ -127,21 +151,30 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
     let said = match (pre, granted) {
         (false, true) => {
             let (have, need) = (election.granted.len() + 1, part.quorum());
-            Said::new(
+            words::said(
                 Topic::Election,
-                format!("{from} votes for {node} in term {term}: {have} of {need} needed"),
-                format!("{from} memilih {node} di term {term}: {have} dari {need} yang dibutuhkan"),
+                [
+                    "{0} votes for {1} in term {2}: {3} of {4} needed",
+                    "{0} memilih {1} di term {2}: {3} dari {4} yang dibutuhkan",
+                ],
+                &[
+                    &from.to_smolstr(),
+                    &node.to_smolstr(),
+                    &term.to_smolstr(),
+                    &have.to_smolstr(),
+                    &need.to_smolstr(),
+                ],
             )
         }
-        (true, true) => Said::new(
+        (true, true) => words::said(
             Topic::Election,
-            format!("{from} would vote for {node}"),
-            format!("{from} bersedia memilih {node}"),
+            ["{0} would vote for {1}", "{0} bersedia memilih {1}"],
+            &[&from.to_smolstr(), &node.to_smolstr()],
         ),
-        (false, false) => Said::new(
+        (false, false) => words::said(
             Topic::Election,
-            format!("{from} refuses {node} its vote in term {term}"),
-            format!("{from} menolak memilih {node} di term {term}"),
+            ["{0} refuses {1} its vote in term {2}", "{0} menolak memilih {1} di term {2}"],
+            &[&from.to_smolstr(), &node.to_smolstr(), &term.to_smolstr()],
         )
         .bad(),
         (true, false) => return unwilling(node, from, &election.refused),
@@ -159,10 +192,13 @@ fn unwilling(node: &NodeName, from: &NodeName, before: &[NodeName]) -> Option<Sa
         1 => ("it hears its leader", "ia masih mendengar pemimpinnya"),
         _ => ("they hear their leader", "mereka masih mendengar pemimpinnya"),
     };
-    let said = Said::new(
+    let said = words::filled(
         Topic::Election,
-        format!("{} would not vote for {node}: {english}", list(&all, "and")),
-        format!("{} tidak akan memilih {node}: {indonesian}", list(&all, "dan")),
+        ["{0} would not vote for {1}: {2}", "{0} tidak akan memilih {1}: {2}"],
+        [
+            &[&list(&all, "and").to_smolstr(), &node.to_smolstr(), &english.to_smolstr()],
+            &[&list(&all, "dan").to_smolstr(), &node.to_smolstr(), &indonesian.to_smolstr()],
+        ],
     );
     Some(said.bad().alike(UNWILLING))
 }

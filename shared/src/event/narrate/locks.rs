@@ -1,5 +1,8 @@
 //! Locks granted, queued, released; deadlocks.
 
+use smol_str::ToSmolStr;
+
+use super::words;
 use super::{Said, Topic, list};
 use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::event::view::View;
@@ -52,10 +55,13 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
         ServiceFact::WaitEnded { resource, holder, cause, .. } => {
             let why = cause_words(*cause);
             Some(
-                Said::new(
+                words::filled(
                     Topic::Lock,
-                    format!("{holder} waits for {resource} no longer: {}", why[0]),
-                    format!("{holder} tidak lagi menunggu {resource}: {}", why[1]),
+                    ["{0} waits for {1} no longer: {2}", "{0} tidak lagi menunggu {1}: {2}"],
+                    [
+                        &[&holder.to_smolstr(), &resource.to_smolstr(), &why[0].to_smolstr()],
+                        &[&holder.to_smolstr(), &resource.to_smolstr(), &why[1].to_smolstr()],
+                    ],
                 )
                 .bad()
                 .alike("wait ended"),
@@ -63,19 +69,22 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
         }
         ServiceFact::Deadlock { cycle, victim, .. } => Some(deadlock(cycle, victim)),
         ServiceFact::SessionOpened { client, session, .. } => Some(
-            Said::new(
+            words::said(
                 Topic::Lock,
-                format!("{client} opens session {}", session.0),
-                format!("{client} membuka sesi {}", session.0),
+                ["{0} opens session {1}", "{0} membuka sesi {1}"],
+                &[&client.to_smolstr(), &session.0.to_smolstr()],
             )
             .alike("session"),
         ),
         ServiceFact::SessionEnded { client, session, cause } => {
             let why = cause_words(*cause);
-            let said = Said::new(
+            let said = words::filled(
                 Topic::Lock,
-                format!("{client}'s session {} ended: {}", session.0, why[0]),
-                format!("Sesi {} milik {client} berakhir: {}", session.0, why[1]),
+                ["{0}'s session {1} ended: {2}", "Sesi {0} milik {1} berakhir: {2}"],
+                [
+                    &[&client.to_smolstr(), &session.0.to_smolstr(), &why[0].to_smolstr()],
+                    &[&session.0.to_smolstr(), &client.to_smolstr(), &why[1].to_smolstr()],
+                ],
             );
             Some(if *cause == ReleaseCause::SessionExpired { said.bad() } else { said })
         }
@@ -88,24 +97,30 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
 
 fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
     match cause {
-        ReleaseCause::Client => Said::new(
+        ReleaseCause::Client => words::said(
             Topic::Lock,
-            format!("{holder} gives {resource} back"),
-            format!("{holder} mengembalikan {resource}"),
+            ["{0} gives {1} back", "{0} mengembalikan {1}"],
+            &[&holder.to_smolstr(), &resource.to_smolstr()],
         )
         .alike("released"),
-        ReleaseCause::Expired => Said::new(
+        ReleaseCause::Expired => words::said(
             Topic::Lock,
-            format!("{holder}'s lease on {resource} ran out: the lock is taken back"),
-            format!("Masa pinjam {holder} atas {resource} habis: kuncinya diambil kembali"),
+            [
+                "{0}'s lease on {1} ran out: the lock is taken back",
+                "Masa pinjam {0} atas {1} habis: kuncinya diambil kembali",
+            ],
+            &[&holder.to_smolstr(), &resource.to_smolstr()],
         )
         .bad(),
         ReleaseCause::SessionClosed | ReleaseCause::SessionExpired => {
             let why = cause_words(cause);
-            Said::new(
+            words::filled(
                 Topic::Lock,
-                format!("{resource} is taken back from {holder}: {}", why[0]),
-                format!("{resource} diambil kembali dari {holder}: {}", why[1]),
+                ["{0} is taken back from {1}: {2}", "{0} diambil kembali dari {1}: {2}"],
+                [
+                    &[&resource.to_smolstr(), &holder.to_smolstr(), &why[0].to_smolstr()],
+                    &[&resource.to_smolstr(), &holder.to_smolstr(), &why[1].to_smolstr()],
+                ],
             )
             .bad()
         }
@@ -121,10 +136,16 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
         .iter()
         .map(|edge| format!("{} menunggu {} ({})", edge.waiter, edge.blocker, edge.resource))
         .collect();
-    Said::new(
+    words::filled(
         Topic::Deadlock,
-        format!("Deadlock: {}. The youngest wait goes: {victim} is refused", list(&english, "and")),
-        format!("Deadlock: {}. Penunggu termuda mengalah: {victim} ditolak", list(&indonesian, "dan")),
+        [
+            "Deadlock: {0}. The youngest wait goes: {1} is refused",
+            "Deadlock: {0}. Penunggu termuda mengalah: {1} ditolak",
+        ],
+        [
+            &[&list(&english, "and").to_smolstr(), &victim.to_smolstr()],
+            &[&list(&indonesian, "dan").to_smolstr(), &victim.to_smolstr()],
+        ],
     )
     .bad()
 }

@@ -1,5 +1,8 @@
 //! Processes and links.
 
+use smol_str::ToSmolStr;
+
+use super::words;
 use super::{Said, Topic};
 use crate::event::fact::{Fact, LEFT_CLUSTER, Role};
 use crate::event::view::{Process, View};
@@ -11,53 +14,71 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             let led = view.control(node).is_some_and(|part| part.role == Role::Leader);
             let (english, indonesian) = if led { (", the leader,", ", sang pemimpin,") } else { ("", "") };
             if cause == LEFT_CLUSTER {
-                Said::new(
+                words::said(
                     Topic::Process,
-                    format!("{node} left the cluster and ended: all that it had is elsewhere"),
-                    format!("{node} keluar dari klaster dan berhenti: semua miliknya ada di tempat lain"),
+                    [
+                        "{0} left the cluster and ended: all that it had is elsewhere",
+                        "{0} keluar dari klaster dan berhenti: semua miliknya ada di tempat lain",
+                    ],
+                    &[&node.to_smolstr()],
                 )
             } else if cause == "killed" {
-                Said::new(
+                words::filled(
                     Topic::Process,
-                    format!("{node}{english} was killed: no farewell, nothing flushed"),
-                    format!("{node}{indonesian} dimatikan: tanpa pamit, tanpa menyimpan"),
+                    [
+                        "{0}{1} was killed: no farewell, nothing flushed",
+                        "{0}{1} dimatikan: tanpa pamit, tanpa menyimpan",
+                    ],
+                    [
+                        &[&node.to_smolstr(), &english.to_smolstr()],
+                        &[&node.to_smolstr(), &indonesian.to_smolstr()],
+                    ],
                 )
                 .bad()
             } else {
-                Said::new(
+                words::filled(
                     Topic::Process,
-                    format!("{node}{english} ended: {cause}"),
-                    format!("{node}{indonesian} berhenti: {cause}"),
+                    ["{0}{1} ended: {2}", "{0}{1} berhenti: {2}"],
+                    [
+                        &[&node.to_smolstr(), &english.to_smolstr(), &cause.to_smolstr()],
+                        &[&node.to_smolstr(), &indonesian.to_smolstr(), &cause.to_smolstr()],
+                    ],
                 )
                 .bad()
             }
         }
-        Fact::NodeStarted { node, pid } => Said::new(
+        Fact::NodeStarted { node, pid } => words::said(
             Topic::Process,
-            format!("{node} starts as process {pid} and reads what it had on its disk"),
-            format!("{node} mulai sebagai proses {pid} dan membaca isi disknya"),
+            [
+                "{0} starts as process {1} and reads what it had on its disk",
+                "{0} mulai sebagai proses {1} dan membaca isi disknya",
+            ],
+            &[&node.to_smolstr(), &pid.to_smolstr()],
         ),
-        Fact::NodePaused { node } => Said::new(
+        Fact::NodePaused { node } => words::said(
             Topic::Process,
-            format!("{node} is stopped: to the others it looks dead"),
-            format!("{node} dijeda: bagi yang lain ia tampak mati"),
+            ["{0} is stopped: to the others it looks dead", "{0} dijeda: bagi yang lain ia tampak mati"],
+            &[&node.to_smolstr()],
         )
         .bad(),
-        Fact::NodeResumed { node } => Said::new(
+        Fact::NodeResumed { node } => words::said(
             Topic::Process,
-            format!("{node} goes on, and does not know how much time has passed"),
-            format!("{node} berjalan lagi, tanpa tahu berapa lama waktu berlalu"),
+            [
+                "{0} goes on, and does not know how much time has passed",
+                "{0} berjalan lagi, tanpa tahu berapa lama waktu berlalu",
+            ],
+            &[&node.to_smolstr()],
         ),
-        Fact::LinkFault { peer, cut: true } => Said::new(
+        Fact::LinkFault { peer, cut: true } => words::said(
             Topic::Link,
-            format!("The link from {at} to {peer} was cut"),
-            format!("Jalur dari {at} ke {peer} diputus"),
+            ["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"],
+            &[&at.to_smolstr(), &peer.to_smolstr()],
         )
         .bad(),
-        Fact::LinkFault { peer, cut: false } => Said::new(
+        Fact::LinkFault { peer, cut: false } => words::said(
             Topic::Link,
-            format!("The link from {at} to {peer} is whole again"),
-            format!("Jalur dari {at} ke {peer} pulih"),
+            ["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"],
+            &[&at.to_smolstr(), &peer.to_smolstr()],
         ),
         Fact::LinkDown { peer } => {
             // That a dead node is not connected is no news.
@@ -65,10 +86,10 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             if dead {
                 return None;
             }
-            Said::new(
+            words::said(
                 Topic::Link,
-                format!("{at} lost its connection to {peer}"),
-                format!("{at} kehilangan koneksi ke {peer}"),
+                ["{0} lost its connection to {1}", "{0} kehilangan koneksi ke {1}"],
+                &[&at.to_smolstr(), &peer.to_smolstr()],
             )
             .bad()
             .alike("link down")
@@ -78,10 +99,10 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             if !was_down {
                 return None;
             }
-            Said::new(
+            words::said(
                 Topic::Link,
-                format!("{at} is connected to {peer} again"),
-                format!("{at} tersambung lagi ke {peer}"),
+                ["{0} is connected to {1} again", "{0} tersambung lagi ke {1}"],
+                &[&at.to_smolstr(), &peer.to_smolstr()],
             )
             .alike("link up")
         }

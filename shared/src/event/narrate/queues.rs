@@ -1,218 +1,172 @@
 //! Messages published, delivered, acknowledged; dead letters.
 
+use smol_str::ToSmolStr;
+
+use super::words::{self, Words};
 use super::{Said, Topic};
-use crate::ids::{GroupId, LogIndex};
+use crate::ids::GroupId;
 use crate::queue::fact::{DeadCause, ExpiryCause};
-use crate::queue::{DEAD_SUFFIX, MessageId, PartitionKey, QueueFact, StartFrom};
+use crate::queue::{DEAD_SUFFIX, MessageId, QueueFact, StartFrom};
+
+fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
+    words::said(Topic::Queue, words, gaps).alike(alike)
+}
 
 /// What happened to a message or a consumer group. `shard` is the message's; a number that only keeps count says nothing.
 pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
-    let id = |number: &LogIndex| MessageId { shard, number: *number };
-    match fact {
+    let id = |number: &u64| MessageId { shard, number: *number }.to_smolstr();
+    Some(match fact {
         QueueFact::Published { topic, number, key, delayed_until_ms, preview, .. } => {
-            Some(published(topic, id(number), key.as_ref(), delayed_until_ms.is_some(), preview))
+            let words: Words = match (key, delayed_until_ms) {
+                (None, None) => ["{0} gets {1}: {2}", "{0} menerima {1}: {2}"],
+                (Some(_), None) => {
+                    ["{0} gets {1} with key {3}: {2}", "{0} menerima {1} dengan kunci {3}: {2}"]
+                }
+                (None, Some(_)) => [
+                    "{0} gets {1}, to be delivered after a delay: {2}",
+                    "{0} menerima {1}, untuk dikirim setelah ditunda: {2}",
+                ],
+                (Some(_), Some(_)) => [
+                    "{0} gets {1} with key {3}, to be delivered after a delay: {2}",
+                    "{0} menerima {1} dengan kunci {3}, untuk dikirim setelah ditunda: {2}",
+                ],
+            };
+            said("published", words, &[topic, &id(number), preview, key.as_deref().unwrap_or_default()])
         }
-        QueueFact::Entered { topic, number } => Some(
-            Said::new(
-                Topic::Queue,
-                format!("The delay of {} is over: it is in {topic} now", id(number)),
-                format!("Tundaan {} selesai: kini ia ada di {topic}", id(number)),
-            )
-            .alike("entered"),
-        ),
-        QueueFact::Delivered { .. } => delivered(shard, fact),
+        QueueFact::Entered { topic, number } => {
+            let words =
+                ["The delay of {0} is over: it is in {1} now", "Tundaan {0} selesai: kini ia ada di {1}"];
+            said("entered", words, &[&id(number), topic])
+        }
+        QueueFact::Delivered { topic, number, group, consumer, attempt, .. } => {
+            let (alike, words): (_, Words) = if *attempt <= 1 {
+                ("delivered", ["{0} ({1}) gets {2} of {3}", "{0} ({1}) mendapat {2} dari {3}"])
+            } else {
+                (
+                    "redelivered",
+                    [
+                        "{0} ({1}) gets {2} of {3} again, attempt {4}: nobody acknowledged it",
+                        "{0} ({1}) mendapat {2} dari {3} lagi, percobaan {4}: belum ada yang mengakuinya",
+                    ],
+                )
+            };
+            said(alike, words, &[consumer, group, &id(number), topic, &attempt.to_smolstr()])
+        }
         QueueFact::Acknowledged { topic, number, group, freed_bytes, .. } => {
-            Some(acknowledged(topic, id(number), group, freed_bytes.is_some()))
+            let words = if freed_bytes.is_some() {
+                [
+                    "{0} acknowledges {1} of {2}; every group has, so the message goes",
+                    "{0} mengakui {1} dari {2}; semua grup sudah, jadi pesannya dihapus",
+                ]
+            } else {
+                [
+                    "{0} acknowledges {1} of {2}; other groups have not yet",
+                    "{0} mengakui {1} dari {2}; grup lain belum",
+                ]
+            };
+            said("acknowledged", words, &[group, &id(number), topic])
         }
         QueueFact::Nacked { topic, number, group, delayed_until_ms } => {
-            Some(nacked(topic, id(number), group, delayed_until_ms.is_some()))
+            let words = if delayed_until_ms.is_some() {
+                [
+                    "{0} gives {1} of {2} back and wants it again only after a delay",
+                    "{0} mengembalikan {1} dari {2} dan baru menginginkannya lagi setelah ditunda",
+                ]
+            } else {
+                [
+                    "{0} gives {1} of {2} back: it is ready again",
+                    "{0} mengembalikan {1} dari {2}: pesannya siap lagi",
+                ]
+            };
+            said("nacked", words, &[group, &id(number), topic])
         }
-        QueueFact::Extended { topic, number, group, .. } => Some(
-            Said::new(
-                Topic::Queue,
-                format!("The consumer of {} ({topic}, {group}) asks for more time", id(number)),
-                format!("Konsumen {} ({topic}, {group}) meminta waktu tambahan", id(number)),
-            )
-            .alike("extended"),
-        ),
-        QueueFact::RedeliveryDue { topic, number, group, consumer, attempts } => Some(
-            Said::new(
-                Topic::Queue,
-                format!(
-                    "{consumer} did not acknowledge {} of {topic} in time (attempt {attempts}): {group} gets it again",
-                    id(number)
-                ),
-                format!(
-                    "{consumer} tidak mengakui {} dari {topic} tepat waktu (percobaan {attempts}): {group} menerimanya lagi",
-                    id(number)
-                ),
-            )
-            .bad()
-            .alike("redelivery"),
-        ),
+        QueueFact::Extended { topic, number, group, .. } => {
+            let words = [
+                "The consumer of {0} ({1}, {2}) asks for more time",
+                "Konsumen {0} ({1}, {2}) meminta waktu tambahan",
+            ];
+            said("extended", words, &[&id(number), topic, group])
+        }
+        QueueFact::RedeliveryDue { topic, number, group, consumer, attempts } => {
+            let words = [
+                "{0} did not acknowledge {1} of {2} in time (attempt {3}): {4} gets it again",
+                "{0} tidak mengakui {1} dari {2} tepat waktu (percobaan {3}): {4} menerimanya lagi",
+            ];
+            said("redelivery", words, &[consumer, &id(number), topic, &attempts.to_smolstr(), group]).bad()
+        }
         QueueFact::DeadLettered { topic, number, group, attempts, cause, .. } => {
-            Some(dead(topic, id(number), group, *attempts, *cause))
+            let words = match cause {
+                DeadCause::TimedOut => [
+                    "{0} deliveries of {1} to {2} failed, the last one was not acknowledged in time: it is in {3}{4} now",
+                    "{0} pengiriman {1} ke {2} gagal, yang terakhir tidak diakui tepat waktu: kini ia ada di {3}{4}",
+                ],
+                DeadCause::Nacked => [
+                    "{0} deliveries of {1} to {2} failed, the last one was given back: it is in {3}{4} now",
+                    "{0} pengiriman {1} ke {2} gagal, yang terakhir dikembalikan: kini ia ada di {3}{4}",
+                ],
+            };
+            said("dead letter", words, &[&attempts.to_smolstr(), &id(number), group, topic, DEAD_SUFFIX])
+                .bad()
         }
-        QueueFact::Redriven { topic, number, group } => Some(
-            Said::new(
-                Topic::Queue,
-                format!("{} comes back from {topic}{DEAD_SUFFIX}: it waits for {group} again", id(number)),
-                format!("{} kembali dari {topic}{DEAD_SUFFIX}: ia menunggu {group} lagi", id(number)),
-            )
-            .alike("redriven"),
-        ),
-        QueueFact::Expired { topic, number, cause, .. } => Some(expired(topic, id(number), *cause)),
+        QueueFact::Redriven { topic, number, group } => {
+            let words = [
+                "{0} comes back from {1}{2}: it waits for {3} again",
+                "{0} kembali dari {1}{2}: ia menunggu {3} lagi",
+            ];
+            said("redriven", words, &[&id(number), topic, DEAD_SUFFIX, group])
+        }
+        QueueFact::Expired { topic, number, cause, .. } => {
+            let words = match cause {
+                ExpiryCause::Age => [
+                    "{0} of {1} goes unacknowledged: it is older than messages are kept",
+                    "{0} dari {1} dihapus tanpa diakui: umurnya melewati masa simpan",
+                ],
+                ExpiryCause::Bytes => [
+                    "{0} of {1} goes unacknowledged: the topic has more bytes than are kept",
+                    "{0} dari {1} dihapus tanpa diakui: topiknya melewati batas byte yang disimpan",
+                ],
+                ExpiryCause::DeadLetters => [
+                    "{0} of {1} goes unacknowledged: its group has more dead letters than are kept",
+                    "{0} dari {1} dihapus tanpa diakui: grupnya melewati batas dead letter yang disimpan",
+                ],
+            };
+            said("expired", words, &[&id(number), topic]).bad()
+        }
         QueueFact::Purged { topic, waiting, in_flight, dead, delayed, .. } => {
+            let words = [
+                "{0} messages of {1} in {2} are purged, unread",
+                "{0} pesan {1} di {2} dibuang tanpa dibaca",
+            ];
             let count = waiting + in_flight + dead + delayed;
-            Some(
-                Said::new(
-                    Topic::Queue,
-                    format!("{count} messages of {topic} in {shard} are purged, unread"),
-                    format!("{count} pesan {topic} di {shard} dibuang tanpa dibaca"),
-                )
-                .bad(),
-            )
+            said("", words, &[&count.to_smolstr(), topic, &shard.to_smolstr()]).bad()
         }
-        QueueFact::Freed { topic, freed, .. } => Some(
-            Said::new(
-                Topic::Queue,
-                format!("{freed} messages of {topic} in {shard} go: no consumer group wants them any more"),
-                format!("{freed} pesan {topic} di {shard} dihapus: tak ada lagi grup konsumen yang memerlukannya"),
-            )
-            .alike("freed"),
-        ),
-        QueueFact::GroupCreated { topic, group, from, waiting } => Some(created(topic, group, *from, *waiting, shard)),
-        QueueFact::GroupDeleted { topic, group } => Some(
-            Said::new(
-                Topic::Queue,
-                format!("{group} reads {topic} in {shard} no longer: the group was deleted"),
-                format!("{group} tidak lagi membaca {topic} di {shard}: grupnya dihapus"),
-            )
-            .alike("group deleted"),
-        ),
-        QueueFact::Held { .. } => None,
-    }
-}
-
-fn published(topic: &str, id: MessageId, key: Option<&PartitionKey>, delayed: bool, preview: &str) -> Said {
-    let key = key.map(|key| [format!(" with key {key}"), format!(" dengan kunci {key}")]).unwrap_or_default();
-    let words = if delayed {
-        (
-            format!("{topic} gets {id}{}, to be delivered after a delay: {preview}", key[0]),
-            format!("{topic} menerima {id}{}, untuk dikirim setelah ditunda: {preview}", key[1]),
-        )
-    } else {
-        (
-            format!("{topic} gets {id}{}: {preview}", key[0]),
-            format!("{topic} menerima {id}{}: {preview}", key[1]),
-        )
-    };
-    Said::new(Topic::Queue, words.0, words.1).alike("published")
-}
-
-fn delivered(shard: GroupId, fact: &QueueFact) -> Option<Said> {
-    let QueueFact::Delivered { topic, number, group, consumer, attempt, .. } = fact else { return None };
-    let id = MessageId { shard, number: *number };
-    if *attempt <= 1 {
-        let said = Said::new(
-            Topic::Queue,
-            format!("{consumer} ({group}) gets {id} of {topic}"),
-            format!("{consumer} ({group}) mendapat {id} dari {topic}"),
-        );
-        return Some(said.alike("delivered"));
-    }
-    let said = Said::new(
-        Topic::Queue,
-        format!("{consumer} ({group}) gets {id} of {topic} again, attempt {attempt}: nobody acknowledged it"),
-        format!(
-            "{consumer} ({group}) mendapat {id} dari {topic} lagi, percobaan {attempt}: belum ada yang mengakuinya"
-        ),
-    );
-    Some(said.alike("redelivered"))
-}
-
-fn acknowledged(topic: &str, id: MessageId, group: &str, gone: bool) -> Said {
-    let words = if gone {
-        (
-            format!("{group} acknowledges {id} of {topic}; every group has, so the message goes"),
-            format!("{group} mengakui {id} dari {topic}; semua grup sudah, jadi pesannya dihapus"),
-        )
-    } else {
-        (
-            format!("{group} acknowledges {id} of {topic}; other groups have not yet"),
-            format!("{group} mengakui {id} dari {topic}; grup lain belum"),
-        )
-    };
-    Said::new(Topic::Queue, words.0, words.1).alike("acknowledged")
-}
-
-fn nacked(topic: &str, id: MessageId, group: &str, delayed: bool) -> Said {
-    let words = if delayed {
-        (
-            format!("{group} gives {id} of {topic} back and wants it again only after a delay"),
-            format!("{group} mengembalikan {id} dari {topic} dan baru menginginkannya lagi setelah ditunda"),
-        )
-    } else {
-        (
-            format!("{group} gives {id} of {topic} back: it is ready again"),
-            format!("{group} mengembalikan {id} dari {topic}: pesannya siap lagi"),
-        )
-    };
-    Said::new(Topic::Queue, words.0, words.1).alike("nacked")
-}
-
-fn dead(topic: &str, id: MessageId, group: &str, attempts: u32, cause: DeadCause) -> Said {
-    let why = match cause {
-        DeadCause::TimedOut => {
-            ["the last one was not acknowledged in time", "yang terakhir tidak diakui tepat waktu"]
+        QueueFact::Freed { topic, freed, .. } => {
+            let words = [
+                "{0} messages of {1} in {2} go: no consumer group wants them any more",
+                "{0} pesan {1} di {2} dihapus: tak ada lagi grup konsumen yang memerlukannya",
+            ];
+            said("freed", words, &[&freed.to_smolstr(), topic, &shard.to_smolstr()])
         }
-        DeadCause::Nacked => ["the last one was given back", "yang terakhir dikembalikan"],
-    };
-    Said::new(
-        Topic::Queue,
-        format!(
-            "{attempts} deliveries of {id} to {group} failed, {}: it is in {topic}{DEAD_SUFFIX} now",
-            why[0]
-        ),
-        format!(
-            "{attempts} pengiriman {id} ke {group} gagal, {}: kini ia ada di {topic}{DEAD_SUFFIX}",
-            why[1]
-        ),
-    )
-    .bad()
-    .alike("dead letter")
-}
-
-fn expired(topic: &str, id: MessageId, cause: ExpiryCause) -> Said {
-    let why = match cause {
-        ExpiryCause::Age => ["it is older than messages are kept", "umurnya melewati masa simpan"],
-        ExpiryCause::Bytes => {
-            ["the topic has more bytes than are kept", "topiknya melewati batas byte yang disimpan"]
+        QueueFact::GroupCreated { topic, group, from, waiting } => {
+            let words = match from {
+                StartFrom::Earliest => [
+                    "{0} begins to read {1} in {2} from its first message: {3} wait",
+                    "{0} mulai membaca {1} di {2} dari pesan pertama: {3} menunggu",
+                ],
+                StartFrom::Latest => [
+                    "{0} begins to read {1} in {2} with the next message",
+                    "{0} mulai membaca {1} di {2} dari pesan berikutnya",
+                ],
+            };
+            said("group created", words, &[group, topic, &shard.to_smolstr(), &waiting.to_smolstr()])
         }
-        ExpiryCause::DeadLetters => [
-            "its group has more dead letters than are kept",
-            "grupnya melewati batas dead letter yang disimpan",
-        ],
-    };
-    Said::new(
-        Topic::Queue,
-        format!("{id} of {topic} goes unacknowledged: {}", why[0]),
-        format!("{id} dari {topic} dihapus tanpa diakui: {}", why[1]),
-    )
-    .bad()
-    .alike("expired")
-}
-
-fn created(topic: &str, group: &str, from: StartFrom, waiting: u64, shard: GroupId) -> Said {
-    let words = match from {
-        StartFrom::Earliest => (
-            format!("{group} begins to read {topic} in {shard} from its first message: {waiting} wait"),
-            format!("{group} mulai membaca {topic} di {shard} dari pesan pertama: {waiting} menunggu"),
-        ),
-        StartFrom::Latest => (
-            format!("{group} begins to read {topic} in {shard} with the next message"),
-            format!("{group} mulai membaca {topic} di {shard} dari pesan berikutnya"),
-        ),
-    };
-    Said::new(Topic::Queue, words.0, words.1).alike("group created")
+        QueueFact::GroupDeleted { topic, group } => {
+            let words = [
+                "{0} reads {1} in {2} no longer: the group was deleted",
+                "{0} tidak lagi membaca {1} di {2}: grupnya dihapus",
+            ];
+            said("group deleted", words, &[group, topic, &shard.to_smolstr()])
+        }
+        QueueFact::Held { .. } => return None,
+    })
 }

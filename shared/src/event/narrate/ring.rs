@@ -1,5 +1,8 @@
 //! The shard map, and who leads a shard.
 
+use smol_str::ToSmolStr;
+
+use super::words;
 use super::{Said, Topic};
 use crate::event::fact::{Role, ShardTable};
 use crate::event::view::{View, change, ring_of};
@@ -14,10 +17,10 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
     }
     let (shards, nodes) = (table.shards.len(), table.nodes.len());
     if known.version == 0 {
-        return Some(Said::new(
+        return Some(words::said(
             Topic::Ring,
-            format!("The ring is laid out: {shards} shards on {nodes} nodes"),
-            format!("Cincin telah ditata: {shards} shard pada {nodes} node"),
+            ["The ring is laid out: {0} shards on {1} nodes", "Cincin telah ditata: {0} shard pada {1} node"],
+            &[&shards.to_smolstr(), &nodes.to_smolstr()],
         ));
     }
     let ring = ring_of(table);
@@ -33,14 +36,30 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
         }
         _ => (format!("Shard map {}", table.version), format!("Peta shard {}", table.version)),
     };
-    Some(Said::new(
+    Some(words::filled(
         Topic::Ring,
-        format!(
-            "{what}; so far {moved} of {total} replicas moved ({share} %, ideal {ideal} %, modulo hashing {modulo} %)"
-        ),
-        format!(
-            "{apa}; sejauh ini {moved} dari {total} replika berpindah ({share} %, ideal {ideal} %, hashing modulo {modulo} %)"
-        ),
+        [
+            "{0}; so far {1} of {2} replicas moved ({3} %, ideal {4} %, modulo hashing {5} %)",
+            "{0}; sejauh ini {1} dari {2} replika berpindah ({3} %, ideal {4} %, hashing modulo {5} %)",
+        ],
+        [
+            &[
+                &what.to_smolstr(),
+                &moved.to_smolstr(),
+                &total.to_smolstr(),
+                &share.to_smolstr(),
+                &ideal.to_smolstr(),
+                &modulo.to_smolstr(),
+            ],
+            &[
+                &apa.to_smolstr(),
+                &moved.to_smolstr(),
+                &total.to_smolstr(),
+                &share.to_smolstr(),
+                &ideal.to_smolstr(),
+                &modulo.to_smolstr(),
+            ],
+        ],
     ))
 }
 

@@ -69,9 +69,9 @@ pub struct NodeCache {
     /// There are others, which are not known one by one.
     pub more: bool,
     /// What the node counted.
-    pub stats: Arc<Stats>,
+    pub stats: Stats,
     /// Hits and misses between two reports of it, oldest first; at most [`RATES_MAX`].
-    pub rates: Arc<Vec<Rate>>,
+    pub rates: Vec<Rate>,
 }
 
 /// A node's copy of a line.
@@ -133,7 +133,7 @@ pub struct Home {
     /// There are others, which are not known one by one.
     pub more: bool,
     /// For whom it waits or waited, by the number of the question; at most [`RECALLS_MAX`].
-    pub recalls: SortedMap<u64, Arc<Recalls>>,
+    pub recalls: SortedMap<u64, Recalls>,
 }
 
 /// Who holds a line.
@@ -204,9 +204,9 @@ impl Rate {
 impl Home {
     /// The newest question about a line that waits or waited for copies.
     pub fn recalls_of(&self, address: &str) -> Option<&Recalls> {
-        let about = |recalls: &&Arc<Recalls>| recalls.address == address;
+        let about = |recalls: &&Recalls| recalls.address == address;
         // Of several the one that began last; the map is in the order of the questions.
-        self.recalls.values().filter(about).max_by_key(|recalls| recalls.since_us).map(Arc::as_ref)
+        self.recalls.values().filter(about).max_by_key(|recalls| recalls.since_us)
     }
 }
 

@@ -4,7 +4,7 @@ use orrery_shared::cache::ADDRESS_BYTES_MAX;
 use orrery_shared::ids::NodeName;
 
 use super::desk::CacheDesk;
-use crate::dom::{Markup, Memo, RwSignal, component, view};
+use crate::dom::{Markup, RwSignal, component, view};
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::hue;
@@ -113,16 +113,15 @@ fn at(node: Option<NodeName>, place: usize) -> Markup {
     let name = node.as_ref().map_or("any".to_owned(), ToString::to_string);
     let mark = node.as_ref().map(|name| mark_of(name));
     let class = if node.is_some() { ["chip hued ", hue(place)].concat() } else { "chip".to_owned() };
-    let chosen = node.clone();
-    let on = Memo::new(move |_| ui.ask.get() == chosen);
+    let (chosen, node_free) = (node.clone(), node.is_none());
+    let on = move || ui.ask.with(|ask| *ask == chosen);
     view! {
         <button
             type="button"
             role="radio"
             class=class
-            class:me=move || on.get() && ui.ask.get().is_none()
-            aria-checked=move || on.get().to_string()
-            aria-pressed=move || on.get().to_string()
+            class:me=move || node_free && ui.ask.with(Option::is_none)
+            aria-checked=move || on().to_string()
             aria-label=name.clone()
             title=name.clone()
             data-testid=["at-", &name].concat()
@@ -140,7 +139,7 @@ fn at(node: Option<NodeName>, place: usize) -> Markup {
 #[component]
 fn LoadChip() -> Markup {
     let (ui, desk) = (Ui::expect(), CacheDesk::expect());
-    let on = Memo::new(move |_| desk.load.get().on);
+    let on = move || desk.load.with(|load| load.on);
     let count = move || {
         let (t, load) = (ui.t(), desk.load.get());
         match load.number {
@@ -150,16 +149,16 @@ fn LoadChip() -> Markup {
     };
     let word = move || {
         let t = ui.t();
-        if on.get() { ["■ ", t.queue.stop].concat() } else { ["▸ ", t.cache.load].concat() }
+        if on() { ["■ ", t.queue.stop].concat() } else { ["▸ ", t.cache.load].concat() }
     };
     view! {
         <button
             type="button"
             class="chip"
-            class:me=move || on.get()
+            class:me=on
             data-testid="load"
             title=told(|t| t.cache.load_hint)
-            aria-pressed=move || on.get().to_string()
+            aria-pressed=move || on().to_string()
             on:click=move |_| desk.toggle_load()
         >
             {word}

@@ -3,6 +3,7 @@
 use orrery_shared::ids::NodeName;
 
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
+use crate::i18n::Strings;
 use crate::i18n::number::{grouped, path};
 use crate::look::cache::UseLook;
 use crate::look::hue;
@@ -15,6 +16,17 @@ use crate::view::Shared;
 const WIDTH: f64 = 84.0;
 const HEIGHT: f64 = 16.0;
 
+/// What stands over the columns; over the line nothing.
+const HEAD: [fn(&'static Strings) -> &'static str; 7] = [
+    |t| t.cluster.node,
+    |t| t.cache.hits,
+    |_| "",
+    |t| t.cache.lines,
+    |t| t.cache.invalidations,
+    |t| t.cache.write_backs,
+    |t| t.cache.evictions,
+];
+
 /// The table.
 #[component]
 pub(crate) fn Uses(shared: Shared) -> Markup {
@@ -24,13 +36,7 @@ pub(crate) fn Uses(shared: Shared) -> Markup {
                 <caption>{told(|t| t.cache.rates)}</caption>
                 <thead>
                     <tr>
-                        <th>{told(|t| t.cluster.node)}</th>
-                        <th>{told(|t| t.cache.hits)}</th>
-                        <th></th>
-                        <th>{told(|t| t.cache.lines)}</th>
-                        <th>{told(|t| t.cache.invalidations)}</th>
-                        <th>{told(|t| t.cache.write_backs)}</th>
-                        <th>{told(|t| t.cache.evictions)}</th>
+                        {list(HEAD, |word| view! { <th>{told(word)}</th> })}
                     </tr>
                 </thead>
                 <tbody>
@@ -50,11 +56,10 @@ pub(crate) fn Uses(shared: Shared) -> Markup {
 
 fn row(place: usize, name: NodeName) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let second = Memo::new(move |_| playback.now_us.get() / 1_000_000);
     let look = {
         let name = name.clone();
         Memo::new(move |_| {
-            let now_s = second.get();
+            let now_s = playback.now_us.get() / 1_000_000;
             playback.calm.with(|view| UseLook::of(view, &name, now_s))
         })
     };

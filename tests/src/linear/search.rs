@@ -49,6 +49,8 @@ pub enum Failure {
         first: Op,
         /// Of another one.
         second: Op,
+        /// What ended before the second one or was open then, the last of it.
+        around: Vec<Op>,
     },
     /// No order gives this answer.
     NoOrder {
@@ -83,8 +85,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Ambiguous { op } => write!(f, "not decided: `{op}` writes a value once more"),
             Failure::Undecided { op, bound } => write!(f, "not decided at `{op}`: {bound}"),
-            Failure::TwoValues { version, first, second } => {
-                write!(f, "not linearizable: version {version} has two values, `{first}` and `{second}`")
+            Failure::TwoValues { version, first, second, around } => {
+                write!(f, "not linearizable: version {version} has two values, `{first}` and `{second}`")?;
+                write_around(f, around)
             }
             Failure::NoOrder { op, registers, around } => {
                 write!(f, "not linearizable: no order explains `{op}`; before it, readers might see ")?;
@@ -92,11 +95,15 @@ impl fmt::Display for Failure {
                     let or = if n == 0 { "" } else { " or " };
                     write!(f, "{or}{:?} (version {} or later)", register.list(), register.version())?;
                 }
-                write!(f, "\nthe last of what ended before it or was open then:")?;
-                around.iter().try_for_each(|op| write!(f, "\n  {op}"))
+                write_around(f, around)
             }
         }
     }
+}
+
+fn write_around(f: &mut fmt::Formatter<'_>, around: &[Op]) -> fmt::Result {
+    write!(f, "\nthe last of what ended before it or was open then:")?;
+    around.iter().try_for_each(|op| write!(f, "\n  {op}"))
 }
 
 /// Whether the operations on one address are linearizable. Nobody wrote to it before them.
@@ -186,10 +193,19 @@ fn versions_differ(ops: &[Op]) -> Result<(), Failure> {
         let (version, value) = value;
         let (before, first) = *known.entry(version).or_insert((value, op));
         if before != value {
-            return Err(Failure::TwoValues { version, first: first.clone(), second: op.clone() });
+            let (first, second, around) = (first.clone(), op.clone(), around(ops, op));
+            return Err(Failure::TwoValues { version, first, second, around });
         }
     }
     Ok(())
+}
+
+/// The last of what ended before that operation, and what was open at its end.
+fn around(ops: &[Op], op: &Op) -> Vec<Op> {
+    let end = op.ended.map_or(u64::MAX, |(ended, _)| ended);
+    let mut around: Vec<Op> = ops.iter().filter(|other| other.begun <= end).cloned().collect();
+    around.sort_by_key(|op| op.ended.map_or(u64::MAX, |(ended, _)| ended.min(end.saturating_add(1))));
+    around.split_off(around.len().saturating_sub(SHOWN))
 }
 
 /// Which of the open operations were done: one bit for each place.
@@ -314,10 +330,7 @@ impl Search<'_> {
 
     fn no_order(&self, at: usize, before: States) -> Failure {
         let op = self.ops[at].clone();
-        let end = op.ended.map_or(u64::MAX, |(ended, _)| ended);
-        let mut around: Vec<Op> = self.ops.iter().filter(|other| other.begun <= end).cloned().collect();
-        around.sort_by_key(|op| op.ended.map_or(u64::MAX, |(ended, _)| ended.min(end + 1)));
-        let around = around.split_off(around.len().saturating_sub(SHOWN));
+        let around = around(self.ops, &op);
         let mut registers: Vec<Register> =
             before.into_iter().map(|((list, _), version)| Register::new(list, version)).collect();
         registers.dedup();

@@ -178,7 +178,8 @@ impl Lines {
             line.flush = None;
             line.suspended = !live;
             line.stamp = kept.stamp;
-            line.version = kept.version;
+            // A write-back that was answered meanwhile may know a later one.
+            line.version = line.version.max(kept.version);
         });
         self.wake(address);
     }

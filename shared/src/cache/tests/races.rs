@@ -338,6 +338,27 @@ fn an_owner_that_does_not_answer_is_revoked_and_its_late_write_back_refused() {
 }
 
 #[test]
+fn a_renewal_that_a_write_back_overtakes_brings_no_older_version_back() {
+    let mut bench = Bench::new();
+    bench.dirty(1, "2");
+    bench.now += 1_100_000;
+    let mut answers = Vec::new();
+    for (asked, ask) in bench.sent(1) {
+        bench.directory.ask(&holder(1), asked, ask, &bench.values, bench.now);
+        answers.extend(bench.home().0.into_iter().map(|told| (asked, told)));
+    }
+    assert!(
+        matches!(answers[..], [(_, Told::Renewed { kept: Some(_), .. }), (_, Told::Saved { .. })]),
+        "{answers:?}"
+    );
+    for (asked, told) in answers.into_iter().rev() {
+        bench.tell(1, asked, told);
+    }
+    let copy = bench.nodes[1].view(bench.now).remove(0);
+    assert_eq!((copy.state, Some(copy.version)), (State::E, bench.values.version("a")));
+}
+
+#[test]
 fn an_owner_that_is_being_revoked_is_given_nothing_back() {
     let mut bench = Bench::new();
     bench.fill(1);

@@ -23,7 +23,7 @@ or <code>cargo xtask dashboard</code> and build the node again.</p></body></html
 /// One file of the dashboard, with what the HTTP answer needs.
 #[derive(Debug, Clone)]
 pub struct Asset {
-    /// The file's content, as it was built (not compressed).
+    /// The file's content.
     pub bytes: Cow<'static, [u8]>,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
@@ -31,6 +31,8 @@ pub struct Asset {
     pub etag: String,
     /// The name holds a hash of the content: a browser may keep it for ever.
     pub immutable: bool,
+    /// The content is compressed.
+    pub gzipped: bool,
 }
 
 /// The file at a URL path (`/` is the page itself). `None` if the dashboard has no such file.
@@ -41,21 +43,39 @@ pub fn asset(url_path: &str) -> Option<Asset> {
         "" => "index.html",
         name => name,
     };
-    match Dist::get(name) {
-        Some(file) => Some(Asset {
-            content_type: content_type(name),
-            etag: quoted_hex(&file.metadata.sha256_hash()),
-            immutable: has_hash(name),
-            bytes: file.data,
-        }),
-        None if name == "index.html" => Some(Asset {
+    found(name).or_else(|| {
+        (name == "index.html").then(|| Asset {
             bytes: Cow::Borrowed(NOT_BUILT.as_bytes()),
             content_type: content_type(name),
             etag: "\"not-built\"".to_owned(),
             immutable: false,
-        }),
-        None => None,
-    }
+            gzipped: false,
+        })
+    })
+}
+
+/// The same as its compressed form, where the build made one.
+pub fn gzipped(url_path: &str) -> Option<Asset> {
+    let name = url_path.trim_start_matches('/');
+    let file = Dist::get(&format!("{name}.gz"))?;
+    Some(Asset {
+        content_type: content_type(name),
+        etag: quoted_hex(&file.metadata.sha256_hash()),
+        immutable: has_hash(name),
+        bytes: file.data,
+        gzipped: true,
+    })
+}
+
+fn found(name: &str) -> Option<Asset> {
+    let file = Dist::get(name)?;
+    Some(Asset {
+        content_type: content_type(name),
+        etag: quoted_hex(&file.metadata.sha256_hash()),
+        immutable: has_hash(name),
+        bytes: file.data,
+        gzipped: false,
+    })
 }
 
 /// True if this binary (in a debug build: the source tree) has the built dashboard.

@@ -1,5 +1,6 @@
 //! The native world of an engine: tokio, a disk, sockets, real clocks.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use openraft_rt_tokio::TokioRuntime;
@@ -108,6 +109,10 @@ impl Host for NodeHost {
 
     fn witness(&self, remote: Hlc) {
         self.world.recorder.witness(remote);
+    }
+
+    fn discard(&self, large: Box<dyn Any + Send>) {
+        drop(tokio::task::spawn_blocking(move || drop(large)));
     }
 
     fn fail_stop(&self, why: &str) {

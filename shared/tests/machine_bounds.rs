@@ -15,8 +15,8 @@ use orrery_shared::lock::{
 use orrery_shared::machine::replies::{IDLE_CLIENTS_MAX, REPLIES_MAX, REPLIES_PER_CLIENT_MAX};
 use orrery_shared::machine::snapshot::CHUNK_BYTES_MAX;
 use orrery_shared::machine::{
-    Applied, Command, ControlCommand, ControlReply, IdempotencyKey, Machine, Member, Operation, Placement,
-    Reply, ShardCommand, ShardReply, SnapshotError,
+    Applied, Command, ControlCommand, ControlReply, Decoder, IdempotencyKey, Machine, Member, Operation,
+    Placement, Reply, ShardCommand, ShardReply, SnapshotError,
 };
 use orrery_shared::queue::{QueueCommand, QueueReply};
 
@@ -363,6 +363,18 @@ fn a_shards_snapshot_says_which_shard_it_is() {
     assert_eq!(back, machine);
     assert_eq!((back.group(), back.clock_ms()), (GroupId(3), 40));
     assert_eq!(back.shard().map(|record| record.version), Some(2));
+}
+
+#[test]
+fn a_snapshot_is_read_wherever_it_is_cut() {
+    let machine = one_of_everything();
+    let whole = machine.encode().concat();
+    assert_eq!(machine.chunks().collect::<Vec<_>>().concat(), whole);
+    for size in [1, 2, 3, 7, 64, 1_000] {
+        let mut decoder = Decoder::default();
+        whole.chunks(size).for_each(|part| decoder.take(part).unwrap());
+        assert_eq!(decoder.finish().unwrap(), machine, "in parts of {size} bytes");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub struct Cluster {
     http: Client,
     binary: PathBuf,
     port: u16,
+    flags: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -43,12 +44,18 @@ impl Cluster {
     /// Starts `count` nodes and waits until they have a leader that all know. `name` is only for people who look at
     /// its folder.
     pub async fn start(name: &str, count: usize) -> Result<Cluster> {
+        Cluster::start_with(name, count, &[]).await
+    }
+
+    /// The same, where every node gets these flags too.
+    pub async fn start_with(name: &str, count: usize, flags: &[&str]) -> Result<Cluster> {
         let binary = orrery_binary()?;
         let folder = Folder::new(name)?;
         let port = free_ports(u16::try_from(count)?)?;
         let http = Client::builder().no_proxy().timeout(REQUEST).build()?;
         let nodes = (0..count).map(|_| Node { running: None, paused: false }).collect();
-        let mut cluster = Cluster { nodes, folder, http, binary, port };
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut cluster = Cluster { nodes, folder, http, binary, port, flags };
         for at in 0..count {
             cluster.start_node(at)?;
         }
@@ -124,6 +131,7 @@ impl Cluster {
             "--data",
             &data,
         ];
+        let arguments = arguments.into_iter().chain(self.flags.iter().map(String::as_str));
         // Flags beat the environment: what a developer has set must not change the test.
         let running = Running::start(&name, &self.binary, arguments, &[], self.folder.path())?;
         self.nodes[at] = Node { running: Some(running), paused: false };

@@ -3,5 +3,6 @@
 pub mod browser;
 pub mod cluster;
 pub mod demo;
+pub mod linear;
 pub mod process;
 pub mod sim;

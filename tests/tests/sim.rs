@@ -5,9 +5,10 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use orrery_shared::cache::Broken;
 use orrery_tests::sim::bugs::Bugs;
 use orrery_tests::sim::fleet::{describe, run_all};
-use orrery_tests::sim::run::{Options, Report, run};
+use orrery_tests::sim::run::{Cached, Options, Report, run};
 
 /// The seeds of every build. A debug build is slower on purpose and runs fewer.
 const SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 240 };
@@ -15,6 +16,11 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 240 };
 const FOUND: [u64; 5] = [243, 300, 334, 511, 559];
 /// A planted bug must show within the same seeds.
 const SEEDS_FOR_BUGS: u64 = 240;
+
+/// The seeds of the cache: other clients under the same faults.
+const CACHE_SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 240 };
+/// Beyond them: those that once found something.
+const CACHE_FOUND: [u64; 0] = [];
 
 /// These tests use all cores each: one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -49,10 +55,37 @@ fn every_seed_holds() {
 }
 
 #[test]
+fn every_cache_seed_holds() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let begun = Instant::now();
+    let runs: Vec<Options> = (1..=CACHE_SEEDS).chain(CACHE_FOUND).map(Options::of_cache_seed).collect();
+    let reports = run_all(&runs, |report| report.failure.is_none());
+    let failed: Vec<String> =
+        reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert_eq!(reports.len(), runs.len());
+    let sum = |count: fn(&Cached) -> u64| reports.iter().map(|report| count(&report.cached)).sum::<u64>();
+    let (reads, hits, looks) = (sum(|all| all.reads), sum(|all| all.hits), sum(|all| all.looks));
+    let (durable, refused) = (sum(|all| all.durable), sum(|all| all.refused));
+    let (taken, lost, unknown) = (sum(|all| all.taken), sum(|all| all.lost), sum(|all| all.unknown));
+    println!(
+        "{} seeds of the cache, {reads} reads, {hits} of them told as hits, {durable} durable writes, {taken} others, \
+         {refused} refused, {unknown} unknown, {lost} lost, {looks} looks at all copies in {:.1} s",
+        runs.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(reads > 100 * CACHE_SEEDS && hits > 20 * CACHE_SEEDS, "{reads} reads, {hits} hits");
+    assert!(durable > 20 * CACHE_SEEDS && taken > 20 * CACHE_SEEDS, "{durable} durable, {taken} others");
+    assert!(refused > CACHE_SEEDS && unknown > CACHE_SEEDS, "{refused} refused, {unknown} unknown");
+    assert!(lost > CACHE_SEEDS / 4 && looks > 100 * CACHE_SEEDS, "{lost} lost, {looks} looks");
+}
+
+#[test]
 fn one_seed_is_one_history() {
     let _alone = ONE_AT_A_TIME.lock();
-    for seed in 1..=4 {
-        let runs = [Options::of_seed(seed), Options::of_seed(seed)];
+    let seeds = (1..=4).map(Options::of_seed).chain((1..=3).map(Options::of_cache_seed));
+    for options in seeds {
+        let (seed, runs) = (options.seed, [options.clone(), options]);
         // On two threads at once, and once more on this one.
         let reports = run_all(&runs, |_| true);
         assert_eq!(reports[0], reports[1], "seed {seed} on two threads");
@@ -64,15 +97,43 @@ fn one_seed_is_one_history() {
 
 /// Runs seeds until one finds the bug; the violation names what it broke.
 fn expect_found(bugs: Bugs) -> String {
+    expect_found_by(bugs, Options::of_seed)
+}
+
+fn expect_found_by(bugs: Bugs, of_seed: fn(u64) -> Options) -> String {
     let _alone = ONE_AT_A_TIME.lock();
-    let runs: Vec<Options> =
-        (1..=SEEDS_FOR_BUGS).map(|seed| Options { bugs, ..Options::of_seed(seed) }).collect();
+    let runs: Vec<Options> = (1..=SEEDS_FOR_BUGS).map(|seed| Options { bugs, ..of_seed(seed) }).collect();
     let reports = run_all(&runs, |report| report.failure.is_none());
     let found = reports.into_iter().find_map(|report| Some((report.seed, report.failure?)));
     let (seed, violation) = found.unwrap_or_else(|| panic!("no seed finds {bugs:?}"));
     let violation = violation.lines().next().unwrap_or_default().to_owned();
     println!("seed {seed} finds {bugs:?}: {violation}");
     violation
+}
+
+/// The same for a rule of the cache.
+fn expect_found_in_the_cache(cache: Broken) -> String {
+    expect_found_by(Bugs { cache, ..Bugs::default() }, Options::of_cache_seed)
+}
+
+#[test]
+fn a_cache_lease_counted_from_its_receipt_is_found() {
+    expect_found_in_the_cache(Broken { lease_from_receipt: true, ..Broken::default() });
+}
+
+#[test]
+fn a_grant_of_a_home_that_nobody_confirmed_is_found() {
+    expect_found_in_the_cache(Broken { grants_unconfirmed: true, ..Broken::default() });
+}
+
+#[test]
+fn a_write_that_ignores_the_sharers_is_found() {
+    expect_found_in_the_cache(Broken { sharers_ignored: true, ..Broken::default() });
+}
+
+#[test]
+fn a_stale_write_back_is_found() {
+    expect_found_in_the_cache(Broken { stale_write_back: true, ..Broken::default() });
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub async fn measure(args: &BenchCacheArgs, data: &Path) -> Result<()> {
                 row(name, clients, &figures);
                 Ok(figures)
             };
-            let limit = run("bare axum", &[bare.address.clone()], Work::Bare).await?;
+            let limit = run("bare axum", std::slice::from_ref(&bare.address), Work::Bare).await?;
             let hits = run("hit, 1 node", one, Work::CacheHit).await?;
             println!("{:<12}{clients:>9}{:>11.2}x", "of bare", hits.per_second / limit.per_second);
             let spread = run("hits", cluster.addresses(), Work::CacheHit).await?;

@@ -365,6 +365,59 @@ mod tests {
         assert_eq!(collapsed.iter().map(|event| event.seq).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8]);
     }
 
+    /// Of a line, and of who holds it, the last change stays; a recall that began and ended is nothing that anybody has to
+    /// see, one that goes on is.
+    #[test]
+    fn the_last_change_of_a_line_survives_and_recalls_that_ended_do_not() {
+        use orrery_shared::cache::{Cause, How, State, Wants};
+
+        let group = GroupId(1);
+        let line = |address: &str, from, to| {
+            let (address, cause) = (address.into(), Cause::LocalRead);
+            Fact::CacheLine { group, fact: LineFact::Changed { address, from, to, cause, version: 7 } }
+        };
+        let home = |fact| Fact::CacheHome { group, fact };
+        let held = |owner: Option<&str>| {
+            let (address, owner) = ("a".into(), owner.map(Into::into));
+            home(HomeFact::Held { address, owner, sharers: Vec::new() })
+        };
+        let recalling = |question| {
+            let waited = orrery_shared::cache::Waited {
+                node: "node2".into(),
+                recall: orrery_shared::cache::message::RecallKind::Invalidate,
+                gone_in_us: 9,
+            };
+            let (address, asker, of) = ("a".into(), "node3".into(), vec![waited]);
+            home(HomeFact::Recalling { question, address, asker, wants: Wants::Write, of })
+        };
+        let recalled = |question| {
+            let (address, node, how) = ("a".into(), "node2".into(), How::Acknowledged);
+            home(HomeFact::Recalled { question, address, node, how })
+        };
+        let hit = Fact::CacheLine {
+            group,
+            fact: LineFact::Hit { address: "a".into(), state: State::S, write: false },
+        };
+        let list = vec![
+            line("a", State::I, State::S),
+            line("b", State::I, State::E),
+            recalling(1),
+            held(Some("node2")),
+            recalled(1),
+            hit,
+            line("a", State::S, State::I),
+            held(None),
+            recalling(2),
+        ];
+        let collapsed = collapse(events(list.clone()), Tables::default());
+        let kept: Vec<&Fact> = collapsed
+            .iter()
+            .map(|event| &event.fact)
+            .filter(|fact| !matches!(fact, Fact::Burst { .. }))
+            .collect();
+        assert_eq!(kept, [&list[1], &list[6], &list[7], &list[8]]);
+    }
+
     /// A reader of the burst knows what the shard has: a message is counted once, whether it is in the view that stands
     /// for facts, or comes after.
     #[test]

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tower_http::compression::CompressionLayer;
 
 use super::not_found;
-use crate::dashboard::{Asset, asset};
+use crate::dashboard::{Asset, asset, gzipped};
 
 /// Routes of the dashboard's files, compressed for browsers that take it.
 pub fn dashboard<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -22,7 +22,9 @@ pub fn dashboard<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn file(request: Request) -> Response {
-    let Some(file) = asset(request.uri().path()) else {
+    let path = request.uri().path();
+    let compressed = if takes_gzip(request.headers()) { gzipped(path) } else { None };
+    let Some(file) = compressed.or_else(|| asset(path)) else {
         return not_found(request.uri().clone()).await.into_response();
     };
     let known = request.headers().get(header::IF_NONE_MATCH);
@@ -32,10 +34,26 @@ async fn file(request: Request) -> Response {
     respond(file, request.headers())
 }
 
+/// Whether the browser takes gzip (RFC 9110, section 12.5.3): it is named, and not with a weight of zero.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|list| list.to_str().ok());
+    let mut codings = lists.flat_map(|list| list.split(','));
+    codings.any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
+        let refused = |weight: &str| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0);
+        named && !parts.filter_map(|part| part.strip_prefix("q=")).any(refused)
+    })
+}
+
 fn respond(file: Asset, request: &HeaderMap) -> Response {
     let csp = file.content_type.starts_with("text/html").then(|| policy(&file.bytes, request));
     let mut response = Response::new(Body::from(file.bytes.into_owned()));
     let headers = response.headers_mut();
+    if file.gzipped {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -89,6 +107,24 @@ fn hash_scripts(page: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compressed_file_is_for_those_who_take_it() {
+        for (value, takes) in [
+            (Some("gzip, deflate, br"), true),
+            (Some("br;q=1.0, gzip;q=0.8"), true),
+            (Some("*"), true),
+            (Some("gzip;q=0"), false),
+            (Some("br"), false),
+            (None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            }
+            assert_eq!(takes_gzip(&headers), takes, "{value:?}");
+        }
+    }
 
     #[test]
     fn inline_scripts_are_allowed_by_their_hash() {

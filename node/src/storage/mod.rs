@@ -22,6 +22,6 @@ mod store;
 
 pub use batch::{Batcher, HINT_DELAY_MAX, Submission};
 pub use error::StorageError;
-pub use native::NativeDisk;
-pub use snapshot_file::{decode as decode_snapshot, encode as encode_snapshot};
+pub use native::{NativeDisk, NativeSnapshot};
+pub use snapshot_file::{Encoder as SnapshotEncoder, decode as decode_snapshot};
 pub use store::{CACHE_BYTES, FORMAT_VERSION, Store};

@@ -13,10 +13,10 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use redb::backends::FileBackend;
 
-use orrery_shared::engine::host::{Disk, Done, Recovered, Write};
+use orrery_shared::engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 use orrery_shared::ids::{GroupId, LogIndex};
 
-use super::snapshots::{self, Job};
+use super::snapshots::{self, Answer, Job};
 use super::{Batcher, HINT_DELAY_MAX, StorageError, Store, Submission};
 
 const DATABASE: &str = "orrery.redb";
@@ -80,6 +80,38 @@ impl NativeDisk {
         let sender = self.inner.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         sender.as_ref().and_then(|sender| sender.send(job).ok()).ok_or_else(stopped_error)
     }
+
+    /// A job and its answer.
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> io::Result<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.job(job(answer))?;
+        answered.await.unwrap_or_else(|_| Err(stopped_error()))
+    }
+}
+
+/// A snapshot file that the thread is writing.
+pub struct NativeSnapshot {
+    disk: NativeDisk,
+    number: u64,
+}
+
+impl SnapshotFile for NativeSnapshot {
+    fn write(&mut self, chunk: Bytes) -> impl Future<Output = io::Result<()>> + Send {
+        let number = self.number;
+        self.disk.ask(move |answer| Job::Append { number, chunk, answer })
+    }
+
+    async fn finish(self) -> io::Result<()> {
+        let number = self.number;
+        self.disk.ask(move |answer| Job::Finish { number, answer }).await
+    }
+}
+
+impl Drop for NativeSnapshot {
+    fn drop(&mut self) {
+        // Says nothing new after the end. Where the disk has stopped, the next start prunes what is left.
+        let _ = self.disk.job(Job::Abandon { number: self.number });
+    }
 }
 
 impl Drop for Inner {
@@ -98,6 +130,8 @@ impl Drop for Inner {
 }
 
 impl Disk for NativeDisk {
+    type SnapshotFile = NativeSnapshot;
+
     fn submit(&self, writes: Vec<Write>, done: Done) {
         let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let submission = Submission { writes, done };
@@ -123,17 +157,15 @@ impl Disk for NativeDisk {
         Ok(self.inner.store.node_value(key)?)
     }
 
-    fn write_snapshot(
+    fn create_snapshot(
         &self,
         group: GroupId,
         name: &str,
-        chunks: Vec<Bytes>,
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let sent = self.job(Job::Write { group, name: name.to_owned(), chunks, answer });
+    ) -> impl Future<Output = io::Result<NativeSnapshot>> + Send {
+        let name = name.to_owned();
         async move {
-            sent?;
-            answered.await.unwrap_or_else(|_| Err(stopped_error()))
+            let number = self.ask(|answer| Job::Create { group, name, answer }).await?;
+            Ok(NativeSnapshot { disk: self.clone(), number })
         }
     }
 
@@ -142,12 +174,8 @@ impl Disk for NativeDisk {
         group: GroupId,
         name: &str,
     ) -> impl Future<Output = io::Result<Vec<Bytes>>> + Send {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let sent = self.job(Job::Read { group, name: name.to_owned(), answer });
-        async move {
-            sent?;
-            answered.await.unwrap_or_else(|_| Err(stopped_error()))
-        }
+        let name = name.to_owned();
+        self.ask(move |answer| Job::Read { group, name, answer })
     }
 
     fn prune_snapshots(&self, group: GroupId, keep: Option<&str>) {

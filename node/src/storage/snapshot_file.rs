@@ -16,21 +16,39 @@ const END: u32 = u32::MAX;
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// The parts of the file, in order; writing them one after the other makes the file.
-pub fn encode(chunks: &[Bytes]) -> Result<Vec<Bytes>, StorageError> {
-    let mut parts = Vec::with_capacity(2 * chunks.len() + 2);
-    parts.push(Bytes::from_static(MAGIC));
-    for chunk in chunks {
+/// Makes a file, chunk by chunk.
+#[derive(Debug)]
+pub struct Encoder {
+    sum: u64,
+}
+
+impl Encoder {
+    /// What the file begins with.
+    pub fn begin() -> (Encoder, Bytes) {
+        (Encoder { sum: fnv(FNV_OFFSET, MAGIC) }, Bytes::from_static(MAGIC))
+    }
+
+    /// What stands before the next chunk.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] where it is too long.
+    pub fn chunk(&mut self, chunk: &[u8]) -> Result<[u8; 4], StorageError> {
         let length = u32::try_from(chunk.len()).ok().filter(|length| *length != END).ok_or_else(|| {
             StorageError::Damaged(format!("a snapshot chunk of {} bytes is too long", chunk.len()))
         })?;
-        parts.push(Bytes::copy_from_slice(&length.to_le_bytes()));
-        parts.push(chunk.clone());
+        let head = length.to_le_bytes();
+        self.sum = fnv(fnv(self.sum, &head), chunk);
+        Ok(head)
     }
-    parts.push(Bytes::copy_from_slice(&END.to_le_bytes()));
-    let sum = parts.iter().fold(FNV_OFFSET, |sum, part| fnv(sum, part));
-    parts.push(Bytes::copy_from_slice(&sum.to_le_bytes()));
-    Ok(parts)
+
+    /// What stands after the last one.
+    pub fn end(self) -> [u8; 12] {
+        let mut end = [0; 12];
+        let (mark, sum) = end.split_at_mut(4);
+        mark.copy_from_slice(&END.to_le_bytes());
+        sum.copy_from_slice(&fnv(self.sum, mark).to_le_bytes());
+        end
+    }
 }
 
 /// The chunks of a file.
@@ -74,7 +92,14 @@ mod tests {
     use super::*;
 
     fn file(chunks: &[Bytes]) -> Vec<u8> {
-        encode(chunks).unwrap().concat()
+        let (mut encoder, first) = Encoder::begin();
+        let mut file = first.to_vec();
+        for chunk in chunks {
+            file.extend(encoder.chunk(chunk).unwrap());
+            file.extend_from_slice(chunk);
+        }
+        file.extend(encoder.end());
+        file
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Snapshot files, on a thread of their own: a large one must not stand in the way of votes and entries.
+//!
+//! A file is written chunk by chunk, and synced again and again while it grows: one sync of a hundred megabytes at the end
+//! would keep the disk from the log's syncs for as long as it takes, and a file system that keeps the order of data and
+//! metadata would make the log's next sync write them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,79 +17,168 @@ use tokio::sync::oneshot;
 use orrery_shared::ids::GroupId;
 
 use super::native::{Failed, stopped_error, sync_folder};
-use super::snapshot_file;
+use super::snapshot_file::{self, Encoder};
 
 /// A file that is not complete yet; its final name has no such ending.
 const TEMPORARY: &str = ".part";
 
+/// Bytes of a growing file between two syncs.
+const SYNC_BYTES: usize = 1024 * 1024;
+
+/// Whom to tell what came of a job.
+pub(super) type Answer<T> = oneshot::Sender<io::Result<T>>;
+
 /// What the thread can be asked.
 pub(super) enum Job {
-    /// Write a file.
-    Write { group: GroupId, name: String, chunks: Vec<Bytes>, answer: oneshot::Sender<io::Result<()>> },
+    /// Begin a file. The answer is its number.
+    Create { group: GroupId, name: String, answer: Answer<u64> },
+    /// Append a chunk to it.
+    Append { number: u64, chunk: Bytes, answer: Answer<()> },
+    /// That was all of it.
+    Finish { number: u64, answer: Answer<()> },
+    /// Remove it, unless it is finished.
+    Abandon { number: u64 },
     /// Read one back.
-    Read { group: GroupId, name: String, answer: oneshot::Sender<io::Result<Vec<Bytes>>> },
+    Read { group: GroupId, name: String, answer: Answer<Vec<Bytes>> },
     /// Remove all of a group but that one.
     Prune { group: GroupId, keep: Option<String> },
 }
 
 /// The thread: one job after the other, until nobody can ask any more.
 pub(super) fn run(root: &Path, jobs: &Receiver<Job>, failed: &Failed, stopped: &AtomicBool) {
+    let mut folder = Folder { root, growing: BTreeMap::new(), next: 0 };
     while let Ok(job) = jobs.recv() {
+        let before = if stopped.load(Ordering::Acquire) { Err(stopped_error()) } else { Ok(()) };
+        // Who asked may have given up; what was done stands either way.
         match job {
-            Job::Write { group, name, chunks, answer } => {
-                let result = if stopped.load(Ordering::Acquire) {
-                    Err(stopped_error())
-                } else {
-                    write(root, group, &name, &chunks)
-                };
-                if let Err(error) = &result
-                    && !stopped.swap(true, Ordering::AcqRel)
-                {
-                    failed(&format!("writing snapshot {name} of {group} failed, the node stops: {error}"));
+            Job::Create { group, name, answer } => {
+                let created = before.and_then(|()| checked(folder.create(group, &name), failed, stopped));
+                if let Err(Ok(number)) = answer.send(created) {
+                    folder.abandon(number);
                 }
-                // Who asked may have given up; the file stands either way.
-                let _ = answer.send(result);
             }
+            Job::Append { number, chunk, answer } => {
+                let appended = before.and_then(|()| checked(folder.append(number, &chunk), failed, stopped));
+                let _ = answer.send(appended);
+            }
+            Job::Finish { number, answer } => {
+                let finished = before.and_then(|()| checked(folder.finish(number), failed, stopped));
+                let _ = answer.send(finished);
+            }
+            Job::Abandon { number } => folder.abandon(number),
             Job::Read { group, name, answer } => {
-                let _ = answer.send(read(root, group, &name));
+                let _ = answer.send(folder.read(group, &name));
             }
-            Job::Prune { group, keep } => prune(root, group, keep.as_deref()),
+            Job::Prune { group, keep } => folder.prune(group, keep.as_deref()),
         }
     }
 }
 
-fn folder(root: &Path, group: GroupId) -> PathBuf {
-    root.join(group.to_string())
-}
-
-/// Writes under a temporary name, syncs, renames, syncs the folder.
-fn write(root: &Path, group: GroupId, name: &str, chunks: &[Bytes]) -> io::Result<()> {
-    let folder = folder(root, group);
-    if !folder.is_dir() {
-        fs::create_dir_all(&folder)?;
-        sync_folder(root)?;
+/// The first write that fails stops the node.
+fn checked<T>(result: io::Result<T>, failed: &Failed, stopped: &AtomicBool) -> io::Result<T> {
+    if let Err(error) = &result
+        && !stopped.swap(true, Ordering::AcqRel)
+    {
+        failed(&format!("writing a snapshot failed, the node stops: {error}"));
     }
-    let temporary = folder.join(format!("{name}{TEMPORARY}"));
-    let mut file = BufWriter::new(File::create(&temporary)?);
-    for part in snapshot_file::encode(chunks)? {
-        file.write_all(&part)?;
+    result
+}
+
+/// All snapshots of a node.
+struct Folder<'a> {
+    root: &'a Path,
+    /// Files that are being written.
+    growing: BTreeMap<u64, Growing>,
+    /// The next file's number.
+    next: u64,
+}
+
+/// A file that is being written.
+struct Growing {
+    folder: PathBuf,
+    name: String,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    encoder: Encoder,
+    unsynced: usize,
+}
+
+impl Folder<'_> {
+    fn of(&self, group: GroupId) -> PathBuf {
+        self.root.join(group.to_string())
     }
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&temporary, folder.join(name))?;
-    sync_folder(&folder)
-}
 
-fn read(root: &Path, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {
-    let file = fs::read(folder(root, group).join(name))?;
-    Ok(snapshot_file::decode(Bytes::from(file))?)
-}
+    /// Begins a file under a temporary name. Its number.
+    fn create(&mut self, group: GroupId, name: &str) -> io::Result<u64> {
+        let folder = self.of(group);
+        if !folder.is_dir() {
+            fs::create_dir_all(&folder)?;
+            sync_folder(self.root)?;
+        }
+        // A number in it: one of the same name may be built and received at the same time.
+        let temporary = folder.join(format!("{name}.{}{TEMPORARY}", self.next));
+        let (encoder, first) = Encoder::begin();
+        let mut file = BufWriter::new(File::create(&temporary)?);
+        file.write_all(&first)?;
+        let growing = Growing { folder, name: name.to_owned(), temporary, file, encoder, unsynced: 0 };
+        self.growing.insert(self.next, growing);
+        self.next += 1;
+        Ok(self.next - 1)
+    }
 
-/// Leftovers cost room and nothing else: what cannot be removed now is tried again next time.
-fn prune(root: &Path, group: GroupId, keep: Option<&str>) {
-    let Ok(files) = fs::read_dir(folder(root, group)) else { return };
-    for file in files.flatten().filter(|file| keep.is_none_or(|keep| file.file_name() != keep)) {
-        if let Err(error) = fs::remove_file(file.path()) {
-            tracing::warn!(%group, file = %file.path().display(), %error, "cannot remove an old snapshot");
+    fn append(&mut self, number: u64, chunk: &Bytes) -> io::Result<()> {
+        let growing = self.growing.get_mut(&number).ok_or_else(unknown)?;
+        let head = growing.encoder.chunk(chunk)?;
+        growing.file.write_all(&head)?;
+        growing.file.write_all(chunk)?;
+        growing.unsynced += chunk.len();
+        if growing.unsynced >= SYNC_BYTES {
+            growing.unsynced = 0;
+            growing.file.flush()?;
+            growing.file.get_ref().sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// Syncs, gives it its name, syncs the folder.
+    fn finish(&mut self, number: u64) -> io::Result<()> {
+        let Growing { folder, name, temporary, mut file, encoder, .. } =
+            self.growing.remove(&number).ok_or_else(unknown)?;
+        file.write_all(&encoder.end())?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, folder.join(name))?;
+        sync_folder(&folder)
+    }
+
+    fn abandon(&mut self, number: u64) {
+        if let Some(growing) = self.growing.remove(&number)
+            && let Err(error) = fs::remove_file(&growing.temporary)
+        {
+            tracing::debug!(file = %growing.temporary.display(), %error, "cannot remove an unfinished snapshot");
         }
     }
+
+    fn read(&self, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {
+        let file = fs::read(self.of(group).join(name))?;
+        Ok(snapshot_file::decode(Bytes::from(file))?)
+    }
+
+    /// Leftovers cost room and nothing else: what cannot be removed now is tried again next time.
+    fn prune(&self, group: GroupId, keep: Option<&str>) {
+        let Ok(files) = fs::read_dir(self.of(group)) else { return };
+        let growing: BTreeSet<&Path> =
+            self.growing.values().map(|growing| growing.temporary.as_path()).collect();
+        for file in files.flatten().filter(|file| keep.is_none_or(|keep| file.file_name() != keep)) {
+            if growing.contains(file.path().as_path()) {
+                continue;
+            }
+            if let Err(error) = fs::remove_file(file.path()) {
+                tracing::warn!(%group, file = %file.path().display(), %error, "cannot remove an old snapshot");
+            }
+        }
+    }
+}
+
+fn unknown() -> io::Error {
+    io::Error::other("no such snapshot is being written")
 }

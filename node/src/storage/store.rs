@@ -13,6 +13,7 @@
 //! with a row for each entry: the sync dominates both, the CPU time per entry is about a third less.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,10 @@ use super::rows::{self, KEY_BYTES, Kind, RUN_BYTES_MAX};
 pub const FORMAT_VERSION: u32 = 1;
 /// redb's page cache. Entries are read again only after a restart and for peers that lag.
 pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rows of purged entries that one transaction removes at most. A snapshot lets a hundred thousand entries go at once:
+/// removing their rows together would keep the votes and entries of all groups waiting for as long as it takes.
+const SWEEP_ROWS_MAX: usize = 64;
 
 const ROWS: TableDefinition<&[u8; KEY_BYTES], &[u8]> = TableDefinition::new("rows");
 const NODE: TableDefinition<&str, &[u8]> = TableDefinition::new("node");
@@ -56,6 +61,8 @@ struct Inner {
 struct Bounds {
     first: LogIndex,
     next: LogIndex,
+    /// Rows of purged entries may be left: they are removed bit by bit.
+    stale: bool,
 }
 
 impl Store {
@@ -98,6 +105,7 @@ impl Store {
                 }
             }
             writer.close_run()?;
+            writer.sweep()?;
         }
         transaction.commit().map_err(redb::Error::from)?;
         *self.bounds() = bounds;
@@ -229,7 +237,7 @@ impl Writer<'_, '_> {
         for (index, entry) in entries {
             let bounds = self.bounds.entry(group).or_default();
             if bounds.first == bounds.next && bounds.next == 0 {
-                *bounds = Bounds { first: *index, next: *index };
+                *bounds = Bounds { first: *index, next: *index, stale: false };
             }
             if *index != bounds.next {
                 return Err(StorageError::Gap { group, first: *index, expected: bounds.next });
@@ -273,12 +281,13 @@ impl Writer<'_, '_> {
             }
             let key = rows::key(group, Kind::Entries, first);
             self.rows.insert(&key, &kept[..]).map_err(redb::Error::from)?;
+            // Perhaps nothing but purged entries is left in it.
+            bounds.stale = true;
         }
         self.remove(group, from, LogIndex::MAX)
     }
 
-    /// Drops entries through `through`. A row that also holds later ones stays; its earlier ones are no
-    /// longer read.
+    /// Drops entries through `through`: from here on they are not read any more. Their rows go later.
     fn purge(&mut self, group: GroupId, through: LogIndex, log_id: &[u8]) -> Result<(), StorageError> {
         self.close_run()?;
         let bounds = self.bounds.entry(group).or_default();
@@ -290,10 +299,34 @@ impl Writer<'_, '_> {
         }
         bounds.first = through + 1;
         bounds.next = bounds.next.max(bounds.first);
-        let first_kept = bounds.first;
-        self.put(group, Kind::Purged, &rows::encode_purged(through, log_id))?;
-        let keep_from = row_holding(&*self.rows, group, first_kept)?.map_or(first_kept, |(first, _)| first);
-        self.remove(group, 0, keep_from)
+        bounds.stale = true;
+        self.put(group, Kind::Purged, &rows::encode_purged(through, log_id))
+    }
+
+    /// Removes some rows of purged entries. One that also holds later entries stays.
+    fn sweep(&mut self) -> Result<(), StorageError> {
+        let mut budget = SWEEP_ROWS_MAX;
+        let mut swept = Vec::new();
+        for (group, bounds) in self.bounds.iter_mut().filter(|(_, bounds)| bounds.stale) {
+            let first = bounds.first;
+            let keep_from = row_holding(&*self.rows, *group, first)?.map_or(first, |(first, _)| first);
+            let keys = rows::key(*group, Kind::Entries, 0)..rows::key(*group, Kind::Entries, keep_from);
+            let rows = self.rows.range::<&[u8; KEY_BYTES]>(&keys.start..&keys.end);
+            let mut found = 0;
+            for row in rows.map_err(redb::Error::from)?.take(budget) {
+                let (key, _) = row.map_err(redb::Error::from)?;
+                let to = rows::parse_key(key.value()).2 + 1;
+                found += 1;
+                match swept.last_mut() {
+                    Some((last, end)) if last == group => *end = to,
+                    _ => swept.push((*group, to)),
+                }
+            }
+            // Fewer than there might have been: these were all.
+            bounds.stale = found == budget;
+            budget -= found;
+        }
+        swept.into_iter().try_for_each(|(group, to)| self.remove(group, 0, to))
     }
 
     fn forget(&mut self, group: GroupId) -> Result<(), StorageError> {
@@ -356,32 +389,43 @@ fn check_format(database: &Database) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Reads every group's bounds, and with them that the rows follow each other without a hole.
+/// Reads every group's bounds, and with them that the rows follow each other without a hole. Rows of purged entries that
+/// were not removed yet do not count.
 fn read_bounds(database: &Database) -> Result<BTreeMap<GroupId, Bounds>, StorageError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let rows = transaction.open_table(ROWS).map_err(redb::Error::from)?;
-    let mut bounds: BTreeMap<GroupId, Bounds> = BTreeMap::new();
+    let mut all: BTreeMap<GroupId, Bounds> = BTreeMap::new();
     for row in rows.iter().map_err(redb::Error::from)? {
         let (key, value) = row.map_err(redb::Error::from)?;
         let (group, kind, first) = rows::parse_key(key.value());
+        if kind != Kind::Entries as u8 && kind != Kind::Purged as u8 {
+            continue;
+        }
+        let bounds = match all.entry(group) {
+            Entry::Occupied(bounds) => bounds.into_mut(),
+            Entry::Vacant(none) => {
+                let purged = rows.get(&rows::key(group, Kind::Purged, 0)).map_err(redb::Error::from)?;
+                let from = match purged {
+                    Some(purged) => rows::decode_purged(purged.value())?.0 + 1,
+                    None => first,
+                };
+                let stale = kind == Kind::Entries as u8 && first < from;
+                none.insert(Bounds { first: from, next: from, stale })
+            }
+        };
         if kind == Kind::Entries as u8 {
             let next = first + rows::run_length(value.value())?;
-            let known = bounds.entry(group).or_insert(Bounds { first, next: first });
-            if known.next != first {
+            let follows = first == bounds.next || first < bounds.first && bounds.next == bounds.first;
+            if next > bounds.first && !follows {
                 return Err(StorageError::Damaged(format!(
                     "group {group}'s log goes from {} to {first}",
-                    known.next
+                    bounds.next
                 )));
             }
-            known.next = next;
-        } else if kind == Kind::Purged as u8 {
-            let (through, _) = rows::decode_purged(value.value())?;
-            let known = bounds.entry(group).or_default();
-            known.first = through + 1;
-            known.next = known.next.max(known.first);
+            bounds.next = bounds.next.max(next);
         }
     }
-    Ok(bounds)
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -77,6 +77,20 @@ impl fmt::Display for Stamp {
     }
 }
 
+/// Rules of this module that tests break on purpose, to prove that their checks bite. All are kept by default; no flag, file
+/// or request reaches them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Broken {
+    /// A node counts its lease from when the grant came, instead of from when it asked.
+    pub lease_from_receipt: bool,
+    /// A home grants because it was the leader once, without asking a majority.
+    pub grants_unconfirmed: bool,
+    /// A writer does not wait for those who share the line.
+    pub sharers_ignored: bool,
+    /// A home commits what a node brings back, whoever owns the line by now and whatever the value is based on.
+    pub stale_write_back: bool,
+}
+
 /// One boot of one node: a boot remembers nothing of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Holder {

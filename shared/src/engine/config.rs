@@ -5,6 +5,7 @@ use std::time::Duration;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Broken;
 use crate::cache::node::{Limits, Policy};
 use crate::machine::COMMAND_VERSION;
 
@@ -90,6 +91,9 @@ pub struct EngineConfig {
     pub replicas: u16,
 }
 
+/// Longest time for that: whoever stops a node kills it in the end.
+const CACHE_STOP_MAX: Duration = Duration::from_secs(2);
+
 /// Longest election timeout of [`Profile::Realistic`], milliseconds. A debug build is slower on purpose: its
 /// unoptimised code shares two cores with compilers and tests.
 pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
@@ -120,7 +124,7 @@ impl EngineConfig {
             snapshot_log_bytes: 64 << 20,
             snapshot_log_entries: 100_000,
             keep_entries: 2_000,
-            cache_bytes: 4 << 20,
+            cache_bytes: 1 << 20,
             cache: Limits {
                 lines_max: 1_024,
                 bytes_max: 16 << 20,
@@ -128,6 +132,7 @@ impl EngineConfig {
                 lease_us,
                 flush_us,
                 idle_us: 60_000_000,
+                broken: Broken::default(),
             },
             append_entries_max: 512,
             append_bytes_max: 1 << 20,
@@ -155,7 +160,7 @@ impl EngineConfig {
 
     /// How long a node that stops waits for homes to take what was written in its cache.
     pub(crate) fn cache_stop_timeout(&self) -> Duration {
-        Duration::from_micros(2 * self.cache.lease_us)
+        Duration::from_micros(2 * self.cache.lease_us).min(CACHE_STOP_MAX)
     }
 
     /// The same as openraft wants it.

@@ -23,9 +23,9 @@ use super::node::StartError;
 use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::signal::Signal;
-use super::state::StateMachine;
+use super::state::{Moved, StateMachine, Turns};
 use super::timer::{Grid, Scoped, Sink, Timers, drawn};
-use super::types::{Snapshot, StoredMembership, Types, Vote};
+use super::types::{Image, Snapshot, StoredMembership, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::Role;
 use crate::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
@@ -103,12 +103,14 @@ pub struct Around<H: Host> {
     pub publisher: Arc<Publisher<H>>,
     /// The links.
     pub peers: Arc<Peers<H>>,
+    /// Who builds a snapshot.
+    pub turns: Arc<Turns<H>>,
 }
 
 impl<H: Host> Group<H> {
     /// Recovers the group and starts it.
     pub async fn start(around: Around<H>, id: GroupId) -> Result<Arc<Self>, StartError> {
-        let Around { host, me, config, publisher, peers } = around;
+        let Around { host, me, config, publisher, peers, turns } = around;
         let contact_us = Arc::new(AtomicU64::new(0));
         let snapshot_due = Arc::new(Signal::default());
         let deadline_moved = Arc::new(Signal::default());
@@ -121,15 +123,15 @@ impl<H: Host> Group<H> {
             })
         };
         let log =
-            LogStore::open(host.clone(), id, &config, publisher.clone(), silence, snapshot_due.clone())?;
+            LogStore::open(host.clone(), id, me, &config, publisher.clone(), silence, snapshot_due.clone())?;
         let state = StateMachine::open(
             host.clone(),
             id,
             &config,
             publisher.clone(),
             log.clone(),
-            deadline_moved.clone(),
-            tenure_moved.clone(),
+            Moved { deadline: deadline_moved.clone(), tenure: tenure_moved.clone() },
+            turns,
         )
         .await?;
         let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
@@ -366,7 +368,11 @@ impl<H: Host> Group<H> {
             }
             assemblies.remove(from).map(|assembly| assembly.chunks).unwrap_or_default()
         };
-        match self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: complete }).await {
+        match self
+            .raft
+            .install_full_snapshot(vote, Snapshot { meta, snapshot: Image::Chunks(complete) })
+            .await
+        {
             Ok(response) => PeerResponse::Snapshot(response),
             Err(error) => PeerResponse::Refused { why: error.to_string() },
         }

@@ -4,6 +4,7 @@
 //!
 //! Invariant: the engine learns time, randomness and outcomes of input/output only from here.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
@@ -51,6 +52,10 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn stamp(&self) -> Hlc;
     /// A message with this stamp arrived.
     fn witness(&self, remote: Hlc);
+    /// Frees something large where it holds nobody up: a state of a million messages takes a while.
+    fn discard(&self, large: Box<dyn Any + Send>) {
+        drop(large);
+    }
     /// A write or sync failed, or state is not what it must be: stop the node with this message. Nothing
     /// that was asked for after it is answered.
     fn fail_stop(&self, why: &str);
@@ -145,6 +150,8 @@ pub struct Recovered {
 
 /// A node's disk. All groups share it: writes that wait together become one durable transaction.
 pub trait Disk: Clone + Send + Sync + 'static {
+    /// A snapshot file that is being written.
+    type SnapshotFile: SnapshotFile;
     /// Enqueues writes as one atomic unit; `done` is called after the sync. The order of calls is the order of
     /// writes. The queue is bounded by what openraft has in flight.
     fn submit(&self, writes: Vec<Write>, done: Done);
@@ -154,21 +161,29 @@ pub trait Disk: Clone + Send + Sync + 'static {
     fn entries(&self, group: GroupId, range: Range<LogIndex>) -> io::Result<Vec<(LogIndex, Bytes)>>;
     /// A value of the node itself.
     fn node_value(&self, key: &'static str) -> io::Result<Option<Bytes>>;
-    /// Writes a snapshot file from its chunks: temporary name, sync, rename, sync of the folder.
-    fn write_snapshot(
+    /// Begins a snapshot file, under a temporary name of its own.
+    fn create_snapshot(
         &self,
         group: GroupId,
         name: &str,
-        chunks: Vec<Bytes>,
-    ) -> impl Future<Output = io::Result<()>> + Send;
+    ) -> impl Future<Output = io::Result<Self::SnapshotFile>> + Send;
     /// Reads a snapshot file back, in chunks.
     fn read_snapshot(
         &self,
         group: GroupId,
         name: &str,
     ) -> impl Future<Output = io::Result<Vec<Bytes>>> + Send;
-    /// Removes every snapshot file of the group but `keep` (and leftovers of interrupted writes).
+    /// Removes every snapshot file of the group but `keep` and those that are being written (leftovers of
+    /// interrupted writes too).
     fn prune_snapshots(&self, group: GroupId, keep: Option<&str>);
+}
+
+/// A snapshot file that is being written. Dropped before its end, it goes.
+pub trait SnapshotFile: Send + 'static {
+    /// Appends a chunk. Returns when it was taken: no more than one waits in memory.
+    fn write(&mut self, chunk: Bytes) -> impl Future<Output = io::Result<()>> + Send;
+    /// Sync, rename to its name, sync of the folder.
+    fn finish(self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 /// What may overtake what on a link.

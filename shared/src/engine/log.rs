@@ -18,11 +18,12 @@ use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
+use super::due::Due;
 use super::host::{Disk, Host, Write};
 use super::publish::{Publisher, TAIL_MAX, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
-use crate::ids::{GroupId, LogIndex, Term};
+use crate::ids::{GroupId, LogIndex, NodeId, Term};
 use crate::lock::LeaseMs;
 use crate::machine::{Command, Operation};
 
@@ -60,8 +61,7 @@ struct Shared<H: Host> {
 struct Limits {
     cache_bytes: usize,
     read_bytes: usize,
-    snapshot_bytes: u64,
-    snapshot_entries: u64,
+    due: Due,
 }
 
 #[derive(Default)]
@@ -103,6 +103,7 @@ impl<H: Host> LogStore<H> {
     pub fn open(
         host: H,
         group: GroupId,
+        me: NodeId,
         config: &EngineConfig,
         publisher: Arc<Publisher<H>>,
         silence: Box<dyn Fn() -> Option<u64> + Send + Sync>,
@@ -116,9 +117,11 @@ impl<H: Host> LogStore<H> {
             ..Inner::default()
         };
         let mut tail: Vec<Entry> = Vec::new();
+        let mut tail_bytes = 0;
         if let Some((first, last)) = found.entries {
             let from = first.max(last.saturating_sub(TAIL_MAX as u64 - 1));
             for (_, bytes) in host.disk().entries(group, from..last + 1)? {
+                tail_bytes += bytes.len() as u64;
                 tail.push(codec::decode(DISK_VERSION, &bytes)?);
             }
             inner.last = tail.last().map(|entry| entry.log_id);
@@ -130,6 +133,8 @@ impl<H: Host> LogStore<H> {
         inner.synced = inner.last.map(|id| id.index);
         let first = inner.purged.map_or(0, |id| id.index + 1);
         inner.since_entries = inner.last.map_or(0, |id| (id.index + 1).saturating_sub(first));
+        // As if all were as long as the last ones are.
+        inner.since_bytes = tail_bytes.saturating_mul(inner.since_entries) / (tail.len() as u64).max(1);
         publisher.recovered(
             group,
             inner.vote.as_ref(),
@@ -140,8 +145,7 @@ impl<H: Host> LogStore<H> {
         let limits = Limits {
             cache_bytes: config.cache_bytes,
             read_bytes: config.append_bytes_max,
-            snapshot_bytes: config.snapshot_log_bytes,
-            snapshot_entries: config.snapshot_log_entries,
+            due: Due::of(group, me, config),
         };
         let inner = Mutex::new(inner);
         Ok(LogStore {
@@ -409,8 +413,8 @@ impl<H: Host> RaftLogStorage<Types<H::Runtime>> for LogStore<H> {
                 inner.cache.push_back((entry, size as u32));
             }
             inner.last = Some(last);
-            let due = inner.since_entries >= shared.limits.snapshot_entries
-                || inner.since_bytes > shared.limits.snapshot_bytes.max(inner.last_snapshot_bytes);
+            let Inner { since_bytes, since_entries, last_snapshot_bytes, .. } = *inner;
+            let due = shared.limits.due.reached(since_bytes, since_entries, last_snapshot_bytes);
             (inner.committed_write(shared.group), due)
         };
         if due {

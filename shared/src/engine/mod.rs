@@ -5,6 +5,7 @@ mod cache_service;
 mod clock;
 pub mod codec;
 pub mod config;
+mod due;
 mod follow;
 mod formation;
 mod group;

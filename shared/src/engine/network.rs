@@ -23,7 +23,7 @@ use super::host::{CallError, Host, Transport, Urgency};
 use super::node::{Formed, Local};
 use super::peer::{Asked, BeatAnswer, Envelope, PeerRequest, PeerResponse, SnapshotPart};
 use super::publish::lock;
-use super::types::{Snapshot, Types, Vote};
+use super::types::{Image, Snapshot, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::{LostWhy, Message, MessageId};
 use crate::event::stream::HeartbeatLeg;
@@ -291,15 +291,19 @@ impl<H: Host> Link<H> {
         snapshot: Snapshot,
     ) -> Result<SnapshotResponse<Types<H::Runtime>>, StreamingError<Types<H::Runtime>>> {
         let transfer = self.peers.next_transfer.fetch_add(1, Ordering::Relaxed);
-        let total: u64 = snapshot.snapshot.iter().map(|chunk| chunk.len() as u64).sum();
+        let Snapshot { meta, snapshot: image } = snapshot;
+        // A newer one may have replaced it: openraft asks for the current one and begins again.
+        let chunks =
+            image.read().await.map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
+        let total: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let mut offset = 0;
         let mut tries = 0;
         while tries < PART_TRIES_MAX {
-            let bytes = part(&snapshot.snapshot, offset, self.config.snapshot_frame_bytes);
+            let bytes = part(&chunks, offset, self.config.snapshot_frame_bytes);
             // The answer to the last part comes after the installation.
             let last = offset + bytes.len() as u64 == total;
             let within = if last { self.config.snapshot_timeout } else { self.config.append_timeout * 4 };
-            let part = SnapshotPart { transfer, vote, meta: snapshot.meta.clone(), total, offset, bytes };
+            let part = SnapshotPart { transfer, vote, meta: meta.clone(), total, offset, bytes };
             let request = PeerRequest::Snapshot(part);
             match self.call(RPCTypes::InstallSnapshot, Urgency::Bulk, request, within).await {
                 Ok(PeerResponse::Snapshot(response)) => return Ok(response),
@@ -332,7 +336,7 @@ fn part(chunks: &[Bytes], offset: u64, max: usize) -> Bytes {
 }
 
 impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
-    type SnapshotData = Vec<Bytes>;
+    type SnapshotData = Image;
 
     async fn append_entries(
         &mut self,

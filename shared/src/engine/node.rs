@@ -18,6 +18,7 @@ use super::publish::{Publisher, lock};
 use super::queue_service::{Memory, QueueService};
 use super::requests::Requests;
 use super::signal::Signal;
+use super::state::Turns;
 use crate::ids::{BootEpoch, ClusterId, GroupId, NodeId, NodeName};
 use crate::machine::Member;
 
@@ -105,6 +106,7 @@ pub(super) struct Inner<H: Host> {
     pub(super) local: Local,
     pub(super) publisher: Arc<Publisher<H>>,
     pub(super) peers: Arc<Peers<H>>,
+    turns: Arc<Turns<H>>,
     pub(super) groups: Mutex<BTreeMap<GroupId, Arc<Group<H>>>>,
     pub(super) identity: Mutex<Option<Identity>>,
     /// Set whenever the identity on the disk changes, for the task that forms or joins.
@@ -144,6 +146,7 @@ impl<H: Host> Engine<H> {
                 local,
                 publisher,
                 peers,
+                turns: Arc::default(),
                 groups: Mutex::default(),
                 identity: Mutex::new(identity.clone()),
                 identity_changed: Signal::default(),
@@ -188,9 +191,10 @@ impl<H: Host> Engine<H> {
 
     /// What all groups of this node share.
     pub(super) fn around(&self, me: NodeId) -> Around<H> {
-        let Inner { host, config, publisher, peers, .. } = &*self.inner;
+        let Inner { host, config, publisher, peers, turns, .. } = &*self.inner;
         let (host, config) = (host.clone(), config.clone());
-        Around { host, me, config, publisher: publisher.clone(), peers: peers.clone() }
+        let (publisher, peers, turns) = (publisher.clone(), peers.clone(), turns.clone());
+        Around { host, me, config, publisher, peers, turns }
     }
 
     /// Stops all groups. Requests under way end as unknown.

@@ -6,6 +6,7 @@
 mod queues;
 mod resume;
 mod ring;
+mod snapshots;
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,18 +14,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
-use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use openraft::{EntryPayload, OptionalSend};
 
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
-use super::host::{Disk, Host, Write};
+use super::host::{Disk, Host};
 use super::log::LogStore;
 use super::publish::{Publisher, lock};
 use super::queue_service::{Rates, Wakes};
 use super::signal::Signal;
-use super::types::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
+use super::types::{Image, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::waits::{Receiver, WaitEnd, Waits};
 use crate::event::Fact;
 use crate::event::fact::{LockTable, ServiceFact};
@@ -32,6 +32,8 @@ use crate::event::view::RingView;
 use crate::ids::{GroupId, LogIndex, NodeId, Term};
 use crate::lock::{LeaseMs, WaitId};
 use crate::machine::{Machine, Reply};
+
+pub use snapshots::{Fork, Turns};
 
 /// One group's state machine. Clones are the same one.
 pub struct StateMachine<H: Host> {
@@ -44,6 +46,15 @@ impl<H: Host> Clone for StateMachine<H> {
     }
 }
 
+/// Whom a state machine wakes.
+#[derive(Default)]
+pub struct Moved {
+    /// Set when the next deadline of the lease clock may have moved.
+    pub deadline: Arc<Signal>,
+    /// Set when this leader has applied its term's first entry.
+    pub tenure: Arc<Signal>,
+}
+
 struct Shared<H: Host> {
     host: H,
     group: GroupId,
@@ -51,12 +62,11 @@ struct Shared<H: Host> {
     log: LogStore<H>,
     resend_us: u64,
     resend_max: usize,
-    /// Set when the next deadline of the lease clock may have moved.
-    deadline_moved: Arc<Signal>,
-    /// Set when this leader has applied its term's first entry.
-    tenure_moved: Arc<Signal>,
+    moved: Moved,
     /// Set when the shard map changed.
     map_changed: Arc<Signal>,
+    /// Of all groups of the node: who builds a snapshot.
+    turns: Arc<Turns<H>>,
     inner: Mutex<Inner<H>>,
 }
 
@@ -124,8 +134,8 @@ impl<H: Host> StateMachine<H> {
         config: &EngineConfig,
         publisher: Arc<Publisher<H>>,
         log: LogStore<H>,
-        deadline_moved: Arc<Signal>,
-        tenure_moved: Arc<Signal>,
+        moved: Moved,
+        turns: Arc<Turns<H>>,
     ) -> io::Result<Self> {
         let mut inner = Inner {
             machine: Machine::of(group),
@@ -147,7 +157,7 @@ impl<H: Host> StateMachine<H> {
             let chunks = host.disk().read_snapshot(group, &name).await?;
             host.disk().prune_snapshots(group, Some(&name));
             log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
-            inner.machine = decode_machine(group, &chunks)?;
+            inner.machine = snapshots::decode::<H>(group, chunks).await?;
             inner.applied = meta.last_log_id;
             inner.membership = meta.last_membership.clone();
             inner.pointed = meta.last_log_id;
@@ -167,9 +177,9 @@ impl<H: Host> StateMachine<H> {
                 log,
                 resend_us: config.resend.as_micros() as u64,
                 resend_max: config.resend_facts_max,
-                deadline_moved,
-                tenure_moved,
+                moved,
                 map_changed: Arc::default(),
+                turns,
                 inner: Mutex::new(inner),
             }),
         })
@@ -242,7 +252,7 @@ impl<H: Host> StateMachine<H> {
             self.resume(&inner);
         }
         drop(inner);
-        self.shared.deadline_moved.notify();
+        self.shared.moved.deadline.notify();
     }
 
     /// For the keeper of the lease clock; none while this node does not lead or its term has nothing applied.
@@ -312,10 +322,10 @@ impl<H: Host> StateMachine<H> {
         let moved = inner.leading.is_some() && (first_of_term || sooner);
         drop(inner);
         if moved {
-            self.shared.deadline_moved.notify();
+            self.shared.moved.deadline.notify();
         }
         if first_of_term {
-            self.shared.tenure_moved.notify();
+            self.shared.moved.tenure.notify();
         }
         reply
     }
@@ -356,89 +366,10 @@ impl<H: Host> StateMachine<H> {
     pub fn close(&self) {
         lock(&self.shared.inner).closed = true;
     }
-
-    /// Makes `chunks` the current snapshot: file first, then the pointer.
-    async fn keep(&self, meta: SnapshotMeta, chunks: Vec<Bytes>, installed: bool) -> io::Result<()> {
-        let Shared { host, group, log, .. } = &*self.shared;
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        let name = match &meta.last_log_id {
-            Some(id) => format!("g{}-t{}-i{}", group.0, id.leader_id.term, id.index),
-            None => format!("g{}-empty", group.0),
-        };
-        let stop = |error: io::Error| {
-            host.fail_stop(&format!("writing snapshot {name} failed: {error}"));
-            error
-        };
-        let encoded = codec::encode(DISK_VERSION, &meta)?;
-        lock(&self.shared.inner).keeping += 1;
-        host.disk().write_snapshot(*group, &name, chunks).await.map_err(stop)?;
-        let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
-        let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
-        {
-            let mut inner = lock(&self.shared.inner);
-            if inner.closed {
-                inner.keeping -= 1;
-                return Err(io::Error::other("the group ended here"));
-            }
-            if inner.pointed > meta.last_log_id {
-                // One that a leader sent was installed while this one was built: the log is purged up to that one.
-                inner.keeping -= 1;
-                return Ok(());
-            }
-            inner.pointed = meta.last_log_id;
-            // The receiver is gone only when the whole group is.
-            host.disk().submit(vec![pointer], Box::new(move |result| drop(sender.send(result))));
-        }
-        receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped"))).map_err(stop)?;
-        let last = meta.last_log_id.map(|id| id.index);
-        let alone = {
-            let mut inner = lock(&self.shared.inner);
-            inner.keeping -= 1;
-            if inner.pointed == meta.last_log_id {
-                inner.snapshot = Some(Current { meta, name: name.clone() });
-            }
-            inner.keeping == 0 && inner.snapshot.as_ref().is_some_and(|current| current.name == name)
-        };
-        if alone {
-            host.disk().prune_snapshots(*group, Some(&name));
-        }
-        log.snapshot_size(bytes);
-        if host.records() {
-            host.emit(Fact::Snapshotted { group: *group, last, bytes, installed });
-        }
-        Ok(())
-    }
-}
-
-fn decode_machine(group: GroupId, chunks: &[Bytes]) -> io::Result<Machine> {
-    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-    let machine = Machine::decode(chunks).map_err(|error| invalid(error.to_string()))?;
-    if machine.group() == group {
-        Ok(machine)
-    } else {
-        Err(invalid(format!("a snapshot of {} came to {group}", machine.group())))
-    }
-}
-
-/// A fork of the state that becomes a snapshot.
-pub struct Fork<H: Host> {
-    state: StateMachine<H>,
-    machine: Machine,
-    meta: SnapshotMeta,
-}
-
-impl<H: Host> RaftSnapshotBuilder<Types<H::Runtime>> for Fork<H> {
-    type SnapshotData = Vec<Bytes>;
-
-    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let chunks = self.machine.encode();
-        self.state.keep(self.meta.clone(), chunks.clone(), false).await?;
-        Ok(Snapshot { meta: self.meta.clone(), snapshot: chunks })
-    }
 }
 
 impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
-    type SnapshotData = Vec<Bytes>;
+    type SnapshotData = Image;
     type SnapshotBuilder = Fork<H>;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
@@ -465,42 +396,18 @@ impl<H: Host> RaftStateMachine<Types<H::Runtime>> for StateMachine<H> {
     }
 
     async fn get_snapshot_builder(&mut self) -> Fork<H> {
-        let inner = self.inner();
-        let meta = SnapshotMeta { last_log_id: inner.applied, last_membership: inner.membership.clone() };
-        Fork { state: self.clone(), machine: inner.machine.clone(), meta }
+        Fork::of(self)
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, chunks: Vec<Bytes>) -> io::Result<()> {
-        let machine = decode_machine(self.shared.group, &chunks)?;
-        self.keep(meta.clone(), chunks, true).await?;
-        let Shared { host, group, publisher, .. } = &*self.shared;
-        let mut inner = self.inner();
-        inner.machine = machine;
-        ring::follow(&mut inner, host.wall_us());
-        inner.applied = meta.last_log_id;
-        inner.membership = meta.last_membership.clone();
-        inner.waits.skipped();
-        inner.wakes.all();
-        self.shared.map_changed.notify();
-        publisher.membership(*group, &inner.membership);
-        if let Some(last) = meta.last_log_id {
-            inner.waits.applied_index(last.index);
-            publisher.committed(*group, last.index);
-            publisher.applied(*group, last.index);
-        }
-        Ok(())
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, image: Image) -> io::Result<()> {
+        self.install(meta, image).await
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        // Only its name: reading it here would hold up the entries that wait to be applied.
+        let current = self.inner().snapshot.clone();
         let Shared { host, group, .. } = &*self.shared;
-        // Read again where a newer one replaced it meanwhile: that happens once per new snapshot.
-        loop {
-            let Some(current) = self.inner().snapshot.clone() else { return Ok(None) };
-            match host.disk().read_snapshot(*group, &current.name).await {
-                Ok(chunks) => return Ok(Some(Snapshot { meta: current.meta, snapshot: chunks })),
-                Err(_) if self.inner().snapshot.as_ref().is_some_and(|now| now.name != current.name) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let image = |name: String| Image::file(host.disk(), *group, &name);
+        Ok(current.map(|Current { meta, name }| Snapshot { meta, snapshot: image(name) }))
     }
 }

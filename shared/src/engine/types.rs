@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use openraft::impls::leader_id_std::LeaderId;
@@ -10,8 +13,9 @@ use openraft::impls::{BoxedErrorSource, InlineBatch, ProgressResponder};
 use openraft::vote::leader_id_std::CommittedLeaderId;
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftTypeConfig};
 
+use super::host::Disk;
 use super::timer::Traced;
-use crate::ids::{NodeId, Term};
+use crate::ids::{GroupId, NodeId, Term};
 use crate::machine::{Command, Member, Reply};
 
 /// The type configuration of every group on a host's runtime `R`. `LeaderId` is the paper's: one leader per term.
@@ -88,4 +92,28 @@ pub type StoredMembership = openraft::StoredMembership<CommittedLeader, NodeId, 
 /// What a snapshot covers.
 pub type SnapshotMeta = openraft::SnapshotMeta<CommittedLeader, NodeId, Member>;
 /// A snapshot: what it covers and its bytes, in chunks.
-pub type Snapshot = openraft::Snapshot<CommittedLeader, NodeId, Member, Vec<Bytes>>;
+pub type Snapshot = openraft::Snapshot<CommittedLeader, NodeId, Member, Image>;
+
+/// A snapshot's bytes.
+pub enum Image {
+    /// In memory: it was received.
+    Chunks(Vec<Bytes>),
+    /// In a node's file: read when it is sent, because whoever asks for it has no time to wait for the disk.
+    File(Pin<Box<dyn Future<Output = io::Result<Vec<Bytes>>> + Send>>),
+}
+
+impl Image {
+    /// A node's file of that name.
+    pub fn file(disk: &impl Disk, group: GroupId, name: &str) -> Image {
+        let (disk, name) = (disk.clone(), name.to_owned());
+        Image::File(Box::pin(async move { disk.read_snapshot(group, &name).await }))
+    }
+
+    /// In chunks. Fails where a newer snapshot replaced the file meanwhile.
+    pub async fn read(self) -> io::Result<Vec<Bytes>> {
+        match self {
+            Image::Chunks(chunks) => Ok(chunks),
+            Image::File(reading) => reading.await,
+        }
+    }
+}

@@ -18,7 +18,7 @@ use smol_str::SmolStr;
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
-pub use snapshot::SnapshotError;
+pub use snapshot::{Decoder, SnapshotError};
 
 use crate::cache::{self, CacheCommand, CacheReply, Values};
 use crate::event::fact::{LockTable, ServiceFact};

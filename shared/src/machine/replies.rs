@@ -11,6 +11,7 @@ use super::{IdempotencyKey, Operation, Reply};
 use crate::cache::CacheCommand;
 use crate::ids::{ClientName, LogIndex};
 use crate::lock::LockCommand;
+use crate::pages::Pages;
 use crate::queue::QueueCommand;
 
 /// Most remembered answers of all clients.
@@ -25,10 +26,9 @@ pub const IDLE_CLIENTS_MAX: usize = 4_096;
 /// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Replies {
-    remembered: OrdMap<IdempotencyKey, Remembered>,
     clients: OrdMap<ClientName, Client>,
     /// The remembered keys by the log index of their command.
-    by_age: OrdMap<LogIndex, IdempotencyKey>,
+    by_age: Pages<IdempotencyKey>,
     /// Clients without a remembered answer, by the log index of the last one that they had.
     idle: OrdMap<LogIndex, ClientName>,
 }
@@ -43,9 +43,10 @@ pub(super) struct Remembered {
     pub reply: Reply,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Client {
-    remembered: u32,
+    /// By its numbers.
+    remembered: Pages<Remembered>,
     forgotten_through: Option<u64>,
     /// Its key in `idle`, while it is there.
     idle_since: Option<LogIndex>,
@@ -71,37 +72,30 @@ pub(super) enum ReplyRecord {
 impl Replies {
     /// What is known of a key that comes with an operation of this fingerprint.
     pub(super) fn look_up(&self, key: &IdempotencyKey, fingerprint: u64) -> Known {
-        match self.remembered.get(key) {
+        let Some(client) = self.clients.get(&key.client) else { return Known::New };
+        match client.remembered.get(key.number) {
             Some(found) if found.fingerprint == fingerprint => Known::Again(found.reply.clone()),
             Some(_) => Known::Refused,
-            None => {
-                let forgotten = self.clients.get(&key.client).and_then(|client| client.forgotten_through);
-                if forgotten.is_some_and(|through| key.number <= through) {
-                    Known::Refused
-                } else {
-                    Known::New
-                }
-            }
+            None if client.forgotten_through.is_some_and(|through| key.number <= through) => Known::Refused,
+            None => Known::New,
         }
     }
 
     /// Whether there is an answer under that key.
     pub(super) fn remembers(&self, key: &IdempotencyKey) -> bool {
-        self.remembered.contains_key(key)
+        self.clients.get(&key.client).is_some_and(|client| client.remembered.contains(key.number))
     }
 
     /// Keeps the answer of a new key, and forgets what is over a bound.
     pub(super) fn remember(&mut self, key: IdempotencyKey, remembered: Remembered) {
         self.insert(key.clone(), remembered);
-        if self.clients.get(&key.client).is_some_and(|client| client.remembered > REPLIES_PER_CLIENT_MAX) {
-            let first = IdempotencyKey { client: key.client, number: 0 };
-            let lowest = self.remembered.range(first..).next().map(|(key, found)| (key.clone(), found.index));
-            if let Some((lowest, index)) = lowest {
-                self.forget(&lowest, index);
-            }
+        let full = |client: &&Client| client.remembered.len() > REPLIES_PER_CLIENT_MAX as usize;
+        let lowest = self.clients.get(&key.client).filter(full).and_then(|client| client.remembered.first());
+        if let Some((number, index)) = lowest.map(|(number, found)| (number, found.index)) {
+            self.forget(&IdempotencyKey { client: key.client, number }, index);
         }
-        if self.remembered.len() > REPLIES_MAX
-            && let Some((index, oldest)) = self.by_age.get_min().cloned()
+        if self.by_age.len() > REPLIES_MAX
+            && let Some((index, oldest)) = self.by_age.first().map(|(index, key)| (index, key.clone()))
         {
             self.forget(&oldest, index);
         }
@@ -115,28 +109,28 @@ impl Replies {
 
     /// Replaces a remembered answer: what it promised was settled since.
     pub(super) fn settle(&mut self, key: &IdempotencyKey, reply: Reply) {
-        if let Some(found) = self.remembered.get_mut(key) {
+        let client = self.clients.get_mut(&key.client);
+        if let Some(found) = client.and_then(|client| client.remembered.get_mut(key.number)) {
             found.reply = reply;
         }
     }
 
     fn insert(&mut self, key: IdempotencyKey, remembered: Remembered) {
         let client = self.clients.entry(key.client.clone()).or_default();
-        client.remembered += 1;
         if let Some(since) = client.idle_since.take() {
             self.idle.remove(&since);
         }
-        self.by_age.insert(remembered.index, key.clone());
-        self.remembered.insert(key, remembered);
+        let index = remembered.index;
+        client.remembered.insert(key.number, remembered);
+        self.by_age.insert(index, key);
     }
 
     fn forget(&mut self, key: &IdempotencyKey, index: LogIndex) {
-        self.remembered.remove(key);
-        self.by_age.remove(&index);
+        self.by_age.remove(index);
         if let Some(client) = self.clients.get_mut(&key.client) {
-            client.remembered -= 1;
+            client.remembered.remove(key.number);
             client.forgotten_through = client.forgotten_through.max(Some(key.number));
-            if client.remembered == 0 {
+            if client.remembered.is_empty() {
                 client.idle_since = Some(index);
                 self.idle.insert(index, key.client.clone());
             }
@@ -153,10 +147,12 @@ impl Replies {
                 idle_since: client.idle_since,
             })
         });
-        let replies = self
-            .remembered
-            .iter()
-            .map(|(key, remembered)| ReplyRecord::Reply { key: key.clone(), remembered: remembered.clone() });
+        let replies = self.clients.iter().flat_map(|(name, client)| {
+            client.remembered.iter().map(|(number, remembered)| ReplyRecord::Reply {
+                key: IdempotencyKey { client: name.clone(), number },
+                remembered: remembered.clone(),
+            })
+        });
         clients.chain(replies)
     }
 
@@ -167,14 +163,15 @@ impl Replies {
                 if let Some(since) = idle_since {
                     self.idle.insert(since, client.clone());
                 }
-                let known = Client { remembered: 0, forgotten_through: Some(forgotten_through), idle_since };
+                let known =
+                    Client { forgotten_through: Some(forgotten_through), idle_since, ..Client::default() };
                 match self.clients.insert(client, known) {
                     None => Ok(()),
                     Some(_) => Err("a client is there twice"),
                 }
             }
             ReplyRecord::Reply { key, remembered } => {
-                if self.remembered.contains_key(&key) || self.by_age.contains_key(&remembered.index) {
+                if self.remembers(&key) || self.by_age.contains(remembered.index) {
                     return Err("a remembered answer is there twice");
                 }
                 self.insert(key, remembered);

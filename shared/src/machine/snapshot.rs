@@ -1,5 +1,7 @@
 //! The machine in a snapshot: a header with the format's version, then records, then their number and checksum.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,6 +27,9 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
 /// First bytes of every snapshot: "Orrery control group", the first group that had one.
 const MAGIC: [u8; 4] = *b"ORCG";
+
+/// The magic and the version.
+const HEADER_BYTES: usize = MAGIC.len() + 2;
 
 /// Why bytes are no snapshot of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,38 +72,51 @@ enum Record {
 }
 
 impl Machine {
-    /// The whole state, in chunks of at most [`CHUNK_BYTES_MAX`]. Cheap to call on a clone while the original goes on.
-    pub fn encode(&self) -> Vec<Bytes> {
+    /// The whole state, in chunks of at most [`CHUNK_BYTES_MAX`], made one by one as they are taken: a large state is
+    /// written without a second copy of it in memory. Cheap to call on a clone while the original goes on.
+    pub fn chunks(&self) -> impl Iterator<Item = Bytes> + Send + '_ {
         let mut writer = Writer::default();
         writer.bytes(&MAGIC);
         writer.bytes(&self.snapshot_version().to_le_bytes());
+        let mut records = self.records().map(Some).chain(std::iter::once(None));
+        std::iter::from_fn(move || {
+            // Ends with the records: each round takes one.
+            while writer.full.is_empty() {
+                match records.next() {
+                    Some(Some(record)) => writer.record(&record),
+                    Some(None) => writer.end(),
+                    None => break,
+                }
+            }
+            writer.full.pop_front()
+        })
+    }
+
+    /// [`Machine::chunks`] at once.
+    pub fn encode(&self) -> Vec<Bytes> {
+        self.chunks().collect()
+    }
+
+    /// What is kept, in an order in which [`Decoder`] takes it.
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + Send + '_> {
+        let replies = self.replies.records().map(Record::Reply);
         match &self.shard {
             Some(shard) => {
-                writer.record(&Record::Shard(shard.record.clone()));
-                for record in shard.queues.records() {
-                    writer.record(&Record::Queue(record));
-                }
-                for record in shard.values.records() {
-                    writer.record(&Record::Values(record));
-                }
+                let first = std::iter::once_with(|| Record::Shard(shard.record.clone()));
+                let queues = shard.queues.records().map(Record::Queue);
+                let values = shard.values.records().map(Record::Values);
+                Box::new(first.chain(queues).chain(values).chain(replies))
             }
             None => {
-                writer.record(&Record::Cluster(self.cluster.clone()));
-                if self.cluster.map().version > 0 {
-                    writer.record(&Record::Map(self.cluster.map().as_ref().clone()));
-                }
-                if self.cluster.leaving().next().is_some() {
-                    writer.record(&Record::Leaving(self.cluster.leaving().cloned().collect()));
-                }
-                for record in self.table.records() {
-                    writer.record(&Record::Table(record));
-                }
+                let cluster = std::iter::once_with(|| Record::Cluster(self.cluster.clone()));
+                let map = Some(self.cluster.map()).filter(|map| map.version > 0);
+                let map = map.map(|map| Record::Map(map.as_ref().clone()));
+                let leaving: Vec<NodeName> = self.cluster.leaving().cloned().collect();
+                let leaving = Some(leaving).filter(|leaving| !leaving.is_empty()).map(Record::Leaving);
+                let table = self.table.records().map(Record::Table);
+                Box::new(cluster.chain(map).chain(leaving).chain(table).chain(replies))
             }
         }
-        for record in self.replies.records() {
-            writer.record(&Record::Reply(record));
-        }
-        writer.end()
     }
 
     /// The oldest version that says it all.
@@ -112,57 +130,121 @@ impl Machine {
 
     /// The machine that [`Machine::encode`] wrote.
     pub fn decode(chunks: &[Bytes]) -> Result<Machine, SnapshotError> {
-        let bytes = chunks.concat();
-        let rest = bytes.strip_prefix(&MAGIC).ok_or(SnapshotError::NotASnapshot)?;
-        let (version, mut rest) = rest.split_first_chunk::<2>().ok_or(SnapshotError::NotASnapshot)?;
-        let found = u16::from_le_bytes(*version);
-        if found == 0 || found > SNAPSHOT_VERSION {
-            return Err(SnapshotError::Version { found });
+        let mut decoder = Decoder::default();
+        chunks.iter().try_for_each(|chunk| decoder.take(chunk))?;
+        decoder.finish()
+    }
+}
+
+/// Reads a snapshot piece by piece, wherever it is cut.
+#[derive(Default)]
+pub struct Decoder {
+    machine: Machine,
+    /// What was not read yet: the beginning of a record.
+    rest: Vec<u8>,
+    /// Nothing more can be read before there is so much: a long record is not tried again at every chunk of it.
+    wanted: usize,
+    begun: bool,
+    ended: bool,
+    records: u64,
+    checksum: Fnv,
+}
+
+impl Decoder {
+    /// The next bytes. The work is about that of their number.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        self.rest.extend_from_slice(bytes);
+        if self.rest.len() < self.wanted { Ok(()) } else { self.read() }
+    }
+
+    /// The machine, after all bytes.
+    pub fn finish(mut self) -> Result<Machine, SnapshotError> {
+        self.read()?;
+        if !self.begun {
+            Err(SnapshotError::NotASnapshot)
+        } else if !self.ended {
+            Err(SnapshotError::Damaged("a record is cut off or unreadable"))
+        } else if !self.rest.is_empty() {
+            Err(SnapshotError::Damaged("it does not end where it should"))
+        } else {
+            Ok(self.machine)
         }
-        let mut machine = Machine::default();
-        let mut count = 0;
-        // Each round consumes at least one byte.
-        loop {
-            let before = &bytes[..bytes.len() - rest.len()];
-            let (record, after) = postcard::take_from_bytes::<Record>(rest)
-                .map_err(|_| SnapshotError::Damaged("a record is cut off or unreadable"))?;
-            rest = after;
-            match record {
-                Record::Cluster(cluster) => machine.cluster = cluster,
-                Record::Table(record) => machine.table.restore(record).map_err(SnapshotError::Damaged)?,
-                Record::Map(map) => machine.cluster.restore_map(map),
-                Record::Leaving(leaving) => machine.cluster.restore_leaving(leaving),
-                Record::Shard(record) => machine.become_shard(record),
-                Record::Queue(record) => match &mut machine.shard {
-                    Some(shard) => shard.queues.restore(record).map_err(SnapshotError::Damaged)?,
-                    None => return Err(SnapshotError::Damaged("it has queues and is of no shard")),
-                },
-                Record::Values(record) => match &mut machine.shard {
-                    Some(shard) => shard.values.restore(record).map_err(SnapshotError::Damaged)?,
-                    None => return Err(SnapshotError::Damaged("it has cached values and is of no shard")),
-                },
-                Record::Reply(record) => machine.replies.restore(record).map_err(SnapshotError::Damaged)?,
-                Record::End { records, checksum } => {
-                    let mut sum = Fnv::default();
-                    sum.write(before);
-                    return if !rest.is_empty() || records != count {
-                        Err(SnapshotError::Damaged("it does not end where it should"))
-                    } else if checksum != sum.sum() {
-                        Err(SnapshotError::Damaged("its checksum does not fit"))
-                    } else {
-                        Ok(machine)
-                    };
-                }
+    }
+
+    fn read(&mut self) -> Result<(), SnapshotError> {
+        let bytes = std::mem::take(&mut self.rest);
+        let mut left = &bytes[..];
+        if !self.begun {
+            let known = left.len().min(MAGIC.len());
+            if left[..known] != MAGIC[..known] {
+                return Err(SnapshotError::NotASnapshot);
             }
-            count += 1;
+            let Some((header, after)) = left.split_first_chunk::<HEADER_BYTES>() else {
+                self.rest = bytes;
+                return Ok(());
+            };
+            let found = u16::from_le_bytes([header[MAGIC.len()], header[MAGIC.len() + 1]]);
+            if found == 0 || found > SNAPSHOT_VERSION {
+                return Err(SnapshotError::Version { found });
+            }
+            self.checksum.write(header);
+            self.begun = true;
+            left = after;
         }
+        self.wanted = 0;
+        // Each round consumes at least one byte.
+        while !self.ended && !left.is_empty() {
+            match postcard::take_from_bytes::<Record>(left) {
+                Ok((record, after)) => {
+                    self.record(record, &left[..left.len() - after.len()])?;
+                    left = after;
+                }
+                Err(postcard::Error::DeserializeUnexpectedEnd) => {
+                    self.wanted = 2 * left.len();
+                    break;
+                }
+                Err(_) => return Err(SnapshotError::Damaged("a record is cut off or unreadable")),
+            }
+        }
+        self.rest = left.to_vec();
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let machine = &mut self.machine;
+        match record {
+            Record::Cluster(cluster) => machine.cluster = cluster,
+            Record::Table(record) => machine.table.restore(record).map_err(SnapshotError::Damaged)?,
+            Record::Map(map) => machine.cluster.restore_map(map),
+            Record::Leaving(leaving) => machine.cluster.restore_leaving(leaving),
+            Record::Shard(record) => machine.become_shard(record),
+            Record::Queue(record) => match &mut machine.shard {
+                Some(shard) => shard.queues.restore(record).map_err(SnapshotError::Damaged)?,
+                None => return Err(SnapshotError::Damaged("it has queues and is of no shard")),
+            },
+            Record::Values(record) => match &mut machine.shard {
+                Some(shard) => shard.values.restore(record).map_err(SnapshotError::Damaged)?,
+                None => return Err(SnapshotError::Damaged("it has cached values and is of no shard")),
+            },
+            Record::Reply(record) => machine.replies.restore(record).map_err(SnapshotError::Damaged)?,
+            Record::End { records, .. } if records != self.records => {
+                return Err(SnapshotError::Damaged("it does not end where it should"));
+            }
+            Record::End { checksum, .. } if checksum != self.checksum.sum() => {
+                return Err(SnapshotError::Damaged("its checksum does not fit"));
+            }
+            Record::End { .. } => self.ended = true,
+        }
+        self.checksum.write(bytes);
+        self.records += 1;
+        Ok(())
     }
 }
 
 /// Cuts what is written into chunks.
 #[derive(Default)]
 struct Writer {
-    chunks: Vec<Bytes>,
+    full: VecDeque<Bytes>,
     open: Vec<u8>,
     records: u64,
     checksum: Fnv,
@@ -176,7 +258,8 @@ impl Writer {
             self.open.extend_from_slice(now);
             bytes = later;
             if self.open.len() == CHUNK_BYTES_MAX {
-                self.chunks.push(Bytes::from(std::mem::take(&mut self.open)));
+                let next = Vec::with_capacity(CHUNK_BYTES_MAX);
+                self.full.push_back(Bytes::from(std::mem::replace(&mut self.open, next)));
             }
         }
     }
@@ -188,12 +271,11 @@ impl Writer {
         self.records += 1;
     }
 
-    fn end(mut self) -> Vec<Bytes> {
+    fn end(&mut self) {
         let end = Record::End { records: self.records, checksum: self.checksum.sum() };
         self.record(&end);
         if !self.open.is_empty() {
-            self.chunks.push(Bytes::from(self.open));
+            self.full.push_back(Bytes::from(std::mem::take(&mut self.open)));
         }
-        self.chunks
     }
 }

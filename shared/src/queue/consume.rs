@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::fact::QueueFact;
 use super::group::{Group, Open, Parked, State};
 use super::limits::{CONSUME_BYTES_MAX, CONSUME_MAX, SCAN_MAX, name_refused};
-use super::log::{Log, Place, Stored};
+use super::log::{Log, Place};
 use super::shard::{Context, Shard, Step};
+use super::stored::Stored;
 use super::topic::Topic;
 use super::{ConsumerGroup, ConsumerName, Delivery, QueueReply, Receipt, StartFrom, TopicName};
 use crate::ids::LogIndex;
@@ -69,18 +70,14 @@ impl Topic {
         let (mut scanned, mut bytes) = (0, 0);
         while messages.len() < max && scanned < SCAN_MAX {
             let Some(next) = group.next(log) else { break };
-            let key = next.stored.key.as_ref();
-            if next.at_cursor && !group.is_free(key) {
+            let key = next.stored.key();
+            if next.at_cursor && !group.is_free(key.as_ref()) {
                 scanned += 1;
                 group.pass(next.place);
-                group.parked.extend(key.map(|key| Parked {
-                    key: key.clone(),
-                    place: next.place,
-                    number: next.number,
-                }));
+                group.parked.extend(key.map(|key| Parked { key, place: next.place, number: next.number }));
                 continue;
             }
-            bytes += next.stored.message.len() as u64;
+            bytes += next.stored.message().len() as u64;
             if !messages.is_empty() && bytes > CONSUME_BYTES_MAX {
                 break;
             }
@@ -117,7 +114,7 @@ impl Group {
             self.pass(next.place);
         }
         let open = self.take(next.number);
-        let mut open = open.unwrap_or_else(|| Open::fresh(next.place, next.stored.key.clone()));
+        let mut open = open.unwrap_or_else(|| Open::fresh(next.place, next.stored.key()));
         let receipt = Receipt { index: context.step.index, n };
         let visible_at_ms = context.after(ask.visibility_ms);
         open.attempts += 1;
@@ -130,7 +127,7 @@ impl Group {
         context.report(QueueFact::Delivered {
             topic: context.topic.clone(),
             number: next.number,
-            key: next.stored.key.clone(),
+            key: next.stored.key(),
             group: ask.group.clone(),
             consumer: ask.consumer.clone(),
             receipt,
@@ -155,10 +152,10 @@ impl Stored {
             receipt,
             attempt,
             visible_at_ms,
-            message: Bytes::copy_from_slice(&self.message),
-            key: self.key.clone(),
-            published_at_ms: self.published_at_ms,
-            wall_ms: self.wall_ms,
+            message: Bytes::copy_from_slice(self.message()),
+            key: self.key(),
+            published_at_ms: self.published_at_ms(),
+            wall_ms: self.wall_ms(),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::group::State;
 use super::limits::SWEEP_MAX;
 use super::log::Place;
 use super::shard::{Context, Shard, Step};
+use super::stored::Stored;
 use super::topic::Topic;
 use super::{ConsumerGroup, QueueFact, TopicName};
 use crate::ids::LogIndex;
@@ -75,7 +76,7 @@ impl Topic {
             *budget -= 1;
             self.log.enter(number, Place { index, n });
             context.report(QueueFact::Entered { topic: context.topic.clone(), number });
-            let key = self.log.stored(number).and_then(|stored| stored.key.clone());
+            let key = self.log.stored(number).and_then(Stored::key);
             self.wake_for(key.as_ref(), context);
         }
     }
@@ -83,7 +84,7 @@ impl Topic {
     fn expire_aged(&mut self, budget: &mut usize, context: &mut Context<'_>) {
         let aged = |topic: &Topic, context: &Context<'_>| -> Option<LogIndex> {
             let (number, stored) = topic.log.oldest()?;
-            let ends_at_ms = stored.published_at_ms.saturating_add(context.limits.retention_ms);
+            let ends_at_ms = stored.published_at_ms().saturating_add(context.limits.retention_ms);
             (ends_at_ms <= context.clock_ms).then_some(number)
         };
         while let Some(number) = aged(self, context).filter(|_| *budget > 0) {
@@ -104,7 +105,7 @@ impl Topic {
     /// Takes a message out that is too old or too much, whoever had it.
     pub(super) fn expire(&mut self, number: LogIndex, cause: ExpiryCause, context: &mut Context<'_>) {
         let place = self.log.place_of(number);
-        let Some(key) = self.log.stored(number).map(|stored| stored.key.clone()) else { return };
+        let Some(key) = self.log.stored(number).map(Stored::key) else { return };
         let mut had = Vec::new();
         if let Some(place) = place {
             for (name, group) in &mut self.groups {

@@ -6,15 +6,13 @@
 //!   the clock's advance that ended the delay. Places only grow, so a cursor never misses one;
 //! - `bytes` is what all messages and keys have together.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::PartitionKey;
+use super::stored::Stored;
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
+use crate::pages::Pages;
 
 /// A place in a topic's order: the log index of the command by which the message entered it, and which one of those
 /// that entered by it.
@@ -36,39 +34,10 @@ impl Place {
     }
 }
 
-/// A message as it is kept. The payload has its own memory: a slice of a received frame would keep the frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stored {
-    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
-    pub message: Box<[u8]>,
-    pub key: Option<PartitionKey>,
-    /// Lease clock value of its publish.
-    pub published_at_ms: LeaseMs,
-    /// Wall clock of who took it: shown, never compared.
-    pub wall_ms: u64,
-}
-
-/// A boxed slice would be written byte by byte.
-fn write_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
-}
-
-fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
-    Bytes::deserialize(deserializer).map(|bytes| Vec::from(bytes).into_boxed_slice())
-}
-
-impl Stored {
-    /// What it counts for.
-    pub(super) fn bytes(&self) -> u64 {
-        let key = self.key.as_ref().map_or(0, |key| key.len());
-        (self.message.len() + key) as u64
-    }
-}
-
 /// A message that was published with a delay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Later {
-    pub stored: Arc<Stored>,
+    pub stored: Stored,
     pub entry: Entry,
 }
 
@@ -82,7 +51,7 @@ pub(super) enum Entry {
 /// All messages of one topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Log {
-    pub prompt: OrdMap<LogIndex, Arc<Stored>>,
+    pub prompt: Pages<Stored>,
     pub later: OrdMap<LogIndex, Later>,
     pub entered: OrdMap<Place, LogIndex>,
     /// Delayed messages that are not in the order yet.
@@ -95,7 +64,7 @@ pub(super) struct Log {
 pub(super) struct Found<'a> {
     pub place: Place,
     pub number: LogIndex,
-    pub stored: &'a Arc<Stored>,
+    pub stored: &'a Stored,
 }
 
 impl Log {
@@ -115,13 +84,13 @@ impl Log {
     }
 
     /// A message by its number.
-    pub(super) fn stored(&self, number: LogIndex) -> Option<&Arc<Stored>> {
-        self.prompt.get(&number).or_else(|| self.later.get(&number).map(|later| &later.stored))
+    pub(super) fn stored(&self, number: LogIndex) -> Option<&Stored> {
+        self.prompt.get(number).or_else(|| self.later.get(&number).map(|later| &later.stored))
     }
 
     /// Where a message is in the order; none where it is not there (yet).
     pub(super) fn place_of(&self, number: LogIndex) -> Option<Place> {
-        if self.prompt.contains_key(&number) {
+        if self.prompt.contains(number) {
             return Some(Place::prompt(number));
         }
         match self.later.get(&number)?.entry {
@@ -133,20 +102,20 @@ impl Log {
     /// The first message at or after a place of the order.
     pub(super) fn next_from(&self, from: Place) -> Option<Found<'_>> {
         let first = if from.n == 0 { from.index } else { from.index.saturating_add(1) };
-        let prompt = self.prompt.get_next(&first);
+        let prompt = self.prompt.next_from(first);
         let entered = self.entered.get_next(&from);
         if let Some((place, number)) = entered
-            && prompt.is_none_or(|(prompt, _)| *place < Place::prompt(*prompt))
+            && prompt.is_none_or(|(prompt, _)| *place < Place::prompt(prompt))
         {
             let stored = &self.later.get(number)?.stored;
             return Some(Found { place: *place, number: *number, stored });
         }
-        prompt.map(|(number, stored)| Found { place: Place::prompt(*number), number: *number, stored })
+        prompt.map(|(number, stored)| Found { place: Place::prompt(number), number, stored })
     }
 
     /// The oldest message of all, delayed ones too.
-    pub(super) fn oldest(&self) -> Option<(LogIndex, &Arc<Stored>)> {
-        let prompt = self.prompt.get_min().map(|(number, stored)| (*number, stored));
+    pub(super) fn oldest(&self) -> Option<(LogIndex, &Stored)> {
+        let prompt = self.prompt.first();
         let later = self.later.get_min().map(|(number, later)| (*number, &later.stored));
         match (prompt, later) {
             (Some(prompt), Some(later)) => Some(if prompt.0 < later.0 { prompt } else { later }),
@@ -155,14 +124,14 @@ impl Log {
     }
 
     /// Files a message; `due_ms` is when it enters the order, if not now.
-    pub(super) fn insert(&mut self, number: LogIndex, stored: Arc<Stored>, due_ms: Option<LeaseMs>) {
+    pub(super) fn insert(&mut self, number: LogIndex, stored: Stored, due_ms: Option<LeaseMs>) {
         match due_ms {
             None => self.insert_prompt(number, stored),
             Some(due_ms) => self.insert_later(number, Later { stored, entry: Entry::Due(due_ms) }),
         }
     }
 
-    pub(super) fn insert_prompt(&mut self, number: LogIndex, stored: Arc<Stored>) {
+    pub(super) fn insert_prompt(&mut self, number: LogIndex, stored: Stored) {
         self.bytes += stored.bytes();
         self.prompt.insert(number, stored);
     }
@@ -191,8 +160,8 @@ impl Log {
     }
 
     /// Takes a message out. What it was, and its place if it was in the order.
-    pub(super) fn remove(&mut self, number: LogIndex) -> Option<(Arc<Stored>, Option<Place>)> {
-        let (stored, place) = match self.prompt.remove(&number) {
+    pub(super) fn remove(&mut self, number: LogIndex) -> Option<(Stored, Option<Place>)> {
+        let (stored, place) = match self.prompt.remove(number) {
             Some(stored) => (stored, Some(Place::prompt(number))),
             None => {
                 let later = self.later.remove(&number)?;

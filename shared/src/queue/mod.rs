@@ -23,6 +23,7 @@ mod replay;
 mod settle;
 mod shard;
 pub mod snapshot;
+mod stored;
 mod topic;
 pub mod view;
 

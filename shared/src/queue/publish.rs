@@ -1,12 +1,10 @@
 //! Publish: put a message into a topic.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::limits::{EVICTIONS_MAX, PREVIEW_BYTES_MAX, name_refused};
-use super::log::Stored;
 use super::shard::{Context, Shard, Step};
+use super::stored::Stored;
 use super::topic::Topic;
 use super::{PartitionKey, QueueFact, QueueReply, TopicName};
 
@@ -40,12 +38,7 @@ impl Shard {
 impl Topic {
     fn publish(&mut self, publish: &Publish<'_>, context: &mut Context<'_>) -> QueueReply {
         let number = context.step.index;
-        let stored = Arc::new(Stored {
-            message: publish.message.as_ref().into(),
-            key: publish.key.cloned(),
-            published_at_ms: context.clock_ms,
-            wall_ms: publish.wall_ms,
-        });
+        let stored = Stored::new(publish.message, publish.key, context.clock_ms, publish.wall_ms);
         let delayed_until_ms = (publish.delay_ms > 0).then(|| context.after(publish.delay_ms));
         context.report(QueueFact::Published {
             topic: context.topic.clone(),
@@ -53,7 +46,7 @@ impl Topic {
             key: publish.key.cloned(),
             bytes: stored.bytes(),
             delayed_until_ms,
-            preview: preview(&stored.message),
+            preview: preview(publish.message),
         });
         self.log.insert(number, stored, delayed_until_ms);
         self.totals.published += 1;

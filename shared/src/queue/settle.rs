@@ -4,6 +4,7 @@ use super::fact::{DeadCause, ExpiryCause, Had};
 use super::group::State;
 use super::limits::batch_refused;
 use super::shard::{Context, Shard, Step};
+use super::stored::Stored;
 use super::topic::Topic;
 use super::{ConsumerGroup, Handle, Outcome, QueueFact, QueueReply, TopicName};
 use crate::ids::LogIndex;
@@ -66,8 +67,8 @@ impl Topic {
         let Some(open) = group.open.get(&number) else {
             let place = self.log.place_of(number);
             let is_done = |place| {
-                let key = self.log.stored(number).and_then(|stored| stored.key.as_ref());
-                group.is_done(number, place, key)
+                let key = self.log.stored(number).and_then(Stored::key);
+                group.is_done(number, place, key.as_ref())
             };
             return Some(match (place, handle.receipt) {
                 _ if group.acknowledged.contains(&number) => Outcome::Already,

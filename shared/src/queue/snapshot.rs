@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, GroupTotals, Open, Parked};
 use super::limits::QueueLimits;
-use super::log::{Entry, Later, Place, Stored};
+use super::log::{Entry, Later, Place};
 use super::shard::{Shard, Step};
+use super::stored::Stored;
 use super::topic::{Topic, TopicTotals};
 use super::{ConsumerGroup, TopicName};
 use crate::ids::LogIndex;
@@ -40,11 +41,11 @@ enum Record {
     },
     Prompt {
         topic: TopicName,
-        messages: Vec<(LogIndex, Arc<Stored>)>,
+        messages: Vec<(LogIndex, Stored)>,
     },
     Later {
         topic: TopicName,
-        messages: Vec<(LogIndex, Entry, Arc<Stored>)>,
+        messages: Vec<(LogIndex, Entry, Stored)>,
     },
     /// After the topic's messages, before everything of that group.
     Group {
@@ -190,7 +191,7 @@ impl Topic {
     fn records<'a>(&'a self, name: &'a TopicName) -> impl Iterator<Item = Record> + 'a {
         let first = Record::Topic { topic: name.clone(), totals: self.totals, sweep: self.sweep };
         let prompt = grouped(
-            self.log.prompt.iter().map(|(number, stored)| (*number, stored.clone())),
+            self.log.prompt.iter().map(|(number, stored)| (number, stored.clone())),
             |(_, stored)| stored.bytes(),
             |messages| Record::Prompt { topic: name.clone(), messages },
         );

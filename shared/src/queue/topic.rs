@@ -69,7 +69,7 @@ impl Topic {
             return Some(0);
         }
         let due = self.log.due.get_min().map(|(at, _)| *at);
-        let age = self.log.oldest().map(|(_, old)| old.published_at_ms.saturating_add(limits.retention_ms));
+        let age = self.log.oldest().map(|(_, old)| old.published_at_ms().saturating_add(limits.retention_ms));
         let groups = self.groups.values().filter_map(Group::next_deadline);
         groups.chain(due).chain(age).min()
     }
@@ -91,8 +91,8 @@ impl Topic {
     /// Takes a message out if every group has done with it (and there is one). The bytes that are free now.
     pub(super) fn remove_if_done(&mut self, number: LogIndex) -> Option<u64> {
         let place = self.log.place_of(number)?;
-        let stored = self.log.stored(number)?;
-        let done = |group: &Group| group.is_done(number, place, stored.key.as_ref());
+        let key = self.log.stored(number)?.key();
+        let done = |group: &Group| group.is_done(number, place, key.as_ref());
         if self.groups.is_empty() || !self.groups.values().all(done) {
             return None;
         }

@@ -7,8 +7,9 @@ use super::fact::DeadCause;
 pub use super::group::GroupTotals;
 use super::group::{Group, Open, State};
 use super::limits::{CONSUME_BYTES_MAX, PEEK_MAX};
-use super::log::{Place, Stored};
+use super::log::Place;
 use super::publish::preview;
+use super::stored::Stored;
 use super::topic::Topic;
 pub use super::topic::TopicTotals;
 use super::{ConsumerGroup, ConsumerName, PartitionKey, Receipt, Shard, TopicName};
@@ -257,7 +258,7 @@ impl Topic {
         std::iter::from_fn(move || {
             let found = self.log.next_from(from)?;
             from = found.place.after();
-            Some((found.number, found.stored.as_ref()))
+            Some((found.number, found.stored))
         })
     }
 
@@ -270,7 +271,7 @@ impl Topic {
             topic: name.clone(),
             messages: self.log.depth(),
             bytes: self.log.bytes,
-            oldest_age_ms: oldest.map(|(_, stored)| clock_ms.saturating_sub(stored.published_at_ms)),
+            oldest_age_ms: oldest.map(|(_, stored)| clock_ms.saturating_sub(stored.published_at_ms())),
             ready: if groups.is_empty() { in_order } else { sum(|group| group.ready) },
             in_flight: sum(|group| group.in_flight),
             delayed: self.log.due.len() as u64,
@@ -283,9 +284,9 @@ impl Topic {
     fn view(&self, name: &TopicName, clock_ms: LeaseMs) -> TopicView {
         let first = self.ordered().take(MESSAGES_SHOWN_MAX).map(|(number, stored)| MessageView {
             number,
-            key: stored.key.clone(),
+            key: stored.key(),
             bytes: stored.bytes(),
-            preview: preview(&stored.message),
+            preview: preview(stored.message()),
         });
         let in_flight = self.groups.iter().flat_map(|(name, group)| group.flights(name));
         let dead = self.groups.iter().flat_map(|(name, group)| group.dead_letters(name));
@@ -366,10 +367,10 @@ impl Stored {
     ) -> Peeked {
         Peeked {
             number,
-            key: self.key.clone(),
-            message: Bytes::copy_from_slice(&self.message),
-            published_at_ms: self.published_at_ms,
-            wall_ms: self.wall_ms,
+            key: self.key(),
+            message: Bytes::copy_from_slice(self.message()),
+            published_at_ms: self.published_at_ms(),
+            wall_ms: self.wall_ms(),
             delayed_until_ms,
             dead,
         }

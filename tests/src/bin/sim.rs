@@ -20,6 +20,9 @@ struct Arguments {
     /// Run only this one, and say what it means.
     #[arg(long)]
     seed: Option<u64>,
+    /// The seeds of the cache: other clients.
+    #[arg(long)]
+    cache: bool,
     /// Print every event (with --seed).
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -28,9 +31,10 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let begun = Instant::now();
+    let of_seed = if arguments.cache { Options::of_cache_seed } else { Options::of_seed };
     let runs: Vec<Options> = match arguments.seed {
-        Some(seed) => vec![Options { text: arguments.trace, ..Options::of_seed(seed) }],
-        None => (arguments.from..arguments.from + arguments.seeds).map(Options::of_seed).collect(),
+        Some(seed) => vec![Options { text: arguments.trace, ..of_seed(seed) }],
+        None => (arguments.from..arguments.from + arguments.seeds).map(of_seed).collect(),
     };
     let done = Mutex::new(0usize);
     let reports = run_all(&runs, |report| {

@@ -1,6 +1,8 @@
 //! Planted bugs: each is a rule of the protocol that is broken on purpose, to prove that the checks bite.
-//! They live in the simulator's disk and clients; the product has no switch for them.
+//! They live in the simulator's disk and clients; the product has no switch for them, but for those of the cache, which its
+//! own tests break too.
 
+use orrery_shared::cache::Broken;
 use orrery_shared::engine::host::Write;
 
 /// Which rules are broken. All are kept by default.
@@ -20,6 +22,8 @@ pub struct Bugs {
     pub visibility_from_receipt: bool,
     /// Clients count a lease from the moment at which they received it.
     pub lease_from_receipt: bool,
+    /// Rules of the cache.
+    pub cache: Broken,
 }
 
 impl Bugs {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
 
+use orrery_shared::cache::node::Limits;
 use orrery_shared::engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
 use orrery_shared::ids::GroupId;
 
@@ -163,7 +164,9 @@ impl Cluster {
     }
 
     fn config(&self) -> EngineConfig {
+        let defaults = EngineConfig::new(Profile::Realistic);
         EngineConfig {
+            cache: Limits { broken: self.bugs.cache, ..defaults.cache },
             // The same in a debug build as in a release build.
             heartbeat: Duration::from_millis(44),
             election_min: Duration::from_millis(120),
@@ -176,7 +179,7 @@ impl Cluster {
             shards: self.faults.shards,
             prefer_after: Duration::from_secs(1),
             down_after: (self.faults.down_after_s > 0).then(|| Duration::from_secs(self.faults.down_after_s)),
-            ..EngineConfig::new(Profile::Realistic)
+            ..defaults
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Faults {
     pub shard_clients: u32,
     /// Clients of the queue service.
     pub queue_clients: u32,
+    /// Clients of the cache.
+    pub cache_clients: u32,
     /// Whoever is away for so many seconds is replaced in its shards; 0: nobody is.
     pub down_after_s: u64,
     /// Clients of the lock service.
@@ -134,6 +136,7 @@ impl Faults {
             shards: 1 + rng.range(0..2) as u16,
             shard_clients: 1 + rng.range(0..3) as u32,
             queue_clients: 0,
+            cache_clients: 0,
             down_after_s: if rng.chance(500) { 0 } else { rng.range(1..3) },
         };
         // A shard's clock is the register that its clients write, and moves by itself where queues are used.
@@ -147,6 +150,18 @@ impl Faults {
             Faults { spares: 1 + rng.range(0..3) as u32, weights, ..faults }
         } else {
             faults
+        }
+    }
+
+    /// What the same seed means for the cache: the same faults, and others who ask.
+    pub fn of_cache_seed(seed: u64) -> Faults {
+        let mut rng = SplitMix::new(seed, 0xcac4e);
+        Faults {
+            clients: 1,
+            shard_clients: 0,
+            queue_clients: 0,
+            cache_clients: 2 + rng.range(0..4) as u32,
+            ..Faults::of_seed(seed)
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::run::{Options, Report, run};
+use super::run::{Load, Options, Report, run};
 
 /// The command that repeats a failing seed.
-pub fn repeat_command(seed: u64) -> String {
-    format!("cargo xtask sim --seed {seed}")
+pub fn repeat_command(load: Load, seed: u64) -> String {
+    let cache = if load == Load::Cache { " --cache" } else { "" };
+    format!("cargo xtask sim{cache} --seed {seed}")
 }
 
 /// Runs all of it and reports in the order of `runs`. `see` is told of each when it is done, in any order, and
@@ -45,6 +46,6 @@ pub fn describe(report: &Report) -> String {
         "seed {} failed after {} virtual ms: {failure}\nrepeat it with: {}",
         report.seed,
         report.virtual_ms,
-        repeat_command(report.seed)
+        repeat_command(report.load, report.seed)
     )
 }

@@ -83,6 +83,11 @@ impl Network {
         self.0.engines.borrow_mut().get(&node).cloned()
     }
 
+    /// All of them.
+    pub fn engines(&self) -> Vec<(TaskGroup, Engine<SimHost>)> {
+        self.0.engines.borrow_mut().iter().map(|(node, engine)| (*node, engine.clone())).collect()
+    }
+
     /// Cuts one direction of a link.
     pub fn cut(&self, from: TaskGroup, to: TaskGroup) {
         self.0.cut.borrow_mut().insert((from, to));

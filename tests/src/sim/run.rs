@@ -24,11 +24,22 @@ const QUIET_US_MAX: u64 = PROGRESS_US_MAX + (TTL_MS.end + WAIT_MS.end) * 1_000 *
 /// Number of the consumer that takes what the others left.
 const DRAINER: u32 = 1_000;
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Clients of the locks, the shards and the queues.
+    Mixed,
+    /// Clients of the cache.
+    Cache,
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Chooses everything.
     pub seed: u64,
+    /// Who asks.
+    pub load: Load,
     /// Instead of what the seed means.
     pub faults: Option<Faults>,
     /// What is broken on purpose.
@@ -40,7 +51,19 @@ pub struct Options {
 impl Options {
     /// What a seed means, with nothing broken.
     pub fn of_seed(seed: u64) -> Options {
-        Options { seed, faults: None, bugs: Bugs::default(), text: false }
+        Options { seed, load: Load::Mixed, faults: None, bugs: Bugs::default(), text: false }
+    }
+
+    /// What a seed means for the cache, with nothing broken.
+    pub fn of_cache_seed(seed: u64) -> Options {
+        Options { load: Load::Cache, ..Options::of_seed(seed) }
+    }
+
+    fn meaning(&self) -> Faults {
+        match self.load {
+            Load::Mixed => Faults::of_seed(self.seed),
+            Load::Cache => Faults::of_cache_seed(self.seed),
+        }
     }
 }
 
@@ -49,6 +72,8 @@ impl Options {
 pub struct Report {
     /// Of which seed.
     pub seed: u64,
+    /// Who asked.
+    pub load: Load,
     /// Hash of everything that happened.
     pub trace_hash: u64,
     /// How much that was.
@@ -67,6 +92,8 @@ pub struct Report {
     pub published: u64,
     /// Deliveries that consumers saw, and how many of them were not the message's first.
     pub delivered: (u64, u64),
+    /// What clients of the cache were answered.
+    pub cached: Cached,
     /// Mutations with a definite outcome.
     pub answered: u64,
     /// Grants among them.
@@ -75,9 +102,30 @@ pub struct Report {
     pub failure: Option<String>,
 }
 
+/// What clients of the cache were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// Reads.
+    pub reads: u64,
+    /// Reads that cost no message.
+    pub hits: u64,
+    /// Durable writes and deletions.
+    pub durable: u64,
+    /// Writes that were answered before they were durable.
+    pub taken: u64,
+    /// And how many of those got lost.
+    pub lost: u64,
+    /// Writes that were refused because of their version.
+    pub refused: u64,
+    /// Requests of which nobody knows whether they were done.
+    pub unknown: u64,
+    /// Moments at which all copies were compared.
+    pub looks: u64,
+}
+
 /// Runs a seed. A panic of the product is a failure like any other.
 pub fn run(options: &Options) -> Report {
-    let faults = options.faults.clone().unwrap_or_else(|| Faults::of_seed(options.seed));
+    let faults = options.faults.clone().unwrap_or_else(|| options.meaning());
     let cluster = Cluster::new(options.seed, faults, options.bugs, options.text);
     let outcome = catch_unwind(AssertUnwindSafe(|| cluster.sim.block_on(live(&cluster, options.seed))));
     let panicked = outcome.err().map(|panic| {
@@ -91,6 +139,7 @@ pub fn run(options: &Options) -> Report {
     let (trace_hash, events) = cluster.trace.hash();
     let mut report = Report {
         seed: options.seed,
+        load: options.load,
         trace_hash,
         events,
         virtual_ms: cluster.sim.now_us() / 1_000,
@@ -100,6 +149,7 @@ pub fn run(options: &Options) -> Report {
         written: 0,
         published: 0,
         delivered: (0, 0),
+        cached: Cached::default(),
         answered: 0,
         granted: 0,
         failure,
@@ -110,6 +160,10 @@ pub fn run(options: &Options) -> Report {
         cluster.checks.queues(|queues| {
             report.published = queues.published;
             report.delivered = (queues.delivered, queues.redelivered);
+            Ok(())
+        });
+        cluster.checks.caches(|caches| {
+            report.cached = caches.counts();
             Ok(())
         });
         cluster.checks.clients(|clients| {
@@ -139,6 +193,9 @@ async fn live(cluster: &Arc<Cluster>, seed: u64) {
         return;
     }
     workload.finish().await;
+    if cluster.checks.caches(|caches| caches.check()).is_none() {
+        return;
+    }
     QueueClient::new(cluster.clone(), DRAINER, seed).drain().await;
     expect_quiet(cluster).await;
 }

@@ -27,8 +27,11 @@ fn expect_log(store: &Store, range: Range<LogIndex>) {
     assert_eq!(found, range.clone().map(|index| (index, entry(index))).collect::<Vec<_>>());
     let bounds = (!range.is_empty()).then(|| (range.start, range.end - 1));
     assert_eq!(store.recover(G).unwrap().entries, bounds);
-    let reopened = read_bounds(&store.inner.database).unwrap().get(&G).copied().unwrap_or_default();
-    assert_eq!(reopened, store.bounds().get(&G).copied().unwrap_or_default());
+    let ends = |bounds: &BTreeMap<GroupId, Bounds>| {
+        let bounds = bounds.get(&G).copied().unwrap_or_default();
+        (bounds.first, bounds.next)
+    };
+    assert_eq!(ends(&read_bounds(&store.inner.database).unwrap()), ends(&store.bounds()));
 }
 
 #[test]
@@ -51,6 +54,47 @@ fn runs_are_split_cut_and_purged_at_any_index() {
             .unwrap();
         expect_log(&store, cut + 10..cut + 12);
     }
+}
+
+/// Rows of entries that are on the disk, of all groups.
+fn rows_present(store: &Store) -> usize {
+    let transaction = store.inner.database.begin_read().unwrap();
+    let rows = transaction.open_table(ROWS).unwrap();
+    let keys = rows.iter().unwrap().map(|row| rows::parse_key(row.unwrap().0.value()).1);
+    keys.filter(|kind| *kind == Kind::Entries as u8).count()
+}
+
+#[test]
+fn rows_of_purged_entries_go_bit_by_bit_and_never_count() {
+    let store = store();
+    let many = SWEEP_ROWS_MAX as u64 * 3;
+    for index in 0..many {
+        store.commit(&[entries(G, index..index + 1), entries(GroupId(4), index..index + 1)]).unwrap();
+    }
+    let vote = |group| Write::Vote { group, vote: Bytes::from_static(b"v") };
+    // Also through more than there is: a snapshot was installed.
+    let through = many + 10;
+    let other = Write::Purge { group: GroupId(4), through: many - 2, log_id: Bytes::new() };
+    store.commit(&[purge(through), other]).unwrap();
+    let mut left = rows_present(&store);
+    assert_eq!(left as u64, many * 2 - SWEEP_ROWS_MAX as u64, "not all at once");
+    expect_log(&store, 0..0);
+    store.commit(&[entries(G, through + 1..through + 3)]).unwrap();
+    expect_log(&store, through + 1..through + 3);
+    while left > 2 {
+        store.commit(&[vote(G)]).unwrap();
+        expect_log(&store, through + 1..through + 3);
+        assert_eq!(store.entries(GroupId(4), 0..through).unwrap().len(), 1);
+        let now = rows_present(&store);
+        assert!(now < left, "they go with whatever is written");
+        left = now;
+    }
+    store.commit(&[vote(G)]).unwrap();
+    assert!(store.bounds().values().all(|bounds| !bounds.stale), "nothing is looked for any more");
+    store.commit(&[purge(through + 1)]).unwrap();
+    store.commit(&[Write::TruncateAfter { group: G, after: Some(through + 1) }]).unwrap();
+    expect_log(&store, 0..0);
+    assert_eq!(rows_present(&store), 1, "a row that was cut down to purged entries goes too");
 }
 
 #[test]

@@ -88,6 +88,17 @@ impl Directory {
             owner.is_some_and(|owner| [owner.held.stamp, owner.held.was].contains(&grant))
         });
         let Some(Line { version, owner: Some(owner), .. }) = line else {
+            if self.timing.broken.stale_write_back {
+                let (by, saves) = (asked.from.name.clone(), Some(Saves { grant, write }));
+                let (value, tenure, based_on, if_version) = (Some(value), self.term, None, None);
+                let command = CacheCommand::Write { address, value, tenure, by, based_on, if_version, saves };
+                asked.phase = Phase::Writing;
+                return self.out.push_back(super::Action::Commit {
+                    question: Some(question),
+                    command,
+                    key: None,
+                });
+            }
             let saved = values.get(&address).and_then(|entry| entry.saved);
             let committed = saved.is_some_and(|saved| saved.grant == grant && saved.write >= write);
             return self.finish(question, &address, Told::NotSaved { committed }, values, now_us);

@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use super::fact::HomeFact;
 use super::message::{Claim, Recall, Recalled, Source, Told};
-use super::{Address, CacheCommand, CacheReply, Holder, Stamp, Values, Version};
+use super::{Address, Broken, CacheCommand, CacheReply, Holder, Stamp, Values, Version};
 use crate::ids::{NodeName, Term};
 use crate::machine::IdempotencyKey;
 use confirm::Rounds;
@@ -53,12 +53,14 @@ pub struct Timing {
     pub lease_us: u64,
     /// How much longer a home waits for its end than a node may use it.
     pub margin_us: u64,
+    /// What is broken on purpose.
+    pub broken: Broken,
 }
 
 impl Timing {
     /// Of leases that long: the margin is an eighth, and at least 20 ms.
     pub fn new(lease_us: u64) -> Self {
-        Timing { lease_us, margin_us: (lease_us / 8).max(20_000) }
+        Timing { lease_us, margin_us: (lease_us / 8).max(20_000), broken: Broken::default() }
     }
 }
 

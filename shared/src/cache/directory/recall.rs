@@ -42,7 +42,8 @@ impl Directory {
         let Some(line) = self.lines.get(address) else { return false };
         // Whoever asks has given up what it held before.
         let owner = line.owner.as_ref().map(|owner| owner.node.clone()).filter(|node| *node != from);
-        let stands = |node: &&Holder| !share && **node != from && self.is_leased(node, now_us);
+        let excludes = !share && !self.timing.broken.sharers_ignored;
+        let stands = |node: &&Holder| excludes && **node != from && self.is_leased(node, now_us);
         let sharers: Vec<Holder> = line.sharers.keys().filter(stands).cloned().collect();
         let mut recalls = Vec::new();
         for node in sharers {

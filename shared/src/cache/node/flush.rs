@@ -1,6 +1,6 @@
 //! Write-backs, and making room.
 
-use super::Lines;
+use super::{Line, Lines};
 use crate::cache::fact::Cause;
 use crate::cache::message::Ask;
 use crate::cache::table::{Action, Stimulus, next};
@@ -16,11 +16,7 @@ impl Lines {
         let Some(line) = self.lines.get(address) else { return };
         let due_us =
             if now || line.leaving || self.stopping { 0 } else { line.dirty_us + self.limits.flush_us };
-        // While a new home asks what the node holds, that says it all.
-        let registering = self.homes.get(&line.shard).is_some_and(|home| home.known > line.stamp.term);
-        let waits =
-            line.flush.is_some() || line.handed.is_some() || registering || now_us < line.flush_after_us;
-        if line.state != State::M || waits || now_us < due_us {
+        if !self.may_flush(line) || now_us < line.flush_after_us || now_us < due_us {
             return;
         }
         let (shard, write) = (line.shard, line.writes);
@@ -36,6 +32,12 @@ impl Lines {
         }
     }
 
+    /// What was written there can go now. While a new home asks what the node holds, that says it all.
+    fn may_flush(&self, line: &Line) -> bool {
+        let registering = self.homes.get(&line.shard).is_some_and(|home| home.known > line.stamp.term);
+        line.state == State::M && line.flush.is_none() && line.handed.is_none() && !registering
+    }
+
     /// Sends everything that is due; answers when the next is.
     pub(super) fn flush_due(&mut self, now_us: u64) -> Option<u64> {
         let dirty: Vec<Address> = self
@@ -48,7 +50,8 @@ impl Lines {
     }
 
     pub(super) fn flush_deadline(&self) -> Option<u64> {
-        let waits = self.unsaved_lines().filter(|(_, line)| line.state == State::M && line.flush.is_none());
+        // What cannot go is not due: something else comes first, and then this is asked again.
+        let waits = self.unsaved_lines().filter(|(_, line)| self.may_flush(line));
         let soon = self.stopping;
         waits
             .map(|(_, line)| {

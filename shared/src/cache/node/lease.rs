@@ -73,6 +73,9 @@ impl Lines {
     /// Asks the home to let it go on, when that is due.
     fn renew(&mut self, shard: GroupId, now_us: u64) {
         if !self.wants_renewal(shard, now_us) {
+            // What was wanted in its time, and came too late, is not due any more.
+            let home = self.home(shard);
+            home.renew_us = home.renew_us.max(now_us);
             return;
         }
         let suspended = self.lines.values().any(|line| line.shard == shard && line.suspended);
@@ -110,7 +113,8 @@ impl Lines {
 
     /// A home granted something that was asked for then.
     pub(super) fn extend(&mut self, shard: GroupId, term: Term, sent_us: u64, now_us: u64) {
-        let until_us = sent_us + self.limits.lease_us;
+        let from_us = if self.limits.broken.lease_from_receipt { now_us } else { sent_us };
+        let until_us = from_us + self.limits.lease_us;
         if self.home(shard).lease.is_some_and(|(before, _)| before < term) {
             // The new home grants only when all leases of the old one are over.
             self.lease_out(shard);

@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::fact::{Cause, LineFact};
 use super::message::{Ask, Source};
-use super::{Address, CacheReply, Stamp, State, Version};
+use super::{Address, Broken, CacheReply, Stamp, State, Version};
 use crate::ids::{GroupId, Term};
 use order::Order;
 pub use order::Policy;
@@ -48,6 +48,8 @@ pub struct Limits {
     pub flush_us: u64,
     /// A shard's lease is renewed while the node used a line of it so long ago at most, microseconds.
     pub idle_us: u64,
+    /// What is broken on purpose.
+    pub broken: Broken,
 }
 
 /// A copy.
@@ -439,9 +441,8 @@ impl Lines {
         Some((line.version, line.value.clone()?, line.seen()))
     }
 
-    /// The readable copies, for checks.
-    #[cfg(test)]
-    pub(super) fn readable_copies(&self, now_us: u64) -> Vec<(Address, State, Version, Option<Bytes>)> {
+    /// The copies that a client of this node could read now, for checks.
+    pub fn readable_copies(&self, now_us: u64) -> Vec<(Address, State, Version, Option<Bytes>)> {
         let copy = |address: &Address| {
             let line = self.readable(address, now_us)?;
             Some((address.clone(), line.state, line.version, line.value.clone()))

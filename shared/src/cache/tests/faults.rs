@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::world::{Faults, NO_FAULTS, World, limits};
+use crate::cache::Broken;
 use crate::cache::node::{Limits, Policy};
 
 fn run(seed: u64, mut world: World, test: impl FnOnce(&mut World)) -> World {
@@ -38,17 +39,45 @@ fn without_faults_everything_is_answered_and_nothing_is_lost() {
     }
 }
 
+/// What a seed means.
+fn of_seed(seed: u64) -> Faults {
+    Faults {
+        lost: seed % 4 * 3,
+        repeated: seed % 3 * 5,
+        delay_us: [2_000, 20_000, 80_000][seed as usize % 3],
+        late: seed % 5,
+        every_us: [300_000, 1_000_000, 3_000_000][seed as usize / 3 % 3],
+        unaware: seed % 2 == 0,
+    }
+}
+
+#[test]
+fn every_rule_that_is_broken_on_purpose_is_found() {
+    let kept = Broken::default();
+    // Homes that hear late that others took over; and slow messages, or lost ones and time enough for others to write.
+    let slow = Faults { lost: 0, repeated: 0, delay_us: 80_000, late: 4, every_us: 300_000, unaware: true };
+    let lossy = Faults { lost: 12, delay_us: 2_000, late: 0, every_us: 1_000_000, ..slow };
+    let rules = [
+        (slow, Broken { lease_from_receipt: true, ..kept }),
+        (lossy, Broken { grants_unconfirmed: true, ..kept }),
+        (slow, Broken { sharers_ignored: true, ..kept }),
+        (slow, Broken { stale_write_back: true, ..kept }),
+    ];
+    for (faults, broken) in rules {
+        let holds = |seed: &u64| {
+            let mut world = World::new(*seed, faults, Limits { broken, ..limits() }, 2, 3);
+            catch_unwind(AssertUnwindSafe(|| world.run(12_000_000))).is_ok()
+        };
+        let found = seeds(100).find(|seed| !holds(seed));
+        assert!(found.is_some(), "no seed finds {broken:?}");
+        eprintln!("seed {found:?} finds {broken:?}");
+    }
+}
+
 #[test]
 fn no_read_is_stale_under_faults() {
     for seed in seeds(21) {
-        let faults = Faults {
-            lost: seed % 4 * 3,
-            repeated: seed % 3 * 5,
-            delay_us: [2_000, 20_000, 80_000][seed as usize % 3],
-            late: seed % 5,
-            every_us: [300_000, 1_000_000, 3_000_000][seed as usize / 3 % 3],
-            unaware: seed % 2 == 0,
-        };
+        let faults = of_seed(seed);
         let small = Limits { lines_max: 2, policy: Policy::Lfu, ..limits() };
         let limits = if seed % 7 == 0 { small } else { limits() };
         run(seed, World::new(seed, faults, limits, 2, 3), |world| {

@@ -432,6 +432,10 @@ fn an_idle_cache_renews_nothing_and_a_used_one_does() {
     assert!(matches!(bench.carry(1)[..], [Told::Renewed { kept: None, .. }]));
     assert!(matches!(bench.look(1), Looked::Hit { .. }));
     bench.now += 61_000_000;
+    // It stood still over the end of that time: a renewal that was due before is not due for ever.
+    let us = bench.now;
+    bench.nodes[1].tick(us);
+    assert!(bench.nodes[1].deadline().is_none_or(|due_us| due_us > us), "{:?}", bench.nodes[1].deadline());
     assert!(bench.carry(1).is_empty());
     assert_eq!(bench.state(1), State::I);
 }

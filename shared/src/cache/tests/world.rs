@@ -9,7 +9,7 @@ use crate::cache::directory::{Action, Committed, Directory, Timing};
 use crate::cache::message::{Ask, Recall, Recalled, Told};
 use crate::cache::node::{Done, Limits, Lines, Looked, Out, Policy};
 use crate::cache::values::Step;
-use crate::cache::{Address, CacheCommand, CacheReply, Holder, State, Values, Version};
+use crate::cache::{Address, Broken, CacheCommand, CacheReply, Holder, State, Values, Version};
 use crate::ids::{GroupId, NodeId, Term};
 use crate::machine::IdempotencyKey;
 
@@ -160,6 +160,7 @@ pub fn limits() -> Limits {
         lease_us: LEASE_US,
         flush_us: 1_000_000,
         idle_us: 60_000_000,
+        broken: Broken::default(),
     }
 }
 
@@ -278,7 +279,7 @@ impl World {
         self.term += 1 + self.random.below(2);
         let term = self.term;
         let home = Home {
-            directory: Directory::new(term, Timing::new(LEASE_US)),
+            directory: Directory::new(term, Timing { broken: self.limits.broken, ..Timing::new(LEASE_US) }),
             values: self.values.clone(),
             offset_us: self.random.below(1_000_000_000),
             rate: 990 + self.random.below(21),
@@ -367,8 +368,9 @@ impl World {
                 self.drain_home(term);
             }
             Event::Confirm { term, round } => {
-                let confirmed = term == self.term && !self.random.chance(self.faults.lost);
-                if confirmed {
+                let leads = term == self.term && !self.random.chance(self.faults.lost);
+                let confirmed = leads || self.limits.broken.grants_unconfirmed;
+                if leads {
                     let values = self.values.clone();
                     self.homes.get_mut(&term).unwrap().values = values;
                 }
@@ -403,6 +405,13 @@ impl World {
                 self.nodes[node].tick = None;
                 let node_us = self.node_us(node);
                 self.nodes[node].lines.tick(node_us);
+                // Whoever keeps the lines sleeps until then.
+                let due_us = self.nodes[node].lines.deadline();
+                assert!(
+                    due_us.is_none_or(|due_us| due_us > node_us),
+                    "node{} has to be asked again at once",
+                    node + 1
+                );
                 self.drain_node(node);
             }
             Event::Home { term } => {
@@ -414,6 +423,11 @@ impl World {
                 let home_us = self.home_us(term);
                 let home = self.homes.get_mut(&term).unwrap();
                 home.directory.tick(&home.values, home_us);
+                let due_us = home.directory.deadline();
+                assert!(
+                    due_us.is_none_or(|due_us| due_us > home_us),
+                    "the home of term {term} has to be asked again at once"
+                );
                 self.drain_home(term);
             }
             Event::Deposed { term } => {

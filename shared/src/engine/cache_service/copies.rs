@@ -22,6 +22,9 @@ use crate::ids::GroupId;
 /// Most requests of clients that wait here for an address.
 pub const WAITING_MAX: usize = 8_192;
 
+/// Shortest sleep of the keeper: whatever is due, it never spins.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
 /// Longest sleep of the keeper: nothing needs it, it only bounds what a lost wake-up could cost.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -289,7 +292,7 @@ pub async fn keep<H: Host>(engine: Engine<H>) {
             let deadline_us = state.lines.deadline().unwrap_or(u64::MAX);
             state.wakes_us = deadline_us;
             let left = Duration::from_micros(deadline_us.saturating_sub(host.monotonic_us()));
-            (std::mem::take(&mut state.questions), left.min(SLEEP_MAX))
+            (std::mem::take(&mut state.questions), left.clamp(SLEEP_MIN, SLEEP_MAX))
         };
         for question in questions {
             let Out::Ask { shard, asked, ask } = question else { continue };

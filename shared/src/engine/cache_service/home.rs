@@ -27,6 +27,9 @@ use crate::machine::{CACHE_SINCE, Command, IdempotencyKey, Operation, Reply};
 /// How long a proposal of a home may take before it counts as unknown, which ends the tenure.
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 
+/// Shortest sleep of the keeper: whatever is due, it never spins.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
 /// Longest sleep of the keeper: nothing needs it, it only bounds what a lost wake-up could cost.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -152,7 +155,7 @@ pub async fn keep<H: Host>(engine: Engine<H>, group: Arc<Group<H>>) {
         if at.group.stopped() || at.engine.stopping() {
             return;
         }
-        let pause = H::Runtime::sleep(sleep.min(SLEEP_MAX));
+        let pause = H::Runtime::sleep(sleep.clamp(SLEEP_MIN, SLEEP_MAX));
         match H::Runtime::select2(at.group.home.moved.wait(), pause).await {
             Select2::First(()) | Select2::Second(()) => {}
         }
@@ -187,7 +190,7 @@ impl<H: Host> At<H> {
         let begins = |term: &Term| held.tenure.is_none() && *term > held.over && self.is_known_to_all();
         let Some(term) = term.filter(begins) else { return };
         let config = self.engine.config();
-        let timing = Timing::new(config.cache.lease_us);
+        let timing = Timing { broken: config.cache.broken, ..Timing::new(config.cache.lease_us) };
         let mut directory = Directory::new(term, timing);
         if !self.engine.host().records() {
             directory.keep_silent();
@@ -278,6 +281,10 @@ impl<H: Host> At<H> {
     /// A majority confirms that this node leads, and everything up to then is applied.
     async fn confirm(&self, term: Term, round: u64) {
         let within = Duration::from_micros(self.engine.config().cache.lease_us);
+        if self.engine.config().cache.broken.grants_unconfirmed {
+            return self
+                .go_on(term, |directory, values, now_us| directory.confirmed(round, true, values, now_us));
+        }
         let confirmed = match self.group.read_index(within).await {
             ReadOutcome::Index(index) => {
                 let applied = self.group.state.wait_applied(index);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{CacheService, json, unavailable};
 use crate::api::cache::{DirectoryAnswer, LimitsAnswer, LineAnswer, LinesAnswer, StatsAnswer};
 use crate::cache::directory::{Stage, Totals};
 use crate::cache::view::{CachesView, GroupValues, ValuesView};
-use crate::cache::{Address, Values};
+use crate::cache::{Address, State, Values, Version};
 use crate::engine::group::Group;
 use crate::engine::host::{Host, Urgency};
 use crate::engine::node::Engine;
@@ -48,6 +50,18 @@ impl<H: Host> CacheService<H> {
                 lines,
             }
         })
+    }
+
+    /// The copies that a client of this node could read now, for checks: address, state, version, JSON text.
+    pub fn readable_copies(&self) -> Vec<(Address, State, Version, Option<Bytes>)> {
+        self.engine.inner.copies.read(|lines, now_us| lines.readable_copies(now_us))
+    }
+
+    /// No change of the address that this node's replica has applied has a later version than this, for checks; none where it
+    /// has no replica.
+    pub fn last_change(&self, address: &Address) -> Option<Version> {
+        let group = self.engine.group(self.shard_now(address)?)?;
+        group.state.read(|machine| machine.values().map(|values| values.last_change(address)))
     }
 
     /// `GET /cache/directory`

@@ -9,9 +9,9 @@ use openraft_rt_tokio::TokioRuntime;
 use super::world::{MemoryDisk, TestHost, quick};
 use crate::engine::log::LogStore;
 use crate::engine::publish::Publisher;
-use crate::engine::state::StateMachine;
+use crate::engine::state::{Moved, StateMachine};
 use crate::engine::types::Types;
-use crate::ids::GroupId;
+use crate::ids::{GroupId, NodeId};
 
 type C = Types<TokioRuntime>;
 
@@ -23,12 +23,27 @@ impl StoreBuilder<C, LogStore<TestHost>, StateMachine<TestHost>> for Builder {
         let publisher = Arc::new(Publisher::new(host.clone()));
         let (group, config) = (GroupId::CONTROL, quick());
         let silence = Box::new(|| None);
-        let log = LogStore::open(host.clone(), group, &config, publisher.clone(), silence, Arc::default())
-            .expect("a log");
-        let state =
-            StateMachine::open(host, group, &config, publisher, log.clone(), Arc::default(), Arc::default())
-                .await
-                .expect("a state machine");
+        let log = LogStore::open(
+            host.clone(),
+            group,
+            NodeId(1),
+            &config,
+            publisher.clone(),
+            silence,
+            Arc::default(),
+        )
+        .expect("a log");
+        let state = StateMachine::open(
+            host,
+            group,
+            &config,
+            publisher,
+            log.clone(),
+            Moved::default(),
+            Arc::default(),
+        )
+        .await
+        .expect("a state machine");
         Ok(((), log, state))
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use openraft_rt_tokio::TokioRuntime;
 
-use crate::engine::host::{CallError, Disk, Done, Host, Recovered, Transport, Urgency, Write};
+use crate::engine::host::{CallError, Disk, Done, Host, Recovered, SnapshotFile, Transport, Urgency, Write};
 use crate::engine::publish::lock;
 use crate::engine::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StartError, StaticPeer};
 use crate::event::{Event, Fact};
@@ -375,7 +375,27 @@ impl DiskState {
     }
 }
 
+/// A snapshot that is being written.
+pub struct MemoryFile {
+    disk: MemoryDisk,
+    name: (GroupId, String),
+    chunks: Vec<Bytes>,
+}
+
+impl SnapshotFile for MemoryFile {
+    async fn write(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.chunks.push(chunk);
+        Ok(())
+    }
+    async fn finish(self) -> io::Result<()> {
+        lock(&self.disk.state).files.insert(self.name, self.chunks);
+        Ok(())
+    }
+}
+
 impl Disk for MemoryDisk {
+    type SnapshotFile = MemoryFile;
+
     fn submit(&self, writes: Vec<Write>, done: Done) {
         let mut state = lock(&self.state);
         state.writes += 1;
@@ -410,9 +430,8 @@ impl Disk for MemoryDisk {
     fn node_value(&self, key: &'static str) -> io::Result<Option<Bytes>> {
         Ok(lock(&self.state).values.get(key).cloned())
     }
-    async fn write_snapshot(&self, group: GroupId, name: &str, chunks: Vec<Bytes>) -> io::Result<()> {
-        lock(&self.state).files.insert((group, name.into()), chunks);
-        Ok(())
+    async fn create_snapshot(&self, group: GroupId, name: &str) -> io::Result<MemoryFile> {
+        Ok(MemoryFile { disk: self.clone(), name: (group, name.into()), chunks: Vec::new() })
     }
     async fn read_snapshot(&self, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {
         let found = lock(&self.state).files.get(&(group, name.to_owned())).cloned();

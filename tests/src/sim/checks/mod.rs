@@ -1,18 +1,22 @@
 //! What must hold after every step. The first violation ends the run.
 
+mod caches;
 mod clients;
 mod consensus;
 mod queues;
 mod registers;
 mod service;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use orrery_shared::cache::Address;
 use orrery_shared::engine::Engine;
 use orrery_shared::engine::host::Write;
 use orrery_shared::event::Fact;
 use orrery_shared::ids::{GroupId, LogIndex};
 
+pub use caches::{Applied, Caches, Copy, address};
 pub use clients::{Belief, Clients, Outcome};
 pub use consensus::Found;
 pub use queues::{Queues, Value};
@@ -44,6 +48,9 @@ pub struct Checks {
     clients: SyncCell<Clients>,
     registers: SyncCell<Registers>,
     queues: SyncCell<Queues>,
+    caches: SyncCell<Caches>,
+    /// Something happened to a copy or to what is committed since the last look at all copies.
+    stirred: SyncCell<bool>,
     /// Nodes that applied something since the last look at their states, and in which group.
     applied: SyncCell<Vec<(TaskGroup, GroupId)>>,
     failure: SyncCell<Option<String>>,
@@ -59,6 +66,8 @@ impl Checks {
             clients: SyncCell::default(),
             registers: SyncCell::default(),
             queues: SyncCell::default(),
+            caches: SyncCell::default(),
+            stirred: SyncCell::new(false),
             applied: SyncCell::default(),
             failure: SyncCell::new(None),
         })
@@ -89,7 +98,14 @@ impl Checks {
         let bytes = postcard::to_stdvec(fact).expect("facts are plain values");
         self.trace.event(&bytes, format_args!("node{node} {fact:?}"));
         match fact {
-            Fact::Applied { group, .. } => self.applied.borrow_mut().push((node, *group)),
+            Fact::Applied { group, .. } => {
+                self.applied.borrow_mut().push((node, *group));
+                self.stirred.set(true);
+            }
+            Fact::CacheLine { fact, .. } => {
+                self.caches.borrow_mut().line(fact);
+                self.stirred.set(true);
+            }
             Fact::Service { group, index, n, fact, .. } => {
                 let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
                 self.verdict(verdict);
@@ -117,6 +133,30 @@ impl Checks {
             }
             self.digest(node, group, &engine);
         }
+        if self.stirred.replace(false) && self.caches.borrow_mut().is_used() {
+            self.copies(network);
+        }
+    }
+
+    /// Compares all copies that anybody could read at this moment.
+    fn copies(&self, network: &Network) {
+        let mut copies: BTreeMap<Address, Vec<Copy>> = BTreeMap::new();
+        let mut applied = Applied::new();
+        for (node, engine) in network.engines() {
+            for (address, state, version, value) in engine.cache().readable_copies() {
+                let value = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+                copies.entry(address).or_default().push(Copy { node, state, version, value });
+            }
+        }
+        for (_, engine) in network.engines() {
+            let changes = copies.keys().map(|address| (address, engine.cache().last_change(address)));
+            for (address, change) in changes {
+                let last = applied.entry(address.clone()).or_default();
+                *last = change.unwrap_or_default().max(*last);
+            }
+        }
+        let verdict = self.caches.borrow_mut().copies(&copies, &applied);
+        self.verdict(verdict);
     }
 
     fn digest(&self, node: TaskGroup, group: GroupId, engine: &Engine<SimHost>) {
@@ -153,6 +193,12 @@ impl Checks {
     /// What clients of the queue service saw.
     pub fn queues<T>(&self, look: impl FnOnce(&mut Queues) -> Result<T, String>) -> Option<T> {
         let result = look(&mut self.queues.borrow_mut());
+        self.looked(result)
+    }
+
+    /// What clients of the cache saw.
+    pub fn caches<T>(&self, look: impl FnOnce(&mut Caches) -> Result<T, String>) -> Option<T> {
+        let result = look(&mut self.caches.borrow_mut());
         self.looked(result)
     }
 

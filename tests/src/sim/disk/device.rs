@@ -10,7 +10,7 @@ use bytes::Bytes;
 use openraft::rt::{AsyncRuntime, Oneshot, OneshotSender};
 
 use orrery::storage::{Batcher, HINT_DELAY_MAX, Store, Submission};
-use orrery_shared::engine::host::{Disk, Done, Recovered, Write};
+use orrery_shared::engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 use orrery_shared::ids::{GroupId, LogIndex};
 
 use super::backend::CrashFile;
@@ -150,7 +150,32 @@ impl SimDisk {
     }
 }
 
+/// A snapshot file that is being written.
+pub struct SimSnapshot {
+    disk: SimDisk,
+    number: u64,
+}
+
+impl SnapshotFile for SimSnapshot {
+    async fn write(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.disk.0.machine.files.borrow_mut().append(self.number, &chunk)?;
+        let latency = self.disk.sync_latency();
+        SimRuntime::sleep(latency).await;
+        Ok(())
+    }
+
+    async fn finish(self) -> io::Result<()> {
+        self.disk.0.machine.files.borrow_mut().rename(self.number);
+        let latency = self.disk.sync_latency() * 3;
+        SimRuntime::sleep(latency).await;
+        self.disk.0.machine.files.borrow_mut().finish(self.number);
+        Ok(())
+    }
+}
+
 impl Disk for SimDisk {
+    type SnapshotFile = SimSnapshot;
+
     fn submit(&self, writes: Vec<Write>, done: Done) {
         self.0.watch.submitted(self.0.node, &writes);
         let done = if self.0.bugs.acknowledges_early(&writes) {
@@ -182,20 +207,9 @@ impl Disk for SimDisk {
         Ok(self.0.store.node_value(key)?)
     }
 
-    fn write_snapshot(
-        &self,
-        group: GroupId,
-        name: &str,
-        chunks: Vec<Bytes>,
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        let (disk, name) = (self.clone(), name.to_owned());
-        async move {
-            disk.0.machine.files.borrow_mut().begin(group, &name, &chunks)?;
-            let latency = disk.sync_latency() * 4;
-            SimRuntime::sleep(latency).await;
-            disk.0.machine.files.borrow_mut().finish(group, &name);
-            Ok(())
-        }
+    async fn create_snapshot(&self, group: GroupId, name: &str) -> io::Result<SimSnapshot> {
+        let number = self.0.machine.files.borrow_mut().begin(group, name);
+        Ok(SimSnapshot { disk: self.clone(), number })
     }
 
     fn read_snapshot(

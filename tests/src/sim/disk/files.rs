@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use orrery::storage::{decode_snapshot, encode_snapshot};
+use orrery::storage::{SnapshotEncoder, decode_snapshot};
 use orrery_shared::ids::GroupId;
 
 use crate::sim::runtime::SplitMix;
@@ -15,30 +15,59 @@ const TEMPORARY: &str = ".part";
 
 type Path = (GroupId, String);
 
+/// A file that has no name yet.
+#[derive(Debug)]
+struct Writing {
+    path: Path,
+    encoder: Option<SnapshotEncoder>,
+    bytes: Vec<u8>,
+}
+
 /// A node's snapshot folder. Survives crashes.
 #[derive(Debug, Default)]
 pub struct SnapshotFiles {
     present: BTreeMap<Path, Bytes>,
     /// Being written: what a crash leaves of them is open.
-    writing: BTreeMap<Path, Bytes>,
+    writing: BTreeMap<u64, Writing>,
+    next: u64,
     /// Removed, but the folder was not synced since: a crash may bring them back.
     removed: BTreeMap<Path, Bytes>,
 }
 
 impl SnapshotFiles {
-    /// Begins to write a file; it is there after [`SnapshotFiles::finish`].
-    pub fn begin(&mut self, group: GroupId, name: &str, chunks: &[Bytes]) -> io::Result<()> {
-        let bytes = Bytes::from(encode_snapshot(chunks)?.concat());
-        self.writing.insert((group, name.to_owned()), bytes);
+    /// Begins to write a file; it is there after [`SnapshotFiles::finish`]. Its number.
+    pub fn begin(&mut self, group: GroupId, name: &str) -> u64 {
+        let (encoder, first) = SnapshotEncoder::begin();
+        let path = (group, name.to_owned());
+        self.next += 1;
+        self.writing.insert(self.next, Writing { path, encoder: Some(encoder), bytes: first.to_vec() });
+        self.next
+    }
+
+    /// Appends a chunk.
+    pub fn append(&mut self, number: u64, chunk: &[u8]) -> io::Result<()> {
+        let writing = self.writing.get_mut(&number).ok_or_else(not_found)?;
+        let head = writing.encoder.as_mut().ok_or_else(not_found)?.chunk(chunk)?;
+        writing.bytes.extend(head);
+        writing.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
+    /// It is complete, synced, and gets its name: whether that one is on the disk is open before
+    /// [`SnapshotFiles::finish`].
+    pub fn rename(&mut self, number: u64) {
+        if let Some(writing) = self.writing.get_mut(&number)
+            && let Some(encoder) = writing.encoder.take()
+        {
+            writing.bytes.extend(encoder.end());
+        }
+    }
+
     /// The file is synced, has its name, and the folder is synced.
-    pub fn finish(&mut self, group: GroupId, name: &str) {
-        let path = (group, name.to_owned());
-        if let Some(bytes) = self.writing.remove(&path) {
-            self.removed.retain(|(other, _), _| *other != group);
-            self.present.insert(path, bytes);
+    pub fn finish(&mut self, number: u64) {
+        if let Some(Writing { path, bytes, .. }) = self.writing.remove(&number) {
+            self.removed.retain(|(other, _), _| *other != path.0);
+            self.present.insert(path, Bytes::from(bytes));
         }
     }
 
@@ -64,20 +93,27 @@ impl SnapshotFiles {
                 self.present.entry(path).or_insert(bytes);
             }
         }
-        for ((group, name), bytes) in std::mem::take(&mut self.writing) {
+        for (number, writing) in std::mem::take(&mut self.writing) {
+            let Writing { path: (group, name), encoder, bytes } = writing;
+            let bytes = Bytes::from(bytes);
             match rng.range(0..3) {
                 // Nothing of it.
                 0 => {}
-                // A part of it, under its temporary name.
-                1 => {
-                    let length = rng.range(0..bytes.len() as u64 + 1) as usize;
-                    self.present.insert((group, name + TEMPORARY), bytes.slice(..length));
-                }
                 // All of it: renamed, only the folder was not synced yet.
-                _ => {
+                1 if encoder.is_none() => {
                     self.present.insert((group, name), bytes);
+                }
+                // A part of it, under its temporary name.
+                _ => {
+                    let length = rng.range(0..bytes.len() as u64 + 1) as usize;
+                    self.present
+                        .insert((group, format!("{name}.{number}{TEMPORARY}")), bytes.slice(..length));
                 }
             }
         }
     }
+}
+
+fn not_found() -> io::Error {
+    io::Error::from(io::ErrorKind::NotFound)
 }

@@ -24,6 +24,8 @@ pub const WORLD: TaskGroup = 0;
 const MAIN: u64 = u64::MAX;
 /// A run needs a few hundred thousand; one that needs this many goes round in circles.
 const POLLS_MAX: u64 = 100_000_000;
+/// A task that wakes itself without letting time pass burns a processor on a real machine.
+const POLLS_AT_ONCE_MAX: u64 = 1_000_000;
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type ReadyQueue = Arc<Mutex<VecDeque<u64>>>;
@@ -72,6 +74,8 @@ pub(super) struct Core {
     rngs: SyncCell<BTreeMap<TaskGroup, Arc<SyncCell<SplitMix>>>>,
     after_poll: SyncCell<Option<AfterPoll>>,
     polls: SyncCell<u64>,
+    /// How many there were when the clock moved last.
+    polls_before: SyncCell<u64>,
 }
 
 thread_local! {
@@ -145,6 +149,7 @@ impl Sim {
             rngs: SyncCell::default(),
             after_poll: SyncCell::new(None),
             polls: SyncCell::new(0),
+            polls_before: SyncCell::new(0),
         }))
     }
 
@@ -288,6 +293,11 @@ impl Sim {
             let mut polls = self.0.polls.borrow_mut();
             *polls += 1;
             assert!(*polls < POLLS_MAX, "livelock: {POLLS_MAX} polls in one simulation");
+            let at_once = *polls - self.0.polls_before.get();
+            assert!(
+                at_once < POLLS_AT_ONCE_MAX,
+                "livelock: {at_once} polls at one moment, now of node {group}"
+            );
         }
         let before = self.0.running.replace(group);
         let done = future.as_mut().poll(&mut Context::from_waker(&Waker::from(waker))).is_ready();
@@ -311,6 +321,9 @@ impl Sim {
     fn fire_timer(&self) -> bool {
         let Some(((at, _), waker)) = self.0.timers.borrow_mut().pop_first() else { return false };
         let now = self.now_ns().max(at);
+        if now > self.now_ns() {
+            self.0.polls_before.set(self.polls());
+        }
         self.0.now_ns.set(now);
         waker.wake();
         true

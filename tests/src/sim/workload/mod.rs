@@ -1,5 +1,7 @@
-//! Clients that fight for locks through the lock service of random nodes, clients of the shards and of the queues.
+//! Clients that fight for locks through the lock service of random nodes, clients of the shards, of the queues and of the
+//! cache.
 
+mod caches;
 mod call;
 mod operations;
 mod queues;
@@ -13,6 +15,7 @@ use smol_str::SmolStr;
 use orrery_shared::ids::ResourceName;
 use orrery_shared::lock::{Holder, SessionId};
 
+pub use caches::CacheClient;
 pub use queues::QueueClient;
 use shards::ShardClient;
 
@@ -85,6 +88,15 @@ impl Workload {
         }));
         clients.extend((0..cluster.faults.queue_clients).map(|number| {
             let mut client = QueueClient::new(cluster.clone(), number, seed);
+            let (stop, cluster) = (stop.clone(), cluster.clone());
+            cluster.clone().sim.spawn_in(WORLD, async move {
+                while !stop.get() && cluster.checks.failure().is_none() {
+                    client.step().await;
+                }
+            })
+        }));
+        clients.extend((0..cluster.faults.cache_clients).map(|number| {
+            let mut client = CacheClient::new(cluster.clone(), number, seed);
             let (stop, cluster) = (stop.clone(), cluster.clone());
             cluster.clone().sim.spawn_in(WORLD, async move {
                 while !stop.get() && cluster.checks.failure().is_none() {

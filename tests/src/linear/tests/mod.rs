@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
+mod brute;
+mod cases;
+mod made;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Directory, Held, Line, Owner};
+use super::{Directory, Held, Line, Owner, Phase};
 use crate::cache::message::{Claim, Kept, Told};
 use crate::cache::{Address, Holder, Values};
 use crate::ids::Term;
@@ -74,6 +74,10 @@ impl Directory {
     fn kept(&self, node: &Holder) -> Vec<Kept> {
         let mut kept = Vec::new();
         for (address, line) in &self.lines {
+            // It did not answer in its time: what it may hold is void from here on, whenever that is committed.
+            if self.is_revoking(address) {
+                continue;
+            }
             let owned = line.owner.as_ref().filter(|owner| owner.node == *node);
             let found = match owned {
                 Some(owner) => Some((&owner.held, owner.saved)),
@@ -85,6 +89,12 @@ impl Directory {
             }
         }
         kept
+    }
+
+    fn is_revoking(&self, address: &Address) -> bool {
+        let first = self.turns.get(address).and_then(|turn| turn.front());
+        let asked = first.and_then(|question| self.questions.get(question));
+        asked.is_some_and(|asked| asked.phase == Phase::Revoking)
     }
 
     /// The node shares nothing any more. What it owns stays its own until it is taken.

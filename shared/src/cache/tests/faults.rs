@@ -47,7 +47,7 @@ fn of_seed(seed: u64) -> Faults {
         delay_us: [2_000, 20_000, 80_000][seed as usize % 3],
         late: seed % 5,
         every_us: [300_000, 1_000_000, 3_000_000][seed as usize / 3 % 3],
-        unaware: seed % 2 == 0,
+        unaware: seed.is_multiple_of(2),
     }
 }
 

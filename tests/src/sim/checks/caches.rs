@@ -41,7 +41,7 @@ pub type Applied = BTreeMap<Address, Version>;
 
 impl Caches {
     /// A number that nobody wrote yet.
-    pub fn next(&mut self) -> u64 {
+    pub fn new_value(&mut self) -> u64 {
         self.written += 1;
         self.written
     }

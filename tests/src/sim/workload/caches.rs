@@ -55,7 +55,7 @@ impl CacheClient {
         if kind < 52 {
             return self.once(&address, Call::Read).await;
         }
-        let value = self.cluster.checks.caches(|caches| Ok(caches.next())).unwrap_or_default();
+        let value = self.cluster.checks.caches(|caches| Ok(caches.new_value())).unwrap_or_default();
         match kind {
             52..75 => self.once(&address, Call::WriteBack { value }).await,
             75..87 => {

@@ -1,8 +1,6 @@
 //! The coherent cache: values out of service facts, each counted once by (index, n); copies as their nodes report them,
 //! directories as their homes do.
 
-use std::sync::Arc;
-
 use super::fact::Role;
 use super::fold::Effect;
 use super::view::{
@@ -20,7 +18,7 @@ pub(super) fn install(view: &mut View, node: &NodeName, caches: &CachesView, now
     for shard in &caches.values {
         values(view, shard.group, &shard.values);
     }
-    let cache = Arc::make_mut(view.cache.nodes.get_or_default(node));
+    let cache = view.cache.nodes.get_or_default(node);
     cache.more = caches.copies_more > 0;
     let gone = |address: &Address| !caches.copies.iter().any(|copy| copy.address == *address);
     let gone: Vec<Address> = cache.lines.keys().filter(|address| gone(address)).cloned().collect();
@@ -77,7 +75,7 @@ fn take_home(view: &mut View, node: &NodeName, home: &HomeView, now_us: u64) {
         // Which of them goes on is not in a snapshot.
         recalls: SortedMap::default(),
     };
-    view.cache.homes.insert(home.group, Arc::new(taken));
+    view.cache.homes.insert(home.group, taken);
 }
 
 /// Takes over values that somebody read at an applied index, unless a newer state is in the view.
@@ -86,7 +84,7 @@ fn values(view: &mut View, shard: GroupId, values: &ValuesView) {
     if values.applied.is_none() || values.applied < known {
         return;
     }
-    let shard = Arc::make_mut(view.cache.values.get_or_default(&shard));
+    let shard = view.cache.values.get_or_default(&shard);
     if known.is_none() {
         // The first ones of a recording: what they contain is not news.
         shard.seen = shard.seen.max(values.applied.map(|index| (index, u32::MAX)));
@@ -116,7 +114,6 @@ pub(super) fn committed(view: &mut View, shard: GroupId, place: (LogIndex, u32),
     if shard.seen.is_some_and(|seen| place <= seen) {
         return Effect::Known;
     }
-    let shard = Arc::make_mut(shard);
     shard.seen = Some(place);
     if shard.whole.is_some_and(|whole| place.0 <= whole) {
         return Effect::New;
@@ -152,7 +149,7 @@ fn bound_values(shard: &mut ShardValues) {
 
 /// Folds in what happened to a line of a node.
 pub(super) fn line(view: &mut View, node: &NodeName, shard: GroupId, fact: &LineFact, now_us: u64) {
-    let cache = Arc::make_mut(view.cache.nodes.get_or_default(node));
+    let cache = view.cache.nodes.get_or_default(node);
     let (LineFact::Changed { address, .. } | LineFact::Lost { address, .. } | LineFact::Hit { address, .. }) =
         fact;
     let copy = cache.lines.get_or_default(address);
@@ -196,7 +193,7 @@ fn bound_lines(cache: &mut NodeCache) {
 
 /// Takes over what a node counted.
 pub(super) fn used(view: &mut View, node: &NodeName, stats: &Stats, now_us: u64) {
-    let cache = Arc::make_mut(view.cache.nodes.get_or_default(node));
+    let cache = view.cache.nodes.get_or_default(node);
     count(cache, stats, Some(now_us));
 }
 
@@ -260,7 +257,7 @@ fn begin(view: &mut View, node: &NodeName, shard: GroupId, term: Term, window: O
     if newer {
         return;
     }
-    let home = Arc::make_mut(view.cache.homes.get_or_default(&shard));
+    let home = view.cache.homes.get_or_default(&shard);
     if home.term != term || home.node != *node {
         *home = Home { node: node.clone(), term, ..Home::default() };
     }
@@ -277,7 +274,7 @@ fn present<'a>(view: &'a mut View, node: &NodeName, shard: GroupId) -> Option<&'
         Some(_) => {}
         None => begin(view, node, shard, term?, None),
     }
-    view.cache.homes.get_mut(&shard).map(Arc::make_mut)
+    view.cache.homes.get_mut(&shard)
 }
 
 fn waits(waited: &Waited, now_us: u64) -> Recalled {
@@ -326,7 +323,7 @@ pub(super) fn role(view: &mut View, node: &NodeName, shard: GroupId, role: Role,
 /// What the process had in its memory is gone: its copies, and what it knew as a home.
 pub(super) fn forget_boot(view: &mut View, node: &NodeName) {
     view.cache.homes.retain(|_, home| home.node != *node);
-    let Some(cache) = view.cache.nodes.get_mut(node).map(Arc::make_mut) else { return };
+    let Some(cache) = view.cache.nodes.get_mut(node) else { return };
     for copy in cache.lines.values_mut() {
         *copy = LineCopy { shard: copy.shard, version: copy.version, ..LineCopy::default() };
     }

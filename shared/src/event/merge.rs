@@ -6,7 +6,7 @@
 //! marked. A source whose clock is far off is shifted as a whole and says so.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::fact::{Fact, MessageId};
 use super::stream::{Batch, MemberAddress, NodeSnapshot};
@@ -127,7 +127,7 @@ pub struct Merge {
     pending: BinaryHeap<Pending>,
     arrivals: u64,
     released: Option<Stamp>,
-    ends: BTreeMap<MessageId, End>,
+    ends: SortedMap<MessageId, End>,
     ends_order: VecDeque<MessageId>,
     newest: Hlc,
 }

@@ -150,13 +150,17 @@ async fn a_write_waits_for_the_lease_of_a_sharer_that_is_cut_off() -> Result<(),
     scene("cut-sharer", Allowed { broken_links: true, statuses: &[] }, async |scene| {
         let page = &scene.page;
         open(page).await?;
+        // in real time it is over before anybody sees it
+        page.click("rate-director").await?;
         page.click("scenario-cut-sharer").await?;
         page.until("the write to wait for the sharer", "all('[data-waited=true]').length === 1").await?;
         page.screenshot("waiting").await?;
-        page.until("the sharer's lease to be over", "$('home-seat')?.dataset.count === '1/1'").await?;
-        page.until("the value", "$('home-seat')?.dataset.value === '\"taken\"'").await?;
-        let over = "all('[data-testid^=cell-seat-]').filter((c) => c.dataset.state === 'I').length > 0";
+        let home = "all('[data-testid^=home-seat]')[0]?.dataset";
+        page.until("the sharer's lease to be over", &format!("{home}.count === '1/1'")).await?;
+        page.until("the value", &format!("{home}.value === '\"taken\"'")).await?;
+        let over = "all('[data-testid^=cell-seat]').filter((c) => c.dataset.state === 'I').length > 0";
         page.until("the sharer to have nothing to read", over).await?;
+        page.screenshot("over").await?;
         page.until("the links to be whole", "$('faults').innerText.includes('none')").await?;
         page.until("the scenario to be over", "all('.scenario.on').length === 0").await?;
         ensure!(page.js::<bool>("return $('notice') === null;", Vec::new()).await?, "it failed");

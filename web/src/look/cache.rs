@@ -241,8 +241,6 @@ impl UseLook {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use orrery_shared::cache::message::RecallKind;
     use orrery_shared::cache::{HomeFact, How, LineFact, Waited, Wants};
     use orrery_shared::event::fact::{PlacedShard, ShardTable};
@@ -353,7 +351,7 @@ mod tests {
         let mut cache = orrery_shared::event::view::NodeCache::default();
         let rate = |s: u64, hits, misses| Rate { at_us: s * 1_000_000, hits, misses };
         cache.rates = vec![rate(10, 1, 1), rate(100, 3, 1), rate(115, 0, 0), rate(120, 1, 0)];
-        view.cache.nodes.insert("node2".into(), Arc::new(cache));
+        view.cache.nodes.insert("node2".into(), cache);
         let spark = UseLook::of(&view, "node2", 119).spark;
         assert_eq!(spark, [(1.0 - 20.0 / 60.0, 0.75), (1.0, 1.0)]);
     }

@@ -87,17 +87,20 @@ pub type Answered<T> = Result<(u16, T), Failure>;
 
 /// A key that no other request has: a page's own random part and a number.
 pub fn new_key() -> String {
+    key_after("page-")
+}
+
+fn key_after(begin: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     static PAGE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     let page = PAGE.get_or_init(|| (js_sys::Math::random() * 2f64.powi(48)) as u64);
-    format!("page-{page:012x}/{}", NUMBER.fetch_add(1, Ordering::Relaxed) + 1)
+    format!("{begin}{page:012x}/{}", NUMBER.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
 /// The same for what carries no other name of who asks: the client's, where a header can say it, is in front.
 pub fn new_key_of(client: &str) -> String {
-    let key = new_key();
     let plain = !client.is_empty() && client.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if plain { key.replacen("page-", &format!("{client}@"), 1) } else { key }
+    if plain { key_after(&[client, "@"].concat()) } else { new_key() }
 }
 
 /// Who asks, in a name that a key carried.

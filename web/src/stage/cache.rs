@@ -43,6 +43,8 @@ pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     view! {
         <g
             class="cache-layer"
+            // Letters stand at their nodes' shoulders.
+            data-overlap="intended"
             data-testid="stage-line"
             data-address=move || line.get().map(|line| line.to_string())
         >

@@ -1,6 +1,6 @@
 //! Every message of the recording, with its send and its end, found by time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use orrery_shared::event::Fact;
 use orrery_shared::event::fact::MessageId;
@@ -9,6 +9,8 @@ use orrery_shared::sorted::SortedMap;
 
 /// Most messages that are kept; the oldest go first.
 pub const FLIGHTS_MAX: usize = 60_000;
+/// So many messages may be without an end before the old ones among them are looked for.
+const OPEN_MAX: usize = 4_096;
 /// Messages of one block share the bound of their ends, so that a search skips what is over.
 const BLOCK: u64 = 64;
 
@@ -20,7 +22,8 @@ pub struct Flights {
     first: u64,
     /// Latest end in each block, microseconds; block `k` has numbers `k * BLOCK ..`.
     ends: VecDeque<u64>,
-    open: BTreeMap<MessageId, u64>,
+    /// Numbers of those whose end did not come yet.
+    open: SortedMap<MessageId, u64>,
     /// Arrived before their send came.
     early: SortedMap<MessageId, FlightEnd>,
 }
@@ -98,6 +101,9 @@ impl Flights {
             self.open.insert(flight.id.clone(), number);
         }
         let in_order = place == self.flights.len();
+        if self.open.len() > OPEN_MAX {
+            self.forget_open(flight.sent_us);
+        }
         let end_us = end_us(&flight);
         self.flights.insert(place, flight);
         if in_order {
@@ -124,6 +130,15 @@ impl Flights {
         self.note_end(number, end.at_us());
     }
 
+    /// Of what was sent so long ago that it is not drawn any more, the end does not matter.
+    fn forget_open(&mut self, now_us: u64) {
+        let (first, flights) = (self.first, &self.flights);
+        self.open.retain(|_, number| {
+            let flight = flights.get(number.wrapping_sub(first) as usize);
+            flight.is_some_and(|flight| flight.sent_us + FLIGHT_US_MAX >= now_us)
+        });
+    }
+
     fn note_end(&mut self, number: u64, end_us: u64) {
         let place = (number / BLOCK - self.first / BLOCK) as usize;
         while self.ends.len() <= place {
@@ -137,12 +152,11 @@ impl Flights {
     /// A message came late and moved the numbers of those after it. Rare.
     fn renumber(&mut self) {
         self.ends.clear();
-        self.open.clear();
+        self.open = SortedMap::default();
         let ends: Vec<(u64, u64)> = (self.first..).zip(self.flights.iter().map(end_us)).collect();
         for (number, end_us) in ends {
             self.note_end(number, end_us);
         }
-        // One by one: a map that is built at once brings a sort.
         let open = (self.first..).zip(&self.flights).filter(|(_, flight)| flight.end.is_none());
         for (number, flight) in open {
             self.open.insert(flight.id.clone(), number);

@@ -1,8 +1,6 @@
 //! The coherent cache: what is committed of each shard's lines, which copies each node has, whom each home knows of and
 //! waits for.
 
-use std::sync::Arc;
-
 use smol_str::SmolStr;
 
 use super::{Timer, View};
@@ -26,11 +24,11 @@ pub const RATES_MAX: usize = 60;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CacheView {
     /// What is committed, by shard.
-    pub values: SortedMap<GroupId, Arc<ShardValues>>,
+    pub values: SortedMap<GroupId, ShardValues>,
     /// Copies, by node.
-    pub nodes: SortedMap<NodeName, Arc<NodeCache>>,
+    pub nodes: SortedMap<NodeName, NodeCache>,
     /// Directories, by shard. A shard without one has no home that anybody knows of.
-    pub homes: SortedMap<GroupId, Arc<Home>>,
+    pub homes: SortedMap<GroupId, Home>,
 }
 
 /// What one shard has committed.
@@ -250,7 +248,7 @@ impl View {
     /// nothing yet.
     pub fn home_of(&self, address: &str) -> Option<(GroupId, Option<NodeName>, Option<&Home>)> {
         let shard = self.shard_of_line(address)?;
-        let home = self.cache.homes.get(&shard).map(Arc::as_ref);
+        let home = self.cache.homes.get(&shard);
         let node = home.map(|home| home.node.clone()).or_else(|| self.leadership_of(shard).leader);
         Some((shard, node, home))
     }

@@ -144,7 +144,7 @@ fn drawn(look: &CellLook) -> Markup {
         Known::Nothing => Markup::Nothing,
     };
     let home = if look.home {
-        view! { <text class="home-mark" x="-11" y="19">"⌂"</text> }
+        view! { <text class="home-mark" x="-11" y="16">"⌂"</text> }
     } else {
         Markup::Nothing
     };
@@ -195,12 +195,13 @@ fn at_home(address: &str, row: Memo<RowLook>) -> Markup {
     view! {
         <td
             class="at-home"
+            title=title
             data-testid=format!("home-{address}")
             data-value=text
             data-stale=move || row.with(|row| row.stale.to_string())
             data-count=move || row.with(|row| row.fan.as_ref().map(FanLook::counted))
         >
-            <span class="value" class:stale=move || row.with(|row| row.stale) title=title>{text}</span>
+            <span class="value" class:stale=move || row.with(|row| row.stale)>{text}</span>
             {move || row.with(|row| beside(row, ui.t()))}
         </td>
     }

@@ -144,7 +144,6 @@ async fn cells_are_clicked_and_a_load_is_mostly_hits() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails: the scenario is not seen to its end yet; run it with --ignored"]
 async fn a_write_waits_for_the_lease_of_a_sharer_that_is_cut_off() -> Result<(), Failure> {
     // a cut link breaks requests of nodes among each other, not of the page
     scene("cut-sharer", Allowed { broken_links: true, statuses: &[] }, async |scene| {

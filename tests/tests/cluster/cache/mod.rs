@@ -39,7 +39,6 @@ const TROUBLE: Duration = Duration::from_secs(48);
 const PIECE_IN_TROUBLE: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not held yet on a machine that does nothing else: run it with --ignored"]
 async fn without_faults_there_is_no_error_and_no_stale_read() -> Result<()> {
     let _turn = turn().await;
     let rng = StdRng::seed_from_u64(seed());
@@ -91,7 +90,6 @@ async fn may_have_lost(cluster: &Cluster) -> Result<Losses> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not held yet on a machine that does nothing else: run it with --ignored"]
 async fn nothing_is_stale_while_nodes_die_stand_still_and_are_cut_off() -> Result<()> {
     let _turn = turn().await;
     let rng = StdRng::seed_from_u64(seed());

@@ -33,6 +33,8 @@ pub enum Kind {
     Purged = 4,
     /// The current snapshot: length of the file's name (little-endian u16), name, encoded meta.
     Snapshot = 5,
+    /// The last log id that was there when the group was forgotten.
+    GivenUp = 6,
 }
 
 /// The key of a row.

@@ -126,6 +126,7 @@ impl Store {
         let bounds = self.bounds().get(&group).copied().unwrap_or_default();
         Ok(Recovered {
             vote: row(Kind::Vote)?,
+            given_up: row(Kind::GivenUp)?,
             committed: row(Kind::Committed)?,
             purged: row(Kind::Purged)?
                 .map(|value| rows::decode_purged(&value).map(|(_, log_id)| log_id))
@@ -223,7 +224,7 @@ impl Writer<'_, '_> {
             Write::SnapshotPointer { group, name, meta } => {
                 self.put(*group, Kind::Snapshot, &rows::encode_snapshot_pointer(name, meta)?)
             }
-            Write::Forget { group } => self.forget(*group),
+            Write::Forget { group, given_up } => self.forget(*group, given_up.as_ref()),
             Write::Node { .. } => unreachable!("values of the node are not in this table"),
         }
     }
@@ -329,11 +330,14 @@ impl Writer<'_, '_> {
         swept.into_iter().try_for_each(|(group, to)| self.remove(group, 0, to))
     }
 
-    fn forget(&mut self, group: GroupId) -> Result<(), StorageError> {
+    fn forget(&mut self, group: GroupId, given_up: Option<&Bytes>) -> Result<(), StorageError> {
         self.close_run()?;
         self.bounds.remove(&group);
         for kind in [Kind::Committed, Kind::Purged, Kind::Snapshot] {
             self.rows.remove(&rows::key(group, kind, 0)).map_err(redb::Error::from)?;
+        }
+        if let Some(given_up) = given_up {
+            self.put(group, Kind::GivenUp, given_up)?;
         }
         self.remove(group, 0, LogIndex::MAX)
     }

@@ -10,7 +10,7 @@ use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::{AsyncRuntime, ChangeMembers};
 
 use super::group::Group;
-use super::host::{Disk, Host, Write};
+use super::host::{Disk, Host};
 use super::housekeeping::{change, has_nearly_all};
 use super::node::Engine;
 use super::peer::{ReadOutcome, Standing};
@@ -157,7 +157,7 @@ impl<H: Host> Engine<H> {
         }
         group.state.close();
         let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
-        let write = Write::Forget { group: group.id };
+        let write = group.log.forgetting()?;
         // The receiver is gone only when the node is.
         self.inner.host.disk().submit(vec![write], Box::new(move |result| drop(sender.send(result))));
         receiver.await.unwrap_or_else(|_| Err(std::io::Error::other("the disk stopped")))?;

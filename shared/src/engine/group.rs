@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::{Instant, WatchReceiver};
 use openraft::errors::{LinearizableReadError, RaftError};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
 use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 
 use super::batch::Batches;
@@ -71,6 +73,8 @@ pub struct Group<H: Host> {
     pub home: Home<H>,
     /// Set when this node begins to lead.
     pub begun_to_lead: Signal,
+    /// It does not stand for election yet: it had more of this group than it has.
+    lacks: AtomicBool,
     stopping: AtomicBool,
     stopped: AtomicBool,
 }
@@ -134,7 +138,9 @@ impl<H: Host> Group<H> {
             turns,
         )
         .await?;
-        let raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
+        let mut raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
+        let lacks = log.lacks();
+        raft_config.enable_elect = !lacks;
         let factory = Factory { peers: peers.clone(), config: config.clone(), group: id, me };
         let drawn_ms = Arc::new(AtomicU64::new(0));
         #[cfg(test)]
@@ -178,6 +184,7 @@ impl<H: Host> Group<H> {
             snapshot_due,
             home: Home::new(tenure_moved),
             begun_to_lead: Signal::default(),
+            lacks: AtomicBool::new(lacks),
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         });
@@ -247,7 +254,19 @@ impl<H: Host> Group<H> {
         let vote = append.vote;
         let response = self.raft.append_entries(append).await.map_err(|error| error.to_string())?;
         self.heard(&vote);
+        if self.lacks.load(Ordering::Relaxed) && !self.log.lacks() {
+            self.raft.runtime_config().elect(true);
+            self.lacks.store(false, Ordering::Relaxed);
+        }
         Ok(response)
+    }
+
+    /// Who asks for a vote must have what this node ever acknowledged, also what it gave up when the shard moved away: a
+    /// candidate that did not hear of the move still counts this vote. Otherwise here is the refusal.
+    pub fn refusal(&self, asked: &VoteRequest<Types<H::Runtime>>) -> Option<VoteResponse<Types<H::Runtime>>> {
+        let had = self.log.ever_had();
+        let vote = || self.log.vote().unwrap_or_else(|| Vote::new(0, self.me));
+        (self.log.lacks() && asked.last_log_id < had).then(|| VoteResponse::new(vote(), had, false))
     }
 
     /// A message of the leader with this vote arrived; an old leader's does not count.

@@ -123,6 +123,8 @@ pub enum Write {
     Forget {
         /// Which.
         group: GroupId,
+        /// Encoded id of the last entry that it ever had, kept with the vote; none when it never had one.
+        given_up: Option<Bytes>,
     },
     /// A value of the node itself (identity, boot epoch, bound of the hybrid logical clock).
     Node {
@@ -138,6 +140,8 @@ pub enum Write {
 pub struct Recovered {
     /// Encoded vote.
     pub vote: Option<Bytes>,
+    /// Encoded log id of the last entry that was there when the group was forgotten ([`Write::Forget`]).
+    pub given_up: Option<Bytes>,
     /// Encoded committed log id.
     pub committed: Option<Bytes>,
     /// Encoded log id of the last purged entry.

@@ -67,6 +67,8 @@ struct Limits {
 #[derive(Default)]
 struct Inner {
     vote: Option<Vote>,
+    /// The last entry that was here when the shard moved away. It may have been acknowledged, like all before it.
+    given_up: Option<LogId>,
     committed: Option<LogId>,
     /// The committed id on the disk is older. It is only a hint, so it travels with the next write.
     committed_dirty: bool,
@@ -112,6 +114,7 @@ impl<H: Host> LogStore<H> {
         let found = host.disk().recover(group)?;
         let mut inner = Inner {
             vote: decode(found.vote.as_ref())?,
+            given_up: decode(found.given_up.as_ref())?,
             committed: decode(found.committed.as_ref())?,
             purged: decode(found.purged.as_ref())?,
             ..Inner::default()
@@ -156,6 +159,25 @@ impl<H: Host> LogStore<H> {
     /// The present vote.
     pub fn vote(&self) -> Option<Vote> {
         lock(&self.shared.inner).vote
+    }
+
+    /// The last entry that was ever here: whoever leads has it, or a later leader's (Raft §5.4.1). What was given up with the
+    /// shard counts, for its acknowledgement did.
+    pub fn ever_had(&self) -> Option<LogId> {
+        let inner = lock(&self.shared.inner);
+        inner.last.max(inner.given_up)
+    }
+
+    /// The shard was here before, and what is here again is not all of that yet.
+    pub fn lacks(&self) -> bool {
+        let inner = lock(&self.shared.inner);
+        inner.last < inner.given_up
+    }
+
+    /// What makes this node begin with nothing, were it to have the group again.
+    pub fn forgetting(&self) -> io::Result<Write> {
+        let given_up = self.ever_had().map(|id| codec::encode(DISK_VERSION, &id)).transpose()?;
+        Ok(Write::Forget { group: self.shared.group, given_up })
     }
 
     /// For `status`.

@@ -161,12 +161,17 @@ impl<H: Host> Engine<H> {
     }
 }
 
-async fn answer_in<H: Host>(
+pub(super) async fn answer_in<H: Host>(
     group: &Group<H>,
     from: &NodeName,
     body: PeerRequest<H::Runtime>,
 ) -> PeerResponse<H::Runtime> {
     let refused = |error: &dyn std::fmt::Display| PeerResponse::Refused { why: error.to_string() };
+    if let PeerRequest::Vote(vote) | PeerRequest::PreVote(vote) = &body
+        && let Some(refusal) = group.refusal(vote)
+    {
+        return PeerResponse::Vote(refusal);
+    }
     match body {
         PeerRequest::Append(append) => match group.append(append).await {
             Ok(response) => PeerResponse::Append(response),

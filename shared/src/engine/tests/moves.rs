@@ -4,12 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::raft::VoteRequest;
+
 use super::shards::{WITHIN, clock, keyed, many, sharded};
 use super::world::{TestHost, World, eventually, eventually_within};
-use crate::engine::host::Disk as _;
+use crate::engine::codec;
+use crate::engine::group::Group;
+use crate::engine::host::{Disk as _, Host as _};
+use crate::engine::peer::{PeerRequest, PeerResponse};
+use crate::engine::serve::answer_in;
+use crate::engine::types::{LogId, Vote};
 use crate::engine::{Engine, EngineConfig};
 use crate::error::ErrorCode;
-use crate::ids::{GroupId, NodeName};
+use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::ShardMap;
 use crate::placement::{self, Ring, RingNode};
 
@@ -130,6 +137,44 @@ async fn a_node_joins_gets_its_shards_and_leaves_again() {
     assert_eq!(engines[0].formed().unwrap().me.incarnation, 2);
     in_place(&engines, &names, &[]).await;
     all_have(&engines, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_and_given_up_still_counts_in_a_vote() {
+    let world = Arc::new(World::default());
+    let mut engines = sharded(&world, 3).await;
+    let before = engines[0].shard_map();
+    write(&engines[0], "Ayu", 1).await;
+    engines.push(world.start("node4", 4, EngineConfig { founds: false, ..many() }).await);
+    let after = in_place(&engines, &["node1", "node2", "node3", "node4"], &[]).await;
+    let me = |engine: &Engine<TestHost>| engine.formed().unwrap().me.id;
+    let moved_from = |engine: &&Engine<TestHost>| {
+        let mut shards = before.shards.iter().zip(&after.shards);
+        shards.find(|(old, new)| old.holds(me(engine)) && !new.holds(me(engine))).map(|(old, _)| old.shard)
+    };
+    let engine = engines.iter().find(|engine| moved_from(engine).is_some()).unwrap();
+    let shard = moved_from(&engine).unwrap();
+    let gave_up = || engine.inner.host.disk().recover(shard).unwrap().given_up;
+    let gave_up = eventually("what it gave up to be on its disk", gave_up).await;
+    let had: LogId = codec::decode(codec::DISK_VERSION, &gave_up).unwrap();
+    // It comes back with nothing, before anybody sends it anything.
+    let group = Group::start(engine.around(me(engine)), shard).await.unwrap();
+    assert_eq!((group.log.summary().last, group.log.ever_had()), (None, Some(had)));
+    let asks = |last: Option<LogId>| {
+        PeerRequest::PreVote(VoteRequest::new(Vote::new(had.leader_id.term + 9, NodeId(1)), last))
+    };
+    let answer = async |last| match answer_in(&group, &"node1".into(), asks(last)).await {
+        PeerResponse::Vote(response) => response.vote_granted,
+        _ => panic!("no answer to a vote"),
+    };
+    let shorter = LogId { index: had.index - 1, ..had };
+    assert!(
+        !answer(None).await && !answer(Some(shorter)).await,
+        "an entry that it acknowledged could be lost"
+    );
+    assert!(answer(Some(had)).await);
+    assert!(group.log.lacks(), "it must not lead either");
+    group.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

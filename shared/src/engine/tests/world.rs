@@ -320,6 +320,7 @@ struct DiskState {
 struct GroupRows {
     entries: BTreeMap<LogIndex, Bytes>,
     vote: Option<Bytes>,
+    given_up: Option<Bytes>,
     committed: Option<Bytes>,
     purged: Option<Bytes>,
     snapshot: Option<(String, Bytes)>,
@@ -364,9 +365,9 @@ impl DiskState {
             Write::SnapshotPointer { group, name, meta } => {
                 self.groups.entry(group).or_default().snapshot = Some((name, meta));
             }
-            Write::Forget { group } => {
+            Write::Forget { group, given_up } => {
                 let rows = self.groups.entry(group).or_default();
-                *rows = GroupRows { vote: rows.vote.take(), ..GroupRows::default() };
+                *rows = GroupRows { vote: rows.vote.take(), given_up, ..GroupRows::default() };
             }
             Write::Node { key, value } => {
                 self.values.insert(key, value);
@@ -416,6 +417,7 @@ impl Disk for MemoryDisk {
         let last = rows.entries.last_key_value().map(|(index, _)| *index);
         Ok(Recovered {
             vote: rows.vote.clone(),
+            given_up: rows.given_up.clone(),
             committed: rows.committed.clone(),
             purged: rows.purged.clone(),
             entries: first.zip(last),

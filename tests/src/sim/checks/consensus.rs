@@ -152,7 +152,7 @@ fn group_of(write: &Write) -> Option<GroupId> {
         Write::Entries { group, .. }
         | Write::TruncateAfter { group, .. }
         | Write::Purge { group, .. }
-        | Write::Forget { group } => Some(*group),
+        | Write::Forget { group, .. } => Some(*group),
         _ => None,
     }
 }

@@ -20,6 +20,7 @@ struct Model {
     logs: BTreeMap<GroupId, BTreeMap<u64, Bytes>>,
     next: BTreeMap<GroupId, u64>,
     votes: BTreeMap<GroupId, Bytes>,
+    given_up: BTreeMap<GroupId, Bytes>,
     committed: BTreeMap<GroupId, Bytes>,
     purged: BTreeMap<GroupId, (u64, Bytes)>,
     snapshots: BTreeMap<GroupId, (String, Bytes)>,
@@ -58,7 +59,8 @@ impl Model {
             Write::SnapshotPointer { group, name, meta } => {
                 self.snapshots.insert(*group, (name.clone(), meta.clone()));
             }
-            Write::Forget { group } => {
+            Write::Forget { group, given_up } => {
+                self.given_up.extend(given_up.clone().map(|id| (*group, id)));
                 self.logs.remove(group);
                 self.next.remove(group);
                 self.committed.remove(group);
@@ -80,6 +82,7 @@ impl Model {
             if !log.is_empty() {
                 model.logs.insert(group, log);
             }
+            model.given_up.extend(found.given_up.map(|id| (group, id)));
             model.votes.extend(found.vote.map(|vote| (group, vote)));
             model.committed.extend(found.committed.map(|committed| (group, committed)));
             model.snapshots.extend(found.snapshot.map(|snapshot| (group, snapshot)));
@@ -112,7 +115,7 @@ impl Model {
                 let through = rng.range(purged..next + 3);
                 Write::Purge { group, through, log_id: bytes(rng) }
             }
-            6 => Write::Forget { group },
+            6 => Write::Forget { group, given_up: rng.chance(500).then(|| bytes(rng)) },
             _ => {
                 let count = 1 + rng.range(0..40);
                 let longest = if rng.chance(100) { 9_000 } else { 200 };

@@ -153,15 +153,23 @@ impl Faults {
         }
     }
 
-    /// What the same seed means for the cache: the same faults, and others who ask.
+    /// What the same seed means for the cache: others who ask, the same faults, and links that are cut for longer than a lease
+    /// more often: what was written behind them and not brought home is lost, and its node is told.
     pub fn of_cache_seed(seed: u64) -> Faults {
         let mut rng = SplitMix::new(seed, 0xcac4e);
+        let faults = Faults::of_seed(seed);
+        let mut weights = faults.weights.clone();
+        weights.cut_one_way = weights.cut_one_way.max(10);
+        weights.partition = weights.partition.max(10);
         Faults {
             clients: 1,
             shard_clients: 0,
             queue_clients: 0,
-            cache_clients: 2 + rng.range(0..4) as u32,
-            ..Faults::of_seed(seed)
+            cache_clients: 4 + rng.range(0..4) as u32,
+            rounds: faults.rounds * 3,
+            pause_between_us: 20_000..faults.pause_between_us.end.max(800_000),
+            weights,
+            ..faults
         }
     }
 }

@@ -79,6 +79,9 @@ pub struct Group<H: Host> {
     stopped: AtomicBool,
 }
 
+/// No node has this identity.
+const NOBODY: NodeId = NodeId(0);
+
 /// Who leads, as far as this node knows.
 #[derive(Clone, Debug, Default)]
 struct Leading {
@@ -343,6 +346,19 @@ impl<H: Host> Group<H> {
                 ReadOutcome::NotLeader { leader: forward.leader_node }
             }
             Ok(Err(_)) | Err(_) => ReadOutcome::NotLeader { leader: None },
+        }
+    }
+
+    /// Leads no more: the term is over, and who has everything stands for election after its time-out, this node too. A leader
+    /// that openraft is told to elect does nothing; a vote of a later term that a leader asked for ends every reign. It goes to
+    /// nobody: in that term this node elects no one.
+    pub async fn step_down(&self) {
+        let Some(vote) = self.log.vote() else { return };
+        let later = Vote::new(vote.leader_id.term + 1, NOBODY);
+        let mut ask = VoteRequest::new(later, self.log.ever_had());
+        ask.leadership_transfer = true;
+        if let Err(error) = self.raft.vote(ask).await {
+            tracing::debug!(group = %self.id, %error, "stays what it is");
         }
     }
 

@@ -465,7 +465,7 @@ impl World {
         let delay = self.delay();
         let applied = Box::new(self.values.clone());
         if outcome == Committed::Unknown && term == self.term {
-            // Its tenure ends with it: it stands for election again.
+            // Its tenure ends with it: it steps down.
             self.new_term();
         }
         self.after(delay, Event::Committed { term, question, outcome, applied });

@@ -123,6 +123,17 @@ impl<H: Host> Engine<H> {
         self.groups().into_iter().filter_map(view).collect()
     }
 
+    /// As if something had ended in the unknown.
+    #[cfg(test)]
+    pub(in crate::engine) fn end_tenure(&self, group: &Arc<Group<H>>) {
+        let at = At { engine: self.clone(), group: group.clone() };
+        let mut held = at.held();
+        if let Some(tenure) = &mut held.tenure {
+            tenure.directory.end();
+        }
+        at.let_out(&mut held);
+    }
+
     /// Looks at the directory of a shard that this node leads.
     pub(in crate::engine) fn look_at_home<T>(
         &self,
@@ -138,7 +149,7 @@ impl<H: Host> Engine<H> {
 pub async fn keep<H: Host>(engine: Engine<H>, group: Arc<Group<H>>) {
     let at = At { engine, group };
     loop {
-        let sleep = {
+        let (sleep, used_up) = {
             let mut held = at.held();
             at.follow_leadership(&mut held);
             let now_us = at.engine.host().monotonic_us();
@@ -150,11 +161,20 @@ pub async fn keep<H: Host>(engine: Engine<H>, group: Arc<Group<H>>) {
             }
             let due_us = held.tenure.as_ref().and_then(|tenure| tenure.directory.deadline());
             held.wakes_us = due_us.unwrap_or(u64::MAX);
-            Duration::from_micros(held.wakes_us.saturating_sub(at.engine.host().monotonic_us()))
+            let sleep = held.wakes_us.saturating_sub(at.engine.host().monotonic_us());
+            let used_up = held.tenure.is_none() && at.term() == Some(held.over);
+            (Duration::from_micros(sleep), used_up)
         };
         if at.group.stopped() || at.engine.stopping() {
             return;
         }
+        let sleep = if used_up {
+            // Only another term can have a home again.
+            at.group.step_down().await;
+            at.engine.config().heartbeat
+        } else {
+            sleep
+        };
         let pause = H::Runtime::sleep(sleep.clamp(SLEEP_MIN, SLEEP_MAX));
         match H::Runtime::select2(at.group.home.moved.wait(), pause).await {
             Select2::First(()) | Select2::Second(()) => {}
@@ -264,10 +284,6 @@ impl<H: Host> At<H> {
             held.totals = held.totals + totals;
             held.tenure = None;
             held.over = term;
-            if self.term() == Some(term) {
-                // Only another term can have a home again.
-                self.spawn(|at| async move { drop(at.group.raft.trigger().elect(true).await) });
-            }
             self.group.home.moved.notify();
         } else if due_us < held.wakes_us {
             self.group.home.moved.notify();

@@ -169,6 +169,29 @@ async fn a_home_that_dies_takes_no_durable_write_with_it() {
     assert!(world.facts(&line.home).iter().any(window), "the new home waited for the leases of the old one");
 }
 
+/// A directory that ended in the unknown has no successor in its term: the term ends too, also where nobody else could lead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_tenure_ended_in_the_unknown_another_one_begins() {
+    for nodes in [1, 3] {
+        let world = Arc::new(World::default());
+        let engines = sharded(&world, nodes).await;
+        engines[0].cache().write(put("k", "1"), None).await.unwrap();
+        let line = engines[0].cache().directory("k".into()).await.unwrap();
+        let home = engines.iter().find(|engine| engine.local().name == line.home).unwrap();
+        home.end_tenure(&home.group(line.shard).unwrap());
+        let asked = engines.last().unwrap().cache();
+        let again = async {
+            while asked.write(put("k", "2"), None).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), again).await.expect("the shard has no home any more");
+        let later = engines[0].cache().directory("k".into()).await.unwrap();
+        assert!(later.open && later.term > line.term, "{line:?}, {later:?}");
+        assert_eq!(text(&read(&engines[0], "k").await), "2");
+    }
+}
+
 /// What was answered as not durable is written back when its node stops in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_stops_writes_back_first() {

@@ -6,12 +6,13 @@ mod user;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use orrery_shared::api::cache::StatsAnswer;
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::linear::{Call, Histories, Losses};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::faults::Faults;
@@ -136,7 +137,13 @@ async fn trouble(cluster: &mut Cluster, mut rng: StdRng) -> Result<()> {
         let deadline = Instant::now() + READY;
         for address in &all {
             while user.ask(address, Call::Read).await?.is_none() {
-                ensure!(Instant::now() < deadline, "{} does not answer for {address}", cluster.name(at));
+                if Instant::now() >= deadline {
+                    bail!(
+                        "{} does not answer for {address}:{}",
+                        cluster.name(at),
+                        stuck(cluster, address).await
+                    );
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -146,6 +153,20 @@ async fn trouble(cluster: &mut Cluster, mut rng: StdRng) -> Result<()> {
     ensure!(faults.kills > 0 && faults.pauses > 0 && faults.cuts > 0, "too quiet: {faults:?}");
     ensure!(asked > 1_000, "only {asked} operations");
     Ok(())
+}
+
+/// What every node says of a line that nobody can read.
+async fn stuck(cluster: &Cluster, address: &str) -> String {
+    let mut said = String::new();
+    for at in 0..cluster.len() {
+        let of_line = ["directory", "read"].map(|path| format!("/cache/{path}?address={address}"));
+        for path in of_line.into_iter().chain(["/status".to_owned()]) {
+            let answer = cluster.get::<Value>(at, &path).await;
+            let answer = answer.map_or_else(|error| error.to_string(), |answer| answer.to_string());
+            said.push_str(&format!("\n{} {path}: {answer}", cluster.name(at)));
+        }
+    }
+    said
 }
 
 fn http() -> Result<reqwest::Client> {

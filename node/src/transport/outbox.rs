@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use orrery_shared::engine::host::Urgency;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
 use super::frame::Frame;
 
@@ -86,8 +87,12 @@ impl Outbox {
     }
 
     /// Waits for frames and moves some into `batch`, the most urgent first.
+    ///
+    /// The runtime runs whoever is woken next, before all that was ready already: without stepping back once, every frame
+    /// of a crowd would be a batch and a system call of its own.
     pub async fn take(&self, batch: &mut Vec<Frame>) {
         loop {
+            yield_now().await;
             self.take_now(batch);
             if !batch.is_empty() {
                 return;

@@ -49,7 +49,7 @@ impl MarkKind {
             MarkKind::Exited => "✕",
             MarkKind::Paused => "‖",
             MarkKind::Deadlock => "⟳",
-            MarkKind::Waited => "⧗",
+            MarkKind::Waited => "◔",
             MarkKind::WriteLost => "⊘",
         }
     }
@@ -258,4 +258,20 @@ fn push<T>(list: &mut VecDeque<T>, value: T) {
         list.pop_front();
     }
     list.push_back(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_machine_has_the_glyphs() {
+        use MarkKind::{Back, Candidate, Crowned, Cut, Deadlock, Exited, Healed, Paused, Waited, WriteLost};
+        for kind in [Candidate, Crowned, Cut, Healed, Exited, Paused, Back, Deadlock, Waited, WriteLost] {
+            for glyph in kind.glyph().chars() {
+                // Up to the arrows after the dingbats: the mathematical signs behind them are in few fonts.
+                assert!(glyph <= '\u{27ff}', "{kind:?} is drawn as {glyph}, which few fonts have");
+            }
+        }
+    }
 }

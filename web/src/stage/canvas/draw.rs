@@ -214,7 +214,7 @@ fn words(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, sprite: &Spri
     if !sprite.label.is_empty() {
         context.set_fill_style_str(&ink.mute);
         text(context, ink, &sprite.label, beside, 12.0, "left");
-    } else if sprite.count > 1 && !matches!(sprite.shape, Shape::Append(_) | Shape::Letters(_)) {
+    } else if sprite.counted_beside() {
         context.set_fill_style_str(&ink.mute);
         text(context, ink, &format!("{}×", sprite.count), beside, 10.5, "left");
     }

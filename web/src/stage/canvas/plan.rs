@@ -133,6 +133,14 @@ pub struct Sprite {
     pub number: u32,
 }
 
+impl Sprite {
+    /// Whether the number that it stands for is written beside it: not where it would run into a node's own words.
+    pub fn counted_beside(&self) -> bool {
+        let counts_itself = matches!(self.shape, Shape::Append(_) | Shape::Letters(_));
+        self.count > 1 && !counts_itself && (0.25..0.75).contains(&self.head)
+    }
+}
+
 /// Everything that moves at this moment. `glow_us` is [`GLOW_S`] on the view clock.
 pub fn sprites(painting: &Painting<'_>, glow_us: u64, labels: bool, layers: Layers) -> Vec<Sprite> {
     let (view, at_ns) = (painting.view, painting.at_ns);
@@ -414,5 +422,18 @@ mod tests {
         let sprites = at(&mut recording, 10_100.0, 0.01);
         assert_eq!(sprites.len() as u32, ALIKE_MAX);
         assert_eq!(sprites.iter().map(|sprite| sprite.count).sum::<u32>(), 50);
+    }
+
+    #[test]
+    fn a_number_is_written_between_the_nodes_only() {
+        let mut recording = recording(None);
+        let sprite = at(&mut recording, 150_000.0, 0.01).remove(0);
+        let table = [(Shape::Beat, 7, 0.5, true), (Shape::Beat, 7, 0.1, false), (Shape::Beat, 7, 0.9, false)]
+            .into_iter()
+            .chain([(Shape::Beat, 1, 0.5, false), (Shape::Append(7), 7, 0.5, false)]);
+        for (shape, count, head, expected) in table {
+            let sprite = Sprite { shape, count, head, ..sprite.clone() };
+            assert_eq!(sprite.counted_beside(), expected, "{shape:?} of {count} at {head}");
+        }
     }
 }

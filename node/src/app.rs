@@ -387,6 +387,7 @@ impl Source for EngineSource {
             groups,
             locks,
             shards: self.engine.shard_table(),
+            shards_before: self.engine.shard_table_before(),
             queues: self.engine.queues(),
             caches: self.engine.caches(),
             processes: Vec::new(),

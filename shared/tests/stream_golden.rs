@@ -30,8 +30,13 @@ use orrery_shared::queue::{
 const GOLDEN_2: &str = include_str!("golden/stream-2.txt");
 const GOLDEN_3: &str = include_str!("golden/stream-3.txt");
 const GOLDEN_4: &str = include_str!("golden/stream-4.txt");
+const GOLDEN_5: &str = include_str!("golden/stream-5.txt");
 
 const CONTROL: GroupId = GroupId::CONTROL;
+
+fn snapshot_5() -> NodeSnapshot {
+    NodeSnapshot { shards_before: Some(ShardTable { version: 2, ..shards() }), ..snapshot_4() }
+}
 
 fn batch(facts: Vec<Fact>) -> Frame {
     let event =
@@ -89,6 +94,7 @@ fn snapshot_2() -> NodeSnapshot {
         shards: ShardTable::default(),
         queues: Vec::new(),
         caches: Default::default(),
+        shards_before: None,
     }
 }
 
@@ -399,15 +405,21 @@ fn facts_of_version_3_and_its_snapshots_as_json_are_still_understood() {
 }
 
 #[test]
-fn golden_bytes_of_version_4() {
-    assert_eq!(STREAM_VERSION, 4);
-    let (facts, snapshot) = (batch(facts_4()), Frame::Snapshot(Box::new(snapshot_4())));
+fn facts_of_version_4_and_its_snapshots_as_json_are_still_understood() {
+    let expected = [("facts", batch(facts_4())), ("snapshot", Frame::Snapshot(Box::new(snapshot_4())))];
+    understood(GOLDEN_4, &expected);
+}
+
+#[test]
+fn golden_bytes_of_version_5() {
+    assert_eq!(STREAM_VERSION, 5);
+    let (facts, snapshot) = (batch(facts_4()), Frame::Snapshot(Box::new(snapshot_5())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-4.txt");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-5.txt");
         std::fs::write(path, &present).unwrap();
         return;
     }
-    assert_eq!(present, GOLDEN_4);
-    understood(GOLDEN_4, &[("facts", facts), ("snapshot", snapshot)]);
+    assert_eq!(present, GOLDEN_5);
+    understood(GOLDEN_5, &[("facts", facts), ("snapshot", snapshot)]);
 }

@@ -162,7 +162,8 @@ impl Supervisor {
         }
     }
 
-    fn drop_node(&self, name: &NodeName) {
+    /// Forgets a node that is no member any more, and its data.
+    pub(super) fn drop_node(&self, name: &NodeName) {
         let shared = &self.shared;
         {
             let mut nodes = shared.nodes.lock();

@@ -163,18 +163,25 @@ impl Supervisor {
             Err(error) => format!("lost: {error}").into(),
         };
         let mut nodes = self.shared.nodes.lock();
+        let mut seen_off = false;
         if let Some(node) = nodes.get_mut(&name) {
             if node.left {
                 cause = LEFT_CLUSTER.into();
             }
             node.running = None;
             node.since_us = wall_us();
+            seen_off = node.leaving;
         }
+        let left = cause == LEFT_CLUSTER;
         self.shared.record(&nodes);
-        self.shared.recorder.emit(Fact::NodeExited { node: name, cause });
+        self.shared.recorder.emit(Fact::NodeExited { node: name.clone(), cause });
         drop(nodes);
         // Those who wait may have given up.
         let _ = ending.send(true);
+        // It was asked out by somebody else, through a node.
+        if left && !seen_off {
+            self.drop_node(&name);
+        }
     }
 
     /// SIGKILL; answers once the process is gone.

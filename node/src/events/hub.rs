@@ -61,6 +61,8 @@ pub struct Known {
     pub locks: LockTable,
     /// The shard map.
     pub shards: ShardTable,
+    /// The map that the last change of it began with.
+    pub shards_before: Option<ShardTable>,
     /// The queues of its shards.
     pub queues: Vec<GroupQueues>,
     /// Its cache.
@@ -353,6 +355,7 @@ impl Hub {
             shards: known.shards,
             queues: known.queues,
             caches: known.caches,
+            shards_before: known.shards_before,
         }
     }
 

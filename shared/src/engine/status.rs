@@ -30,6 +30,12 @@ impl<H: Host> Engine<H> {
         if table.version > 0 { table } else { ShardTable::default() }
     }
 
+    /// The shard map that the last change of it began with, where this node saw one since it started.
+    pub fn shard_table_before(&self) -> Option<ShardTable> {
+        let ring = self.group(GroupId::CONTROL)?.state.ring();
+        ring.before.map(|before| before.table)
+    }
+
     /// The queues of the shards that run here, bounded, as they were applied here.
     pub fn queues(&self) -> Vec<GroupQueues> {
         let groups = self.groups();

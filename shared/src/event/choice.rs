@@ -58,6 +58,7 @@ impl Choice {
         if !chosen.contains(&GroupId::CONTROL) {
             snapshot.locks = LockTable::default();
             snapshot.shards = ShardTable::default();
+            snapshot.shards_before = None;
         }
     }
 }
@@ -189,6 +190,7 @@ mod tests {
                 .map(|group| GroupQueues { group: GroupId(group), queues: QueueView::default() })
                 .into(),
             caches: Default::default(),
+            shards_before: Some(ShardTable::default()),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);
@@ -197,5 +199,6 @@ mod tests {
         assert_eq!((snapshot.groups.len(), snapshot.groups[0].group), (1, GroupId(1)));
         assert_eq!((snapshot.queues.len(), snapshot.queues[0].group), (1, GroupId(1)));
         assert_eq!((snapshot.locks, snapshot.shards), (LockTable::default(), ShardTable::default()));
+        assert_eq!(snapshot.shards_before, None);
     }
 }

@@ -69,6 +69,9 @@ impl View {
             fold_locks::install(self, &snapshot.locks, now_us);
         }
         fold_ring::install(self, &snapshot.shards, now_us);
+        if let Some(before) = &snapshot.shards_before {
+            fold_ring::recall(self, before, &snapshot.shards);
+        }
         for group in &snapshot.groups {
             fold_ring::look(self, group.group, now_us);
         }

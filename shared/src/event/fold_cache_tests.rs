@@ -74,6 +74,7 @@ impl Tape {
             shards: Default::default(),
             queues: Vec::new(),
             caches,
+            shards_before: None,
         });
     }
 

@@ -184,7 +184,7 @@ fn the_newest_map_counts_whoever_reports_it() {
     assert!((change.ideal_share - 1.0 / 3.0).abs() < 1e-9 && (change.modulo_share - 2.0 / 3.0).abs() < 1e-9);
     // Who comes later has the map from a snapshot.
     let mut late = View::default();
-    late.install(&NodeSnapshot {
+    let mut snapshot = NodeSnapshot {
         node: "node2".into(),
         boot: 1,
         seq: 1,
@@ -197,8 +197,22 @@ fn the_newest_map_counts_whoever_reports_it() {
         shards: second.clone(),
         queues: Vec::new(),
         caches: Default::default(),
-    });
-    assert_eq!(late.ring.table, second);
+        shards_before: None,
+    };
+    late.install(&snapshot);
+    assert_eq!((&late.ring.table, late.ring.change()), (&second, None));
+    // And what changed from somebody who was there, as something that is over; an older word changes nothing.
+    snapshot.node = "node1".into();
+    for (before, told) in [(&second, None), (&first, Some(&change)), (&table(0, &[], &[]), Some(&change))] {
+        snapshot.shards_before = Some(before.clone());
+        late.install(&snapshot);
+        assert_eq!(late.ring.change().as_ref(), told);
+    }
+    assert_eq!(
+        (late.ring.since_us, late.ring.ways[0].placed_us),
+        (0, 0),
+        "nothing is drawn as if it happened now"
+    );
 }
 
 /// The map that placement makes of these nodes, two replicas of each of two shards.

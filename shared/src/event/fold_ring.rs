@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fact::ShardTable;
 use super::fold::Effect;
-use super::view::View;
+use super::view::{PastRing, View};
 use crate::ids::GroupId;
 
 /// Takes over a map, unless one at least as new is in the view.
@@ -15,6 +15,15 @@ pub(super) fn install(view: &mut View, table: &ShardTable, now_us: u64) -> Effec
         look(view, placed.shard, now_us);
     }
     Effect::New
+}
+
+/// Somebody who was there says with which map the change to the present one began: a reader that came later takes it over.
+pub(super) fn recall(view: &mut View, before: &ShardTable, present: &ShardTable) {
+    let ring = &view.ring;
+    let is_present = ring.before.is_none() && ring.table.version == present.version;
+    if is_present && before.version < present.version {
+        Arc::make_mut(&mut view.ring).before = Some(Box::new(PastRing::of(before.clone())));
+    }
 }
 
 /// Something of that group changed: its leader may say by now that it is where the map says.

@@ -338,6 +338,7 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
         shards: ShardTable::default(),
         queues: vec![],
         caches: Default::default(),
+        shards_before: None,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
 /// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache.
-pub const STREAM_VERSION: u16 = 4;
+pub const STREAM_VERSION: u16 = 5;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;
@@ -156,6 +156,9 @@ pub struct NodeSnapshot {
     /// Its cache, and what it knows of others' as a home.
     #[serde(default)]
     pub caches: CachesView,
+    /// The shard map that the last change of it began with. None where this node saw no change since it started.
+    #[serde(default)]
+    pub shards_before: Option<ShardTable>,
 }
 
 /// The queues of one shard, bounded.

@@ -121,6 +121,7 @@ fn snapshot(node: &str, seq: u64, queues: QueueView) -> NodeSnapshot {
         shards: ShardTable::default(),
         queues: vec![GroupQueues { group: SHARD, queues }],
         caches: Default::default(),
+        shards_before: None,
     }
 }
 

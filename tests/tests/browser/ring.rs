@@ -151,6 +151,13 @@ async fn a_node_is_added_and_gets_shards_and_is_removed_again() -> Result<(), Fa
         page.click("tab-feed").await?;
         page.until("the percentages", "document.body.textContent.includes('modulo')").await?;
 
+        // whoever opens the page later is told the same, and the stage is as usual
+        page.open(&demo.url()).await?;
+        open(page).await?;
+        page.until("the change to be told again", "$('last-change')?.dataset.state === 'done'").await?;
+        ensure!(told(page, "last-change").await? == done, "{done:?} before");
+        page.until("the stage to be as usual", "!$('ring-change')").await?;
+
         page.click("node-node6").await?;
         page.click("tab-inspect").await?;
         page.click("remove-node").await?;

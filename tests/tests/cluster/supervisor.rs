@@ -15,6 +15,9 @@ const ORPHANS_END: Duration = Duration::from_secs(10);
 
 const NODES: u16 = 3;
 
+/// Shards move one by one.
+const SHARDS_MOVE: Duration = Duration::from_secs(90);
+
 async fn demo(name: &str) -> Result<(Demo, Vec<u32>)> {
     let demo = Demo::start(name, DemoOptions { nodes: NODES, ..DemoOptions::default() }).await?;
     let pids = demo.pids().await?;
@@ -74,4 +77,24 @@ async fn nodes_of_a_killed_supervisor_end_and_the_next_demo_goes_on_with_their_d
     let (status, again) = demo.post("node1", "/lock/acquire", &hold).await?;
     ensure!(status == 200 && again["fencing_token"] == granted["fencing_token"], "{again} {granted}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_asked_out_through_another_is_no_node_of_the_demo_any_more() -> Result<()> {
+    let _turn = turn().await;
+    let demo = Demo::start("asked-out", DemoOptions { nodes: NODES + 1, ..DemoOptions::default() }).await?;
+    demo.wait_leader().await?;
+    until("the node to be asked out", SHARDS_MOVE, || async {
+        // until every shard is there the cluster may have to say "later"
+        let (status, answer) = demo.post("node1", "/cluster/leave", &json!({"node": "node4"})).await?;
+        ensure!(status == 200, "{status} {answer}");
+        Ok(())
+    })
+    .await?;
+    until("the node to be gone from the list", SHARDS_MOVE, || async {
+        let names: Vec<_> = demo.processes().await?.into_iter().map(|process| process.node).collect();
+        ensure!(names == ["node1", "node2", "node3"], "{names:?}");
+        Ok(())
+    })
+    .await
 }

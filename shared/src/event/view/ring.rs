@@ -33,6 +33,13 @@ pub struct PastRing {
     pub ring: Ring,
 }
 
+impl PastRing {
+    /// A map with the ring of its members.
+    pub(in crate::event) fn of(table: ShardTable) -> PastRing {
+        PastRing { ring: ring_of(&table), table }
+    }
+}
+
 /// A shard's way to its replica set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way {

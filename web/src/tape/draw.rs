@@ -213,6 +213,9 @@ impl Tape<'_> {
         let Tape { context, ink, window, layout, .. } = self;
         let edge = layout.gutter + layout.time_width();
         let terms: Vec<(u64, u64)> = self.recording.marks.terms().collect();
+        let marks = self.recording.marks.between(window.from_us, window.to_us());
+        let marks: Vec<f64> =
+            marks.filter(|mark| mark.kind != MarkKind::Candidate).map(|mark| window.x(mark.at_us)).collect();
         let mut free = layout.gutter;
         for (at, (from_us, term)) in terms.iter().enumerate() {
             let until_us = terms.get(at + 1).map_or(self.live_us, |next| next.0);
@@ -226,8 +229,9 @@ impl Tape<'_> {
             context.begin_path();
             let _ = context.round_rect_with_f64(x0, layout.band(), (x1 - x0 - 1.5).max(0.5), BAND, 3.0);
             context.fill();
-            // Behind the crown that begins the term.
-            if x1 - x0 > 80.0 && x0 >= free {
+            // Behind the crown that begins the term, where no mark stands on it.
+            let marked = marks.iter().any(|mark| (x0 + 10.0..x0 + 70.0).contains(mark));
+            if x1 - x0 > 80.0 && x0 >= free && !marked {
                 context.set_global_alpha(1.0);
                 context.set_fill_style_str(&ink.mute);
                 self.text(

@@ -24,6 +24,13 @@ const SLOW: f64 = 4.0;
 /// From this weight on a sentence is worth to be read in slow motion.
 const MATTERS: u8 = 2;
 
+/// Two digits say how slow it is; more of them only flicker.
+fn rough(times: f64) -> u64 {
+    let times = times.round() as u64;
+    let unit = 10_u64.pow(times.max(1).ilog10().saturating_sub(1));
+    times / unit * unit
+}
+
 /// How much a sentence matters: what is lost on a link is the consequence of what is told already.
 fn weight(line: &Line) -> u8 {
     match line.topic {
@@ -78,10 +85,7 @@ pub(crate) fn Caption(shared: Shared) -> Markup {
     });
     let line = Memo::new(move |_| playback.feed.with(|lines| chosen(lines, going.get())));
     let slower = Memo::new(move |_| {
-        playback
-            .clock
-            .with(|clock| clock.slowdown().map(|times| times.round() as u64))
-            .filter(|times| *times > 1)
+        playback.clock.with(|clock| clock.slowdown().map(rough)).filter(|times| *times > 1)
     });
     let times = move || {
         let t = ui.t();
@@ -138,6 +142,14 @@ mod tests {
         let words = [at_us.to_string().into(), at_us.to_string().into()];
         let node = "node1".into();
         Arc::new(Line { at_us, node, topic, bad: false, count: 1, late: false, alike, words })
+    }
+
+    #[test]
+    fn how_slow_it_is_has_two_digits() {
+        let table = [(0.2, 0), (1.4, 1), (9.0, 9), (99.4, 99), (128.0, 120), (454_545.4, 450_000)];
+        for (times, shown) in table {
+            assert_eq!(rough(times), shown, "{times}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The groups of a node tick at the same moments (see [`super::timer::Grid`]), so their heartbeats to one peer come within
 //! a moment of each other: the first of them waits that long for the others, and one frame carries them all. An idle
-//! cluster then costs by its links and not by its groups. Only while a read waits for its round nobody waits for company.
+//! cluster then costs by its links and not by its groups. Nobody waits for company while a read waits for its round, nor
+//! where a commit index is news to the peer: on that link the next entries go out only after its answer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,12 +68,13 @@ impl<H: Host> Peers<H> {
         Round(self.clone())
     }
 
-    /// One group's heartbeat, in the next frame to that peer.
+    /// One group's heartbeat, in the next frame to that peer: `at_once`, or when the other groups had time to come.
     pub async fn heartbeat(
         self: &Arc<Self>,
         group: GroupId,
         to: &Member,
         append: AppendEntriesRequest<Types<H::Runtime>>,
+        at_once: bool,
         within: Duration,
     ) -> Beaten<H::Runtime> {
         let (answer, answered) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
@@ -82,11 +84,11 @@ impl<H: Host> Peers<H> {
             line.push(Waiting { beat: Beat { group, append }, answer });
             line.len() == 1
         };
-        if first {
+        if first || at_once {
             // A task of its own: whoever came first may give up, and the others still wait.
             let (peers, to) = (self.clone(), to.clone());
             drop(H::Runtime::spawn(async move {
-                if peers.heartbeats.rounds.load(Ordering::Relaxed) == 0 {
+                if !at_once && peers.heartbeats.rounds.load(Ordering::Relaxed) == 0 {
                     H::Runtime::sleep(GATHER).await;
                 }
                 peers.send_heartbeats(&to, within).await;
@@ -96,7 +98,8 @@ impl<H: Host> Peers<H> {
     }
 
     async fn send_heartbeats(&self, to: &Member, within: Duration) {
-        let waiting = lock(&self.heartbeats.waiting).remove(&to.id).unwrap_or_default();
+        // Somebody in a hurry may have taken those along that others wait with.
+        let Some(waiting) = lock(&self.heartbeats.waiting).remove(&to.id) else { return };
         let (beats, senders): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|waiting| (waiting.beat, waiting.answer)).unzip();
         let request = PeerRequest::Heartbeats(beats);

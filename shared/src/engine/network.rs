@@ -27,7 +27,7 @@ use super::types::{Image, Snapshot, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::{LostWhy, Message, MessageId};
 use crate::event::stream::HeartbeatLeg;
-use crate::ids::{GroupId, NodeId, NodeName};
+use crate::ids::{GroupId, LogIndex, NodeId, NodeName};
 use crate::machine::Member;
 
 /// A part of a snapshot is tried this often before the transfer is given up.
@@ -240,6 +240,7 @@ impl<H: Host> RaftNetworkFactory<Types<H::Runtime>> for Factory<H> {
             group: self.group,
             me: self.me,
             to: Member { id: target, ..node.clone() },
+            news: News::default(),
         }
     }
 }
@@ -251,6 +252,20 @@ pub struct Link<H: Host> {
     group: GroupId,
     me: NodeId,
     to: Member,
+    news: News,
+}
+
+/// The furthest commit index that went out on a link.
+#[derive(Debug, Default)]
+pub(super) struct News(Option<LogIndex>);
+
+impl News {
+    /// Whether the peer was not sent that commit index yet.
+    pub(super) fn is_news(&mut self, commit: Option<LogIndex>) -> bool {
+        let news = commit > self.0;
+        self.0 = self.0.max(commit);
+        news
+    }
 }
 
 impl<H: Host> Link<H> {
@@ -343,10 +358,11 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
         rpc: AppendEntriesRequest<Types<H::Runtime>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
+        let news = self.news.is_news(rpc.leader_commit.map(|id| id.index));
         // openraft's limit is made for heartbeats; entries wait for the follower's sync.
         if rpc.entries.is_empty() {
             let within = option.soft_ttl();
-            return match self.peers.heartbeat(self.group, &self.to, rpc, within).await {
+            return match self.peers.heartbeat(self.group, &self.to, rpc, news, within).await {
                 Ok(BeatAnswer::Append(response)) => Ok(response),
                 Ok(BeatAnswer::Refused { why }) => Err(RPCError::Unreachable(Unreachable::from_string(why))),
                 Err(error) => Err(self.failed(RPCTypes::AppendEntries, within, error)),

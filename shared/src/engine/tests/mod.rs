@@ -5,6 +5,7 @@ mod batch;
 mod cache;
 mod cluster;
 mod golden;
+mod heartbeats;
 mod members;
 mod moves;
 mod queue;

@@ -219,6 +219,11 @@ impl TestHost {
         let clock = Arc::default();
         TestHost { world: Arc::default(), name: "node1".into(), boot: 1, disk, clock, epoch: Instant::now() }
     }
+
+    /// See [`World::sent`].
+    pub fn sent(&self) -> Vec<Bytes> {
+        self.world.sent()
+    }
 }
 
 impl Host for TestHost {

@@ -69,8 +69,10 @@ impl Supervisor {
             Some(_) => {}
         }
         self.ask_out(name).await?;
-        if let Some(node) = self.shared.nodes.lock().get_mut(name) {
-            node.leaving = true;
+        match self.shared.nodes.lock().get_mut(name) {
+            Some(node) => node.leaving = true,
+            // It ended meanwhile and is forgotten: whoever gets its name next is another one.
+            None => return Ok(()),
         }
         tokio::spawn(self.clone().see_off(name.into()));
         Ok(())

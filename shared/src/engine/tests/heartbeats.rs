@@ -7,7 +7,7 @@ use futures_util::future::join;
 use openraft::raft::AppendEntriesRequest;
 use openraft_rt_tokio::TokioRuntime;
 
-use super::world::{MemoryDisk, TestHost};
+use super::world::{MemoryDisk, TestHost, eventually};
 use crate::engine::heartbeats::Beaten;
 use crate::engine::network::{News, Peers};
 use crate::engine::node::Local;
@@ -46,6 +46,6 @@ async fn whoever_is_in_a_hurry_takes_along_who_waits() {
     let (waited, hurried): (Beaten<_>, Beaten<_>) = join(waits, hurries).await;
     // Nobody is there; both know it from the same frame, and whoever gathered has nothing left to send.
     assert!(waited.is_err() && hurried.is_err());
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    eventually("the tasks of both to end", || (Arc::strong_count(&peers) == 1).then_some(())).await;
     assert_eq!(host.sent().len(), 1);
 }

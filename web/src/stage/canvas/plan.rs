@@ -134,10 +134,12 @@ pub struct Sprite {
 }
 
 impl Sprite {
-    /// Whether the number that it stands for is written beside it: not where it would run into a node's own words.
+    /// Whether the number that it stands for is written beside it. Heartbeats come all the time: near a node their numbers
+    /// would run into its own words.
     pub fn counted_beside(&self) -> bool {
         let counts_itself = matches!(self.shape, Shape::Append(_) | Shape::Letters(_));
-        self.count > 1 && !counts_itself && (0.25..0.75).contains(&self.head)
+        let at_a_node = self.shape == Shape::Beat && !(0.25..0.75).contains(&self.head);
+        self.count > 1 && !counts_itself && !at_a_node
     }
 }
 
@@ -425,12 +427,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_written_between_the_nodes_only() {
+    fn the_number_of_heartbeats_is_written_between_the_nodes_only() {
         let mut recording = recording(None);
         let sprite = at(&mut recording, 150_000.0, 0.01).remove(0);
         let table = [(Shape::Beat, 7, 0.5, true), (Shape::Beat, 7, 0.1, false), (Shape::Beat, 7, 0.9, false)]
             .into_iter()
-            .chain([(Shape::Beat, 1, 0.5, false), (Shape::Append(7), 7, 0.5, false)]);
+            .chain([
+                (Shape::Beat, 1, 0.5, false),
+                (Shape::Append(7), 7, 0.5, false),
+                (Shape::Reply(true), 7, 1.0, true),
+            ]);
         for (shape, count, head, expected) in table {
             let sprite = Sprite { shape, count, head, ..sprite.clone() };
             assert_eq!(sprite.counted_beside(), expected, "{shape:?} of {count} at {head}");

@@ -1,5 +1,5 @@
-//! The command line. Flags beat environment variables beat the file `.env`; nothing else in the node reads any of
-//! the three.
+//! The command line. [`crate::settings`] adds what the environment and the file `.env` say; nothing else in the node reads
+//! any of the three.
 
 use std::path::PathBuf;
 
@@ -96,7 +96,7 @@ pub struct NodeArgs {
     pub secret: Option<String>,
 
     /// Read the cluster secret from this file instead.
-    #[arg(long, env = "CLUSTER_SECRET_FILE", value_name = "FILE", conflicts_with = "secret")]
+    #[arg(long, env = "CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 
     /// Further pages (HOST:PORT, separated by commas) that may call this node from a browser: the supervisor's.
@@ -144,6 +144,10 @@ pub struct NodeArgs {
     /// a node that hands its work between threads it does not need spends more time on that than it wins.
     #[arg(long, env = "WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub worker_threads: Option<u16>,
+
+    /// Do not read the file `.env` of this folder.
+    #[arg(long)]
+    pub no_dotenv: bool,
 
     /// End when the standard input ends. The supervisor holds the other end, so that its children never outlive it.
     #[arg(long, hide = true)]

@@ -1,4 +1,4 @@
-//! From flags and environment to a checked configuration. The only other place that reads either is [`crate::cli`].
+//! From flags and environment to a checked configuration. Where these come from: [`crate::settings`].
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
 use orrery_shared::machine::SHARDS_MAX;
 
-use crate::cli::{CachePolicy, Cli, Command, NodeArgs, ProfileName};
+use crate::cli::{CachePolicy, NodeArgs, ProfileName};
 
 /// What peers prove to each other when nobody set a secret. Public, therefore good for loopback only.
 const DEFAULT_SECRET: &str = "orrery on loopback";
@@ -83,34 +81,6 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Reads `.env`, the environment and the command line. Ends the process with clap's message on a wrong command line.
-pub fn parse() -> Result<Command> {
-    load_dotenv()?;
-    let matches = Cli::command().get_matches();
-    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let (Command::Node(args), Some((_, node))) = (&mut cli.command, matches.subcommand()) {
-        settle_listen(args, node);
-    }
-    Ok(cli.command)
-}
-
-/// `.env` of the working directory: sets what the environment does not set. A missing file is fine, a broken one is not.
-fn load_dotenv() -> Result<()> {
-    match dotenvy::from_path(".env") {
-        Ok(()) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
-        Err(error) => Err(error).context("the file .env of this folder cannot be read"),
-    }
-}
-
-/// `--port` on the command line beats `LISTEN` in the environment: flags beat environment even across names.
-fn settle_listen(args: &mut NodeArgs, matches: &ArgMatches) {
-    let flag = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-    if (flag("host") || flag("port")) && !flag("listen") {
-        args.listen = None;
-    }
-}
-
 impl NodeConfig {
     /// Checks what the command line said.
     pub fn from_args(args: NodeArgs) -> Result<NodeConfig> {
@@ -166,6 +136,18 @@ impl NodeConfig {
             events_kept: args.events_kept,
             end_with_stdin: args.end_with_stdin,
         })
+    }
+}
+
+impl NodeConfig {
+    /// It listens there: where port 0 was asked for, the system chose one, and others reach the node under that.
+    pub fn listens_on(&mut self, bound: SocketAddr) {
+        if self.listen.port() == 0
+            && let Some((host, "0")) = self.advertise.rsplit_once(':')
+        {
+            self.advertise = format!("{host}:{}", bound.port());
+        }
+        self.listen = bound;
     }
 }
 
@@ -230,7 +212,10 @@ fn parse_peers(text: &str, id: &NodeName) -> Result<Vec<PeerAddress>> {
 
 fn secret(text: Option<String>, file: Option<&Path>, listen: &SocketAddr) -> Result<Secret> {
     let bytes = match (text, file) {
-        (Some(text), _) => text.into_bytes(),
+        (Some(_), Some(_)) => {
+            bail!("--secret and --secret-file (CLUSTER_SECRET, CLUSTER_SECRET_FILE): give one of them")
+        }
+        (Some(text), None) => text.into_bytes(),
         (None, Some(file)) => std::fs::read(file)
             .with_context(|| format!("the cluster secret cannot be read from {}", file.display()))?
             .trim_ascii()
@@ -274,15 +259,14 @@ pub fn secret_of_folder(folder: &Path) -> Result<(PathBuf, Secret)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
+    use crate::cli::{Cli, Command};
 
     fn node(arguments: &[&str]) -> Result<NodeConfig> {
         let line = ["orrery", "node"].iter().chain(arguments).copied();
-        let matches = Cli::command().try_get_matches_from(line)?;
-        let Command::Node(mut args) = Cli::from_arg_matches(&matches)?.command else { unreachable!() };
-        settle_listen(&mut args, matches.subcommand().unwrap().1);
+        let Command::Node(args) = Cli::try_parse_from(line)?.command else { unreachable!() };
         NodeConfig::from_args(*args)
     }
 

@@ -14,5 +14,6 @@ pub mod host;
 pub mod http;
 pub mod join;
 pub mod metrics;
+pub mod settings;
 pub mod storage;
 pub mod transport;

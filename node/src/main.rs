@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use orrery::cli::{BenchCommand, Command, worker_threads};
-use orrery::config::{self, NodeConfig};
+use orrery::config::NodeConfig;
+use orrery::settings::{self, Settings, logging};
 use orrery::{app, bench, demo};
-use tracing_subscriber::EnvFilter;
 
 /// A node allocates and frees small values on several threads all the time; glibc spends a tenth more on a pair of
 /// acquire and release than this one does.
@@ -25,11 +25,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    // Before any thread exists: reading .env changes the process's environment.
-    let command = config::parse()?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
+    let Settings { command, log } = settings::read()?;
+    let (filter, not_understood) = logging::filter(log.as_deref());
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    if let Some(sentence) = not_understood {
+        tracing::warn!("{sentence}");
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     match &command {
         Command::Node(args) => {
@@ -48,7 +50,7 @@ fn run() -> Result<()> {
                 let stop = app::asked_to_stop(config.end_with_stdin);
                 app::run(config, stop).await
             }
-            Command::Demo(args) => demo::run(args).await,
+            Command::Demo(args) => demo::run(args, log).await,
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
             Command::Bench(BenchCommand::Cache(args)) => bench::run_cache(args).await,
             Command::Bench(BenchCommand::Bare { port }) => bench::run_bare(port).await,

@@ -122,6 +122,7 @@ impl Cluster {
         let arguments = [
             "node",
             "--end-with-stdin",
+            "--no-dotenv",
             "--id",
             &name,
             "--listen",

@@ -38,8 +38,8 @@ const LEADER_MAX: Duration = Duration::from_secs(20);
 /// Events that the supervisor keeps: starts, exits and pauses are rare.
 const EVENTS_KEPT: usize = 4_096;
 
-/// Runs the demo until it is asked to stop.
-pub async fn run(args: DemoArgs) -> Result<()> {
+/// Runs the demo until it is asked to stop. `log` is what `RUST_LOG` says, for the nodes too.
+pub async fn run(args: DemoArgs, log: Option<String>) -> Result<()> {
     let began = Instant::now();
     let data = match &args.data {
         Some(folder) => folder.clone(),
@@ -61,7 +61,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
     let (_, secret) = config::secret_of_folder(folder.path())?;
     let recorder = Recorder::new("supervisor".into(), folder.next_boot()?, true, Hlc::new(wall_us(), 0));
     let hub = Hub::new(recorder, EVENTS_KEPT);
-    let plan = Plan { args: args.clone(), program: program()?, secret };
+    let plan = Plan { args: args.clone(), program: program()?, secret, log };
     let supervisor = Supervisor::new(plan, folder, &present, hub.clone());
     hub.attach(supervisor.source());
     let tasks = [tokio::spawn(hub.clone().run()), tokio::spawn(hub.clone().run_beats())];

@@ -10,6 +10,7 @@ use smol_str::{SmolStr, format_smolstr};
 use tokio::process::{Child, Command};
 
 use crate::host::LEFT_CODE;
+use crate::settings;
 
 /// What can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,13 @@ pub fn signal(pid: u32, signal: Signal) -> Result<()> {
 
 /// Starts a program in a process group of its own (Ctrl-C in a terminal reaches only the supervisor). Its standard input
 /// is a pipe that the supervisor holds: when the supervisor goes, however it goes, the pipe ends and the child with it.
-pub fn start(program: &Path, arguments: &[String], secrets: &[(&str, String)], log: &Path) -> Result<Child> {
+/// Of the variables that `orrery` knows it has only the given ones: what somebody set for another node is not for this one.
+pub fn start(
+    program: &Path,
+    arguments: &[String],
+    environment: &[(&str, String)],
+    log: &Path,
+) -> Result<Child> {
     let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(program);
     command
@@ -71,7 +78,10 @@ pub fn start(program: &Path, arguments: &[String], secrets: &[(&str, String)], l
         .stdout(output.try_clone()?)
         .stderr(output)
         .kill_on_drop(true);
-    for (name, value) in secrets {
+    for name in settings::variables() {
+        command.env_remove(name);
+    }
+    for (name, value) in environment {
         command.env(name, value);
     }
     #[cfg(unix)]

@@ -39,6 +39,8 @@ pub struct Plan {
     pub program: PathBuf,
     /// The cluster's secret.
     pub secret: Secret,
+    /// What the nodes write into their logs, as `RUST_LOG` says it.
+    pub log: Option<String>,
 }
 
 /// The supervisor. Cheap to clone.
@@ -298,10 +300,12 @@ impl Shared {
         .collect();
         let mut all = vec!["node".to_owned()];
         all.extend(arguments);
-        all.extend(["--faults", "--end-with-stdin"].map(str::to_owned));
+        all.extend(["--faults", "--no-dotenv", "--end-with-stdin"].map(str::to_owned));
         // In the environment, not on the command line, which every user of the machine can read.
         let secret = String::from_utf8_lossy(&self.plan.secret.0).into_owned();
-        process::start(&self.plan.program, &all, &[("CLUSTER_SECRET", secret)], &self.folder.log(name))
+        let mut environment = vec![("CLUSTER_SECRET", secret)];
+        environment.extend(self.plan.log.clone().map(|log| ("RUST_LOG", log)));
+        process::start(&self.plan.program, &all, &environment, &self.folder.log(name))
     }
 
     fn record(&self, nodes: &BTreeMap<NodeName, Node>) {

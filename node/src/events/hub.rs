@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use orrery_shared::cache::view::CachesView;
-use orrery_shared::error::ApiError;
+use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::Event;
 use orrery_shared::event::choice::Choice;
 use orrery_shared::event::fact::{LockTable, ShardTable};
@@ -22,13 +22,14 @@ use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::{ClusterId, GroupId, NodeName, Sequence};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::burst::{self, Allowance, Tables};
 use super::chosen::{Choices, Chosen};
 use super::recorder::{Recorder, Taken};
-use super::ring::{Chunk, Codec, Encoded, Ring};
+use super::ring::{Codec, Encoded, Next, Ring};
+use super::weight;
 use crate::clock::wall_us;
 
 /// Longest time between a fact and its batch.
@@ -40,6 +41,18 @@ const FLUSH_BURST_PER_ROW: Duration = Duration::from_micros(100);
 const FLUSH_BURST_MAX: Duration = Duration::from_secs(2);
 
 const BEAT: Duration = Duration::from_millis(100);
+
+/// Most bytes of what is kept for readers, serialised frames included.
+const RING_BYTES_MAX: usize = 64 << 20;
+
+/// Events of about so many bytes share a frame at the most; a larger one has one of its own.
+const CHUNK_BYTES_MAX: usize = 256 << 10;
+
+/// Most readers at one time: a class of sixty, each with two pages. Each costs the frame that it is being sent.
+pub const READERS_MAX: usize = 128;
+
+/// Most KiB of snapshots that are on their way to readers, each of which is written for one of them; the next ones wait.
+const SNAPSHOTS_KIB_MAX: usize = 64 << 10;
 
 /// What a stream's hello says beyond the recorder's own.
 #[derive(Clone, Debug, Default)]
@@ -117,6 +130,7 @@ struct Shared {
     progress: watch::Sender<Progress>,
     choices: Choices,
     readers: AtomicUsize,
+    snapshots_kib: Arc<Semaphore>,
     gaps: AtomicU64,
     bursts: AtomicU64,
 }
@@ -144,6 +158,8 @@ pub struct HubFigures {
     pub bursts: u64,
     /// Last sequence.
     pub head: Sequence,
+    /// Memory of what is kept.
+    pub bytes: usize,
 }
 
 impl Hub {
@@ -155,7 +171,7 @@ impl Hub {
             shared: Arc::new(Shared {
                 recorder,
                 source: OnceLock::new(),
-                ring: Mutex::new(Ring::new(kept)),
+                ring: Mutex::new(Ring::new(kept, RING_BYTES_MAX)),
                 moving: Mutex::new(Moving {
                     allowance: Allowance::new(wall_us()),
                     window: FLUSH,
@@ -167,6 +183,7 @@ impl Hub {
                 progress: watch::Sender::new(first),
                 choices: Choices::new(),
                 readers: AtomicUsize::new(0),
+                snapshots_kib: Arc::new(Semaphore::new(SNAPSHOTS_KIB_MAX)),
                 gaps: AtomicU64::new(0),
                 bursts: AtomicU64::new(0),
             }),
@@ -196,6 +213,7 @@ impl Hub {
             gaps: self.shared.gaps.load(Ordering::Relaxed),
             bursts: self.shared.bursts.load(Ordering::Relaxed),
             head: self.shared.recorder.head().0,
+            bytes: self.shared.ring.lock().bytes(),
         }
     }
 
@@ -282,12 +300,16 @@ impl Hub {
     fn keep(&self, mut events: Vec<Event>) -> Vec<Event> {
         let recorder = &self.shared.recorder;
         let mut ring = self.shared.ring.lock();
-        let mut left = events.drain(..);
-        loop {
-            let chunk: Vec<Event> = left.by_ref().take(BATCH_EVENTS_MAX).collect();
-            let Some(last) = chunk.last() else { break };
-            let (first, last) = (ring.head() + 1, last.seq);
-            ring.push(Chunk::new(recorder.node().clone(), recorder.boot(), first, last, chunk));
+        let mut left = events.drain(..).peekable();
+        while left.peek().is_some() {
+            let (mut chunk, mut bytes) = (Vec::new(), 0);
+            while let Some(event) = left.next_if(|event| {
+                bytes += weight::of(event);
+                chunk.is_empty() || (chunk.len() < BATCH_EVENTS_MAX && bytes <= CHUNK_BYTES_MAX)
+            }) {
+                chunk.push(event);
+            }
+            ring.push(recorder.node(), recorder.boot(), chunk);
         }
         drop(left);
         // A vector that grew in a burst is not kept: an idle node stays small.
@@ -306,9 +328,9 @@ impl Hub {
         receiver
     }
 
-    /// The chunks after a cursor, or none when some are gone.
-    pub(super) fn after(&self, cursor: Sequence, max: usize) -> Option<Vec<Arc<Chunk>>> {
-        self.shared.ring.lock().after(cursor, max)
+    /// What comes after a cursor, or none when some of it is gone.
+    pub(super) fn after(&self, cursor: Sequence) -> Option<Next> {
+        self.shared.ring.lock().after(cursor)
     }
 
     /// First sequence that is kept, and the last one that was given out.
@@ -359,10 +381,25 @@ impl Hub {
         }
     }
 
-    /// Counts a reader while the guard lives.
-    pub(super) fn count_reader(&self) -> ReaderGuard {
-        self.shared.readers.fetch_add(1, Ordering::Relaxed);
-        ReaderGuard(self.clone())
+    /// Counts a reader while the guard lives; refused where there are too many.
+    pub fn admit(&self) -> Result<ReaderGuard, ApiError> {
+        let readers = &self.shared.readers;
+        if readers.fetch_add(1, Ordering::Relaxed) >= READERS_MAX {
+            readers.fetch_sub(1, Ordering::Relaxed);
+            let message = format!(
+                "{READERS_MAX} event streams are open at this node: use another node, or close some."
+            );
+            return Err(ApiError::new(ErrorCode::LimitReached, message));
+        }
+        Ok(ReaderGuard(self.clone()))
+    }
+
+    /// Room for a snapshot of so many bytes on its way to one reader, until the permit is dropped.
+    pub(super) async fn room_for_snapshot(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let kib = bytes.div_ceil(1_024).clamp(1, SNAPSHOTS_KIB_MAX);
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        let semaphore = self.shared.snapshots_kib.clone();
+        semaphore.acquire_many_owned(kib).await.expect("the semaphore is never closed")
     }
 
     /// A reader was told a gap.
@@ -371,8 +408,8 @@ impl Hub {
     }
 }
 
-/// See [`Hub::count_reader`].
-pub(super) struct ReaderGuard(Hub);
+/// See [`Hub::admit`].
+pub struct ReaderGuard(Hub);
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {

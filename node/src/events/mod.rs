@@ -11,13 +11,14 @@ mod query;
 mod reader;
 mod recorder;
 mod ring;
+mod weight;
 
 #[cfg(test)]
 mod tests;
 
 pub use burst::Tables;
 pub use chosen::Chosen;
-pub use hub::{Hub, HubFigures, Introduced, Known, Source};
+pub use hub::{Hub, HubFigures, Introduced, Known, ReaderGuard, Source};
 pub use query::ReaderQuery;
 pub use reader::serve_reader;
 pub use recorder::{ClockBound, Recorder};

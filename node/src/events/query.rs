@@ -66,7 +66,15 @@ pub enum Heartbeats {
 
 impl ReaderQuery {
     /// Which events it asks for.
+    ///
+    /// # Errors
+    /// A cursor without its other half, or groups that are none.
     pub fn choice(&self) -> Result<Choice, ApiError> {
+        if self.boot.is_some() != self.after.is_some() {
+            return Err(ApiError::bad_request(
+                "boot and after go together: the last sequence that you have, and the boot that it is of.",
+            ));
+        }
         Ok(Choice { groups: self.groups.as_deref().map(groups).transpose()?, detail: self.detail })
     }
 }

@@ -13,16 +13,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::chosen::Chosen;
-use super::hub::{Hub, Progress};
+use super::hub::{Hub, Progress, ReaderGuard};
 use super::pulse::Pulse;
 use super::query::{CodecName, From, Heartbeats, ReaderQuery};
-use super::ring::{Codec, Encoded};
+use super::ring::{Codec, Encoded, Next};
 
 /// A reader that takes nothing for this long is let go.
 const STUCK_MAX: Duration = Duration::from_secs(10);
-
-/// Most chunks that are sent before a reader looks up again.
-const CHUNKS_MAX: usize = 64;
 
 /// The reader went away, or takes nothing.
 struct Gone;
@@ -39,9 +36,15 @@ struct Reader<'a> {
     members: u64,
 }
 
-/// Serves one reader until it goes away. `chosen` is the hub's word for what the query asks for.
-pub async fn serve_reader(hub: Hub, mut socket: WebSocket, query: ReaderQuery, chosen: Chosen) {
-    let _counted = hub.count_reader();
+/// Serves one reader until it goes away. `chosen` is the hub's word for what the query asks for, `admitted` that it may come.
+pub async fn serve_reader(
+    hub: Hub,
+    mut socket: WebSocket,
+    query: ReaderQuery,
+    chosen: Chosen,
+    admitted: ReaderGuard,
+) {
+    let _admitted = admitted;
     let mut progress = hub.subscribe();
     let codec = match query.codec {
         CodecName::Json => Codec::Json,
@@ -108,19 +111,20 @@ impl Reader<'_> {
             self.send(Frame::Hello(self.hub.hello())).await?;
         }
         while self.cursor < seen.head {
-            let Some(chunks) = self.hub.after(self.cursor, CHUNKS_MAX) else {
-                self.gap(self.cursor + 1).await?;
-                continue;
-            };
-            if chunks.is_empty() {
-                break;
-            }
-            for chunk in chunks {
-                if let Some(encoded) = chunk.encoded_after(&self.chosen, self.codec, self.cursor) {
-                    self.feed(encoded).await?;
+            let (encoded, last) = match self.hub.after(self.cursor) {
+                None => {
+                    self.gap(self.cursor + 1).await?;
+                    continue;
                 }
-                self.cursor = chunk.last;
+                Some(Next::Nothing) => break,
+                Some(Next::Chunk(chunk)) => {
+                    (chunk.encoded_after(&self.chosen, self.codec, self.cursor), chunk.last)
+                }
+            };
+            if let Some(encoded) = encoded {
+                self.feed(encoded).await?;
             }
+            self.cursor = last;
         }
         if seen.beat > self.beat && self.cursor >= seen.beat_head {
             self.beat = seen.beat;
@@ -143,12 +147,20 @@ impl Reader<'_> {
         let snapshot = self.chosen_snapshot();
         self.hub.count_gap();
         self.send(Frame::Gap { first, last: snapshot.seq }).await?;
-        self.send(Frame::Snapshot(Box::new(snapshot))).await
+        self.send_snapshot(snapshot).await
     }
 
     async fn snapshot(&mut self) -> Result<(), Gone> {
         let snapshot = self.chosen_snapshot();
-        self.send(Frame::Snapshot(Box::new(snapshot))).await
+        self.send_snapshot(snapshot).await
+    }
+
+    /// Snapshots are not shared between readers: all that are on their way have one bound.
+    async fn send_snapshot(&mut self, snapshot: NodeSnapshot) -> Result<(), Gone> {
+        let encoded = Encoded::of(self.codec, &Frame::Snapshot(Box::new(snapshot)));
+        let _room = self.hub.room_for_snapshot(encoded.bytes()).await;
+        self.feed(encoded).await?;
+        self.flush().await
     }
 
     fn chosen_snapshot(&mut self) -> NodeSnapshot {

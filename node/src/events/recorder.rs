@@ -12,11 +12,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::pulse::{self, Pulse, Pulses};
+use super::weight;
 use crate::clock::wall_us;
 
 /// Most facts that wait for the hub. It takes them every few milliseconds; when it cannot, the rest is counted and
 /// every reader gets a gap.
 const PENDING_MAX: usize = 131_072;
+
+/// The same in bytes.
+const PENDING_BYTES_MAX: usize = 48 << 20;
 
 /// How far the persisted bound of the clock runs ahead of it, and how near the clock may come before the bound is
 /// moved again. A new boot waits for its wall clock to come near the bound, so this stays well under a second.
@@ -49,6 +53,7 @@ struct State {
     /// Service facts of these groups wait.
     services: BTreeSet<GroupId>,
     pending: Vec<Event>,
+    pending_bytes: usize,
 }
 
 /// The clock's bound that has to be made durable: what this boot may have given out.
@@ -81,6 +86,7 @@ impl Recorder {
                     overflowed: 0,
                     services: BTreeSet::new(),
                     pending: Vec::new(),
+                    pending_bytes: 0,
                 }),
                 filled: Notify::new(),
                 bound: AtomicU64::new(bound.0),
@@ -116,14 +122,16 @@ impl Recorder {
             let hlc = state.clock.tick(wall_us);
             state.head += 1;
             let seq = state.head;
-            if state.pending.len() >= PENDING_MAX {
+            if state.pending.len() >= PENDING_MAX || state.pending_bytes >= PENDING_BYTES_MAX {
                 state.overflowed += 1;
                 return;
             }
             if let Fact::Service { group, .. } = &fact {
                 state.services.insert(*group);
             }
-            state.pending.push(Event { seq, hlc, wall_us, fact });
+            let event = Event { seq, hlc, wall_us, fact };
+            state.pending_bytes += weight::of(&event);
+            state.pending.push(event);
             state.pending.len() == 1
         };
         if was_empty {
@@ -198,6 +206,7 @@ impl Recorder {
         debug_assert!(room.is_empty(), "room still holds events");
         let mut state = self.shared.state.lock();
         let events = std::mem::replace(&mut state.pending, room);
+        state.pending_bytes = 0;
         let overflowed = std::mem::take(&mut state.overflowed) > 0;
         let services = std::mem::take(&mut state.services);
         Taken { events, head: state.head, overflowed, services }
@@ -206,6 +215,8 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use orrery_shared::event::fact::EntrySummary;
+
     use super::*;
 
     fn fact() -> Fact {
@@ -247,6 +258,25 @@ mod tests {
         assert_eq!(taken.head, PENDING_MAX as u64 + 5);
         assert!(taken.overflowed);
         assert!(!recorder.take(Vec::new()).overflowed, "said once");
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_in_bytes() {
+        let recorder = Recorder::new("a".into(), 1, true, Hlc::default());
+        let entry = EntrySummary { index: 1, term: 1, what: "x".repeat(1 << 20).into() };
+        for _ in 0..100 {
+            recorder.emit(Fact::Appended {
+                group: GroupId::CONTROL,
+                entries: vec![entry.clone()],
+                first: 1,
+                last: 1,
+            });
+        }
+        let taken = recorder.take(Vec::new());
+        assert!((40..=50).contains(&taken.events.len()), "{}", taken.events.len());
+        assert!(taken.overflowed);
+        recorder.emit(fact());
+        assert_eq!(recorder.take(Vec::new()).events.len(), 1, "what was taken has room again");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The last events, in chunks that are serialised at most once per codec and choice.
+//!
+//! Bounded in events and in bytes, those of what was serialised included, and those of chunks that a slow reader still holds.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::ws::Utf8Bytes;
@@ -11,6 +14,7 @@ use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
 use parking_lot::Mutex;
 
 use super::chosen::{CHOICES_MAX, Chosen};
+use super::weight;
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,14 @@ pub(super) enum Encoded {
 }
 
 impl Encoded {
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Encoded::Text(text) => text.len(),
+            Encoded::Binary(bytes) => bytes.len(),
+        }
+    }
+
     /// Writes one frame.
     pub fn of(codec: Codec, frame: &Frame) -> Encoded {
         match codec {
@@ -42,6 +54,14 @@ impl Encoded {
     }
 }
 
+/// What comes after a cursor.
+pub(super) enum Next {
+    /// Nothing yet.
+    Nothing,
+    /// These events: one chunk at a time, so that a reader that does not read holds one.
+    Chunk(Arc<Chunk>),
+}
+
 /// Consecutive events. `first..=last` is what they stand for: a burst stands for many sequences.
 pub(super) struct Chunk {
     pub first: Sequence,
@@ -51,6 +71,31 @@ pub(super) struct Chunk {
     postcard: OnceLock<Encoded>,
     /// What readers see that chose less; the oldest go first.
     parts: Mutex<Vec<Part>>,
+    share: Share,
+}
+
+/// What one chunk has of the bytes that all chunks of a ring take.
+struct Share {
+    all: Arc<AtomicUsize>,
+    own: AtomicUsize,
+}
+
+impl Share {
+    fn add(&self, bytes: usize) {
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.all.fetch_sub(*self.own.get_mut(), Ordering::Relaxed);
+    }
 }
 
 /// A chunk for one choice and codec; none where nothing of it was chosen.
@@ -60,18 +105,27 @@ struct Part {
     encoded: Option<Encoded>,
 }
 
+impl Part {
+    fn bytes(&self) -> usize {
+        self.encoded.as_ref().map_or(0, Encoded::bytes)
+    }
+}
+
 /// Choices that are in use at one time have room, each in both codecs.
 const PARTS_MAX: usize = CHOICES_MAX * 2;
 
 impl Chunk {
+    /// Consecutive events that end with `last`, of a ring whose chunks take `all` bytes.
     pub fn new(
         node: NodeName,
         boot: BootEpoch,
-        first: Sequence,
-        last: Sequence,
+        (first, last): (Sequence, Sequence),
         events: Vec<Event>,
+        all: Arc<AtomicUsize>,
     ) -> Chunk {
         debug_assert!(first <= last, "empty chunk");
+        let share = Share { all, own: AtomicUsize::new(0) };
+        share.add(events.iter().map(weight::of).sum());
         Chunk {
             first,
             last,
@@ -79,6 +133,7 @@ impl Chunk {
             json: OnceLock::new(),
             postcard: OnceLock::new(),
             parts: Mutex::default(),
+            share,
         }
     }
 
@@ -93,7 +148,12 @@ impl Chunk {
             Codec::Postcard => &self.postcard,
         };
         // The batch is moved nowhere: a frame borrows nothing, so one clone is made per codec, not per reader.
-        once.get_or_init(|| Encoded::of(codec, &Frame::Batch(self.batch.clone()))).clone()
+        let encode = || {
+            let encoded = Encoded::of(codec, &Frame::Batch(self.batch.clone()));
+            self.share.add(encoded.bytes());
+            encoded
+        };
+        once.get_or_init(encode).clone()
     }
 
     /// What a reader chose of it, serialised by the first one with that choice.
@@ -105,8 +165,9 @@ impl Chunk {
         }
         let encoded = self.written(codec, |event| chosen.choice().takes(&event.fact));
         if parts.len() >= PARTS_MAX {
-            parts.remove(0);
+            self.share.take(parts.remove(0).bytes());
         }
+        self.share.add(encoded.as_ref().map_or(0, Encoded::bytes));
         parts.push(Part { choice: chosen.number(), codec, encoded: encoded.clone() });
         encoded
     }
@@ -129,31 +190,48 @@ impl Chunk {
     }
 }
 
-/// A bounded number of events; the oldest chunks go first.
+/// A bounded number of events and bytes; the oldest chunks go first.
 pub(super) struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
     events: usize,
     events_max: usize,
+    /// Of all chunks, those too that only readers hold.
+    bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
     /// Last sequence that is in, or was.
     head: Sequence,
 }
 
 impl Ring {
-    pub fn new(events_max: usize) -> Ring {
-        Ring { chunks: VecDeque::new(), events: 0, events_max, head: 0 }
+    pub fn new(events_max: usize, bytes_max: usize) -> Ring {
+        let bytes = Arc::default();
+        Ring { chunks: VecDeque::new(), events: 0, events_max, bytes, bytes_max, head: 0 }
     }
 
-    /// Adds the next chunk.
-    pub fn push(&mut self, chunk: Chunk) {
-        debug_assert!(chunk.first > self.head, "sequences go forward");
-        self.head = chunk.last;
+    /// Adds the next events, which end with the last one's sequence.
+    pub fn push(&mut self, node: &NodeName, boot: BootEpoch, events: Vec<Event>) {
+        let Some(last) = events.last().map(|event| event.seq) else { return };
+        debug_assert!(last > self.head, "sequences go forward");
+        let chunk = Chunk::new(node.clone(), boot, (self.head + 1, last), events, self.bytes.clone());
+        self.head = last;
         self.events += chunk.len();
         self.chunks.push_back(Arc::new(chunk));
-        while self.events > self.events_max && self.chunks.len() > 1 {
+        self.trim();
+    }
+
+    /// Lets go of what is over a bound, but of the newest chunk.
+    fn trim(&mut self) {
+        let over = |ring: &Ring| ring.events > ring.events_max || ring.bytes() > ring.bytes_max;
+        while over(self) && self.chunks.len() > 1 {
             if let Some(oldest) = self.chunks.pop_front() {
                 self.events -= oldest.len();
             }
         }
+    }
+
+    /// Bytes of everything that is kept here or by a reader.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Forgets everything up to `head`: events are missing.
@@ -172,13 +250,15 @@ impl Ring {
         self.chunks.front().map_or(self.head + 1, |chunk| chunk.first)
     }
 
-    /// The chunks with events after `cursor`, at most `max`; none when some of them are not kept any more.
-    pub fn after(&self, cursor: Sequence, max: usize) -> Option<Vec<Arc<Chunk>>> {
+    /// The first chunk with events after `cursor`; none when some of them are not kept any more.
+    pub fn after(&mut self, cursor: Sequence) -> Option<Next> {
+        // What readers let be serialised counts, too.
+        self.trim();
         if cursor + 1 < self.tail() {
             return None;
         }
         let start = self.chunks.partition_point(|chunk| chunk.last <= cursor);
-        Some(self.chunks.iter().skip(start).take(max).cloned().collect())
+        Some(self.chunks.get(start).map_or(Next::Nothing, |chunk| Next::Chunk(chunk.clone())))
     }
 }
 
@@ -186,37 +266,80 @@ impl Ring {
 mod tests {
     use orrery_shared::event::Fact;
     use orrery_shared::event::choice::{Choice, Detail};
+    use orrery_shared::event::fact::EntrySummary;
     use orrery_shared::hlc::Hlc;
     use orrery_shared::ids::GroupId;
 
     use super::super::chosen::Choices;
     use super::*;
 
+    fn event(seq: Sequence) -> Event {
+        Event { seq, hlc: Hlc(seq), wall_us: 0, fact: Fact::Started { version: "".into() } }
+    }
+
     fn chunk(first: Sequence, last: Sequence) -> Chunk {
-        let event =
-            |seq| Event { seq, hlc: Hlc(seq), wall_us: 0, fact: Fact::Started { version: "".into() } };
-        Chunk::new("a".into(), 1, first, last, (first..=last).map(event).collect())
+        Chunk::new("a".into(), 1, (first, last), (first..=last).map(event).collect(), Arc::default())
+    }
+
+    fn push(ring: &mut Ring, first: Sequence, last: Sequence) {
+        ring.push(&"a".into(), 1, (first..=last).map(event).collect());
+    }
+
+    /// First sequence of what comes after a cursor: 0 where there is nothing yet, none where something is gone.
+    fn after(ring: &mut Ring, cursor: Sequence) -> Option<Sequence> {
+        ring.after(cursor).map(|next| match next {
+            Next::Nothing => 0,
+            Next::Chunk(chunk) => chunk.first,
+        })
     }
 
     #[test]
     fn the_oldest_go_and_a_cursor_before_them_is_a_gap() {
-        let mut ring = Ring::new(10);
+        let mut ring = Ring::new(10, usize::MAX);
         assert_eq!((ring.tail(), ring.head()), (1, 0));
-        assert!(ring.after(0, 9).is_some_and(|chunks| chunks.is_empty()));
+        assert_eq!(after(&mut ring, 0), Some(0));
         for start in [1, 5, 9, 13] {
-            ring.push(chunk(start, start + 3));
+            push(&mut ring, start, start + 3);
         }
         assert_eq!((ring.tail(), ring.head()), (9, 16));
-        assert!(ring.after(7, 9).is_none());
-        let firsts =
-            |cursor| ring.after(cursor, 9).map(|list| list.iter().map(|c| c.first).collect::<Vec<_>>());
-        assert_eq!(firsts(8), Some(vec![9, 13]));
-        assert_eq!(firsts(10), Some(vec![9, 13]));
-        assert_eq!(firsts(12), Some(vec![13]));
-        assert_eq!(firsts(16), Some(vec![]));
+        assert_eq!(after(&mut ring, 7), None);
+        for (cursor, first) in [(8, 9), (10, 9), (12, 13), (16, 0)] {
+            assert_eq!(after(&mut ring, cursor), Some(first), "after {cursor}");
+        }
         ring.cut(20);
-        assert!(ring.after(16, 9).is_none());
+        assert_eq!(after(&mut ring, 16), None);
         assert_eq!((ring.tail(), ring.head()), (21, 20));
+    }
+
+    /// 32,768 events may be 32,768 tables of everything: what counts is what they take, as events and as text.
+    #[test]
+    fn the_bytes_are_bounded_those_too_that_were_serialised_and_those_that_a_reader_holds() {
+        let large = |seq| {
+            let what = "x".repeat(1_000);
+            let entries = vec![EntrySummary { index: 1, term: 1, what: what.into() }; 10];
+            Event {
+                fact: Fact::Appended { group: GroupId::CONTROL, entries, first: 1, last: 10 },
+                ..event(seq)
+            }
+        };
+        let everything = Choices::new().choose(Choice::default()).expect("always there");
+        let mut ring = Ring::new(1_000_000, 100_000);
+        let mut held = Vec::new();
+        for seq in 1..=50 {
+            ring.push(&"a".into(), 1, vec![large(seq)]);
+            let Some(Next::Chunk(chunk)) = ring.after(seq - 1) else { panic!("it was pushed") };
+            assert!(chunk.encoded_after(&everything, Codec::Json, seq - 1).is_some());
+            if seq <= 5 {
+                held.push(chunk);
+            }
+        }
+        assert!(ring.tail() > 30, "what was serialised is not counted: {}", ring.tail());
+        assert!(ring.bytes() <= 100_000 + 25_000, "{}", ring.bytes());
+        let before = ring.bytes();
+        drop(held);
+        assert!(ring.bytes() + 5 * 20_000 <= before, "what a reader held is not given back");
+        ring.cut(60);
+        assert_eq!(ring.bytes(), 0);
     }
 
     #[test]
@@ -238,7 +361,7 @@ mod tests {
             ..chunk(seq, seq).batch.events[0].clone()
         };
         let started = chunk(1, 1).batch.events[0].clone();
-        let chunk = Chunk::new("a".into(), 1, 1, 3, vec![started, link(2), link(3)]);
+        let chunk = Chunk::new("a".into(), 1, (1, 3), vec![started, link(2), link(3)], Arc::default());
         let choices = Choices::new();
         let choose = |detail| choices.choose(Choice { detail, ..Choice::default() }).expect("there is room");
         let (services, everything) = (choose(Detail::Services), choose(Detail::All));

@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use futures_util::StreamExt as _;
+use orrery_shared::error::ErrorCode;
 use orrery_shared::event::fact::LockTable;
 use orrery_shared::event::stream::{Frame, GroupSnapshot, HeartbeatLeg};
 use orrery_shared::event::{Event, Fact};
@@ -67,7 +68,8 @@ async fn setting(kept: usize) -> Setting {
             get(
                 |State(hub): State<Hub>, Query(query): Query<ReaderQuery>, upgrade: WebSocketUpgrade| async {
                     let chosen = hub.choose(query.choice().unwrap()).unwrap();
-                    upgrade.on_upgrade(|socket| serve_reader(hub, socket, query, chosen))
+                    let admitted = hub.admit().unwrap();
+                    upgrade.on_upgrade(|socket| serve_reader(hub, socket, query, chosen, admitted))
                 },
             ),
         )
@@ -269,4 +271,23 @@ async fn above_the_rate_bursts_stand_for_events_and_nothing_is_lost() {
     assert_eq!(cursor, 20_000);
     assert!(events.len() < 10_000, "{} events", events.len());
     assert!(events.iter().any(|event| matches!(event.fact, Fact::Burst { .. })));
+}
+
+#[tokio::test]
+async fn the_number_of_readers_is_bounded() {
+    let Setting { hub, .. } = setting(100).await;
+    let mut admitted: Vec<_> = (0..hub::READERS_MAX).map(|_| hub.admit().unwrap()).collect();
+    assert_eq!(hub.admit().map(drop).unwrap_err().code, ErrorCode::LimitReached);
+    admitted.pop();
+    assert!(hub.admit().is_ok(), "one went");
+}
+
+#[test]
+fn half_a_cursor_is_refused() {
+    for (boot, after, fits) in
+        [(None, None, true), (Some(1), Some(2), true), (Some(1), None, false), (None, Some(2), false)]
+    {
+        let query = ReaderQuery { boot, after, ..ReaderQuery::default() };
+        assert_eq!(query.choice().is_ok(), fits, "{boot:?} {after:?}");
+    }
 }

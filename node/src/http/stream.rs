@@ -35,11 +35,12 @@ pub fn open_events(
     let choice = query.choice()?;
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
     let chosen = hub.choose(choice)?;
+    let admitted = hub.admit()?;
     let upgrade = upgrade
         .read_buffer_size(READER_BYTES_MAX)
         .max_message_size(READER_BYTES_MAX)
         .max_frame_size(READER_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query, chosen)).into_response())
+    Ok(upgrade.on_upgrade(move |socket| serve_reader(hub, socket, query, chosen, admitted)).into_response())
 }
 
 /// `GET /peer`: a node dials. No browser has anything to do here.

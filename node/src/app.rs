@@ -59,9 +59,10 @@ pub struct Running {
 }
 
 /// Runs a node until `stop` resolves.
-pub async fn run(config: NodeConfig, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+pub async fn run(mut config: NodeConfig, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     // First: a port that is taken is told before anything is touched.
     let listener = listen(config.listen).await?;
+    config.listens_on(listener.local_addr()?);
     let running = assemble(&config).await?;
     let router = running.router.clone();
     serve_until(listener, router, stop, running.stop()).await?;
@@ -311,6 +312,7 @@ fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch, formed: Opti
     let recorder = recorder.clone();
     let on_link: OnLink = Arc::new(move |peer, open| {
         let peer = peer.clone();
+        tracing::info!(%peer, "{}", if open { "peer found" } else { "peer lost" });
         recorder.emit(if open { Fact::LinkUp { peer } } else { Fact::LinkDown { peer } });
     });
     let on_dismissed: OnDismissed = Arc::new(|why| fail_stop(&format!("{why}. {TO_JOIN_AGAIN}.")));

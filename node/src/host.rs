@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use openraft_rt_tokio::TokioRuntime;
-use orrery_shared::engine::host::Host;
+use orrery_shared::engine::host::{Host, Measured};
 use orrery_shared::event::Fact;
 use orrery_shared::event::stream::HeartbeatLeg;
 use orrery_shared::hlc::Hlc;
@@ -91,8 +91,11 @@ impl Host for NodeHost {
     }
 
     fn emit(&self, fact: Fact) {
-        self.world.metrics.observe(&fact);
         self.world.recorder.emit(fact);
+    }
+
+    fn measure(&self, what: Measured) {
+        self.world.metrics.measure(what);
     }
 
     fn records(&self) -> bool {

@@ -15,8 +15,11 @@ pub(super) struct CacheCounters {
 
 /// Name and help of each counter, in the order of [`counts`].
 const COUNTED: [(&str, &str); 10] = [
-    ("orrery_cache_hits_total", "Reads and writes that were answered from a copy of this node."),
-    ("orrery_cache_misses_total", "Those that needed the home of the line."),
+    (
+        "orrery_cache_hits_total",
+        "Requests (reads, writes, deletions) that were answered from a copy of this node at once.",
+    ),
+    ("orrery_cache_misses_total", "Requests that needed the home of the line; a durable write always does."),
     ("orrery_cache_fills_from_home_total", "Copies that came from what was committed."),
     ("orrery_cache_fills_from_owner_total", "Copies that another owner gave up."),
     ("orrery_cache_invalidations_received_total", "Copies that a home took away."),

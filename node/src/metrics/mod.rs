@@ -5,13 +5,14 @@
 
 mod cache;
 mod queues;
+mod total;
 
 use std::time::Duration;
 
 use orrery_shared::api::cache::StatsAnswer;
 use orrery_shared::api::node::{GroupStatus, Status};
 use orrery_shared::engine::QueueTotals;
-use orrery_shared::event::Fact;
+use orrery_shared::engine::host::Measured;
 use orrery_shared::event::fact::Role;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -20,6 +21,7 @@ use prometheus::{
 
 use self::cache::CacheCounters;
 use self::queues::QueueCounters;
+use self::total::Total;
 use crate::events::HubFigures;
 
 /// One node's figures.
@@ -39,9 +41,10 @@ pub struct Metrics {
     caches: CacheCounters,
     connected: IntGaugeVec,
     readers: IntGauge,
-    gaps: IntGauge,
-    bursts: IntGauge,
-    events: IntGauge,
+    gaps: Total,
+    bursts: Total,
+    events: Total,
+    event_bytes: IntGauge,
     uptime: IntGauge,
 }
 
@@ -143,20 +146,24 @@ impl Metrics {
             groups: GroupGauges::new(&gauges),
             connected: gauges("orrery_peer_connected", "1 while the link to the peer is open.", "peer"),
             readers: gauge("orrery_event_readers", "Open event streams."),
-            gaps: gauge("orrery_event_gaps", "Gaps that readers of the event stream were told."),
-            bursts: gauge("orrery_event_bursts", "Times that events were sent as bursts."),
-            events: gauge("orrery_events", "Sequence of the last event."),
+            gaps: Total::new(&registry, "orrery_event_gaps_total", "Gaps that readers of events were told."),
+            bursts: Total::new(
+                &registry,
+                "orrery_event_bursts_total",
+                "Times that events were sent as bursts.",
+            ),
+            events: Total::new(&registry, "orrery_events_total", "Events; the sequence of the last one."),
+            event_bytes: gauge("orrery_event_bytes", "Memory of the events that are kept for readers."),
             uptime: gauge("orrery_uptime_seconds", "Time since the node's boot."),
             registry,
         }
     }
 
-    /// Counts what a fact says.
-    pub fn observe(&self, fact: &Fact) {
-        match fact {
-            Fact::Synced { took_us, .. } => self.sync_seconds.observe(*took_us as f64 / 1e6),
-            Fact::RoleChanged { role: Role::Candidate, .. } => self.elections.inc(),
-            _ => {}
+    /// Counts something that the engine measured.
+    pub fn measure(&self, what: Measured) {
+        match what {
+            Measured::Synced { took_us } => self.sync_seconds.observe(took_us as f64 / 1e6),
+            Measured::Candidate => self.elections.inc(),
         }
     }
 
@@ -193,9 +200,10 @@ impl Metrics {
             self.connected.with_label_values(&[peer.node_id.as_str()]).set(i64::from(peer.connected));
         }
         self.readers.set(signed(hub.readers as u64));
-        self.gaps.set(signed(hub.gaps));
-        self.bursts.set(signed(hub.bursts));
-        self.events.set(signed(hub.head));
+        self.gaps.set(hub.gaps);
+        self.bursts.set(hub.bursts);
+        self.events.set(hub.head);
+        self.event_bytes.set(signed(hub.bytes as u64));
         self.uptime.set(status.uptime_seconds as i64);
         let mut text = Vec::new();
         TextEncoder::new()

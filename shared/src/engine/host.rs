@@ -19,6 +19,18 @@ use crate::hlc::Hlc;
 use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::machine::Member;
 
+/// What is counted for metrics, with or without facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// A durable write of log entries took so long.
+    Synced {
+        /// Microseconds.
+        took_us: u64,
+    },
+    /// This node stands for election in a group.
+    Candidate,
+}
+
 /// One node's world. Cheap to clone.
 pub trait Host: Clone + Send + Sync + 'static {
     /// Tasks and timers. Its `Instant` is monotonic.
@@ -45,6 +57,8 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn records(&self) -> bool {
         true
     }
+    /// Counts something, whether or not facts are kept.
+    fn measure(&self, _what: Measured) {}
     /// A leg of a heartbeat, which is no fact of its own: it is counted (see [`Fact::Heartbeats`]). For readers that ask
     /// for each.
     fn heartbeat(&self, _peer: &NodeName, _leg: HeartbeatLeg) {}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::host::Host;
+use super::host::{Host, Measured};
 use super::summary;
 use super::types::{Entry, StoredMembership, Vote};
 use crate::event::Fact;
@@ -103,7 +103,7 @@ impl<H: Host> Publisher<H> {
         }
         if let Some((first, last)) = log {
             self.appended(group, tail, first);
-            self.synced(group, last, 0);
+            self.on_disk(group, last, 0);
         }
     }
 
@@ -131,6 +131,11 @@ impl<H: Host> Publisher<H> {
 
     /// Everything up to `last` is on the disk.
     pub fn synced(&self, group: GroupId, last: LogIndex, took_us: u64) {
+        self.host.measure(Measured::Synced { took_us });
+        self.on_disk(group, last, took_us);
+    }
+
+    fn on_disk(&self, group: GroupId, last: LogIndex, took_us: u64) {
         let mut state = lock(&self.state);
         state.group(group).shown.synced = Some(last);
         self.emit(|| Fact::Synced { group, last, took_us });
@@ -198,6 +203,7 @@ impl<H: Host> Publisher<H> {
         if shown.voters == voters && shown.learners == learners {
             return;
         }
+        tracing::info!(%group, voters = %list(&voters), learners = %list(&learners), "members of the group");
         shown.voters.clone_from(&voters);
         shown.learners.clone_from(&learners);
         let index = membership.log_id().as_ref().map(|id| id.index);
@@ -258,6 +264,18 @@ impl<H: Host> Publisher<H> {
         if stale || same {
             return;
         }
+        if role == Role::Candidate {
+            self.host.measure(Measured::Candidate);
+            tracing::info!(%group, term, "stands for election");
+        } else if role == Role::Leader && shown.role != Role::Leader {
+            tracing::info!(%group, term, "leads");
+        } else if shown.leader != leader {
+            match &leader {
+                Some(leader) => tracing::info!(%group, term, %leader, "follows"),
+                None if shown.role == Role::Leader => tracing::info!(%group, term, "leads no more"),
+                None => tracing::debug!(%group, term, "knows no leader"),
+            }
+        }
         shown.role = role;
         shown.term = term;
         shown.voted_for.clone_from(&voted_for);
@@ -270,6 +288,11 @@ impl<H: Host> Publisher<H> {
             self.host.emit(fact());
         }
     }
+}
+
+/// Names with commas between them.
+fn list(names: &[NodeName]) -> String {
+    names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(",")
 }
 
 impl State {

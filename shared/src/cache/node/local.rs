@@ -24,7 +24,6 @@ impl Lines {
         if self.must_wait(shard, address, now_us) {
             return Looked::Wait;
         }
-        self.counted.looked(false, now_us);
         self.begin(shard, Purpose::Read, Ask::GetS { address: address.clone() }, now_us)
     }
 
@@ -64,7 +63,6 @@ impl Lines {
         if self.must_wait(shard, address, now_us) {
             return Some(Looked::Wait);
         }
-        self.counted.looked(false, now_us);
         Some(self.begin(shard, Purpose::Own, Ask::GetM { address: address.clone() }, now_us))
     }
 
@@ -91,8 +89,12 @@ impl Lines {
         self.begin(shard, Purpose::Write, ask, now_us)
     }
 
+    /// Counts a client's request by its first look: once, however often it has to look again.
+    pub fn count(&mut self, looked: &Looked, now_us: u64) {
+        self.counted.looked(matches!(looked, Looked::Hit { .. }), now_us);
+    }
+
     fn hit(&mut self, shard: GroupId, address: &Address, now_us: u64) {
-        self.counted.looked(true, now_us);
         self.order.used(address);
         self.home(shard).used_us = now_us;
     }

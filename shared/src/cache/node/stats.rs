@@ -10,9 +10,9 @@ const RATE_S: u64 = 60;
 /// What a node counted since its boot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Reads and writes that were answered here.
+    /// Requests of clients (reads, writes, deletions) that were answered here at once.
     pub hits: u64,
-    /// Those that needed a home.
+    /// Those that needed a home, or waited for somebody who asked one; a durable write always does.
     pub misses: u64,
     /// Copies that came from what was committed.
     pub fills_from_home: u64,

@@ -98,19 +98,23 @@ impl<H: Host> Copies<H> {
         done
     }
 
-    /// A client looks for something. Where it has to wait it also gets a place; none where too many wait.
+    /// A client looks for something, for the `first` time in its request or again. Where it has to wait it also gets a place;
+    /// none where too many wait.
     pub fn look(
         &self,
         shard: GroupId,
         address: &Address,
-        write: bool,
+        (write, first): (bool, bool),
         look: impl FnOnce(&mut Lines, u64) -> Looked,
     ) -> (Looked, Option<Waiter<H>>) {
         let mut state = lock(&self.shared.state);
         let now_us = self.shared.host.monotonic_us();
         let looked = look(&mut state.lines, now_us);
+        if first {
+            state.lines.count(&looked, now_us);
+        }
         let waiter = match &looked {
-            Looked::Hit { state: of, .. } => {
+            Looked::Hit { state: of, .. } if first => {
                 let of = *of;
                 self.tell_hit(&mut state, now_us, || {
                     (shard, LineFact::Hit { address: address.clone(), state: of, write })
@@ -120,7 +124,7 @@ impl<H: Host> Copies<H> {
                 }
                 None
             }
-            Looked::Ask { .. } => None,
+            Looked::Hit { .. } | Looked::Ask { .. } => None,
             Looked::Wait => self.wait(&mut state, address),
         };
         self.let_out(&mut state);
@@ -135,6 +139,9 @@ impl<H: Host> Copies<H> {
             return None;
         }
         let looked = state.lines.read(shard, address, now_us);
+        if matches!(looked, Looked::Hit { .. }) {
+            state.lines.count(&looked, now_us);
+        }
         if let Looked::Hit { state: of, .. } = &looked {
             let of = *of;
             self.tell_hit(&mut state, now_us, || {

@@ -114,18 +114,20 @@ impl<H: Host> CacheService<H> {
         }
     }
 
-    /// Looks until the lines answer or a question to the home does. None when the time is over.
+    /// Looks until the lines answer or a question to the home does. None when the time is over. `first` is true until the
+    /// request looked once.
     async fn step(
         &self,
         shard: GroupId,
         address: &Address,
-        write: bool,
+        (write, first): (bool, &mut bool),
         budget: &mut Budget<H::Runtime>,
         mut look: impl FnMut(&mut Lines, u64) -> Looked,
     ) -> Result<Option<Step>, ApiError> {
         while let Some(left) = budget.left() {
+            let how = (write, std::mem::take(first));
             let (looked, waiter) =
-                self.engine.inner.copies.look(shard, address, write, |lines, now_us| look(lines, now_us));
+                self.engine.inner.copies.look(shard, address, how, |lines, now_us| look(lines, now_us));
             match looked {
                 Looked::Hit { .. } => return Ok(Some(Step::Hit(looked))),
                 Looked::Ask { asked, ask } => {

@@ -48,9 +48,10 @@ impl<H: Host> CacheService<H> {
 
     async fn fill(&self, shard: GroupId, address: &Address) -> Result<ReadAnswer, ApiError> {
         let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut first = true;
         loop {
             let look = |lines: &mut crate::cache::Lines, now_us| lines.read(shard, address, now_us);
-            let step = self.step(shard, address, false, &mut budget, look).await?;
+            let step = self.step(shard, address, (false, &mut first), &mut budget, look).await?;
             match step.ok_or_else(|| unavailable(shard))? {
                 Step::Hit(Looked::Hit { state, version, value }) => {
                     let value = value.map(|value| (version, value));

@@ -89,6 +89,7 @@ impl<H: Host> CacheService<H> {
         value: &Bytes,
     ) -> Result<WriteAnswer, ApiError> {
         let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut first = true;
         loop {
             if self.engine.inner.copies.read(|lines, _| lines.is_overfull()) {
                 return Err(ApiError::new(
@@ -101,7 +102,7 @@ impl<H: Host> CacheService<H> {
             let look = |lines: &mut crate::cache::Lines, now_us| {
                 lines.write_back(shard, address, value, now_us).unwrap_or(Looked::Wait)
             };
-            let step = self.step(shard, address, true, &mut budget, look).await?;
+            let step = self.step(shard, address, (true, &mut first), &mut budget, look).await?;
             match step.ok_or_else(|| unavailable(shard))? {
                 Step::Hit(Looked::Hit { state, version, .. }) => {
                     let address = address.clone();
@@ -120,13 +121,14 @@ impl<H: Host> CacheService<H> {
     async fn commit(&self, shard: GroupId, write: Durable) -> Result<WriteAnswer, ApiError> {
         let Durable { address, value, if_version, key } = write;
         let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut first = true;
         // Once a try went out without an answer, nothing later can take that back.
         let mut unknown = false;
         loop {
             let look = |lines: &mut crate::cache::Lines, now_us| {
                 lines.write(shard, &address, value.clone(), if_version, key.clone(), now_us)
             };
-            let step = match self.step(shard, &address, true, &mut budget, look).await {
+            let step = match self.step(shard, &address, (true, &mut first), &mut budget, look).await {
                 Ok(Some(step)) => step,
                 Ok(None) if unknown => return Err(outcome_unknown(shard, &key)),
                 Ok(None) => return Err(unavailable(shard)),

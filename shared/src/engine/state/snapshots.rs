@@ -146,6 +146,8 @@ impl<H: Host> StateMachine<H> {
             host.disk().prune_snapshots(*group, Some(&name));
         }
         log.snapshot_size(bytes);
+        let made = if installed { "installed" } else { "built" };
+        tracing::info!(%group, last, bytes, "snapshot {made}");
         if host.records() {
             host.emit(Fact::Snapshotted { group: *group, last, bytes, installed });
         }

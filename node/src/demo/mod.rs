@@ -3,6 +3,7 @@
 //!
 //! Invariant: the supervisor takes no part in the cluster. Everything it knows it sees from outside.
 
+mod faults;
 mod folder;
 mod leftovers;
 mod membership;

@@ -3,16 +3,21 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use orrery_shared::api::demo::DemoNodes;
+use orrery_shared::api::fault::FaultSet;
 
 use super::supervisor::Supervisor;
 use crate::events::{Hub, ReaderQuery};
+use crate::faults::Change;
 use crate::http::guard::{self, Guard};
-use crate::http::{Answer, Failure, dashboard, method_not_allowed, not_found, open_events};
+use crate::http::{
+    Answer, Checked, Failure, FaultsAnswered, dashboard, method_not_allowed, not_found, open_events,
+    optional_json,
+};
 
 #[derive(Clone)]
 struct DemoState {
@@ -31,6 +36,7 @@ pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
         .route("/demo/nodes/{id}/start", post(start))
         .route("/demo/nodes/{id}/pause", post(pause))
         .route("/demo/nodes/{id}/resume", post(resume))
+        .route("/faults", get(faults).post(set_faults).delete(heal_faults))
         .route("/ws/events", get(events))
         .merge(dashboard())
         .fallback(not_found)
@@ -72,6 +78,25 @@ async fn pause(State(state): State<DemoState>, Path(id): Path<String>) -> Answer
 async fn resume(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.resume(&id)?;
     Ok(Answer(200, state.supervisor.list()))
+}
+
+async fn faults(State(state): State<DemoState>) -> FaultsAnswered {
+    Ok(Answer(200, state.supervisor.faults(Change::Look).await?))
+}
+
+async fn set_faults(
+    State(state): State<DemoState>,
+    Checked { body, .. }: Checked<FaultSet>,
+) -> FaultsAnswered {
+    Ok(Answer(200, state.supervisor.faults(Change::Set(body.faults)).await?))
+}
+
+async fn heal_faults(State(state): State<DemoState>, request: Request) -> FaultsAnswered {
+    let change = match optional_json::<FaultSet>(request).await? {
+        Some(set) => Change::Heal(set.faults),
+        None => Change::HealAll,
+    };
+    Ok(Answer(200, state.supervisor.faults(change).await?))
 }
 
 async fn events(

@@ -1,29 +1,39 @@
 //! Breaking links on purpose. Wraps the transport from outside, so that neither knows about the other.
+//!
+//! A node breaks what it sends itself, requests and answers. A set of faults of several nodes is spread over them (see
+//! [`spread`]) by whoever takes it.
 
-use std::collections::BTreeSet;
+mod spread;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use orrery_shared::api::fault::Fault;
 use orrery_shared::engine::host::{CallError, Transport, Urgency};
 use orrery_shared::ids::NodeName;
 use orrery_shared::machine::Member;
 use parking_lot::RwLock;
+use tokio::time::{Instant, sleep, sleep_until};
+
+pub use spread::{Change, check, spread};
 
 use crate::transport::Serve;
 
-/// A transport of which single directions can be cut: what this node sends to a peer, requests and answers, gets
-/// lost. The other direction is the peer's to cut.
+/// A transport whose single directions can be cut, slowed down or made to lose messages: what this node sends to a peer, requests
+/// and answers. The other direction is the peer's.
 #[derive(Clone)]
 pub struct FaultyTransport<T> {
     inner: T,
-    cut: Arc<RwLock<BTreeSet<NodeName>>>,
+    /// By the peer that the messages are for; nothing where nothing is wrong.
+    faults: Arc<RwLock<BTreeMap<NodeName, Fault>>>,
 }
 
 impl<T: Transport> FaultyTransport<T> {
-    /// Nothing is cut.
+    /// Nothing is wrong.
     pub fn new(inner: T) -> FaultyTransport<T> {
-        FaultyTransport { inner, cut: Arc::default() }
+        FaultyTransport { inner, faults: Arc::default() }
     }
 
     /// The transport without faults.
@@ -31,23 +41,56 @@ impl<T: Transport> FaultyTransport<T> {
         &self.inner
     }
 
-    /// Cuts or heals what this node sends to `peer`. Whether that changed anything.
-    pub fn set_cut(&self, peer: &NodeName, cut: bool) -> bool {
-        let mut list = self.cut.write();
-        if cut { list.insert(peer.clone()) } else { list.remove(peer) }
+    /// Replaces what is wrong with these directions, all at once. The peers to which messages began or ceased to arrive.
+    pub fn set(&self, faults: &[Fault]) -> Vec<(NodeName, bool)> {
+        let mut list = self.faults.write();
+        let mut turned = Vec::new();
+        for fault in faults {
+            let before = match fault.is_none() {
+                true => list.remove(&fault.to),
+                false => list.insert(fault.to.clone(), fault.clone()),
+            };
+            if before.is_some_and(|before| before.cut) != fault.cut {
+                turned.push((fault.to.clone(), fault.cut));
+            }
+        }
+        turned
+    }
+
+    /// Everything that is wrong.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.faults.read().values().cloned().collect()
+    }
+
+    /// What is wrong with what goes to that peer.
+    pub fn fault_to(&self, peer: &NodeName) -> Option<Fault> {
+        let list = self.faults.read();
+        if list.is_empty() { None } else { list.get(peer).cloned() }
     }
 
     /// To whom nothing arrives.
     pub fn cut_links(&self) -> Vec<NodeName> {
-        self.cut.read().iter().cloned().collect()
+        self.faults.read().iter().filter(|(_, fault)| fault.cut).map(|(peer, _)| peer.clone()).collect()
     }
 
     fn is_cut(&self, peer: &NodeName) -> bool {
-        let list = self.cut.read();
-        !list.is_empty() && list.contains(peer)
+        self.fault_to(peer).is_some_and(|fault| fault.cut)
     }
 
-    /// Answers to a peer get lost, too, while the link to it is cut.
+    /// One message on its way: when it arrives, or false when it does not. A link that is cut meanwhile loses it.
+    async fn travels(&self, peer: &NodeName) -> bool {
+        let Some(fault) = self.fault_to(peer) else { return true };
+        if fault.cut || rand::random_range(0..100) < fault.loss_percent {
+            return false;
+        }
+        if fault.delay_ms > 0 {
+            sleep(Duration::from_millis(fault.delay_ms.into())).await;
+            return !self.is_cut(peer);
+        }
+        true
+    }
+
+    /// Answers to a peer suffer what the link to it suffers.
     pub fn guard(&self, serve: Serve) -> Serve {
         let transport = self.clone();
         Arc::new(move |from, request| {
@@ -55,7 +98,7 @@ impl<T: Transport> FaultyTransport<T> {
             let answer = serve(from.clone(), request);
             Box::pin(async move {
                 let answer = answer.await;
-                if transport.is_cut(&from) { None } else { answer }
+                if transport.travels(&from).await { answer } else { None }
             })
         })
     }
@@ -69,12 +112,20 @@ impl<T: Transport> Transport for FaultyTransport<T> {
         request: Bytes,
         within: Duration,
     ) -> Result<Bytes, CallError> {
-        if self.is_cut(&to.name) {
-            // The sender of a lost message learns it by waiting, as on a real network.
-            tokio::time::sleep(within).await;
-            return Err(CallError::NoAnswer);
+        if self.fault_to(&to.name).is_none() {
+            return self.inner.call(to, urgency, request, within).await;
         }
-        self.inner.call(to, urgency, request, within).await
+        let deadline = Instant::now() + within;
+        let lost = async {
+            if !self.travels(&to.name).await {
+                // The sender of a lost message learns it by waiting, as on a real network.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = sleep_until(deadline) => Err(CallError::NoAnswer),
+            () = lost => self.inner.call(to, urgency, request, deadline.saturating_duration_since(Instant::now())).await,
+        }
     }
 
     fn connected(&self, to: &Member) -> bool {
@@ -115,22 +166,65 @@ mod tests {
 
     async fn call(transport: &FaultyTransport<Echo>, to: &str) -> Result<Bytes, CallError> {
         let request = Bytes::from_static(b"hi");
-        transport.call(&member(to), Urgency::Normal, request, Duration::from_millis(5)).await
+        transport.call(&member(to), Urgency::Normal, request, Duration::from_millis(50)).await
     }
 
-    #[tokio::test]
+    fn fault(to: &str) -> Fault {
+        Fault { from: "a".into(), to: to.into(), ..Fault::default() }
+    }
+
+    fn echo(transport: &FaultyTransport<Echo>) -> Serve {
+        transport.guard(Arc::new(|_, request| Box::pin(async move { Some(request) })))
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_cut_link_loses_requests_and_answers_of_one_direction() {
         let transport = FaultyTransport::new(Echo);
-        let serve = transport.guard(Arc::new(|_, request| Box::pin(async move { Some(request) })));
-        assert!(transport.set_cut(&"b".into(), true));
-        assert!(!transport.set_cut(&"b".into(), true), "it was cut already");
+        let serve = echo(&transport);
+        let cut = Fault { cut: true, ..fault("b") };
+        assert_eq!(transport.set(std::slice::from_ref(&cut)), [("b".into(), true)]);
+        assert!(transport.set(&[cut]).is_empty(), "it was cut already");
         assert_eq!(call(&transport, "b").await, Err(CallError::NoAnswer));
         assert_eq!(call(&transport, "c").await, Ok(Bytes::from_static(b"hi")));
         assert_eq!(serve("b".into(), Bytes::new()).await, None);
         assert_eq!(serve("c".into(), Bytes::new()).await, Some(Bytes::new()));
         assert!(!transport.connected(&member("b")));
         assert_eq!(transport.cut_links(), ["b"]);
-        assert!(transport.set_cut(&"b".into(), false));
+        assert_eq!(transport.set(&[fault("b")]), [("b".into(), false)]);
         assert_eq!(call(&transport, "b").await, Ok(Bytes::from_static(b"hi")));
+        assert!(transport.faults().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_link_delivers_late_and_not_after_it_was_cut() {
+        let transport = FaultyTransport::new(Echo);
+        let serve = echo(&transport);
+        let slow = |delay_ms| Fault { delay_ms, ..fault("b") };
+        transport.set(&[slow(40)]);
+        let begun = Instant::now();
+        assert_eq!(call(&transport, "b").await, Ok(Bytes::from_static(b"hi")));
+        assert_eq!(begun.elapsed().as_millis(), 40);
+        assert_eq!(serve("b".into(), Bytes::new()).await, Some(Bytes::new()));
+        assert_eq!(begun.elapsed().as_millis(), 80);
+        assert!(transport.connected(&member("b")) && transport.cut_links().is_empty());
+        // Later than its asker waits.
+        transport.set(&[slow(60)]);
+        assert_eq!(call(&transport, "b").await, Err(CallError::NoAnswer));
+        assert_eq!(begun.elapsed().as_millis(), 130);
+        let late = tokio::spawn(serve("b".into(), Bytes::new()));
+        sleep(Duration::from_millis(10)).await;
+        transport.set(&[Fault { cut: true, ..fault("b") }]);
+        assert_eq!(late.await.ok(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_loses_half_loses_about_half() {
+        let transport = FaultyTransport::new(Echo);
+        transport.set(&[Fault { loss_percent: 50, ..fault("b") }]);
+        let mut arrived = 0;
+        for _ in 0..400 {
+            arrived += u32::from(call(&transport, "b").await.is_ok());
+        }
+        assert!((120..280).contains(&arrived), "{arrived} of 400");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use orrery_shared::api::lock::{TTL_MS_RANGE, WAIT_MS_MAX};
@@ -45,6 +45,16 @@ where
         body.check()?;
         Ok(Checked { body, key })
     }
+}
+
+/// A checked JSON body, or none where the request has none.
+pub async fn optional_json<T: DeserializeOwned + Check>(request: Request) -> Result<Option<T>, Failure> {
+    if request.body().is_end_stream() {
+        return Ok(None);
+    }
+    let body: T = read_json(request).await?;
+    body.check()?;
+    Ok(Some(body))
 }
 
 /// Reads and decodes a JSON body.

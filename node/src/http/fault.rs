@@ -1,16 +1,125 @@
-//! `POST /fault/link`: breaks a link on purpose. Only with `--faults`.
+//! `GET`, `POST` and `DELETE /faults`, and `POST /fault/link`: breaks links on purpose. Only with `--faults`.
 
-use axum::extract::State;
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use orrery_shared::api::fault::{Fault, FaultSet, Faults};
 use orrery_shared::engine::host::Host as _;
 use orrery_shared::error::ErrorCode;
 use orrery_shared::event::Fact;
+use orrery_shared::ids::NodeName;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::body::{Check, Checked, check_name};
+use super::body::{Check, Checked, check_name, optional_json};
 use super::{Answer, Failure, NodeState};
+use crate::faults::{Change, check, spread};
 
-/// `POST /fault/link`
+/// Whose faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Scope {
+    /// Those of what this node sends.
+    Node,
+    /// Those of all members.
+    #[default]
+    Cluster,
+}
+
+/// Query of all three.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultQuery {
+    /// Whose.
+    #[serde(default)]
+    scope: Scope,
+}
+
+type Scoped = Result<Query<FaultQuery>, QueryRejection>;
+/// What all three answer.
+pub type Answered = Result<Answer<Faults>, Failure>;
+
+/// `GET /faults`
+pub async fn list(State(state): State<NodeState>, query: Scoped) -> Answered {
+    change(&state, Change::Look, query).await
+}
+
+/// `POST /faults`
+pub async fn set(
+    State(state): State<NodeState>,
+    query: Scoped,
+    Checked { body, .. }: Checked<FaultSet>,
+) -> Answered {
+    change(&state, Change::Set(body.faults), query).await
+}
+
+/// `DELETE /faults`: without a body all of them.
+pub async fn heal(State(state): State<NodeState>, query: Scoped, request: Request) -> Answered {
+    let change_to = match optional_json::<FaultSet>(request).await? {
+        Some(set) => Change::Heal(set.faults),
+        None => Change::HealAll,
+    };
+    change(&state, change_to, query).await
+}
+
+impl Check for FaultSet {
+    fn check(&self) -> Result<(), Failure> {
+        self.faults.iter().try_for_each(|fault| {
+            check_name("from", &fault.from)?;
+            check_name("to", &fault.to)
+        })
+    }
+}
+
+async fn change(state: &NodeState, change: Change, query: Scoped) -> Answered {
+    let Query(FaultQuery { scope }) = query.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let own = &state.engine.local().name;
+    let mut others: BTreeMap<NodeName, String> =
+        state.engine.members().into_iter().map(|member| (member.name, member.address)).collect();
+    if let Change::Set(faults) | Change::Heal(faults) = &change {
+        let nodes: BTreeSet<NodeName> = others.keys().cloned().collect();
+        check(faults, &nodes)?;
+        if scope == Scope::Node
+            && let Some(foreign) = faults.iter().find(|fault| fault.from != *own)
+        {
+            let why = format!("What {} sends is not broken at {own} (scope=node).", foreign.from);
+            return Err(Failure::bad_request(why));
+        }
+    }
+    others.remove(own);
+    if scope == Scope::Node {
+        others.clear();
+    }
+    // The others first: this node's own faults do not reach its HTTP, but whoever asks may be cut off from the answer.
+    let mut all = spread(&change, &others).await;
+    if let Some(part) = change.of(own) {
+        apply(state, part);
+        all.faults.extend(state.transport.faults());
+    }
+    all.faults.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    Ok(Answer(200, all))
+}
+
+/// This node's part.
+fn apply(state: &NodeState, part: Change) {
+    let whole = |fault: Fault| Fault { from: fault.from, to: fault.to, ..Fault::default() };
+    let faults = match part {
+        Change::Look => return,
+        Change::Set(faults) => faults,
+        Change::Heal(faults) => faults.into_iter().map(whole).collect(),
+        Change::HealAll => state.transport.faults().into_iter().map(whole).collect(),
+    };
+    for fault in &faults {
+        let Fault { to, cut, delay_ms, loss_percent, .. } = fault;
+        tracing::info!(%to, cut, delay_ms, loss_percent, "a fault of a link is set");
+    }
+    for (peer, cut) in state.transport.set(&faults) {
+        state.engine.host().emit(Fact::LinkFault { peer, cut });
+    }
+}
+
+/// `POST /fault/link`, an older way to cut what this node sends to one peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutLink {
@@ -42,8 +151,8 @@ pub async fn link(
     if body.peer == *own || !state.engine.members().iter().any(|member| member.name == body.peer) {
         return Err(Failure::new(ErrorCode::NotFound, format!("{own} has no peer called {}.", body.peer)));
     }
-    if state.transport.set_cut(&body.peer, body.cut) {
-        state.engine.host().emit(Fact::LinkFault { peer: body.peer.clone(), cut: body.cut });
-    }
+    let before = state.transport.fault_to(&body.peer).unwrap_or_default();
+    let fault = Fault { from: own.clone(), to: body.peer, cut: body.cut, ..before };
+    apply(&state, Change::Set(vec![fault]));
     Ok(Answer(200, CutLinks { cut: state.transport.cut_links() }))
 }

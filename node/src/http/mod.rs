@@ -31,7 +31,8 @@ use orrery_shared::error::{ApiError, ErrorCode};
 
 pub use answer::{Answer, Failure};
 pub use assets::dashboard;
-pub use body::{Checked, read_json};
+pub use body::{Checked, optional_json, read_json};
+pub use fault::{Answered as FaultsAnswered, FaultQuery};
 use guard::Guard;
 pub use stream::open_events;
 
@@ -106,7 +107,9 @@ pub fn router(state: NodeState) -> Router {
         .route("/metrics", get(node::metrics))
         .route("/ws/events", get(stream::events));
     if state.faults {
-        api = api.route("/fault/link", post(fault::link));
+        api = api
+            .route("/faults", get(fault::list).post(fault::set).delete(fault::heal))
+            .route("/fault/link", post(fault::link));
     }
     let api = api
         .merge(dashboard())

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod demo;
+pub mod fault;
 pub mod lock;
 pub mod node;
 pub mod queue;

@@ -13,6 +13,7 @@ mod fold;
 mod fold_queue;
 mod history;
 mod leave;
+mod links;
 mod queue;
 mod restart;
 mod supervisor;

@@ -1,0 +1,136 @@
+//! Links that are slow, and links that are cut by one request.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use orrery_shared::api::fault::{Fault, FaultSet, Faults};
+use orrery_tests::cluster::{Cluster, READY};
+use orrery_tests::process::until;
+use serde_json::{Value, json};
+
+use crate::turn;
+
+/// How often each node is asked for everything on a slow link.
+const ROUNDS: usize = 3;
+
+fn everywhere(cluster: &Cluster, fault: impl Fn(usize, usize) -> Fault) -> FaultSet {
+    let all = 0..cluster.len();
+    let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
+    FaultSet { faults: pairs.filter(|(from, to)| from != to).map(|(from, to)| fault(from, to)).collect() }
+}
+
+/// Every node serves locks, queues and the cache, and the leader stays, while every message takes so long.
+async fn serves_at(delay_ms: u32, profile: &str) -> Result<()> {
+    let _turn = turn().await;
+    let name = format!("slow-{delay_ms}");
+    let mut cluster = Cluster::start_with(&name, 3, &["--faults", "--profile", profile]).await?;
+    let outcome = serve_slowly(&mut cluster, delay_ms).await;
+    cluster.explained(outcome)
+}
+
+async fn serve_slowly(cluster: &mut Cluster, delay_ms: u32) -> Result<()> {
+    let slow = everywhere(cluster, |from, to| Fault {
+        from: cluster.name(from).into(),
+        to: cluster.name(to).into(),
+        delay_ms,
+        ..Fault::default()
+    });
+    let answer: Faults = serde_json::from_value(cluster.done(0, "/faults", &slow).await?)?;
+    ensure!(answer.faults.len() == slow.faults.len() && answer.unreached.is_empty(), "{answer:?}");
+    // The links are known as slow after some round trips; until then an election may come.
+    until("all nodes to serve", READY, || serve_all(cluster)).await?;
+    let leader = cluster.wait_leader().await?;
+    let term = cluster.status(leader).await?.term;
+    for _ in 0..ROUNDS {
+        serve_all(cluster).await?;
+    }
+    let status = cluster.status(leader).await?;
+    ensure!(status.term == term, "the leader of term {term} was lost: {status:?}");
+    // And somebody else is elected on such links.
+    cluster.kill(leader)?;
+    let other = (leader + 1) % cluster.len();
+    until("another leader", READY, || lock(cluster, other)).await
+}
+
+async fn serve_all(cluster: &Cluster) -> Result<()> {
+    for at in 0..cluster.len() {
+        lock(cluster, at).await?;
+        let line = json!({"address": "user:7", "value": at});
+        cluster.done(at, "/cache/write", &line).await?;
+        let read: Value = cluster.get(at, "/cache/read?address=user:7").await?;
+        ensure!(read["value"] == json!(at), "{read}");
+        cluster.done(at, "/queue/publish", &json!({"topic": "orders", "message": at})).await?;
+        let consume = json!({"topic": "orders", "group": "readers", "consumer": cluster.name(at)});
+        cluster.done(at, "/queue/consume", &consume).await?;
+    }
+    Ok(())
+}
+
+async fn lock(cluster: &Cluster, at: usize) -> Result<()> {
+    let body = json!({"resource": "printer", "client": cluster.name(at)});
+    cluster.done(at, "/lock/acquire", &body).await?;
+    cluster.done(at, "/lock/release", &body).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_milliseconds_one_way() -> Result<()> {
+    serves_at(5, "realistic").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_milliseconds_one_way() -> Result<()> {
+    serves_at(40, "realistic").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_and_fifty_milliseconds_one_way() -> Result<()> {
+    serves_at(150, "wan").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_cuts_a_leader_off_and_one_heals_it() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start_with("cut-off", 3, &["--faults"]).await?;
+    let outcome = cut_off(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn cut_off(cluster: &mut Cluster) -> Result<()> {
+    let leader = cluster.wait_leader().await?;
+    let other = (leader + 1) % cluster.len();
+    let mut cut = everywhere(cluster, |from, to| Fault {
+        from: cluster.name(from).into(),
+        to: cluster.name(to).into(),
+        cut: true,
+        ..Fault::default()
+    });
+    let name = cluster.name(leader);
+    cut.faults.retain(|fault| fault.from == *name || fault.to == *name);
+    let answer: Faults = serde_json::from_value(cluster.done(other, "/faults", &cut).await?)?;
+    ensure!(answer.faults.len() == 4 && answer.unreached.is_empty(), "{answer:?}");
+    let here: Faults = cluster.get(other, "/faults?scope=node").await?;
+    ensure!(here.faults.len() == 1 && here.faults[0].to == *name, "{here:?}");
+    until("another leader", READY, || lock(cluster, other)).await?;
+    let status = cluster.status(other).await?;
+    ensure!(status.leader_id.is_some_and(|now| now != *name), "nobody else leads");
+
+    // The older route is the same list.
+    let one = json!({"peer": name, "cut": false});
+    let answer = cluster.done(other, "/fault/link", &one).await?;
+    ensure!(answer["cut"] == json!([]), "{answer}");
+    let (status, answer) = cluster.delete(leader, "/faults").await?;
+    ensure!(status == 200 && answer == json!({"faults": [], "unreached": []}), "{status} {answer}");
+    cluster.wait_leader().await?;
+
+    let unknown = json!({"faults": [{"from": "node1", "to": "node9", "cut": true}]});
+    ensure!(cluster.post(other, "/faults", &unknown).await?.0 == 404);
+    let foreign = json!({"faults": [{"from": name, "to": cluster.name(other), "cut": true}]});
+    ensure!(cluster.post(other, "/faults?scope=node", &foreign).await?.0 == 400);
+    // Who does not run is named.
+    cluster.kill(leader)?;
+    let all: Faults = cluster.get(other, "/faults").await?;
+    ensure!(all.unreached.iter().any(|silent| silent.node == *name), "{all:?}");
+    tokio::time::timeout(Duration::from_secs(20), cluster.delete(other, "/faults")).await??;
+    Ok(())
+}

@@ -220,6 +220,7 @@ pub struct LockStatus {
     pub table: LockTable,
     /// The wait-for graph.
     pub edges: Vec<WaitEdge>,
-    /// The lease clock, once more beside the table, for programs that only want remaining times.
+    /// The leader's lease clock, from which remaining times are counted. The table has the committed one, which stands still
+    /// in between.
     pub now_ms: LeaseMs,
 }

@@ -119,7 +119,7 @@ async fn reconcile<H: Host>(group: &Group<H>, absent: &BTreeSet<NodeId>) {
         && let Some(next) = voters.iter().find(|id| !gone.contains(id) && has_nearly_all(group, **id))
     {
         // Who goes does not lead its own removal. It fails only when the group ended.
-        let _ = group.raft.trigger().transfer_leader(*next).await;
+        let _ = group.transfer_to(*next).await;
     } else if !gone_voters.is_empty() {
         change(group, ChangeMembers::RemoveVoters(gone_voters), false).await;
     } else if !gone.is_empty() {

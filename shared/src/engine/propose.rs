@@ -12,6 +12,7 @@ use super::patience::Budget;
 use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
 use super::publish::lock;
 use crate::ids::{GroupId, LogIndex};
+use crate::lock::LeaseMs;
 use crate::machine::{Command, Member, Reply};
 
 /// Of the time that is left, one try that may go unanswered takes at most this part, so that a message that got lost
@@ -154,6 +155,15 @@ impl<H: Host> Engine<H> {
     /// A read-index round at the leader (Raft thesis, section 6.4), then waits until this node applied up to
     /// the index that it answers: what is read here afterwards is linearizable. Only for groups that run here.
     pub async fn read_index(&self, group: GroupId, within: Duration) -> Result<LogIndex, ReadError> {
+        self.read_index_and_clock(group, within).await.map(|(index, _)| index)
+    }
+
+    /// The same, and the leader's lease clock, where it has one.
+    pub async fn read_index_and_clock(
+        &self,
+        group: GroupId,
+        within: Duration,
+    ) -> Result<(LogIndex, Option<LeaseMs>), ReadError> {
         let mut budget = Budget::<H::Runtime>::new(within);
         let mut hint = None;
         while let Some(left) = budget.left() {
@@ -163,7 +173,9 @@ impl<H: Host> Engine<H> {
             let reign = group.reign();
             let within = (left / TRY_PART).max(left.min(TRY_MIN));
             match self.read_index_once(&group, hint.take(), within).await {
-                ReadOutcome::Index(index) => return self.wait_applied(&group, index, &budget).await,
+                ReadOutcome::Index { index, clock_ms } => {
+                    return Ok((self.wait_applied(&group, index, &budget).await?, clock_ms));
+                }
                 ReadOutcome::NotLeader { leader } => {
                     hint = leader.filter(|leader| leader.id != group.me);
                     hint = budget.pause(Some((&group, reign)), self.host().random()).await.or(hint);

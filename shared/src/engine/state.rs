@@ -23,6 +23,7 @@ use super::host::{Disk, Host};
 use super::log::LogStore;
 use super::publish::{Publisher, lock};
 use super::queue_service::{Rates, Wakes};
+use super::running::{INTERVAL_MS_MAX, Running};
 use super::signal::Signal;
 use super::types::{Image, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::waits::{Receiver, WaitEnd, Waits};
@@ -85,6 +86,8 @@ struct Inner<H: Host> {
     closed: bool,
     /// Snapshots that are being written: their files must not be taken for leftovers.
     keeping: u32,
+    /// How long what runs on the lease clock does so.
+    running: Running,
     /// Who waits here for messages.
     wakes: Wakes,
     /// Of the queues, while this node leads.
@@ -146,6 +149,7 @@ impl<H: Host> StateMachine<H> {
             leading: None,
             snapshot: None,
             pointed: None,
+            running: Running::default(),
             wakes: Wakes::default(),
             rates: Rates::default(),
             ring: RingView::default(),
@@ -268,6 +272,15 @@ impl<H: Host> StateMachine<H> {
         })
     }
 
+    /// How old the committed lease clock may become now, milliseconds; none while nothing runs on it.
+    pub fn commit_interval_ms(&self) -> Option<u64> {
+        let inner = self.inner();
+        // Something ends by itself, be it only a message's retention.
+        inner.machine.next_deadline()?;
+        let known = inner.running.interval_ms(inner.machine.clock_ms());
+        known.or_else(|| inner.machine.leases_run().then_some(INTERVAL_MS_MAX))
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner<H>> {
         lock(&self.shared.inner)
     }
@@ -283,6 +296,7 @@ impl<H: Host> StateMachine<H> {
         let Shared { host, group, publisher, .. } = &*self.shared;
         let mut inner = self.inner();
         let deadline = inner.machine.next_deadline();
+        let interval = inner.running.interval_ms(inner.machine.clock_ms());
         let reply = match payload {
             EntryPayload::Blank => Reply::None,
             EntryPayload::Membership(membership) => {
@@ -293,6 +307,8 @@ impl<H: Host> StateMachine<H> {
             EntryPayload::Normal(command) => {
                 let map = inner.machine.cluster().map().version;
                 let applied = inner.machine.apply(log_id.index, command);
+                let clock_ms = inner.machine.clock_ms();
+                inner.running.applied(&command.operation, clock_ms);
                 inner.wakes.woken(&applied.woken);
                 if inner.machine.cluster().map().version != map {
                     ring::follow(&mut inner, host.wall_us());
@@ -319,6 +335,11 @@ impl<H: Host> StateMachine<H> {
             (before, Some(now)) => before.is_none_or(|before| now < before),
             (_, None) => false,
         };
+        let sooner = sooner
+            || match (interval, inner.running.interval_ms(inner.machine.clock_ms())) {
+                (before, Some(now)) => before.is_none_or(|before| now < before),
+                (_, None) => false,
+            };
         let moved = inner.leading.is_some() && (first_of_term || sooner);
         drop(inner);
         if moved {

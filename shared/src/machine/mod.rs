@@ -400,6 +400,11 @@ impl Machine {
         self.queue().map_or_else(|| self.table.next_deadline(), queue::Shard::next_deadline)
     }
 
+    /// Whether a lease, a delay or a visibility runs; retention is none of them. Looks at every topic.
+    pub fn leases_run(&self) -> bool {
+        self.queue().map_or_else(|| self.table.next_deadline().is_some(), queue::Shard::leases_run)
+    }
+
     /// The group's lease clock.
     pub fn clock_ms(&self) -> LeaseMs {
         self.queue().map_or_else(|| self.table.clock_ms(), queue::Shard::clock_ms)

@@ -118,6 +118,11 @@ impl Shard {
         self.deadlines.get_min().map(|(at, _)| *at)
     }
 
+    /// Whether a delay or a visibility runs. Looks at every topic.
+    pub fn leases_run(&self) -> bool {
+        self.topics.values().any(|topic| topic.leases_run())
+    }
+
     /// Whether a consume may find something for this group. A group that does not exist would begin at the earliest
     /// message. A consume that found nothing although this said so has parked what it met behind its keys.
     pub fn ready(&self, topic: &str, group: &str) -> bool {

@@ -74,6 +74,11 @@ impl Topic {
         groups.chain(due).chain(age).min()
     }
 
+    /// Whether a delay or a visibility runs.
+    pub(super) fn leases_run(&self) -> bool {
+        !self.log.due.is_empty() || self.groups.values().any(|group| group.next_deadline().is_some())
+    }
+
     /// It has more bytes than the retention keeps.
     pub(super) fn is_over(&self, limits: &QueueLimits) -> bool {
         limits.retention_bytes.is_some_and(|most| self.log.bytes > most)

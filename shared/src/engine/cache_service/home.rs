@@ -302,7 +302,7 @@ impl<H: Host> At<H> {
                 .go_on(term, |directory, values, now_us| directory.confirmed(round, true, values, now_us));
         }
         let confirmed = match self.group.read_index(within).await {
-            ReadOutcome::Index(index) => {
+            ReadOutcome::Index { index, .. } => {
                 let applied = self.group.state.wait_applied(index);
                 matches!(H::Runtime::timeout(within, applied).await, Ok(Ok(())))
             }

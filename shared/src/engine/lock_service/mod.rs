@@ -177,8 +177,9 @@ impl<H: Host> LockService<H> {
         }
         let within = self.engine.config().request_timeout;
         let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
-        self.engine
-            .read_index(GroupId::CONTROL, within)
+        let (_, clock_ms) = self
+            .engine
+            .read_index_and_clock(GroupId::CONTROL, within)
             .await
             .map_err(|error| unavailable(format!("The lock table cannot be read now ({}).", error.0)))?;
         let group =
@@ -189,7 +190,9 @@ impl<H: Host> LockService<H> {
             None => (machine.lock_table(applied), machine.edges()),
             Some(resource) => (machine.lock_table_of(applied, resource), machine.edges_of(resource)),
         };
-        Ok(LockStatus { now_ms: table.clock_ms, table, edges })
+        // What is left of a lease is counted from the leader's clock: the committed one stands still in between.
+        let now_ms = table.clock_ms.max(clock_ms.unwrap_or_default());
+        Ok(LockStatus { now_ms, table, edges })
     }
 
     /// The request's key, and for whom it is; the resource's name is checked too.

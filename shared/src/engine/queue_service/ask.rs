@@ -124,7 +124,7 @@ pub async fn answer<H: Host>(group: &Group<H>, ask: QueueAsk, within: Duration) 
         return group.state.read(|machine| ready_in(machine, topic, of, None));
     }
     let index = match group.read_index(within).await {
-        ReadOutcome::Index(index) => index,
+        ReadOutcome::Index { index, .. } => index,
         ReadOutcome::NotLeader { leader } => return QueueTold::NotLeader { leader },
     };
     match H::Runtime::timeout(within, group.state.wait_applied(index)).await {

@@ -10,7 +10,7 @@ use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use orrery_shared::cache::node::{Limits, Policy};
 use orrery_shared::engine::host::{Disk, Host as _, Write};
-use orrery_shared::engine::{Engine, EngineConfig, Formed, Local, Profile, StaticPeer, formed_on_disk};
+use orrery_shared::engine::{Engine, EngineConfig, Formed, Local, StaticPeer, formed_on_disk};
 use orrery_shared::event::Fact;
 use orrery_shared::event::stream::MemberAddress;
 use orrery_shared::hlc::Hlc;
@@ -333,11 +333,9 @@ fn local(config: &NodeConfig, boot: BootEpoch) -> Local {
 }
 
 fn engine_config(config: &NodeConfig) -> EngineConfig {
-    let profile = match config.profile {
-        ProfileName::Realistic => Profile::Realistic,
-        ProfileName::Classroom => Profile::Classroom,
-    };
-    let defaults = EngineConfig::new(profile);
+    let defaults = EngineConfig::new(config.profile.into());
+    // They were checked when the command line was read.
+    let defaults = defaults.clone().timed(config.heartbeat, config.election).unwrap_or(defaults);
     EngineConfig {
         request_timeout: config.request_timeout.unwrap_or(defaults.request_timeout),
         shards: config.shards,

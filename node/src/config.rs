@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use orrery_shared::engine::EngineConfig;
 use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
 use orrery_shared::machine::SHARDS_MAX;
 
@@ -45,6 +46,10 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// Speed of the timers.
     pub profile: ProfileName,
+    /// Interval of heartbeats; the profile's where none is given.
+    pub heartbeat: Option<Duration>,
+    /// Longest election time-out; the profile's where none is given.
+    pub election: Option<Duration>,
     /// What peers prove to know.
     pub secret: Secret,
     /// Pages besides the members' own that may call it: `host:port`.
@@ -102,6 +107,9 @@ impl NodeConfig {
         let allow_origins = list(&args.allow_origins)
             .map(|address| checked_address(address, "--allow-origins"))
             .collect::<Result<_>>()?;
+        let [heartbeat, election] =
+            [args.heartbeat_ms, args.election_ms].map(|ms| ms.map(Duration::from_millis));
+        EngineConfig::new(args.profile.into()).timed(heartbeat, election)?;
         ensure!((1..=SHARDS_MAX).contains(&args.shards), "--shards must be 1 to {SHARDS_MAX}");
         ensure!(args.replicas >= 1, "--replicas must be at least 1");
         ensure!(
@@ -123,6 +131,8 @@ impl NodeConfig {
             down_after: (args.down_after_s > 0).then(|| Duration::from_secs(args.down_after_s.into())),
             data: args.data,
             profile: args.profile,
+            heartbeat,
+            election,
             secret,
             allow_origins,
             request_timeout: args.request_timeout_ms.map(Duration::from_millis),
@@ -306,6 +316,9 @@ mod tests {
             (&["--listen", "0.0.0.0:8001"], "CLUSTER_SECRET"),
             (&["--secret", "short"], "secret"),
             (&["--request-timeout-ms", "1"], "--request-timeout-ms"),
+            (&["--heartbeat-ms", "9"], "--heartbeat-ms"),
+            (&["--heartbeat-ms", "100", "--election-ms", "400"], "--election-ms must be 500"),
+            (&["--profile", "wan", "--heartbeat-ms", "1000"], "--election-ms must be 5000"),
         ] {
             let error = format!("{:#}", node(arguments).unwrap_err());
             assert!(error.contains(word), "{arguments:?}: {error}");

@@ -32,7 +32,7 @@ use orrery_shared::error::{ApiError, ErrorCode};
 pub use answer::{Answer, Failure};
 pub use assets::dashboard;
 pub use body::{Checked, optional_json, read_json};
-pub use fault::{Answered as FaultsAnswered, FaultQuery};
+pub use fault::Answered as FaultsAnswered;
 use guard::Guard;
 pub use stream::open_events;
 

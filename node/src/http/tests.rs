@@ -46,6 +46,8 @@ async fn setting() -> Setting {
         down_after: None,
         data: folder.clone(),
         profile: ProfileName::Realistic,
+        heartbeat: None,
+        election: None,
         secret: Secret(b"only for this test".to_vec()),
         allow_origins: vec!["127.0.0.1:8000".into()],
         request_timeout: None,

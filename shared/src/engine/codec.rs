@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 /// Version of log entries, votes, log ids, snapshot metas and node values on the disk.
 pub const DISK_VERSION: u8 = 1;
-/// Version of the frames between peers. Version 1 founded a cluster with messages that could be repeated.
-pub const PEER_VERSION: u8 = 2;
+/// Version of the frames between peers. Version 1 founded a cluster with messages that could be repeated; the heartbeats of
+/// version 2 did not say whether a majority confirmed their leader.
+pub const PEER_VERSION: u8 = 3;
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

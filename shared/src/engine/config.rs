@@ -18,6 +18,8 @@ pub enum Profile {
     Realistic,
     /// Timers of seconds, for people who watch in real time.
     Classroom,
+    /// For links of up to 300 ms round trip.
+    Wan,
 }
 
 impl Profile {
@@ -26,6 +28,7 @@ impl Profile {
         match self {
             Profile::Realistic => "realistic",
             Profile::Classroom => "classroom",
+            Profile::Wan => "wan",
         }
     }
 }
@@ -98,6 +101,37 @@ const CACHE_STOP_MAX: Duration = Duration::from_secs(2);
 /// unoptimised code shares two cores with compilers and tests.
 pub const ELECTION_MS_MAX: u64 = if cfg!(debug_assertions) { 600 } else { 220 };
 
+/// What heartbeats may be set to.
+const HEARTBEAT_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(10);
+
+/// What the longest election time-out may be set to at most.
+const ELECTION_MAX: Duration = Duration::from_secs(60);
+
+/// The longest election time-out is at least so many heartbeats, and the shortest one three: one that gets lost deposes nobody.
+const ELECTION_HEARTBEATS_MIN: u32 = 5;
+
+/// Heartbeats and elections that do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimingError {
+    /// The interval of heartbeats.
+    #[error("--heartbeat-ms must be 10 to 10000")]
+    Heartbeat,
+    /// The election time-out.
+    #[error(
+        "--election-ms must be {least_ms} to 60000: at least five heartbeats, so that one that gets lost deposes nobody"
+    )]
+    Election {
+        /// The least that goes with the heartbeats.
+        least_ms: u128,
+    },
+}
+
+/// A leader that no majority acknowledged for a lease sends no heartbeats for so many of the longest election time-outs, then
+/// sends them for as long, and so on: its heartbeats keep the leases of those whom it reaches, and while they last these elect
+/// nobody else (openraft issue 2080). The first pause must outlast those leases and a few elections with split votes.
+const QUORUM_LOSS_PROBE: u32 = 5;
+
 impl EngineConfig {
     /// The configuration of a profile.
     pub fn new(profile: Profile) -> Self {
@@ -105,13 +139,16 @@ impl EngineConfig {
             Profile::Realistic => (ELECTION_MS_MAX / 5, ELECTION_MS_MAX * 3 / 5, ELECTION_MS_MAX, 500, 5_000),
             // A request outlives an election here too.
             Profile::Classroom => (1_000, 4_000, 7_000, 4_000, 20_000),
+            // A heartbeat is answered, and the next one too, well before the lease ends.
+            Profile::Wan => (250, 1_500, 2_500, 4_000, 15_000),
         };
         let (lease_us, flush_us) = match profile {
             Profile::Realistic => (400_000, 1_000_000),
-            Profile::Classroom => (3_000_000, 4_000_000),
+            // The lease begins when it is asked for, and is granted after three round trips.
+            Profile::Classroom | Profile::Wan => (3_000_000, 4_000_000),
         };
         let prefer_after_s = match profile {
-            Profile::Realistic => 10,
+            Profile::Realistic | Profile::Wan => 10,
             Profile::Classroom => 30,
         };
         EngineConfig {
@@ -153,6 +190,32 @@ impl EngineConfig {
         }
     }
 
+    /// Other times for heartbeats and elections than the profile's. A node draws its election time-out between three fifths of
+    /// the longest and the longest.
+    pub fn timed(self, heartbeat: Option<Duration>, election: Option<Duration>) -> Result<Self, TimingError> {
+        if heartbeat.is_none() && election.is_none() {
+            return Ok(self);
+        }
+        let heartbeat = heartbeat.unwrap_or(self.heartbeat);
+        let election_max = election.unwrap_or(self.election_max);
+        if !HEARTBEAT_RANGE.contains(&heartbeat) {
+            return Err(TimingError::Heartbeat);
+        }
+        if election_max < heartbeat * ELECTION_HEARTBEATS_MIN || election_max > ELECTION_MAX {
+            return Err(TimingError::Election {
+                least_ms: (heartbeat * ELECTION_HEARTBEATS_MIN).as_millis(),
+            });
+        }
+        let request_timeout = self.request_timeout.max(election_max * 3);
+        Ok(EngineConfig {
+            heartbeat,
+            election_min: election_max * 3 / 5,
+            election_max,
+            request_timeout,
+            ..self
+        })
+    }
+
     /// How long a question to the home of a cache line may take that no client waits for.
     pub(crate) fn cache_ask_timeout(&self) -> Duration {
         Duration::from_micros(self.cache.lease_us)
@@ -182,6 +245,7 @@ impl EngineConfig {
             notification_channel_size: Some(4_096),
             state_machine_channel_size: Some(1_024),
             enable_pre_vote: Some(true),
+            quorum_loss_probe_interval: Some(ms(self.election_max * QUORUM_LOSS_PROBE)),
             // A restarted leader stands for election like anybody else.
             enable_leader_restore: Some(false),
             backoff: "20ms 40ms 80ms ..400ms".into(),
@@ -196,13 +260,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_profiles_are_valid_for_openraft() {
-        for profile in [Profile::Realistic, Profile::Classroom] {
+    fn all_profiles_are_valid_for_openraft() {
+        for profile in [Profile::Realistic, Profile::Classroom, Profile::Wan] {
             let config = EngineConfig::new(profile);
             assert!(config.raft().is_ok(), "{profile:?}");
             assert!(config.heartbeat * 3 <= config.election_min, "{profile:?}");
             assert!(config.request_timeout > config.election_max * 2, "{profile:?}");
             assert!(config.snapshot_frame_bytes <= 64 << 10);
         }
+    }
+
+    #[test]
+    fn heartbeats_and_elections_must_go_together() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let timed = |heartbeat, election| EngineConfig::new(Profile::Wan).timed(heartbeat, election);
+        assert_eq!(timed(None, None), Ok(EngineConfig::new(Profile::Wan)));
+        let set = timed(ms(100), ms(1_000)).expect("they go together");
+        assert_eq!(
+            (set.heartbeat.as_millis(), set.election_min.as_millis(), set.election_max.as_millis()),
+            (100, 600, 1_000)
+        );
+        assert!(set.raft().is_ok());
+        for (heartbeat, election) in [(ms(10), ms(50)), (ms(10_000), ms(50_000)), (None, ms(60_000))] {
+            let valid = timed(heartbeat, election).map(|config| config.raft().is_ok());
+            assert_eq!(valid, Ok(true), "{heartbeat:?} {election:?}");
+        }
+        assert_eq!(timed(ms(9), None), Err(TimingError::Heartbeat));
+        assert_eq!(timed(ms(10_001), None), Err(TimingError::Heartbeat));
+        assert_eq!(timed(ms(100), ms(499)), Err(TimingError::Election { least_ms: 500 }));
+        assert_eq!(
+            timed(ms(600), None),
+            Err(TimingError::Election { least_ms: 3_000 }),
+            "the profile's election"
+        );
+        assert_eq!(timed(None, ms(60_001)), Err(TimingError::Election { least_ms: 1_250 }));
+    }
+
+    #[test]
+    fn wan_works_at_its_promise() {
+        let (config, round_trip) = (EngineConfig::new(Profile::Wan), Duration::from_millis(300));
+        // The next acknowledgement comes before the lease of the last one ends, with one that gets lost.
+        assert!((round_trip + config.heartbeat) * 3 < config.election_max);
+        assert!(round_trip * 4 < config.election_min, "a pre-vote and a vote within one time-out");
     }
 }

@@ -81,7 +81,7 @@ async fn step<H: Host>(group: &Group<H>, shard: &ShardReplicas) -> Step {
         change(group, ChangeMembers::ReplaceAllVoters(wanted_ids), false).await;
     } else if let Some(next) = successor(group, shard, &voters) {
         // Who goes does not lead the last step.
-        let _ = group.raft.trigger().transfer_leader(next).await;
+        let _ = group.transfer_to(next).await;
     } else {
         change(group, ChangeMembers::AddVoterIds(wanted_ids), false).await;
     }
@@ -90,7 +90,7 @@ async fn step<H: Host>(group: &Group<H>, shard: &ShardReplicas) -> Step {
 
 /// A voter that stays, has nearly everything and answers: the preferred leader where that is one.
 fn successor<H: Host>(group: &Group<H>, shard: &ShardReplicas, voters: &BTreeSet<NodeId>) -> Option<NodeId> {
-    let heard = group.heard_of(group.config().heartbeat * 3);
+    let heard = group.heard_of(group.config().election_max);
     let mut stay = shard.replicas.iter().map(|member| member.id).filter(|id| voters.contains(id));
     stay.find(|id| heard.contains(id) && has_nearly_all(group, *id))
 }
@@ -98,7 +98,7 @@ fn successor<H: Host>(group: &Group<H>, shard: &ShardReplicas, voters: &BTreeSet
 /// Where the shard stands, at a leader that a majority confirms now. None elsewhere, and while the last change of the
 /// membership is not committed.
 pub async fn standing<H: Host>(group: &Group<H>) -> Option<Standing> {
-    if !group.leads() || !matches!(group.read_index(CONFIRM_WITHIN).await, ReadOutcome::Index(_)) {
+    if !group.leads() || !matches!(group.read_index(CONFIRM_WITHIN).await, ReadOutcome::Index { .. }) {
         return None;
     }
     // Asked of openraft itself: what it publishes comes a moment later, and a node may forget a shard by this answer.

@@ -18,6 +18,7 @@ use super::batch::Batches;
 use super::cache_service::Home;
 use super::clock;
 use super::config::EngineConfig;
+use super::confirm::Confirmed;
 use super::host::Host;
 use super::log::LogStore;
 use super::network::{Factory, Peers};
@@ -55,6 +56,8 @@ pub struct Group<H: Host> {
     peers: Arc<Peers<H>>,
     /// Monotonic microsecond of the last message of a leader; 0 before the first.
     contact_us: Arc<AtomicU64>,
+    /// Until when a majority confirmed the leader.
+    pub(super) confirmed: Arc<Confirmed<H>>,
     /// The last message of a leader after which the silence was reported.
     reported_us: AtomicU64,
     /// The election time-out that openraft drew last, milliseconds.
@@ -144,7 +147,14 @@ impl<H: Host> Group<H> {
         let mut raft_config = config.raft().map_err(|error| StartError::Config(error.to_string()))?;
         let lacks = log.lacks();
         raft_config.enable_elect = !lacks;
-        let factory = Factory { peers: peers.clone(), config: config.clone(), group: id, me };
+        let confirmed = Arc::<Confirmed<H>>::default();
+        let factory = Factory {
+            peers: peers.clone(),
+            config: config.clone(),
+            group: id,
+            me,
+            confirmed: confirmed.clone(),
+        };
         let drawn_ms = Arc::new(AtomicU64::new(0));
         #[cfg(test)]
         let ticks = Arc::new(AtomicU64::new(0));
@@ -160,11 +170,13 @@ impl<H: Host> Group<H> {
                     grid.sleep(host.monotonic_us(), wish)
                 })
             },
+            answer: config.election_max + config.heartbeat,
         };
         let raft = Raft::new(me, Arc::new(raft_config), factory, log.clone(), state.clone());
         let raft = Scoped::new(timers, raft)
             .await
             .map_err(|error| StartError::Disk(io::Error::other(error.to_string())))?;
+        confirmed.follow(raft.data_metrics());
         let group = Arc::new(Group {
             id,
             me,
@@ -176,6 +188,7 @@ impl<H: Host> Group<H> {
             publisher,
             peers,
             contact_us,
+            confirmed,
             reported_us: AtomicU64::new(0),
             drawn_ms,
             #[cfg(test)]
@@ -210,6 +223,11 @@ impl<H: Host> Group<H> {
     /// openraft has ended: the group's tasks end too.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// This node's monotonic clock.
+    pub(super) fn now_us(&self) -> u64 {
+        self.host.monotonic_us()
     }
 
     /// Timers and bounds.
@@ -249,14 +267,20 @@ impl<H: Host> Group<H> {
         }
     }
 
-    /// A leader's AppendEntries, with entries or as a heartbeat. An error is a sentence.
+    /// A leader's AppendEntries, with entries or as a heartbeat, which says how long ago a majority confirmed that leader. An
+    /// error is a sentence.
     pub async fn append(
         &self,
         append: AppendEntriesRequest<Types<H::Runtime>>,
+        confirmed_us: Option<u64>,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, String> {
         let vote = append.vote;
         let response = self.raft.append_entries(append).await.map_err(|error| error.to_string())?;
-        self.heard(&vote);
+        if self.heard(&vote)
+            && let Some(age_us) = confirmed_us
+        {
+            self.confirmed.heard(self.now_us(), age_us);
+        }
         if self.lacks.load(Ordering::Relaxed) && !self.log.lacks() {
             self.raft.runtime_config().elect(true);
             self.lacks.store(false, Ordering::Relaxed);
@@ -273,11 +297,12 @@ impl<H: Host> Group<H> {
     }
 
     /// A message of the leader with this vote arrived; an old leader's does not count.
-    pub fn heard(&self, vote: &Vote) {
+    pub fn heard(&self, vote: &Vote) -> bool {
         if self.log.vote().is_some_and(|mine| *vote < mine) {
-            return;
+            return false;
         }
         self.contact_us.store(self.host.monotonic_us().max(1), Ordering::Relaxed);
+        true
     }
 
     /// Whether it does not vote here, and no leader has said anything for so long.
@@ -313,7 +338,7 @@ impl<H: Host> Group<H> {
 
     /// Every entry of this leader's log was applied, and the one task that appends commands is not in the middle of
     /// it: there is no lease that its state does not show.
-    fn nothing_in_flight(&self) -> bool {
+    pub(super) fn nothing_in_flight(&self) -> bool {
         self.log.summary().last == self.state.applied()
     }
 
@@ -341,7 +366,10 @@ impl<H: Host> Group<H> {
         let _round = self.peers.round();
         let round = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
         match H::Runtime::timeout(within, round).await {
-            Ok(Ok(linearizer)) => ReadOutcome::Index(linearizer.read_log_id().index()),
+            Ok(Ok(linearizer)) => ReadOutcome::Index {
+                index: linearizer.read_log_id().index(),
+                clock_ms: self.state.clock().map(|clock| clock.now_ms),
+            },
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
                 ReadOutcome::NotLeader { leader: forward.leader_node }
             }
@@ -364,7 +392,7 @@ impl<H: Host> Group<H> {
 
     /// Asks a voter to stand for election at once, and waits until it leads.
     pub async fn hand_over(&self, to: NodeId, within: Duration) -> bool {
-        if to != self.me && self.raft.trigger().transfer_leader(to).await.is_err() {
+        if to != self.me && !self.transfer_to(to).await {
             return false;
         }
         let nap = (self.config.heartbeat / 8).max(Duration::from_millis(1));

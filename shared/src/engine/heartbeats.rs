@@ -12,16 +12,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use openraft::AsyncRuntime;
-use openraft::async_runtime::{Oneshot, OneshotSender};
-use openraft::raft::AppendEntriesRequest;
+use openraft::async_runtime::{Oneshot, OneshotSender, Select2};
 
 use super::host::{CallError, Host, Urgency};
 use super::network::Peers;
 use super::node::Engine;
 use super::peer::{Beat, BeatAnswer, PeerRequest, PeerResponse};
 use super::publish::lock;
-use super::types::Types;
-use crate::ids::{GroupId, NodeId};
+use super::timing::Timing;
+use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::Member;
 
 /// How long the first heartbeat waits for those of the other groups: the finest that the runtime's timer does.
@@ -71,17 +70,15 @@ impl<H: Host> Peers<H> {
     /// One group's heartbeat, in the next frame to that peer: `at_once`, or when the other groups had time to come.
     pub async fn heartbeat(
         self: &Arc<Self>,
-        group: GroupId,
         to: &Member,
-        append: AppendEntriesRequest<Types<H::Runtime>>,
+        beat: Beat<H::Runtime>,
         at_once: bool,
-        within: Duration,
     ) -> Beaten<H::Runtime> {
         let (answer, answered) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let first = {
             let mut waiting = lock(&self.heartbeats.waiting);
             let line = waiting.entry(to.id).or_default();
-            line.push(Waiting { beat: Beat { group, append }, answer });
+            line.push(Waiting { beat, answer });
             line.len() == 1
         };
         if first || at_once {
@@ -91,19 +88,34 @@ impl<H: Host> Peers<H> {
                 if !at_once && peers.heartbeats.rounds.load(Ordering::Relaxed) == 0 {
                     H::Runtime::sleep(GATHER).await;
                 }
-                peers.send_heartbeats(&to, within).await;
+                peers.send_heartbeats(&to).await;
             }));
         }
         answered.await.unwrap_or_else(|_| Err(CallError::NotSent("this node is stopping".into())))
     }
 
-    async fn send_heartbeats(&self, to: &Member, within: Duration) {
+    async fn send_heartbeats(&self, to: &Member) {
         // Somebody in a hurry may have taken those along that others wait with.
         let Some(waiting) = lock(&self.heartbeats.waiting).remove(&to.id) else { return };
         let (beats, senders): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|waiting| (waiting.beat, waiting.answer)).unzip();
-        let request = PeerRequest::Heartbeats(beats);
-        let told = self.call(GroupId::CONTROL, to, Urgency::Election, request, within).await;
+        let request = PeerRequest::Heartbeats { beats, timing: self.timing.own };
+        let call = self.call(GroupId::CONTROL, to, Urgency::Election, request, self.round_trips.longest());
+        let mut call = std::pin::pin!(call);
+        let nap = H::Runtime::sleep(self.round_trips.timeout(&to.name));
+        let told = match H::Runtime::select2(call.as_mut(), nap).await {
+            Select2::First(told) => told,
+            Select2::Second(()) => {
+                self.round_trips.timed_out(&to.name);
+                for sender in senders {
+                    // Who gave up does not listen any more.
+                    let _ = sender.send(Err(CallError::NoAnswer));
+                }
+                // Nobody counts this answer any more; how long it took is counted in the call.
+                drop(call.await);
+                return;
+            }
+        };
         let answers: Vec<Beaten<H::Runtime>> = match told {
             Ok(PeerResponse::Heartbeats(answers)) if answers.len() == senders.len() => {
                 answers.into_iter().map(Ok).collect()
@@ -123,13 +135,19 @@ impl<H: Host> Peers<H> {
 
 impl<H: Host> Engine<H> {
     /// Answers a frame of heartbeats. The groups answer side by side: none waits for another's disk.
-    pub(super) async fn answer_heartbeats(&self, beats: Vec<Beat<H::Runtime>>) -> PeerResponse<H::Runtime> {
-        let answers = beats.into_iter().map(async |Beat { group, append }| {
+    pub(super) async fn answer_heartbeats(
+        &self,
+        from: &NodeName,
+        beats: Vec<Beat<H::Runtime>>,
+        timing: Timing,
+    ) -> PeerResponse<H::Runtime> {
+        self.inner.peers.timing.heard(from, timing);
+        let answers = beats.into_iter().map(async |Beat { group, append, confirmed_us }| {
             let Some(here) = self.group(group) else {
                 let why = format!("{} has no part in group {group} yet", self.inner.local.name);
                 return BeatAnswer::Refused { why };
             };
-            match here.append(append).await {
+            match here.append(append, confirmed_us).await {
                 Ok(response) => BeatAnswer::Append(response),
                 Err(why) => BeatAnswer::Refused { why },
             }

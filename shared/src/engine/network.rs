@@ -18,11 +18,14 @@ use openraft::{AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNet
 
 use super::codec::{self, PEER_VERSION};
 use super::config::EngineConfig;
+use super::confirm::Confirmed;
 use super::heartbeats::Heartbeats;
 use super::host::{CallError, Host, Transport, Urgency};
 use super::node::{Formed, Local};
-use super::peer::{Asked, BeatAnswer, Envelope, PeerRequest, PeerResponse, SnapshotPart};
+use super::peer::{Asked, Beat, BeatAnswer, Envelope, PeerRequest, PeerResponse, SnapshotPart};
 use super::publish::lock;
+use super::round_trip::RoundTrips;
+use super::timing::Timings;
 use super::types::{Image, Snapshot, Types, Vote};
 use crate::event::Fact;
 use crate::event::fact::{LostWhy, Message, MessageId};
@@ -49,6 +52,10 @@ pub struct Peers<H: Host> {
     beats: Mutex<BTreeMap<NodeName, Beats>>,
     /// Of all groups, on their way into one frame.
     pub(super) heartbeats: Heartbeats<H>,
+    /// How long the links take.
+    pub(super) round_trips: RoundTrips,
+    /// Of this node, and of those peers that have another one.
+    pub(super) timing: Timings,
 }
 
 /// Heartbeats on one link since they were last reported.
@@ -62,7 +69,7 @@ struct Beats {
 
 impl<H: Host> Peers<H> {
     /// Nothing sent yet.
-    pub fn new(host: H, local: Local) -> Self {
+    pub fn new(host: H, local: Local, config: &EngineConfig) -> Self {
         Peers {
             host,
             local,
@@ -71,6 +78,8 @@ impl<H: Host> Peers<H> {
             next_transfer: AtomicU64::new(1),
             beats: Mutex::default(),
             heartbeats: Heartbeats::default(),
+            round_trips: RoundTrips::new(config),
+            timing: Timings::new(config),
         }
     }
 
@@ -138,6 +147,7 @@ impl<H: Host> Peers<H> {
                 self.host.witness(answer.hlc);
                 if heartbeat {
                     let took_us = self.host.monotonic_us().saturating_sub(sent_us);
+                    self.round_trips.measured(&to.name, took_us);
                     self.host.heartbeat(&to.name, HeartbeatLeg::Answered { round_trip_us: took_us });
                     self.count(&to.name, |beats| {
                         beats.answered += 1;
@@ -228,6 +238,8 @@ pub struct Factory<H: Host> {
     pub group: GroupId,
     /// This node.
     pub me: NodeId,
+    /// What a heartbeat says of the leader.
+    pub confirmed: Arc<Confirmed<H>>,
 }
 
 impl<H: Host> RaftNetworkFactory<Types<H::Runtime>> for Factory<H> {
@@ -241,6 +253,7 @@ impl<H: Host> RaftNetworkFactory<Types<H::Runtime>> for Factory<H> {
             me: self.me,
             to: Member { id: target, ..node.clone() },
             news: News::default(),
+            confirmed: self.confirmed.clone(),
         }
     }
 }
@@ -253,6 +266,7 @@ pub struct Link<H: Host> {
     me: NodeId,
     to: Member,
     news: News,
+    confirmed: Arc<Confirmed<H>>,
 }
 
 /// The furthest commit index that went out on a link.
@@ -356,13 +370,14 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
     async fn append_entries(
         &mut self,
         rpc: AppendEntriesRequest<Types<H::Runtime>>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
         let news = self.news.is_news(rpc.leader_commit.map(|id| id.index));
-        // openraft's limit is made for heartbeats; entries wait for the follower's sync.
+        // openraft's limit is its tick's; a heartbeat waits for what its link takes, entries wait for the follower's sync, too.
         if rpc.entries.is_empty() {
-            let within = option.soft_ttl();
-            return match self.peers.heartbeat(self.group, &self.to, rpc, news, within).await {
+            let within = self.peers.round_trips.timeout(&self.to.name);
+            let beat = Beat { group: self.group, append: rpc, confirmed_us: self.confirmed.age_us() };
+            return match self.peers.heartbeat(&self.to, beat, news).await {
                 Ok(BeatAnswer::Append(response)) => Ok(response),
                 Ok(BeatAnswer::Refused { why }) => Err(RPCError::Unreachable(Unreachable::from_string(why))),
                 Err(error) => Err(self.failed(RPCTypes::AppendEntries, within, error)),
@@ -378,10 +393,10 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
     async fn vote(
         &mut self,
         rpc: VoteRequest<Types<H::Runtime>>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<VoteResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
         let request = PeerRequest::Vote(rpc);
-        match self.call(RPCTypes::Vote, Urgency::Election, request, option.soft_ttl()).await? {
+        match self.call(RPCTypes::Vote, Urgency::Election, request, self.config.election_max).await? {
             PeerResponse::Vote(response) => Ok(response),
             _ => self.mismatch(),
         }
@@ -390,10 +405,10 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
     async fn pre_vote(
         &mut self,
         rpc: VoteRequest<Types<H::Runtime>>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<VoteResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
         let request = PeerRequest::PreVote(rpc);
-        match self.call(RPCTypes::Vote, Urgency::Election, request, option.soft_ttl()).await? {
+        match self.call(RPCTypes::Vote, Urgency::Election, request, self.config.election_max).await? {
             PeerResponse::Vote(response) => Ok(response),
             _ => self.mismatch(),
         }
@@ -424,10 +439,13 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
     async fn transfer_leader(
         &mut self,
         request: TransferLeaderRequest<Types<H::Runtime>>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
         let request = PeerRequest::TransferLeader(request);
-        match self.call(RPCTypes::TransferLeader, Urgency::Election, request, option.soft_ttl()).await? {
+        match self
+            .call(RPCTypes::TransferLeader, Urgency::Election, request, self.config.election_max)
+            .await?
+        {
             PeerResponse::TransferLeader(response) => Ok(response),
             _ => self.mismatch(),
         }

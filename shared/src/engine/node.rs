@@ -134,7 +134,7 @@ impl<H: Host> Engine<H> {
         config.raft().map_err(|error| StartError::Config(error.to_string()))?;
         let identity = Identity::load(host.disk(), &local)?;
         let publisher = Arc::new(Publisher::new(host.clone()));
-        let peers = Arc::new(Peers::new(host.clone(), local.clone()));
+        let peers = Arc::new(Peers::new(host.clone(), local.clone(), &config));
         let engine = Engine {
             inner: Arc::new(Inner {
                 started_us: host.monotonic_us(),

@@ -15,12 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::identity::Foundation;
 use super::queue_service::{QueueAsk, QueueTold};
 use super::summary;
+use super::timing::Timing;
 use super::types::{LogId, SnapshotMeta, Types, Vote};
 use crate::cache::message::{Ask, AskKind, Recall, RecallKind, Recalled, Told};
 use crate::cache::{Address, Version};
 use crate::event::fact::Message;
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName, Term};
+use crate::lock::LeaseMs;
 use crate::machine::{Command, Member, Reply};
 
 /// Around every message.
@@ -109,7 +111,12 @@ pub enum PeerRequest<R: AsyncRuntime> {
     /// Where does the shard stand, if you lead it?
     Standing,
     /// The heartbeats of all groups that have one for the addressee now.
-    Heartbeats(Vec<Beat<R>>),
+    Heartbeats {
+        /// One of each group.
+        beats: Vec<Beat<R>>,
+        /// How the sender times them: all nodes of a cluster should do alike.
+        timing: Timing,
+    },
     /// About cache lines of a shard, if you are their home.
     Cache {
         /// Number of the question in the asker's boot.
@@ -141,6 +148,8 @@ pub struct Beat<R: AsyncRuntime> {
     pub group: GroupId,
     /// AppendEntries without entries.
     pub append: AppendEntriesRequest<Types<R>>,
+    /// Microseconds since the sending of the last heartbeat that a majority acknowledged; none before the first.
+    pub confirmed_us: Option<u64>,
 }
 
 /// The answer to one group's heartbeat. The order of the variants is part of the format: add at the end.
@@ -294,8 +303,13 @@ pub enum Outcome {
 /// What became of a read-index round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReadOutcome {
-    /// Apply up to here before you read.
-    Index(LogIndex),
+    /// Go on.
+    Index {
+        /// Apply up to here before you read.
+        index: LogIndex,
+        /// The leader's lease clock, which is ahead of the committed one.
+        clock_ms: Option<LeaseMs>,
+    },
     /// No leader here, or no majority.
     NotLeader {
         /// Who leads, as far as this node knows.
@@ -321,7 +335,7 @@ pub enum Probed {
 impl<R: AsyncRuntime> PeerRequest<R> {
     /// Counted, not shown one by one.
     pub fn is_heartbeat(&self) -> bool {
-        matches!(self, PeerRequest::Heartbeats(_))
+        matches!(self, PeerRequest::Heartbeats { .. })
     }
 
     /// The same for people. None for heartbeats and for formation, which are not drawn.
@@ -366,7 +380,7 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::Version
             | PeerRequest::Standing
             | PeerRequest::Directory { .. }
-            | PeerRequest::Heartbeats(_) => None,
+            | PeerRequest::Heartbeats { .. } => None,
         }
     }
 }
@@ -406,7 +420,7 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             }),
             PeerResponse::ReadIndex(outcome) => Some(Message::ReadIndexReply {
                 index: match outcome {
-                    ReadOutcome::Index(index) => Some(*index),
+                    ReadOutcome::Index { index, .. } => Some(*index),
                     ReadOutcome::NotLeader { .. } => None,
                 },
             }),

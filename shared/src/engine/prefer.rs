@@ -2,7 +2,7 @@
 //! Each node hands over one shard at a time. Where the preferred node does not take over, the others elect as
 //! after any lost leader, and everything begins anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::config::EngineConfig;
@@ -14,27 +14,53 @@ use crate::machine::ShardReplicas;
 /// The preferred node has everything when it is at most this many entries behind: the rest comes before it is asked.
 const BEHIND_MAX: u64 = 64;
 
+/// How often the time of health that a preferred node must show is doubled at most.
+const DOUBLED_MAX: u32 = 6;
+
+/// A shard that this node does not lead for so many seconds after it handed it over was kept by its preferred node.
+const KEPT_S: u32 = 60;
+
 /// Seconds between two hand-overs of one node: time enough to see how one ended.
 const REST_S: u32 = 3;
 
 /// For how long the preferred nodes of the shards that this node leads have been healthy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Preferences {
     /// A shard is handed over after so many healthy seconds.
     after_s: u32,
     healthy_s: BTreeMap<GroupId, u32>,
     rest_s: u32,
+    /// Hand-overs that this node remembers: the preferred node may reach this leader and no majority, and each try in vain costs
+    /// the shard an election.
+    tries: BTreeMap<GroupId, Tries>,
+}
+
+/// Hand-overs of one shard.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    count: u32,
+    /// Seconds since this node led it.
+    away_s: u32,
 }
 
 impl Preferences {
     /// Nothing is known yet.
     pub fn new(config: &EngineConfig) -> Self {
         let after_s = u32::try_from(config.prefer_after.as_secs()).unwrap_or(u32::MAX);
-        Preferences { after_s, healthy_s: BTreeMap::new(), rest_s: 0 }
+        Preferences { after_s, ..Preferences::default() }
+    }
+
+    /// One more second in which this node leads exactly these: what stays away for long was kept by its preferred node.
+    fn remember(&mut self, led: &BTreeSet<GroupId>) {
+        for (group, tries) in &mut self.tries {
+            tries.away_s = if led.contains(group) { 0 } else { tries.away_s + 1 };
+        }
+        self.tries.retain(|_, tries| tries.away_s < KEPT_S);
     }
 
     /// Called about once a second with the shards that this node leads.
     pub async fn second<H: Host>(&mut self, led: &[(Arc<Group<H>>, ShardReplicas)]) {
+        self.remember(&led.iter().map(|(group, _)| group.id).collect());
         let healthy = led.iter().filter_map(|(group, shard)| {
             let preferred = shard.preferred()?.id;
             (preferred != group.me && is_healthy(group, preferred)).then_some(group.id)
@@ -44,7 +70,13 @@ impl Preferences {
         let Some(preferred) = shard.preferred() else { return };
         tracing::info!(group = %group.id, to = %preferred.name, "handing over to the preferred leader");
         // It fails only when the group ended.
-        let _ = group.raft.trigger().transfer_leader(preferred.id).await;
+        let _ = group.transfer_to(preferred.id).await;
+    }
+
+    /// Seconds of health before the next try: twice as many after each that this node remembers.
+    fn patience_s(&self, group: GroupId) -> u32 {
+        let tries = self.tries.get(&group).map_or(0, |tries| tries.count).min(DOUBLED_MAX);
+        self.after_s.saturating_mul(1 << tries)
     }
 
     /// One more second in which exactly these preferred nodes were healthy: which shard is to be handed over now?
@@ -58,9 +90,11 @@ impl Preferences {
         if self.rest_s > 0 {
             return None;
         }
-        let due = self.healthy_s.iter().find(|(_, seconds)| **seconds > self.after_s);
+        let due = self.healthy_s.iter().find(|(group, seconds)| **seconds > self.patience_s(**group));
         let chosen = due.map(|(group, _)| *group)?;
         self.healthy_s.remove(&chosen);
+        let tries = self.tries.entry(chosen).or_default();
+        tries.count += 1;
         self.rest_s = REST_S;
         Some(chosen)
     }
@@ -74,7 +108,7 @@ fn is_healthy<H: Host>(group: &Group<H>, preferred: NodeId) -> bool {
     }
     let last = group.log.summary().last.unwrap_or_default();
     let has_all = group.matching().get(&preferred).is_some_and(|index| index + BEHIND_MAX >= last);
-    has_all && group.heard_of(group.config().heartbeat * 3).contains(&preferred)
+    has_all && group.heard_of(group.config().election_max).contains(&preferred)
 }
 
 #[cfg(test)]
@@ -90,7 +124,7 @@ mod tests {
 
     #[test]
     fn one_at_a_time_and_only_who_was_healthy_all_along() {
-        let mut preferences = Preferences { after_s: 10, healthy_s: BTreeMap::new(), rest_s: 0 };
+        let mut preferences = Preferences { after_s: 10, ..Preferences::default() };
         assert_eq!(seconds(&mut preferences, 10, &[1, 2]), NONE);
         assert_eq!(seconds(&mut preferences, 1, &[2]), [2], "ten seconds are over");
         assert_eq!(seconds(&mut preferences, 10, &[1]), NONE, "shard 1 begins again");
@@ -99,5 +133,21 @@ mod tests {
         assert_eq!(seconds(&mut preferences, 10, &[3, 4]), [3]);
         assert_eq!(seconds(&mut preferences, 2, &[3, 4]), NONE, "it rests, and then shard 4 is due");
         assert_eq!(seconds(&mut preferences, 1, &[3, 4]), [4]);
+    }
+
+    #[test]
+    fn who_did_not_keep_a_shard_waits_twice_as_long_for_the_next_try() {
+        let mut preferences = Preferences { after_s: 10, ..Preferences::default() };
+        let led = BTreeSet::from([GroupId(1)]);
+        for after_s in [10, 20, 40, 80, 160, 320, 640, 640] {
+            assert_eq!(seconds(&mut preferences, after_s, &[1]), NONE, "{after_s}");
+            preferences.remember(&led);
+            assert_eq!(seconds(&mut preferences, 1, &[1]), [1], "{after_s}");
+        }
+        for _ in 0..KEPT_S {
+            preferences.remember(&BTreeSet::new());
+        }
+        assert_eq!(seconds(&mut preferences, 10, &[1]), NONE);
+        assert_eq!(seconds(&mut preferences, 1, &[1]), [1], "it was kept for a minute: all is forgotten");
     }
 }

@@ -128,7 +128,7 @@ impl<H: Host> Engine<H> {
                 self.admit(Joiner { name: from, address, attempt, commands }).await
             }
             PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
-            PeerRequest::Heartbeats(beats) => self.answer_heartbeats(beats).await,
+            PeerRequest::Heartbeats { beats, timing } => self.answer_heartbeats(&from, beats, timing).await,
             // Also a node without a replica of the shard has copies of its lines.
             PeerRequest::Recall { boot, .. } if boot != self.inner.local.boot => {
                 PeerResponse::Recalled(Recalled::Rebooted)
@@ -173,7 +173,7 @@ pub(super) async fn answer_in<H: Host>(
         return PeerResponse::Vote(refusal);
     }
     match body {
-        PeerRequest::Append(append) => match group.append(append).await {
+        PeerRequest::Append(append) => match group.append(append, None).await {
             Ok(response) => PeerResponse::Append(response),
             Err(why) => PeerResponse::Refused { why },
         },
@@ -232,6 +232,6 @@ pub(super) async fn answer_in<H: Host>(
         | PeerRequest::Cache { .. }
         | PeerRequest::Recall { .. }
         | PeerRequest::Directory { .. }
-        | PeerRequest::Heartbeats(_) => refused(&"this is not a group's business"),
+        | PeerRequest::Heartbeats { .. } => refused(&"this is not a group's business"),
     }
 }

@@ -3,7 +3,8 @@
 //! openraft asks its runtime for randomness where it draws an election time-out, and for sleep where it ticks; those
 //! calls can be told apart from others by the source file that they come from (they are `#[track_caller]`). So openraft
 //! runs on a thin runtime around the host's: all it adds is that a task knows its group's [`Timers`], that a draw in such
-//! a task is reported, and that a tick waits for the next line of a grid that all groups of a node share.
+//! a task is reported, that a tick waits for the next line of a grid that all groups of a node share, and that answers of
+//! peers are waited for as long as their links take.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -26,6 +27,10 @@ const DRAWN_IN: &str = "engine_config.rs";
 /// Where openraft sleeps between two ticks.
 const TICKED_IN: &str = "tick.rs";
 
+/// Where openraft waits for answers to heartbeats and to requests for votes: for its tick's or its shortest time-out, however
+/// long the way is.
+const ANSWERED_IN: [&str; 2] = ["worker.rs", "raft_core.rs"];
+
 /// Hears the raw random number of each draw.
 pub type Sink = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -36,6 +41,8 @@ pub struct Timers {
     pub drawn: Sink,
     /// From the time that openraft wants to sleep between two ticks to the time that it sleeps.
     pub tick: Arc<dyn Fn(Duration) -> Duration + Send + Sync>,
+    /// How long an answer to a heartbeat or a request for a vote is waited for at least: the links know better when it is lost.
+    pub answer: Duration,
 }
 
 thread_local! {
@@ -157,7 +164,9 @@ impl<R: AsyncRuntime> AsyncRuntime for Traced<R> {
         duration: Duration,
         future: F,
     ) -> Self::Timeout<T, F> {
-        R::timeout(duration, future)
+        let waits = ANSWERED_IN.iter().any(|file| Location::caller().file().ends_with(file));
+        let answer = if waits { TIMERS.with(|timers| Some(timers.borrow().as_ref()?.answer)) } else { None };
+        R::timeout(answer.map_or(duration, |answer| duration.max(answer)), future)
     }
 
     #[track_caller]

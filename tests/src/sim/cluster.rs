@@ -164,6 +164,13 @@ impl Cluster {
     }
 
     fn config(&self) -> EngineConfig {
+        if self.faults.wan {
+            return EngineConfig {
+                shards: self.faults.shards,
+                snapshot_log_entries: self.faults.snapshot_entries,
+                ..EngineConfig::new(Profile::Wan)
+            };
+        }
         let defaults = EngineConfig::new(Profile::Realistic);
         EngineConfig {
             cache: Limits { broken: self.bugs.cache, ..defaults.cache },

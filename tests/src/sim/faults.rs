@@ -8,6 +8,8 @@ use super::runtime::SplitMix;
 /// What happens to a cluster in one run.
 #[derive(Clone, Debug)]
 pub struct Faults {
+    /// The nodes run with the timers of `wan`, and without it with those of `realistic`.
+    pub wan: bool,
     /// How many nodes found the cluster.
     pub nodes: u32,
     /// How many more there are, which may join it.
@@ -98,6 +100,7 @@ impl Faults {
         let rare = |rng: &mut SplitMix, most: u64| if rng.chance(500) { 0 } else { rng.range(0..most) };
         let weight = |rng: &mut SplitMix| if rng.chance(250) { 0 } else { rng.range(1..10) };
         let faults = Faults {
+            wan: false,
             nodes: *rng.pick(&[3, 3, 3, 5, 5, 1, 2, 4]).unwrap_or(&3),
             spares: 0,
             rounds: 10 + rng.range(0..15) as u32,

@@ -38,7 +38,8 @@ async fn serve_slowly(cluster: &mut Cluster, delay_ms: u32) -> Result<()> {
     let answer: Faults = serde_json::from_value(cluster.done(0, "/faults", &slow).await?)?;
     ensure!(answer.faults.len() == slow.faults.len() && answer.unreached.is_empty(), "{answer:?}");
     // The links are known as slow after some round trips; until then an election may come.
-    until("all nodes to serve", READY, || serve_all(cluster)).await?;
+    let all = &*cluster;
+    until("all nodes to serve", READY, || serve_all(all)).await?;
     let leader = cluster.wait_leader().await?;
     let term = cluster.status(leader).await?.term;
     for _ in 0..ROUNDS {
@@ -48,7 +49,7 @@ async fn serve_slowly(cluster: &mut Cluster, delay_ms: u32) -> Result<()> {
     ensure!(status.term == term, "the leader of term {term} was lost: {status:?}");
     // And somebody else is elected on such links.
     cluster.kill(leader)?;
-    let other = (leader + 1) % cluster.len();
+    let (cluster, other) = (&*cluster, (leader + 1) % cluster.len());
     until("another leader", READY, || lock(cluster, other)).await
 }
 
@@ -111,7 +112,8 @@ async fn cut_off(cluster: &mut Cluster) -> Result<()> {
     ensure!(answer.faults.len() == 4 && answer.unreached.is_empty(), "{answer:?}");
     let here: Faults = cluster.get(other, "/faults?scope=node").await?;
     ensure!(here.faults.len() == 1 && here.faults[0].to == *name, "{here:?}");
-    until("another leader", READY, || lock(cluster, other)).await?;
+    let rest = &*cluster;
+    until("another leader", READY, || lock(rest, other)).await?;
     let status = cluster.status(other).await?;
     ensure!(status.leader_id.is_some_and(|now| now != *name), "nobody else leads");
 

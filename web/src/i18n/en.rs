@@ -170,6 +170,7 @@ pub static STRINGS: Strings = Strings {
         committed: "committed",
         timing: |profile| match profile {
             "classroom" => "classroom timing",
+            "wan" => "timing for distant nodes",
             "realistic" => "realistic timing",
             _ => "timing unknown",
         },

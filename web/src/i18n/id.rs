@@ -170,6 +170,7 @@ pub static STRINGS: Strings = Strings {
         committed: "ditetapkan",
         timing: |profile| match profile {
             "classroom" => "waktu kelas",
+            "wan" => "waktu untuk node yang jauh",
             "realistic" => "waktu nyata",
             _ => "waktu tak diketahui",
         },

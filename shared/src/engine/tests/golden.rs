@@ -127,7 +127,13 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("cache-write", PeerRequest::Cache { asked: 8, ask: write(), within_ms: 400 }),
         ("cache-recall", PeerRequest::Recall { boot: 3, recall: recall() }),
         ("cache-directory", PeerRequest::Directory { address: "user:7".into() }),
-        ("heartbeats", PeerRequest::Heartbeats(vec![Beat { group: GroupId(3), append: beat }])),
+        (
+            "heartbeats",
+            PeerRequest::Heartbeats {
+                beats: vec![Beat { group: GroupId(3), append: beat, confirmed_us: Some(40_000) }],
+                timing: Timing { heartbeat_ms: 44, election_ms_min: 132, election_ms_max: 220 },
+            },
+        ),
     ]
 }
 
@@ -161,7 +167,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("part", PeerResponse::SnapshotPart { received: 6 }),
         ("applied", PeerResponse::Propose(Outcome::Applied { index: 2, reply: Reply::Lock(reply) })),
         ("not-leader", PeerResponse::Propose(Outcome::NotLeader { leader: Some(member(1)) })),
-        ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index(2))),
+        ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index { index: 2, clock_ms: Some(7_000) })),
         ("empty", PeerResponse::Probe(Probed::Empty { vacancy: 11 })),
         ("formed", PeerResponse::Probe(Probed::Formed(foundation()))),
         ("founded", PeerResponse::Founded),

@@ -1,0 +1,117 @@
+//! Links as long as a profile promises to work with: a leader is elected and stays, and every node serves.
+
+use std::sync::Arc;
+
+use orrery_shared::api::cache::{Consistency, Read};
+use orrery_shared::ids::GroupId;
+
+use super::bugs::Bugs;
+use super::cluster::Cluster;
+use super::faults::{Faults, LinkFaults};
+use super::partial::{all_serve, calm};
+use super::runtime::TaskGroup;
+
+/// Longest way that `realistic` promises to work with, microseconds one way.
+pub const REALISTIC_US: u64 = 40_000;
+/// The same of `wan`.
+pub const WAN_US: u64 = 150_000;
+/// For so long nothing but heartbeats happens, microseconds.
+const QUIET_US: u64 = 20_000_000;
+
+/// A cluster of three whose links take nearly so long. What every node said of its reads, and how often a leader changed while
+/// nothing happened.
+pub fn live_far(seed: u64, one_way_us: u64, wan: bool) -> Result<u64, String> {
+    let faults = calm(3);
+    let links = LinkFaults { delay_us: one_way_us * 9 / 10..one_way_us, ..faults.links.clone() };
+    let cluster = Cluster::new(seed, Faults { links, wan, ..faults }, Bugs::default(), false);
+    let lived = cluster.sim.block_on(async {
+        for node in cluster.nodes() {
+            cluster.start(node);
+        }
+        all_serve(&cluster).await?;
+        let before = terms(&cluster);
+        cluster.sleep_us(QUIET_US).await;
+        let changes = terms(&cluster).iter().zip(&before).map(|(now, before)| now - before).sum();
+        for node in cluster.nodes() {
+            confirms(&cluster, node).await?;
+        }
+        cluster.checks.failure().map_or(Ok(changes), Err)
+    });
+    cluster.end();
+    lived
+}
+
+/// The latest term of each group.
+fn terms(cluster: &Arc<Cluster>) -> Vec<u64> {
+    let statuses: Vec<_> = cluster.network.engines().iter().map(|(_, engine)| engine.status()).collect();
+    let of = |group: GroupId| {
+        let groups = statuses.iter().flat_map(|status| &status.groups);
+        groups.filter(|status| status.group == group).map(|status| status.term).max().unwrap_or_default()
+    };
+    cluster.groups().into_iter().map(of).collect()
+}
+
+/// A linearizable read, and one of the cache, which needs a home that a majority confirmed.
+async fn confirms(cluster: &Arc<Cluster>, node: TaskGroup) -> Result<(), String> {
+    let engine = cluster.network.engine(node).ok_or("a node went")?;
+    if let Some(doubtful) = engine.leaderships().into_iter().find(|leadership| !leadership.confirmed) {
+        return Err(format!("node{node} does not know of a majority: {doubtful:?}"));
+    }
+    let task = cluster.sim.spawn_in(node, async move {
+        let within = engine.config().request_timeout;
+        engine.read_index(GroupId::CONTROL, within).await.map_err(|error| error.to_string())?;
+        let read = Read { address: "user:7".into(), consistency: Consistency::default() };
+        engine.cache().read(read).await.map_err(|error| error.message)
+    });
+    let read = task.await.map_err(|_| "a node went")?;
+    read.map(|_| ()).map_err(|why| format!("node{node}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::fleet::{describe, run_all};
+    use crate::sim::run::Options;
+
+    /// A debug build is slower on purpose.
+    const SEEDS: u64 = if cfg!(debug_assertions) { 6 } else { 60 };
+
+    #[test]
+    fn realistic_lives_with_forty_milliseconds_one_way() {
+        for seed in 1..=3 {
+            assert_eq!(live_far(seed, REALISTIC_US, false), Ok(0), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn wan_lives_with_three_hundred_milliseconds_of_round_trip() {
+        for seed in 1..=3 {
+            assert_eq!(live_far(seed, WAN_US, true), Ok(0), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn seeds_hold_on_long_links() {
+        let far = |options: Options| {
+            let faults = match options.load {
+                crate::sim::run::Load::Mixed => Faults::of_seed(options.seed),
+                crate::sim::run::Load::Cache => Faults::of_cache_seed(options.seed),
+            };
+            let links = LinkFaults {
+                delay_us: REALISTIC_US / 4..REALISTIC_US,
+                slow_per_mille: 0,
+                loss_per_mille: faults.links.loss_per_mille / 4,
+                ..faults.links.clone()
+            };
+            Options { faults: Some(Faults { links, ..faults }), ..options }
+        };
+        let runs: Vec<Options> = (1..=SEEDS)
+            .flat_map(|seed| [far(Options::of_seed(seed)), far(Options::of_cache_seed(seed))])
+            .collect();
+        let reports = run_all(&runs, |report| report.failure.is_none());
+        let failed: Vec<String> =
+            reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
+        assert!(failed.is_empty(), "on long links: {}", failed.join("\n\n"));
+        assert_eq!(reports.len(), runs.len());
+    }
+}

@@ -10,7 +10,7 @@ use openraft::AsyncRuntime;
 use super::cache_service::{self, CacheService, Copies};
 use super::config::EngineConfig;
 use super::group::{Around, Group};
-use super::host::{Host, Transport};
+use super::host::{Host, Transport, WAY_BACK};
 use super::identity::Identity;
 use super::lock_service::LockService;
 use super::network::Peers;
@@ -62,14 +62,21 @@ pub enum StartError {
     #[error("{0}")]
     Identity(String),
     /// The disk cannot be read.
-    #[error("the data directory cannot be read: {0}")]
+    #[error("the data directory cannot be read: {0}{advice}", advice = way_back(.0))]
     Disk(#[from] std::io::Error),
     /// What is on the disk is not what this version writes.
-    #[error("the data directory cannot be understood: {0}")]
+    #[error("the data directory cannot be understood: {0}. {WAY_BACK}")]
     Format(String),
     /// The configuration contradicts itself.
     #[error("the configuration is not valid: {0}")]
     Config(String),
+}
+
+/// The advice, where the disk works and has something else than what was written; storage that finds it says it already.
+fn way_back(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{InvalidData, NotFound};
+    let said = error.to_string().contains(WAY_BACK);
+    if matches!(error.kind(), InvalidData | NotFound) && !said { format!(". {WAY_BACK}") } else { String::new() }
 }
 
 /// What became of a proposal that has no reply.

@@ -158,10 +158,14 @@ impl<H: Host> StateMachine<H> {
         };
         if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
             let meta: SnapshotMeta = codec::decode(DISK_VERSION, &meta)?;
-            let chunks = host.disk().read_snapshot(group, &name).await?;
+            let unreadable = |error: io::Error| {
+                let why = format!("the snapshot {name} of group {group} cannot be read: {error}");
+                io::Error::new(io::ErrorKind::InvalidData, why)
+            };
+            let chunks = host.disk().read_snapshot(group, &name).await.map_err(unreadable)?;
             host.disk().prune_snapshots(group, Some(&name));
             log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
-            inner.machine = snapshots::decode::<H>(group, chunks).await?;
+            inner.machine = snapshots::decode::<H>(group, chunks).await.map_err(unreadable)?;
             inner.applied = meta.last_log_id;
             inner.membership = meta.last_membership.clone();
             inner.pointed = meta.last_log_id;
@@ -213,6 +217,12 @@ impl<H: Host> StateMachine<H> {
     pub fn fork(&self) -> (Machine, Option<LogIndex>) {
         let inner = self.inner();
         (inner.machine.clone(), inner.applied.map(|id| id.index))
+    }
+
+    /// The same with the whole id of the last applied entry.
+    pub fn fork_with_id(&self) -> (Machine, Option<LogId>) {
+        let inner = self.inner();
+        (inner.machine.clone(), inner.applied)
     }
 
     /// The lock table as it was applied here.

@@ -1,5 +1,6 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
+pub mod backup;
 mod batch;
 mod cache_service;
 mod clock;
@@ -26,6 +27,7 @@ mod prefer;
 mod propose;
 mod publish;
 mod queue_service;
+pub mod refound;
 mod requests;
 mod round_trip;
 mod running;

@@ -7,6 +7,7 @@ mod clock;
 pub mod codec;
 pub mod config;
 mod confirm;
+mod digest;
 mod due;
 mod follow;
 mod formation;

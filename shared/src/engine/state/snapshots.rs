@@ -83,6 +83,7 @@ impl<H: Host> StateMachine<H> {
         let old = std::mem::replace(&mut inner.machine, machine);
         ring::follow(&mut inner, host.wall_us());
         inner.applied = meta.last_log_id;
+        inner.fork = None;
         inner.membership = meta.last_membership.clone();
         inner.waits.skipped();
         inner.wakes.all();
@@ -117,7 +118,8 @@ impl<H: Host> StateMachine<H> {
         };
         let encoded = codec::encode(DISK_VERSION, meta)?;
         lock(&self.shared.inner).keeping += 1;
-        let bytes = write_when_possible::<H, I>(host.disk(), *group, &name, chunks, pause).await.map_err(stop)?;
+        let bytes =
+            write_when_possible::<H, I>(host.disk(), *group, &name, chunks, pause).await.map_err(stop)?;
         let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
         {

@@ -226,7 +226,8 @@ impl Disk for SimDisk {
         let (disk, name) = (self.clone(), name.to_owned());
         async move {
             SimRuntime::sleep(Duration::from_micros(100)).await;
-            disk.0.machine.files.borrow_mut().read(group, &name)
+            let chunks = disk.0.machine.files.borrow_mut().read(group, &name)?;
+            Ok(disk.0.bugs.read_snapshot(disk.0.node, group, chunks))
         }
     }
 

@@ -6,10 +6,8 @@ use std::time::Instant;
 use axum::extract::Query;
 use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
-use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew};
+use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, StatusQuery};
 use orrery_shared::error::ApiError;
-use serde::Deserialize;
-use smol_str::SmolStr;
 
 use super::body::{Check, Checked, check_name, check_ttl, check_wait};
 use super::{Answer, Failure, NodeState};
@@ -67,16 +65,7 @@ pub async fn cancel(State(state): State<NodeState>, Checked { body, key }: Check
     answer(&state, "cancel", state.engine.locks().cancel(body, key)).await
 }
 
-/// The query string of `GET /lock/status`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusQuery {
-    /// Only this resource.
-    #[serde(alias = "resource_id", alias = "key")]
-    resource: Option<SmolStr>,
-}
-
-/// `GET /lock/status[?resource=]`
+/// `GET /lock/status[?resource=&limit=&after=&session_after=]`
 pub async fn status(
     State(state): State<NodeState>,
     query: Result<Query<StatusQuery>, QueryRejection>,
@@ -85,7 +74,7 @@ pub async fn status(
     if let Some(resource) = &query.resource {
         check_name("resource", resource)?;
     }
-    let status = state.engine.locks().status(query.resource.as_deref()).await?;
+    let status = state.engine.locks().status(query).await?;
     Ok(Answer(200, status))
 }
 

@@ -82,7 +82,8 @@ pub struct Renew {
     /// When given, it must be the present token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fencing_token: Option<FencingToken>,
-    /// Length of the lease from now; as before when absent.
+    /// Length of the lease from now, also where it ends earlier then: that is the client's own decision. When absent:
+    /// the length asked for last, and the lease never ends earlier than before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<u64>,
 }
@@ -118,7 +119,8 @@ pub enum LockAnswer {
         fencing_token: FencingToken,
         /// What is left of the lease.
         expires_in_ms: u64,
-        /// The client had it already.
+        /// The client had been told that it has it when it made the request. A request that waited for the lock is
+        /// answered `false`, also where it was not the only one, and so is the first poll after the grant.
         reentrant: bool,
     },
     /// 202: the place in the queue is kept. Ask again with the same body to learn the outcome.
@@ -212,15 +214,46 @@ impl LockAnswer {
     }
 }
 
-/// `GET /lock/status[?resource=]`, read linearizably.
+/// Most holders and waiters together, and most sessions, of one answer to `GET /lock/status`; its default.
+pub const STATUS_LIMIT_MAX: usize = 1_000;
+
+/// The query string of `GET /lock/status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusQuery {
+    /// Only this resource, whole.
+    #[serde(alias = "resource_id", alias = "key")]
+    pub resource: Option<SmolStr>,
+    /// The answer ends after the resource with which it has so many holders and waiters, and after so many sessions.
+    pub limit: Option<usize>,
+    /// Resources after this one: `next` of the answer before.
+    pub after: Option<SmolStr>,
+    /// Sessions after this one: `next_session` of the answer before.
+    pub session_after: Option<SessionId>,
+}
+
+impl StatusQuery {
+    /// Only this resource.
+    pub fn of(resource: impl Into<SmolStr>) -> StatusQuery {
+        StatusQuery { resource: Some(resource.into()), ..StatusQuery::default() }
+    }
+}
+
+/// `GET /lock/status`, read linearizably: a part of the lock table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LockStatus {
     /// Holders, waiters in order, sessions.
     #[serde(flatten)]
     pub table: LockTable,
-    /// The wait-for graph.
+    /// The wait-for graph of these resources, without the edges that follow from the others.
     pub edges: Vec<WaitEdge>,
     /// The leader's lease clock, from which remaining times are counted. The table has the committed one, which stands still
     /// in between.
     pub now_ms: LeaseMs,
+    /// Where more resources follow: ask for those `after` it.
+    #[serde(default)]
+    pub next: Option<SmolStr>,
+    /// Where more sessions follow: ask for those with `session_after` it.
+    #[serde(default)]
+    pub next_session: Option<SessionId>,
 }

@@ -52,7 +52,7 @@ pub(crate) struct Hold {
     pub expires_at_ms: Option<LeaseMs>,
     /// The wait that led to it.
     pub wait: Option<WaitId>,
-    /// Granted to a queued wait, and no poll has been answered "acquired" yet.
+    /// Granted to a queued wait, and no request has been answered "acquired" yet.
     pub unread: bool,
 }
 
@@ -72,8 +72,18 @@ pub(crate) struct Waiter {
     pub deadline_ms: u64,
     /// None where a session's lease covers it.
     pub expires_at_ms: Option<LeaseMs>,
-    /// Under this key `Waiting` was answered last: what becomes of the wait replaces that answer.
+    /// Of the newest ask for this wait: it decides how the wait goes on, and what becomes of the wait replaces its
+    /// remembered answer `Waiting`.
     pub key: Option<IdempotencyKey>,
+}
+
+impl Waiter {
+    /// Whether an ask that is applied for the first time was sent before the newest one that this wait knows: the same
+    /// client numbered it lower. Keys of different clients have no order but the log's.
+    pub fn supersedes(&self, key: Option<&IdempotencyKey>) -> bool {
+        let newest = self.key.as_ref().zip(key);
+        newest.is_some_and(|(newest, asked)| newest.client == asked.client && asked.number < newest.number)
+    }
 }
 
 /// A refused wait whose client has not read it yet.
@@ -107,6 +117,11 @@ pub(super) struct Resource {
     pub upgrades: Vec<WaitId>,
     /// In order of arrival.
     pub queue: Vec<WaitId>,
+    /// Those of `queue` that want it exclusively.
+    pub exclusives: Vec<WaitId>,
+    /// Those of `upgrades` and `queue`, by arrival, whose holders wait for something else too: only they can lead the
+    /// search for deadlocks from this queue to another one.
+    pub elsewhere: Vec<WaitId>,
 }
 
 /// What one holder has to do with one resource.
@@ -188,19 +203,21 @@ impl Resource {
     }
 }
 
+/// Puts a wait in its place in a line.
+fn file(line: &mut Vec<WaitId>, wait: WaitId) {
+    if let Err(place) = line.binary_search(&wait) {
+        line.insert(place, wait);
+    }
+}
+
+/// Takes a wait out of a line, where it is there.
+fn unfile(line: &mut Vec<WaitId>, wait: WaitId) {
+    if let Ok(place) = line.binary_search(&wait) {
+        line.remove(place);
+    }
+}
+
 impl Table {
-    /// Held locks, waits, sessions, and the last fencing token.
-    pub(crate) fn census(&self) -> (u64, u64, u64, FencingToken) {
-        let count = |length: usize| length as u64;
-        let (holds, waits) = (count(self.holds.len()), count(self.waits.len()));
-        (holds, waits, count(self.sessions.len()), self.last_token)
-    }
-
-    /// Nobody gets the next tokens: another cluster may have given them.
-    pub(crate) fn skip_tokens(&mut self, skipped: u64) {
-        self.last_token = self.last_token.saturating_add(skipped);
-    }
-
     /// The group's lease clock.
     pub fn clock_ms(&self) -> LeaseMs {
         self.clock_ms
@@ -228,6 +245,11 @@ impl Table {
             (None, Some(session)) => self.sessions.get(&session).map_or(0, |s| self.left(s.expires_at_ms)),
             (None, None) => 0,
         }
+    }
+
+    /// The holder is told of a lock now. Whether it had not been told before.
+    pub(super) fn read_hold(&mut self, token: FencingToken) -> bool {
+        self.holds.get_mut(&token).is_some_and(|hold| std::mem::take(&mut hold.unread))
     }
 
     /// Whether the holder names no session, or an open one of its client.
@@ -390,19 +412,70 @@ impl Table {
 
     /// Files a wait.
     pub(super) fn insert_wait(&mut self, wait: WaitId, waiter: Waiter) {
-        let upgrade = waiter.upgrade;
+        let (upgrade, exclusive) = (waiter.upgrade, waiter.mode == Mode::Exclusive);
         self.edit_resource(&waiter.resource, |resource| {
-            let line = if upgrade { &mut resource.upgrades } else { &mut resource.queue };
-            line.insert(line.partition_point(|other| *other < wait), wait);
+            file(if upgrade { &mut resource.upgrades } else { &mut resource.queue }, wait);
+            if exclusive && !upgrade {
+                file(&mut resource.exclusives, wait);
+            }
         });
         self.edit_claim(&waiter.holder, &waiter.resource, |claim| claim.wait = Some(wait));
-        self.edit_party(&waiter.holder, |party| {
-            party.waits.insert(party.waits.partition_point(|other| *other < wait), wait);
-        });
+        self.edit_party(&waiter.holder, |party| file(&mut party.waits, wait));
         if let Some(at) = waiter.expires_at_ms {
             self.deadlines.insert((at, Due::Wait(wait)));
         }
+        let holder = waiter.holder.clone();
         self.waits.insert(wait, waiter);
+        match self.waits_of(&holder) {
+            &[first, second] => {
+                self.note_elsewhere(first, true);
+                self.note_elsewhere(second, true);
+            }
+            more => {
+                if more.len() > 2 {
+                    self.note_elsewhere(wait, true);
+                }
+            }
+        }
+    }
+
+    /// A wait for shared becomes one for exclusive, in its place.
+    pub(super) fn strengthen_wait(&mut self, wait: WaitId, ttl_ms: u64) {
+        let Some(waiter) = self.waits.get_mut(&wait) else { return };
+        waiter.mode = Mode::Exclusive;
+        waiter.ttl_ms = ttl_ms;
+        let (resource, upgrade) = (waiter.resource.clone(), waiter.upgrade);
+        if !upgrade {
+            self.edit_resource(&resource, |resource| file(&mut resource.exclusives, wait));
+        }
+    }
+
+    /// A wait's lease becomes another one.
+    pub(super) fn set_wait_lease(&mut self, wait: WaitId, expires_at_ms: Option<LeaseMs>) {
+        let Some(waiter) = self.waits.get_mut(&wait) else { return };
+        let before = std::mem::replace(&mut waiter.expires_at_ms, expires_at_ms);
+        if let Some(at) = before {
+            self.deadlines.remove(&(at, Due::Wait(wait)));
+        }
+        if let Some(at) = expires_at_ms {
+            self.deadlines.insert((at, Due::Wait(wait)));
+        }
+    }
+
+    fn waits_of(&self, holder: &Holder) -> &[WaitId] {
+        self.parties.get(holder).map_or(&[], |party| &party.waits)
+    }
+
+    /// Whether the holder of that wait waits elsewhere too.
+    fn note_elsewhere(&mut self, wait: WaitId, elsewhere: bool) {
+        let Some(resource) = self.waits.get(&wait).map(|waiter| waiter.resource.clone()) else { return };
+        self.edit_resource(&resource, |resource| {
+            if elsewhere {
+                file(&mut resource.elsewhere, wait);
+            } else {
+                unfile(&mut resource.elsewhere, wait);
+            }
+        });
     }
 
     /// Takes a wait out.
@@ -412,13 +485,20 @@ impl Table {
             self.deadlines.remove(&(at, Due::Wait(wait)));
         }
         self.edit_resource(&waiter.resource, |resource| {
-            resource.upgrades.retain(|other| *other != wait);
-            if let Ok(place) = resource.queue.binary_search(&wait) {
-                resource.queue.remove(place);
+            for line in [
+                &mut resource.upgrades,
+                &mut resource.queue,
+                &mut resource.exclusives,
+                &mut resource.elsewhere,
+            ] {
+                unfile(line, wait);
             }
         });
         self.edit_claim(&waiter.holder, &waiter.resource, |claim| claim.wait = None);
-        self.edit_party(&waiter.holder, |party| party.waits.retain(|other| *other != wait));
+        self.edit_party(&waiter.holder, |party| unfile(&mut party.waits, wait));
+        if let &[last] = self.waits_of(&waiter.holder) {
+            self.note_elsewhere(last, false);
+        }
         Some(waiter)
     }
 

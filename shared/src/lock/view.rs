@@ -1,32 +1,126 @@
 //! The lock table as people see it.
 
-use super::table::{Resource, Table};
-use super::{FencingToken, Mode, WaitEdge, WaitId};
+use std::ops::Bound;
+
+use super::table::{Resource, Session, Table};
+use super::{FencingToken, Holder, LeaseMs, Mode, SessionId, WaitEdge, WaitId};
 use crate::event::fact::{HolderView, LockTable, LockedResource, SessionView, WaiterView};
 use crate::ids::{LogIndex, ResourceName};
+
+/// A queued wait, as a poll of it finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitSeen {
+    /// Which.
+    pub wait: WaitId,
+    /// 1 is next.
+    pub position: u32,
+    /// What is left of its own lease; none where a session keeps it.
+    pub left_ms: Option<u64>,
+}
+
+/// A part of the lock table, so that no answer grows with the whole of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TablePage {
+    /// The part.
+    pub table: LockTable,
+    /// The last resource of it, where more follow.
+    pub next: Option<ResourceName>,
+    /// The last session of it, where more follow.
+    pub next_session: Option<SessionId>,
+}
+
+/// Where a part of the lock table begins. Without either it is the beginning of both lists; with one of them only that
+/// list goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct After<'a> {
+    /// After this resource.
+    pub resource: Option<&'a str>,
+    /// After this session.
+    pub session: Option<SessionId>,
+}
 
 impl Table {
     /// Everything that is held or waited for (or only `resource`), sorted by resource, and the open sessions.
     pub fn view(&self, applied: Option<LogIndex>, resource: Option<&str>) -> LockTable {
         let resources = match resource {
             None => self.resources.iter().map(|(name, found)| self.view_resource(name, found)).collect(),
-            Some(name) => self
-                .resources
-                .get_key_value(name)
-                .map(|(name, found)| self.view_resource(name, found))
-                .into_iter()
-                .collect(),
+            Some(name) => self.one_resource(name),
         };
-        let sessions = self
-            .sessions
-            .iter()
-            .map(|(session, open)| SessionView {
-                session: *session,
-                client: open.client.clone(),
-                expires_at_ms: open.expires_at_ms,
-            })
-            .collect();
+        let sessions = self.sessions.iter().map(|(id, session)| view_session(*id, session)).collect();
         LockTable { applied, clock_ms: self.clock_ms, resources, sessions }
+    }
+
+    /// A part of it: resources with `limit` holders and waiters together (the last one is whole, and may have more), and
+    /// `limit` sessions. With a resource: that one only.
+    pub fn page(
+        &self,
+        applied: Option<LogIndex>,
+        resource: Option<&str>,
+        after: After<'_>,
+        limit: usize,
+    ) -> TablePage {
+        let mut page = TablePage {
+            table: LockTable { applied, clock_ms: self.clock_ms, ..LockTable::default() },
+            next: None,
+            next_session: None,
+        };
+        match resource {
+            Some(name) => page.table.resources = self.one_resource(name),
+            None if after.resource.is_some() || after.session.is_none() => {
+                let first = after.resource.map_or(Bound::Unbounded, Bound::Excluded);
+                let mut left = limit;
+                for (name, found) in self.resources.range::<_, str>((first, Bound::Unbounded)) {
+                    if left == 0 {
+                        page.next = page.table.resources.last().map(|locked| locked.resource.clone());
+                        break;
+                    }
+                    let locked = self.view_resource(name, found);
+                    left = left.saturating_sub(locked.holders.len() + locked.waiters.len());
+                    page.table.resources.push(locked);
+                }
+            }
+            None => {}
+        }
+        if after.session.is_some() || after.resource.is_none() {
+            let first = after.session.map_or(Bound::Unbounded, Bound::Excluded);
+            let mut following = self.sessions.range((first, Bound::Unbounded));
+            let listed = following.by_ref().take(limit);
+            page.table.sessions.extend(listed.map(|(id, session)| view_session(*id, session)));
+            if following.next().is_some() {
+                page.next_session = page.table.sessions.last().map(|listed| listed.session);
+            }
+        }
+        page
+    }
+
+    /// Its holders, at most as many as an answer names.
+    pub fn holders_of(&self, resource: &ResourceName) -> Vec<Holder> {
+        self.holders_shown(resource)
+    }
+
+    /// The wait of that holder for that resource: its id and its place (1 is next), where asking for it in that mode is
+    /// only a look. `left_ms` is what it has of a lease of its own on the lease clock at `now_ms`; none where its
+    /// session keeps it.
+    pub fn wait_seen(
+        &self,
+        resource: &ResourceName,
+        holder: &Holder,
+        mode: Mode,
+        now_ms: LeaseMs,
+    ) -> Option<WaitSeen> {
+        let claim = self.claim(holder, resource);
+        let wait = claim.wait.filter(|_| claim.outcome.is_none() && self.session_is_open(holder))?;
+        let waiter = self.waits.get(&wait).filter(|waiter| waiter.queued && waiter.mode.covers(mode))?;
+        Some(WaitSeen {
+            wait,
+            position: self.position(resource, wait),
+            left_ms: waiter.expires_at_ms.map(|at| at.saturating_sub(now_ms)),
+        })
+    }
+
+    fn one_resource(&self, name: &str) -> Vec<LockedResource> {
+        let found = self.resources.get_key_value(name);
+        found.map(|(name, found)| self.view_resource(name, found)).into_iter().collect()
     }
 
     fn view_resource(&self, name: &ResourceName, resource: &Resource) -> LockedResource {
@@ -62,31 +156,51 @@ impl Table {
         self.holds.get(&token).map(|hold| self.hold_left(hold))
     }
 
-    /// The wait-for graph (or only its edges on `resource`): by resource, then by place in its queue.
-    pub fn edges(&self, resource: Option<&str>) -> Vec<WaitEdge> {
-        edges_of(&self.view(None, resource))
+    /// The wait-for graph: by resource, then by place in its queue.
+    pub fn edges(&self) -> Vec<WaitEdge> {
+        edges_of(&self.view(None, None))
     }
 }
 
-/// The wait-for graph of a lock table: each waiter waits for every conflicting holder and for every conflicting waiter
-/// before it. Ordered by resource, then by place in its queue.
+fn view_session(session: SessionId, open: &Session) -> SessionView {
+    SessionView { session, client: open.client.clone(), expires_at_ms: open.expires_at_ms }
+}
+
+/// Of a resource that many hold, only the first waiter names them all; everybody behind it names so many.
+pub const HOLDER_EDGES_MAX: usize = 4;
+
+/// The wait-for graph of a lock table, without what follows from the rest of it: their number grows with the number of
+/// claims, and not with its square. A waiter has an edge to conflicting holders and to the next conflicting waiters
+/// ahead of it: a shared one to the nearest exclusive one, an exclusive one to the one before it, or to all of the shared
+/// ones right before it, which are granted together. Whoever is farther ahead is reached through them.
+/// Ordered by resource, then by place in its queue.
 pub fn edges_of(table: &LockTable) -> Vec<WaitEdge> {
     let mut edges = Vec::new();
     for locked in &table.resources {
+        let mut nearest_exclusive = None;
+        let mut shared_since = 0;
         for (place, waiter) in locked.waiters.iter().enumerate() {
-            let holders = locked.holders.iter().map(|holder| (&holder.holder, holder.mode));
-            // An earlier upgrade is a holder too: once is enough where both conflict.
-            let twice = |earlier: &WaiterView| earlier.upgrade && !Mode::Shared.compatible(waiter.mode);
-            let earlier = locked.waiters[..place].iter().filter(|earlier| !twice(earlier));
-            let earlier = earlier.map(|earlier| (&earlier.holder, earlier.mode));
-            for (blocker, mode) in holders.chain(earlier) {
-                if *blocker != waiter.holder && !mode.compatible(waiter.mode) {
-                    edges.push(WaitEdge {
-                        waiter: waiter.holder.clone(),
-                        blocker: blocker.clone(),
-                        resource: locked.resource.clone(),
-                    });
+            let exclusive = waiter.mode == Mode::Exclusive;
+            let next = match nearest_exclusive {
+                _ if exclusive && shared_since < place => shared_since..place,
+                Some(nearest) => nearest..nearest + 1,
+                None => 0..0,
+            };
+            let holders_max = if next.is_empty() { usize::MAX } else { HOLDER_EDGES_MAX };
+            let holders = locked.holders.iter().filter(|holder| !holder.mode.compatible(waiter.mode));
+            let holders = holders.map(|holder| &holder.holder).filter(|holder| **holder != waiter.holder);
+            let ahead = locked.waiters[next].iter().map(|earlier| &earlier.holder);
+            let first = edges.len();
+            for blocker in holders.take(holders_max).chain(ahead) {
+                // An earlier upgrade is a holder too.
+                if edges[first..].iter().all(|edge: &WaitEdge| edge.blocker != *blocker) {
+                    let (waiter, blocker) = (waiter.holder.clone(), blocker.clone());
+                    edges.push(WaitEdge { waiter, blocker, resource: locked.resource.clone() });
                 }
+            }
+            if exclusive {
+                nearest_exclusive = Some(place);
+                shared_since = place + 1;
             }
         }
     }

@@ -47,6 +47,31 @@ impl Model {
     }
 }
 
+/// Who waits for whom on one resource, be it by way of others.
+pub fn reached_on(edges: &BTreeSet<WaitEdge>, resource: &str) -> BTreeSet<(Holder, Holder)> {
+    let mut reached: BTreeSet<(Holder, Holder)> = edges
+        .iter()
+        .filter(|edge| edge.resource == resource)
+        .map(|edge| (edge.waiter.clone(), edge.blocker.clone()))
+        .collect();
+    loop {
+        let further: Vec<_> = reached
+            .iter()
+            .flat_map(|(waiter, middle)| {
+                reached
+                    .iter()
+                    .filter(move |(other, _)| other == middle)
+                    .map(|(_, end)| (waiter.clone(), end.clone()))
+            })
+            .collect();
+        let before = reached.len();
+        reached.extend(further);
+        if reached.len() == before {
+            return reached;
+        }
+    }
+}
+
 /// Whether any cycle is left: what nobody waits for goes, until nothing does.
 pub fn cycle_in(edges: &BTreeSet<WaitEdge>) -> bool {
     let mut left: Vec<(&Holder, &Holder)> = edges.iter().map(|edge| (&edge.waiter, &edge.blocker)).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
+use orrery_shared::api::lock::{Acquire, LockAnswer, Release, StatusQuery};
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
 use orrery_shared::machine::{Command, Machine, Operation};
@@ -225,7 +225,7 @@ pub fn status_clock(seed: u64, after_ms: u64) -> Result<Vec<u64>, String> {
         let mut late_ms = Vec::new();
         for node in cluster.nodes() {
             let locks = cluster.network.engine(node).ok_or("a node went")?.locks();
-            let task = cluster.sim.spawn_in(node, async move { locks.status(None).await });
+            let task = cluster.sim.spawn_in(node, async move { locks.status(StatusQuery::default()).await });
             let status = task.await.map_err(|_| "a node went")?.map_err(|error| error.message)?;
             let true_ms = (cluster.sim.now_us() - from_us) / 1_000;
             late_ms.push(true_ms.abs_diff(status.now_ms.saturating_sub(taken_ms)));

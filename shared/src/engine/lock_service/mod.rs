@@ -9,11 +9,15 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::host::Host;
 use super::node::{Engine, ProposeError};
-use crate::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, TTL_MS_RANGE};
+use crate::api::lock::{
+    Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery, TTL_MS_RANGE,
+};
 use crate::api::session::{OneSession, OpenSession, SESSION_TTL_MS_DEFAULT, SessionAnswer};
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::{ClientName, GroupId, ResourceName};
-use crate::lock::{Holder, LockCommand, LockReply, SessionCommand, SessionId, SessionReply};
+use crate::lock::{
+    After, Holder, LockCommand, LockReply, SessionCommand, SessionId, SessionReply, TablePage, edges_of,
+};
 use crate::machine::{Command, IdempotencyKey, Operation, Reply};
 use watched::watched;
 
@@ -169,11 +173,18 @@ impl<H: Host> LockService<H> {
             .await
     }
 
-    /// `GET /lock/status[?resource=]`, linearizable.
-    pub async fn status(&self, resource: Option<&str>) -> Result<LockStatus, ApiError> {
+    /// `GET /lock/status[?resource=&limit=&after=&session_after=]`, linearizable.
+    pub async fn status(&self, query: StatusQuery) -> Result<LockStatus, ApiError> {
         self.member().await?;
-        if let Some(resource) = resource {
-            validate::name("resource", &resource.into())?;
+        let StatusQuery { resource, limit, after, session_after } = query;
+        if let Some(resource) = &resource {
+            validate::name("resource", resource)?;
+        }
+        let limit = limit.unwrap_or(STATUS_LIMIT_MAX);
+        if !(1..=STATUS_LIMIT_MAX).contains(&limit) {
+            return Err(ApiError::bad_request(format!(
+                "\"limit\" is {limit}; it must be 1 to {STATUS_LIMIT_MAX} holders and waiters."
+            )));
         }
         let within = self.engine.config().request_timeout;
         let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
@@ -184,15 +195,15 @@ impl<H: Host> LockService<H> {
             .map_err(|error| unavailable(format!("The lock table cannot be read now ({}).", error.0)))?;
         let group =
             self.engine.group(GroupId::CONTROL).ok_or_else(|| unavailable("The node is stopping.".into()))?;
-        // A fork, so that showing a large table holds nobody up.
+        // A fork, so that showing a part of the table holds nobody up.
         let (machine, applied) = group.state.fork();
-        let (table, edges) = match resource {
-            None => (machine.lock_table(applied), machine.edges()),
-            Some(resource) => (machine.lock_table_of(applied, resource), machine.edges_of(resource)),
-        };
+        let after = After { resource: after.as_deref(), session: session_after };
+        let TablePage { table, next, next_session } =
+            machine.lock_page(applied, resource.as_deref(), after, limit);
+        let edges = edges_of(&table);
         // What is left of a lease is counted from the leader's clock: the committed one stands still in between.
         let now_ms = table.clock_ms.max(clock_ms.unwrap_or_default());
-        Ok(LockStatus { now_ms, table, edges })
+        Ok(LockStatus { now_ms, table, edges, next, next_session })
     }
 
     /// The request's key, and for whom it is; the resource's name is checked too.

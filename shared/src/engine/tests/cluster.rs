@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::world::{TestHost, World, eventually, quick};
-use crate::api::lock::{Acquire, LockAnswer, Release};
+use crate::api::lock::{Acquire, LockAnswer, Release, StatusQuery};
 use crate::api::session::{OneSession, OpenSession, SessionAnswer};
 use crate::engine::identity::{Foundation, Identity};
 use crate::engine::{EngineConfig, StartError};
@@ -56,7 +56,7 @@ async fn three_nodes_form_elect_and_grant_via_any_node() {
     assert!(tokens.windows(2).all(|pair| pair[0] < pair[1]), "{tokens:?}");
     // Everybody shows the same to a linearizable read.
     for engine in &engines {
-        let status = engine.locks().status(None).await.unwrap();
+        let status = engine.locks().status(StatusQuery::default()).await.unwrap();
         assert!(status.table.resources.is_empty());
     }
     // The record of the cluster is committed.
@@ -149,7 +149,7 @@ async fn a_lost_leader_is_replaced_and_everything_survives_a_full_restart() {
         world.stop(&engine.local().name).await;
     }
     let engines = world.cluster(3).await;
-    let status = engines[0].locks().status(Some("printer")).await.unwrap();
+    let status = engines[0].locks().status(StatusQuery::of("printer")).await.unwrap();
     assert_eq!(status.table.resources[0].holders[0].fencing_token, before);
     let status = engines[0].status();
     assert_eq!(status.last_applied, status.commit_index);
@@ -217,23 +217,6 @@ async fn a_lagging_node_gets_a_snapshot_and_a_lease_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_that_finds_no_descriptor_is_written_later() {
-    let world = Arc::new(World::default());
-    let config = EngineConfig { snapshot_log_entries: 40, keep_entries: 5, ..quick() };
-    let engine = world.start("node1", 1, config).await;
-    assert!(engine.wait_ready(Duration::from_secs(20)).await);
-    let disk = world.disk("node1");
-    disk.without_files(2);
-    for round in 0..60 {
-        engine.locks().acquire(acquire(&format!("r{round}"), "Ayu", 0), None).await.unwrap();
-    }
-    eventually("the purge", || engine.status().purged).await;
-    assert_eq!(disk.files_missing(), 0, "it was tried in vain before");
-    engine.locks().acquire(acquire("one more", "Ayu", 0), None).await.unwrap();
-    assert_eq!(world.stopped_itself("node1"), None);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_promised() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
@@ -246,7 +229,7 @@ async fn without_a_majority_nothing_is_promised() {
     let error = leader.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{error}");
     assert!(error.idempotency_key.is_some());
-    assert!(leader.locks().status(None).await.is_err());
+    assert!(leader.locks().status(StatusQuery::default()).await.is_err());
     for engine in &engines {
         world.cut(&engine.local().name, false);
     }

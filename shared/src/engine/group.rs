@@ -69,8 +69,6 @@ pub struct Group<H: Host> {
     /// Commands that are not appended yet.
     pub(super) batches: Batches<H>,
     assemblies: Mutex<BTreeMap<NodeName, Assembly>>,
-    /// The last hash of the state here, and the index at which it was that.
-    pub(super) digested: Mutex<Option<(LogIndex, u64)>>,
     /// Set when the next deadline of the lease clock may have moved.
     pub deadline_moved: Arc<Signal>,
     snapshot_due: Arc<Signal>,
@@ -198,7 +196,6 @@ impl<H: Host> Group<H> {
             leading: Mutex::default(),
             batches: Batches::default(),
             assemblies: Mutex::default(),
-            digested: Mutex::default(),
             deadline_moved,
             snapshot_due,
             home: Home::new(tenure_moved),
@@ -316,6 +313,15 @@ impl<H: Host> Group<H> {
 
     /// Appends a command, if this node leads, and waits until it is applied.
     pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
+        let mut within = within;
+        if self.kept_wait(&command).is_some() {
+            let begun_us = self.host.monotonic_us();
+            if let Some(seen) = self.look_at_wait(&command, within / 2).await {
+                return seen;
+            }
+            let spent_us = self.host.monotonic_us().saturating_sub(begun_us);
+            within = within.saturating_sub(Duration::from_micros(spent_us));
+        }
         self.batches.add(command, within).await
     }
 

@@ -1,13 +1,11 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
-pub mod backup;
 mod batch;
 mod cache_service;
 mod clock;
 pub mod codec;
 pub mod config;
 mod confirm;
-mod digest;
 mod due;
 mod follow;
 mod formation;
@@ -24,11 +22,11 @@ mod network;
 mod node;
 mod patience;
 mod peer;
+mod polls;
 mod prefer;
 mod propose;
 mod publish;
 mod queue_service;
-pub mod refound;
 mod requests;
 mod round_trip;
 mod running;

@@ -23,7 +23,7 @@ use crate::ui::{CLIENTS_MAX, Ui};
 /// Outcomes that are kept for the result line.
 const OUTCOMES_MAX: usize = 12;
 
-/// A queued wait is asked for again so often: each time renews it, the last one reads its outcome.
+/// A queued wait is asked for again so often: that keeps it, and the last one reads its outcome.
 const POLL_EVERY_MS: u64 = 3_000;
 
 /// A queued wait is asked for at most so often: ten minutes.
@@ -205,7 +205,7 @@ impl Actions {
         let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
         self.settle(id, begun, answered.map(of_lock));
         if let Some(LockAnswer::Waiting { .. }) = answer {
-            self.keep_wait(ask, base, id);
+            self.keep_wait(ask, base, id, key);
         }
         answer
     }
@@ -261,8 +261,9 @@ impl Actions {
         });
     }
 
-    /// Asks again and again for a queued wait, until it ended one way or another.
-    fn keep_wait(self, ask: Ask, base: String, id: u64) {
+    /// Asks again and again for a queued wait, until it ended one way or another. Under the request's own key: what is
+    /// asked for is what became of that request.
+    fn keep_wait(self, ask: Ask, base: String, id: u64, key: String) {
         let wait = (ask.client.clone(), ask.resource.clone());
         let known = self.waits.with_value(|waits| waits.contains(&wait));
         if known {
@@ -276,7 +277,7 @@ impl Actions {
                 if !self.waits.with_value(|waits| waits.contains(&wait)) {
                     return;
                 }
-                let answered = send_once(&base, &ask, &request::new_key()).await;
+                let answered = send_once(&base, &ask, &key).await;
                 let waits_on =
                     matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
                 if !waits_on {

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::run::{Load, Options, Report, run};
 
@@ -39,6 +40,45 @@ pub fn run_all(runs: &[Options], see: impl Fn(&Report) -> bool + Sync) -> Vec<Re
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
+/// So many seeds belong to a day. Days begin far above the seeds that every build runs.
+const SEEDS_OF_A_DAY: u64 = 100_000;
+
+/// The first seed of a day, counted from 1970-01-01 (UTC): CI runs other seeds each day, and everybody the same ones.
+pub fn first_seed_of(day: u64) -> u64 {
+    day * SEEDS_OF_A_DAY
+}
+
+/// Today as such a number.
+pub fn today() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() / 86_400
+}
+
+/// Runs one seed after the other from `first` on, for so long, and reports in their order. `see` as in [`run_all`].
+pub fn run_for(
+    time: Duration,
+    first: u64,
+    of_seed: fn(u64) -> Options,
+    see: impl Fn(&Report) -> bool + Sync,
+) -> Vec<Report> {
+    let begun = Instant::now();
+    let mut reports: Vec<Report> = Vec::new();
+    while begun.elapsed() < time {
+        let from = first + reports.len() as u64;
+        let runs: Vec<Options> = (from..from + PORTION).map(of_seed).collect();
+        let portion = run_all(&runs, |report| see(report) && begun.elapsed() < time);
+        let ended = (portion.len() as u64) < PORTION;
+        reports.extend(portion);
+        if ended {
+            break;
+        }
+    }
+    reports
+}
+
+/// Seeds that are handed to the cores at once.
+const PORTION: u64 = 256;
+
 /// Several lines about a failed run, the last of which repeats it.
 pub fn describe(report: &Report) -> String {
     let failure = report.failure.as_deref().unwrap_or("no violation");
@@ -48,4 +88,16 @@ pub fn describe(report: &Report) -> String {
         report.virtual_ms,
         repeat_command(report.load, report.seed)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_seeds_of_their_own() {
+        let (one, next) = (first_seed_of(20_000), first_seed_of(20_001));
+        assert!(one > 1_000_000 && next - one == SEEDS_OF_A_DAY, "{one} {next}");
+        assert!(today() > 20_000, "this was written later");
+    }
 }

@@ -39,6 +39,8 @@ pub struct Clients {
     outcomes: BTreeMap<IdempotencyKey, Outcome>,
     /// Highest token that any client has seen.
     tokens: BTreeMap<ResourceName, FencingToken>,
+    /// Who was told each token.
+    told: BTreeMap<FencingToken, (ResourceName, Holder)>,
     /// Definite outcomes.
     pub answered: u64,
     /// Grants among them.
@@ -67,8 +69,39 @@ impl Clients {
         self.tokens.get(resource).copied().unwrap_or(0)
     }
 
-    /// A client believes from now on that it holds a lock. `seen` is the highest token that was known before
-    /// it asked; a grant that came out of its request must be above.
+    /// A holder was told that it has a lock. `highest` is the highest token of the resource that anybody had seen when it
+    /// asked: what was granted to its request must be above. One of its own that it knew is no second grant, but it was
+    /// wrong to say that it had not had the lock.
+    pub fn told(
+        &mut self,
+        resource: &ResourceName,
+        holder: &Holder,
+        (token, reentrant): (FencingToken, bool),
+        highest: FencingToken,
+    ) -> Result<(), String> {
+        let seen = self.tokens.entry(resource.clone()).or_default();
+        *seen = token.max(*seen);
+        let known = self.told.get(&token).cloned();
+        let (of, whose) = self.told.entry(token).or_insert_with(|| (resource.clone(), holder.clone()));
+        if (&*of, &*whose) != (resource, holder) {
+            return Err(format!(
+                "double grant: {holder} has {resource} with token {token}, which {whose} was told for {of}"
+            ));
+        }
+        if reentrant || token > highest {
+            return Ok(());
+        }
+        Err(match known {
+            Some(_) => format!(
+                "wrong flag: {holder} knew its token {token} of {resource} when it asked, and is told reentrant: false"
+            ),
+            None => format!(
+                "double grant: {holder} is granted {resource} with token {token}, {highest} was known before it asked"
+            ),
+        })
+    }
+
+    /// A client believes from now on that it holds a lock.
     pub fn holds(
         &mut self,
         now_us: u64,
@@ -88,7 +121,7 @@ impl Clients {
         for (other, theirs) in held.iter().filter(|(other, _)| *other != holder) {
             if !belief.mode.compatible(theirs.mode) {
                 return Err(format!(
-                    "{holder} holds {resource} ({}, token {}) while {other} may use it ({}, token {}) for {} us more",
+                    "double grant: {holder} holds {resource} ({}, token {}) while {other} may use it ({}, token {}) for {} us more",
                     belief.mode.letter(),
                     belief.token,
                     theirs.mode.letter(),
@@ -125,5 +158,28 @@ impl Clients {
         for belief in self.beliefs.values_mut().filter_map(|held| held.get_mut(holder)) {
             belief.until_us = belief.until_us.max(until_us);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(name: &str) -> Holder {
+        Holder { client: name.into(), session: None }
+    }
+
+    #[test]
+    fn a_wrong_flag_is_not_a_double_grant() {
+        let mut clients = Clients::default();
+        let (printer, ayu, budi) = (ResourceName::from("printer"), holder("Ayu"), holder("Budi"));
+        clients.told(&printer, &ayu, (5, false), 3).expect("a grant above what was known");
+        clients.told(&printer, &ayu, (5, true), 5).expect("its own, and it is said");
+        let wrong = clients.told(&printer, &ayu, (5, false), 5).expect_err("its own, called new");
+        assert!(wrong.starts_with("wrong flag"), "{wrong}");
+        let double = clients.told(&printer, &budi, (5, false), 3).expect_err("another's token");
+        assert!(double.starts_with("double grant"), "{double}");
+        let old = clients.told(&printer, &budi, (4, false), 5).expect_err("older than what is known");
+        assert!(old.starts_with("double grant"), "{old}");
     }
 }

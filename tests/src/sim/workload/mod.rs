@@ -7,13 +7,13 @@ mod operations;
 mod queues;
 mod shards;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use orrery_shared::ids::ResourceName;
-use orrery_shared::lock::{Holder, SessionId};
+use orrery_shared::lock::{FencingToken, Holder, SessionId};
 
 pub use caches::CacheClient;
 pub use queues::QueueClient;
@@ -37,8 +37,10 @@ pub struct Client {
     rng: SplitMix,
     next_number: u64,
     session: Option<Session>,
-    /// When a holder first asked for a lock whose outcome it does not know, virtual microseconds.
-    waiting: BTreeMap<(Holder, ResourceName), u64>,
+    /// What holders asked for without knowing the outcome yet.
+    waiting: BTreeSet<(Holder, ResourceName)>,
+    /// Tokens whose lease a renewal of this client may still shorten: it never counts on those.
+    shortened: BTreeSet<FencingToken>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +69,8 @@ impl Workload {
                     rng: SplitMix::new(seed, 0xc11e_0000 + u64::from(number)),
                     next_number: 1,
                     session: None,
-                    waiting: BTreeMap::new(),
+                    waiting: BTreeSet::new(),
+                    shortened: BTreeSet::new(),
                 };
                 let stop = stop.clone();
                 cluster.sim.spawn_in(WORLD, async move {

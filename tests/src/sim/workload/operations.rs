@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew};
+use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery};
 use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
 use orrery_shared::engine::LockService;
 use orrery_shared::error::{ApiError, ErrorCode};
@@ -71,43 +71,41 @@ impl Client {
             queue: self.rng.chance(250),
         };
         let key = self.next_key();
-        let asked_us = self.now_us();
-        let since_us = *self.waiting.entry((self.holder(), resource.clone())).or_insert(asked_us);
+        let (asked_us, holder) = (self.now_us(), self.holder());
+        let open = (holder.clone(), resource.clone());
+        let first = self.waiting.insert(open.clone());
         let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource))).unwrap_or_default();
         let run = |locks: Locks, request, key| async move { locks.acquire(request, key).await };
         let answer = self.ask(&key, request, run, outcome_of).await;
         match answer {
-            Answer::Known(LockAnswer::Waiting { .. }) | Answer::Unknown => {}
             Answer::Known(LockAnswer::Acquired { mode, fencing_token, expires_in_ms, reentrant, .. }) => {
                 // What it held already says nothing about an upgrade that an earlier request waits for.
-                if !(reentrant && since_us < asked_us) {
-                    self.waiting.remove(&(self.holder(), resource.clone()));
+                if first || !reentrant || mode == Mode::Exclusive {
+                    self.waiting.remove(&open);
                 }
-                if !reentrant && since_us == asked_us && fencing_token <= highest {
-                    self.cluster.checks.fail(format!(
-                        "{key} was granted {resource} with token {fencing_token}, {highest} was known before"
-                    ));
-                }
-                // The grant came after the first question, so its lease ends no earlier than this.
-                let lease_us =
-                    if reentrant { asked_us + expires_in_ms * 1_000 } else { since_us + ttl_ms * 1_000 };
+                self.cluster
+                    .checks
+                    .clients(|clients| clients.told(&resource, &holder, (fencing_token, reentrant), highest));
+                // What is left was counted after the question: the lease ends no earlier than this.
+                let lease_us = (asked_us + expires_in_ms * 1_000).saturating_sub(LEASE_GRAIN_US);
                 let until_us = match self.session {
                     _ if self.cluster.bugs.lease_from_receipt => self.now_us() + expires_in_ms * 1_000,
                     Some(session) => session.until_us,
-                    // A poll may have carried another length than the wait that it asks for.
-                    None if since_us < asked_us => lease_us.min(since_us + TTL_MS.start * 1_000),
+                    // A renewal that nobody answered may still make it shorter.
+                    None if self.shortened.contains(&fencing_token) => return,
                     None => lease_us,
                 };
-                let (now_us, holder) = (self.now_us(), self.holder());
+                let now_us = self.now_us();
                 let belief = Belief { mode, token: fencing_token, until_us };
                 self.cluster.checks.clients(|clients| clients.holds(now_us, &resource, &holder, belief));
             }
-            // What an earlier request waits for (or was granted unseen) is still open.
-            Answer::Known(_) if since_us < asked_us => {}
-            Answer::Known(_) => {
-                self.waiting.remove(&(self.holder(), resource.clone()));
-            }
             Answer::Refused(code) => self.refused(code),
+            Answer::Known(LockAnswer::Waiting { .. }) | Answer::Unknown => {}
+            // What an earlier request waits for (or was granted unseen) is still open.
+            Answer::Known(_) if !first => {}
+            Answer::Known(_) => {
+                self.waiting.remove(&open);
+            }
         }
     }
 
@@ -127,7 +125,7 @@ impl Client {
             // An upgrade that is granted unseen changes the token.
             fencing_token: belief
                 .as_ref()
-                .filter(|_| !self.waiting.contains_key(&(holder.clone(), resource.clone())))
+                .filter(|_| !self.waiting.contains(&(holder.clone(), resource.clone())))
                 .map(|belief| belief.token),
         };
         let key = self.next_key();
@@ -139,41 +137,50 @@ impl Client {
         }
     }
 
+    /// Without a length a renewal never shortens, so what was believed before stays true whatever comes of it. With a
+    /// shorter one the client decides: it stops counting on the rest when it sends it, and names the token, so that one
+    /// that arrives late shortens nothing else.
     pub(super) async fn renew(&mut self, resource: ResourceName) {
         let (holder, asked_us) = (self.holder(), self.now_us());
         let belief = self.cluster.checks.clients(|clients| Ok(clients.belief(asked_us, &resource, &holder)));
         let belief = belief.flatten();
+        let ttl_ms = self.rng.chance(500).then(|| self.rng.range(TTL_MS));
+        let shortens = self.session.is_none() && ttl_ms.is_some();
         let request = Renew {
             resource: resource.clone(),
             client: self.name.clone(),
             session: holder.session,
-            fencing_token: None,
-            ttl_ms: self.rng.chance(500).then_some(TTL_MS.end),
+            fencing_token: belief.as_ref().filter(|_| shortens).map(|belief| belief.token),
+            ttl_ms: ttl_ms.filter(|_| !shortens || belief.is_some()),
         };
+        if let Some(belief) = belief.as_ref().filter(|_| shortens) {
+            self.shortened.insert(belief.token);
+            self.cluster.checks.clients(|clients| {
+                clients.lets_go(&resource, &holder);
+                Ok(())
+            });
+        }
         let key = self.next_key();
         let run = |locks: Locks, request, key| async move { locks.renew(request, key).await };
         let answer = self.ask(&key, request, run, outcome_of).await;
-        self.check_held("renew", &key, &resource, belief.clone(), &answer);
+        let counted = belief.clone().filter(|_| !shortens);
+        self.check_held("renew", &key, &resource, counted, &answer);
         match (answer, belief) {
             (Answer::Known(LockAnswer::Renewed { expires_in_ms, fencing_token, .. }), Some(belief))
                 if fencing_token == belief.token && self.session.is_none() =>
             {
-                // A shorter length replaces a longer one.
+                if shortens {
+                    self.shortened.remove(&fencing_token);
+                } else if self.shortened.contains(&fencing_token) {
+                    return;
+                }
                 let until_us = (asked_us + expires_in_ms * 1_000).saturating_sub(LEASE_GRAIN_US);
+                // What was promised before a renewal without a length still holds.
+                let until_us = if shortens { until_us } else { until_us.max(belief.until_us) };
                 let (now_us, belief) = (self.now_us(), Belief { until_us, ..belief });
-                self.cluster.checks.clients(|clients| {
-                    clients.lets_go(&resource, &holder);
-                    clients.holds(now_us, &resource, &holder, belief)
-                });
+                self.cluster.checks.clients(|clients| clients.holds(now_us, &resource, &holder, belief));
             }
             (Answer::Refused(code), _) => self.refused(code),
-            // Nobody knows how long the lease is now.
-            (Answer::Unknown, Some(_)) => {
-                self.cluster.checks.clients(|clients| {
-                    clients.lets_go(&resource, &holder);
-                    Ok(())
-                });
-            }
             _ => {}
         }
     }
@@ -199,7 +206,12 @@ impl Client {
             engine.lock_table()
         } else {
             let locks = engine.locks();
-            match self.cluster.sim.spawn_in(node, async move { locks.status(None).await }).await {
+            match self
+                .cluster
+                .sim
+                .spawn_in(node, async move { locks.status(StatusQuery::default()).await })
+                .await
+            {
                 Ok(Ok(status)) => status.table,
                 // Reads may fail, as long as they do not lie.
                 Ok(Err(_)) | Err(_) => return,

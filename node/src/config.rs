@@ -193,8 +193,7 @@ fn name(text: &str, flag: &str) -> Result<NodeName> {
     Ok(NodeName::new(text))
 }
 
-/// A `host:port` with a port that can be reached; the error names the flag.
-pub fn checked_address(text: &str, flag: &str) -> Result<String> {
+fn checked_address(text: &str, flag: &str) -> Result<String> {
     let port = text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
     match port {
         Some((host, Ok(port))) if !host.is_empty() && port != 0 => Ok(text.to_owned()),

@@ -3,16 +3,16 @@
 
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Model, cycle_in};
+use model::{Model, cycle_in, reached_on};
 use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::{
-    Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitId,
+    Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge, WaitId,
 };
 use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply};
 use proptest::prelude::*;
@@ -25,17 +25,72 @@ const FEW: usize = 4;
 /// One move. Numbers are picked from what is there when it is made.
 #[derive(Clone, Debug)]
 enum Move {
-    Acquire { resource: usize, who: Who, shared: bool, ttl: u64, wait: Wait, keyed: bool },
-    Release { resource: usize, who: Who, token: Option<u64> },
-    Renew { resource: usize, who: Who, ttl: Option<u64> },
-    Cancel { resource: usize, who: Who, wait: Option<usize> },
-    Open { client: usize, ttl: u64, keyed: bool },
-    Keep { session: usize },
-    Close { session: usize },
-    Advance { by: u64 },
+    Acquire {
+        resource: usize,
+        who: Who,
+        shared: bool,
+        ttl: u64,
+        wait: Wait,
+        keyed: Keyed,
+    },
+    Release {
+        resource: usize,
+        who: Who,
+        token: Option<u64>,
+    },
+    Renew {
+        resource: usize,
+        who: Who,
+        ttl: Option<u64>,
+    },
+    Cancel {
+        resource: usize,
+        who: Who,
+        wait: Option<usize>,
+    },
+    Open {
+        client: usize,
+        ttl: u64,
+        keyed: bool,
+    },
+    Keep {
+        session: usize,
+    },
+    Close {
+        session: usize,
+    },
+    Advance {
+        by: u64,
+    },
     ToDeadline,
-    Retry { which: usize },
+    Retry {
+        which: usize,
+    },
+    /// The long poll of an earlier request ends.
+    Withdraw {
+        which: usize,
+    },
     Snapshot,
+}
+
+/// Under which key a command comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Keyed {
+    No,
+    /// The next number.
+    Next,
+    /// A number that was left out before.
+    Late {
+        by: u64,
+    },
+}
+
+fn a_key() -> impl Strategy<Value = Keyed> {
+    prop_oneof![
+        4 => Just(Keyed::No),
+        4 => Just(Keyed::Next),
+        1 => (0..12_u64).prop_map(|by| Keyed::Late { by }),
+    ]
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +115,7 @@ fn a_wait() -> impl Strategy<Value = Wait> {
 fn a_move() -> impl Strategy<Value = Move> {
     let resource = 0..RESOURCES.len();
     prop_oneof![
-        20 => (resource.clone(), who(), any::<bool>(), 100..4_000_u64, a_wait(), any::<bool>()).prop_map(
+        20 => (resource.clone(), who(), any::<bool>(), 100..4_000_u64, a_wait(), a_key()).prop_map(
             |(resource, who, shared, ttl, wait, keyed)| Move::Acquire { resource, who, shared, ttl, wait, keyed }
         ),
         8 => (resource.clone(), who(), prop_oneof![5 => Just(None), 1 => (1..30_u64).prop_map(Some)])
@@ -76,6 +131,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         3 => (0..900_u64).prop_map(|by| Move::Advance { by }),
         1 => Just(Move::ToDeadline),
         3 => any::<usize>().prop_map(|which| Move::Retry { which }),
+        2 => any::<usize>().prop_map(|which| Move::Withdraw { which }),
         1 => Just(Move::Snapshot),
     ]
 }
@@ -86,7 +142,7 @@ fn a_crowd_move() -> impl Strategy<Value = Move> {
     let wait = Wait::LongPoll { deadline_ms: 1_000_000 };
     prop_oneof![
         6 => (0..RESOURCES.len(), who.clone(), any::<bool>()).prop_map(move |(resource, who, shared)| {
-            Move::Acquire { resource, who, shared, ttl: 1_000_000, wait, keyed: false }
+            Move::Acquire { resource, who, shared, ttl: 1_000_000, wait, keyed: Keyed::No }
         }),
         1 => (0..RESOURCES.len(), who).prop_map(|(resource, who)| Move::Release { resource, who, token: None }),
     ]
@@ -97,6 +153,8 @@ fn a_crowd_move() -> impl Strategy<Value = Move> {
 struct Sent {
     command: Command,
     first: Reply,
+    /// What became of its wait, once somebody was told.
+    told: Option<LockReply>,
 }
 
 struct Run {
@@ -111,6 +169,8 @@ struct Run {
     /// Grants that ended a wait, and refusals.
     granted: BTreeMap<WaitId, u64>,
     refused: BTreeMap<WaitId, ServiceFact>,
+    /// Tokens that their holders were told of.
+    told: BTreeSet<u64>,
 }
 
 impl Run {
@@ -126,6 +186,7 @@ impl Run {
             sent: Vec::new(),
             granted: BTreeMap::new(),
             refused: BTreeMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -133,8 +194,10 @@ impl Run {
         match step {
             Move::Snapshot => self.machine = Machine::decode(&self.machine.encode()).unwrap(),
             Move::Retry { which } if !self.sent.is_empty() => {
-                let sent = self.sent[which % self.sent.len()].clone();
-                self.retry(&sent);
+                self.retry(which % self.sent.len());
+            }
+            Move::Withdraw { which } if !self.sent.is_empty() => {
+                self.withdraw(which % self.sent.len());
             }
             other => {
                 if let Some((operation, keyed)) = self.operation(other) {
@@ -146,7 +209,7 @@ impl Run {
     }
 
     /// The command of a move, with numbers picked from what is there.
-    fn operation(&self, step: &Move) -> Option<(Operation, bool)> {
+    fn operation(&self, step: &Move) -> Option<(Operation, Keyed)> {
         let name = |resource: &usize| RESOURCES[*resource].into();
         let pick =
             |session: &usize| self.model.sessions.get(*session).map_or(SessionId(9_999), |open| open.id);
@@ -159,31 +222,31 @@ impl Run {
             }
             Move::Release { resource, who, token } => {
                 let (resource, holder) = (name(resource), self.holder(who));
-                (Operation::Lock(LockCommand::Release { resource, holder, fencing_token: *token }), false)
+                (Operation::Lock(LockCommand::Release { resource, holder, fencing_token: *token }), Keyed::No)
             }
             Move::Renew { resource, who, ttl } => {
                 let (resource, holder) = (name(resource), self.holder(who));
                 let command = LockCommand::Renew { resource, holder, fencing_token: None, ttl_ms: *ttl };
-                (Operation::Lock(command), true)
+                (Operation::Lock(command), Keyed::Next)
             }
             Move::Cancel { resource, who, wait } => {
                 let wait = wait.map(|at| self.model.waits.get(at).map_or(WaitId(3), |waiting| waiting.id));
                 let (resource, holder) = (name(resource), self.holder(who));
-                (Operation::Lock(LockCommand::Cancel { resource, holder, wait }), false)
+                (Operation::Lock(LockCommand::Cancel { resource, holder, wait }), Keyed::No)
             }
             Move::Open { client, ttl, keyed } => {
                 let command = SessionCommand::Open { client: CLIENTS[*client].into(), ttl_ms: *ttl };
-                (Operation::Session(command), *keyed)
+                (Operation::Session(command), if *keyed { Keyed::Next } else { Keyed::No })
             }
             Move::Keep { session } => {
-                (Operation::Session(SessionCommand::Renew { session: pick(session) }), false)
+                (Operation::Session(SessionCommand::Renew { session: pick(session) }), Keyed::No)
             }
             Move::Close { session } => {
-                (Operation::Session(SessionCommand::Close { session: pick(session) }), false)
+                (Operation::Session(SessionCommand::Close { session: pick(session) }), Keyed::No)
             }
-            Move::Advance { by } => (Operation::AdvanceClock { to_ms: self.model.clock + by }, false),
-            Move::ToDeadline => (Operation::AdvanceClock { to_ms: self.model.next_deadline()? }, false),
-            Move::Retry { .. } | Move::Snapshot => return None,
+            Move::Advance { by } => (Operation::AdvanceClock { to_ms: self.model.clock + by }, Keyed::No),
+            Move::ToDeadline => (Operation::AdvanceClock { to_ms: self.model.next_deadline()? }, Keyed::No),
+            Move::Retry { .. } | Move::Withdraw { .. } | Move::Snapshot => return None,
         })
     }
 
@@ -197,15 +260,89 @@ impl Run {
         }
     }
 
-    fn first(&mut self, operation: Operation, keyed: bool) {
-        let key = keyed.then(|| IdempotencyKey { client: "k".into(), number: self.index });
+    fn first(&mut self, operation: Operation, keyed: Keyed) {
+        let number = match keyed {
+            Keyed::No => None,
+            Keyed::Next => Some(self.index * 2),
+            Keyed::Late { by } => Some((self.index.saturating_sub(by)) * 2 + 1),
+        };
+        let key = number.map(|number| IdempotencyKey { client: "k".into(), number });
+        if key.is_some() && self.sent.iter().any(|sent| sent.command.key == key) {
+            return;
+        }
+        let keyed = key.is_some();
         let command = Command { key, operation };
         let applied = self.apply(&command);
-        let expected = self.model.apply(self.index, &command.operation, &applied.facts);
+        let expected = self.model.apply(self.index, &command, &applied.facts);
         assert_eq!(applied.reply, expected, "{command:?}");
-        if keyed {
-            self.sent.push(Sent { command, first: applied.reply });
+        if matches!(command.operation, Operation::Lock(LockCommand::Acquire { .. })) {
+            self.agree(&applied);
         }
+        if keyed {
+            self.sent.push(Sent { command, first: applied.reply, told: None });
+        }
+    }
+
+    /// An answer and its fact say the same, and a holder that was told of a token is never told that it is news.
+    fn agree(&mut self, applied: &Applied) {
+        let Reply::Lock(LockReply::Acquired { fencing_token, reentrant, .. }) = &applied.reply else {
+            return;
+        };
+        for fact in &applied.facts {
+            if let ServiceFact::LockGranted { fencing_token: token, reentrant: again, .. } = fact
+                && token == fencing_token
+            {
+                assert_eq!(reentrant, again, "{applied:?}");
+            }
+        }
+        assert!(*reentrant || !self.told.contains(fencing_token), "told before: {applied:?}");
+        self.told.insert(*fencing_token);
+    }
+
+    /// The node that serves a request does not wait any more.
+    fn withdraw(&mut self, which: usize) {
+        let Sent { command, first, .. } = self.sent[which].clone();
+        let (Operation::Lock(LockCommand::Acquire { resource, holder, .. }), Some(key)) =
+            (command.operation, command.key)
+        else {
+            return;
+        };
+        let Reply::Lock(LockReply::Waiting { wait, .. }) = first else { return };
+        let others: Vec<_> = self.model.waits.iter().filter(|other| other.id != wait).map(|w| w.id).collect();
+        let newest =
+            self.model.waits.iter().any(|waiting| waiting.id == wait && waiting.key.as_ref() != Some(&key));
+        let withdraw = LockCommand::Withdraw { resource, holder, wait, key };
+        let command = Command { key: None, operation: Operation::Lock(withdraw) };
+        let applied = self.apply(&command);
+        let expected = self.model.apply(self.index, &command, &applied.facts);
+        let (Reply::Lock(reply), Reply::Lock(expected)) = (&applied.reply, expected) else {
+            panic!("{applied:?}")
+        };
+        assert_eq!(*reply, expected, "{command:?}");
+        if newest {
+            assert!(applied.facts.is_empty(), "a newer request goes on waiting: {applied:?}");
+            assert!(self.model.waits.iter().any(|waiting| waiting.id == wait) || others.is_empty());
+        }
+        if !matches!(reply, LockReply::NotWaiting | LockReply::SessionExpired) {
+            self.tell(which, reply.clone());
+        }
+    }
+
+    /// A definite answer under a key is the same each time, but for what is left of a lease.
+    fn tell(&mut self, which: usize, reply: LockReply) {
+        let bare = |reply: &LockReply| match reply.clone() {
+            LockReply::Acquired { fencing_token, mode, reentrant, .. } => {
+                LockReply::Acquired { fencing_token, mode, reentrant, expires_in_ms: 0 }
+            }
+            other => other,
+        };
+        if let LockReply::Acquired { fencing_token, .. } = &reply {
+            self.told.insert(*fencing_token);
+        }
+        if let Some(told) = &self.sent[which].told {
+            assert_eq!(bare(told), bare(&reply), "{:?}", self.sent[which].command);
+        }
+        self.sent[which].told = Some(reply);
     }
 
     fn apply(&mut self, command: &Command) -> Applied {
@@ -245,7 +382,8 @@ impl Run {
     }
 
     /// The same number again: no fact, and the first outcome.
-    fn retry(&mut self, sent: &Sent) {
+    fn retry(&mut self, which: usize) {
+        let sent = self.sent[which].clone();
         let applied = self.apply(&sent.command);
         assert!(applied.facts.is_empty(), "a retry does nothing");
         match (&applied.reply, &sent.first) {
@@ -271,12 +409,19 @@ impl Run {
                 Reply::Session(SessionReply::Opened { session: first, .. }),
             ) => assert_eq!(session, first),
             (Reply::Lock(now), Reply::Lock(LockReply::Waiting { wait, .. })) => {
-                self.retry_of_wait(&sent.command, now, *wait);
+                match &sent.told {
+                    None => self.retry_of_wait(&sent.command, now, *wait),
+                    Some(LockReply::Deadlock { cycle, .. }) => self.forget_refusal(&sent.command, cycle),
+                    Some(_) => assert!(!matches!(now, LockReply::Waiting { .. }), "it was told already"),
+                }
+                if !matches!(now, LockReply::Waiting { .. }) {
+                    self.tell(which, now.clone());
+                }
             }
             (again, first) => {
                 assert_eq!(again, first);
-                if matches!(first, Reply::Lock(LockReply::Deadlock { .. })) {
-                    self.forget_refusal(&sent.command);
+                if let Reply::Lock(LockReply::Deadlock { cycle, .. }) = first {
+                    self.forget_refusal(&sent.command, cycle);
                 }
             }
         }
@@ -285,8 +430,10 @@ impl Run {
     fn retry_of_wait(&mut self, command: &Command, now: &LockReply, id: WaitId) {
         let pending = self.model.waits.iter().find(|waiting| waiting.id == id).cloned();
         if let Some(pending) = pending {
-            if let Operation::Lock(LockCommand::Acquire { wait, .. }) = &command.operation {
-                self.model.renew_wait(id, *wait);
+            if let Operation::Lock(LockCommand::Acquire { wait, .. }) = &command.operation
+                && pending.key == command.key
+            {
+                self.model.renew_wait(id, *wait, command.key.as_ref());
             }
             let place = self.model.waiters(&pending.resource).iter().position(|waiting| waiting.id == id);
             let position = place.unwrap() as u32 + 1;
@@ -302,7 +449,7 @@ impl Run {
             LockReply::Deadlock { cycle, victim } => {
                 let fact = ServiceFact::Deadlock { cycle: cycle.clone(), victim: victim.clone(), wait: id };
                 assert_eq!(self.refused.get(&id), Some(&fact));
-                self.forget_refusal(command);
+                self.forget_refusal(command, cycle);
             }
             LockReply::Cancelled => {
                 assert!(!self.granted.contains_key(&id) && !self.refused.contains_key(&id));
@@ -313,9 +460,11 @@ impl Run {
         }
     }
 
-    fn forget_refusal(&mut self, command: &Command) {
+    fn forget_refusal(&mut self, command: &Command, cycle: &[WaitEdge]) {
         if let Operation::Lock(LockCommand::Acquire { resource, holder, .. }) = &command.operation {
-            self.model.refused.retain(|refused| refused.resource != *resource || refused.holder != *holder);
+            self.model.refused.retain(|refused| {
+                refused.resource != *resource || refused.holder != *holder || refused.cycle != cycle
+            });
         }
     }
 
@@ -333,11 +482,14 @@ impl Run {
                 usize::from(at.waiters.first().is_some_and(|w| w.upgrade))
             );
         }
-        let edges = self.machine.edges();
-        assert_eq!(edges.len(), self.model.edges().len(), "each edge once");
-        let edges = edges.into_iter().collect();
-        assert_eq!(edges, self.model.edges());
-        assert!(!cycle_in(&edges), "a deadlock is left: {edges:?}");
+        let (listed, all) = (self.machine.edges(), self.model.edges());
+        let edges: BTreeSet<_> = listed.iter().cloned().collect();
+        assert_eq!(edges.len(), listed.len(), "each edge once");
+        assert!(edges.is_subset(&all), "only edges that exist");
+        for resource in RESOURCES {
+            assert_eq!(reached_on(&edges, resource), reached_on(&all, resource), "the rest follows");
+        }
+        assert!(!cycle_in(&all), "a deadlock is left: {all:?}");
         assert_eq!(self.machine.next_deadline(), self.model.next_deadline());
         // Who only heard the facts knows the same.
         assert_eq!(self.view.lock_table().resources, table.resources);

@@ -7,7 +7,8 @@
 //! ```text
 //! acquire RESOURCE CLIENT[/SESSION] X|S [ttl=MS] [nowait|poll[=MS]|queue[=MS]] [key=CLIENT/NUMBER]
 //! release RESOURCE HOLDER [token=N]      renew RESOURCE HOLDER [token=N] [ttl=MS]
-//! cancel RESOURCE HOLDER [wait=N]        clock MS
+//! cancel RESOURCE HOLDER [wait=N]        withdraw RESOURCE HOLDER wait=N of=CLIENT/NUMBER
+//! clock MS
 //! open CLIENT [ttl=MS]                   keep SESSION          close SESSION
 //! form NAME=ID...    admit NAME ADDRESS  dismiss NAME          version N
 //! place BASE SHARD=ID,ID...

@@ -5,7 +5,6 @@
 
 mod answer;
 mod assets;
-mod backup;
 mod body;
 mod cache;
 mod fault;
@@ -105,8 +104,6 @@ pub fn router(state: NodeState) -> Router {
         .route("/cluster", get(node::cluster))
         .route("/cluster/leader", post(node::transfer_leader))
         .route("/cluster/leave", post(node::leave))
-        .route("/cluster/compare", post(node::compare))
-        .route("/backup", get(backup::backup))
         .route("/metrics", get(node::metrics))
         .route("/ws/events", get(stream::events));
     if state.faults {

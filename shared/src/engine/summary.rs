@@ -35,7 +35,7 @@ pub fn command(command: &Command) -> SmolStr {
             LockCommand::Renew { resource, holder, .. } => {
                 format_smolstr!("renew {resource} {}", holder.client)
             }
-            LockCommand::Cancel { resource, holder, .. } => {
+            LockCommand::Cancel { resource, holder, .. } | LockCommand::Withdraw { resource, holder, .. } => {
                 format_smolstr!("cancel {resource} {}", holder.client)
             }
         },
@@ -94,7 +94,8 @@ pub fn client(command: &Command) -> ClientName {
             LockCommand::Acquire { holder, .. }
             | LockCommand::Release { holder, .. }
             | LockCommand::Renew { holder, .. }
-            | LockCommand::Cancel { holder, .. },
+            | LockCommand::Cancel { holder, .. }
+            | LockCommand::Withdraw { holder, .. },
         ) => holder.client.clone(),
         Operation::Session(SessionCommand::Open { client, .. }) => client.clone(),
         Operation::Queue(QueueCommand::Consume { consumer, .. }) => consumer.clone(),

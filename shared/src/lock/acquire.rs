@@ -1,9 +1,15 @@
 //! Acquire: take a lock, wait for it, poll a wait, upgrade.
 //!
 //! A holder has at most one wait per resource. Asking again for what it waits for is a poll: it answers the present
-//! place and renews the wait's lease. Asking exclusive while waiting shared makes that wait exclusive in its place.
-//! Asking for what it holds already (or less) answers the same token and extends the lease to at least `ttl_ms` from
-//! now; it never shortens one.
+//! place and renews the wait's lease; the newest ask decides how the wait goes on, and one that was sent before it (a
+//! smaller number of the same client) changes nothing. Asking exclusive while waiting shared makes that wait exclusive
+//! in its place. Asking for what it holds already (or less) answers the same token and extends the lease to at least
+//! `ttl_ms` from now; it never shortens one.
+//!
+//! `reentrant` says whether the holder had been told of its lock when the request was first applied. So every request
+//! whose wait was granted is answered `false` (two polls that were open at once, both, with one token), and the first
+//! poll after a grant that nobody was told of; every later one is answered `true`. Only then does its fact say so. A
+//! retry under a request's key says what the request was told.
 
 use super::grant::Grant;
 use super::table::{Claim, Step, Table, Waiter};
@@ -36,7 +42,7 @@ impl Wait {
 
 impl Mode {
     /// Whether who has `self` needs nothing more to have `other`.
-    fn covers(self, other: Mode) -> bool {
+    pub(super) fn covers(self, other: Mode) -> bool {
         self == Mode::Exclusive || other == Mode::Shared
     }
 }
@@ -74,9 +80,11 @@ impl Table {
     fn acquire_again(&mut self, token: FencingToken, ask: &Ask<'_>, step: &mut Step) -> LockReply {
         let now = self.clock_ms;
         let extended = self.after(ask.ttl_ms);
-        let Some(hold) = self.holds.get_mut(&token) else { return LockReply::NotWaiting };
         // The first poll after a queued wait was granted is how its client learns of the grant.
-        let reentrant = !std::mem::take(&mut hold.unread);
+        if self.read_hold(token) {
+            return self.acquired_unread(token, ask, step);
+        }
+        let Some(hold) = self.holds.get_mut(&token) else { return LockReply::NotWaiting };
         let mode = hold.mode;
         hold.since_ms = now;
         let expires_at_ms = hold.expires_at_ms.map(|at| at.max(extended));
@@ -96,13 +104,35 @@ impl Table {
             reentrant: true,
         });
         let expires_in_ms = self.holds.get(&token).map_or(0, |hold| self.hold_left(hold));
-        LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant }
+        LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant: true }
+    }
+
+    /// It was granted to a wait, and nobody was told until now. The lease is as long as what is asked for here.
+    fn acquired_unread(&mut self, token: FencingToken, ask: &Ask<'_>, step: &mut Step) -> LockReply {
+        let asked_ms = self.after(ask.ttl_ms);
+        let Some(hold) = self.holds.get_mut(&token) else { return LockReply::NotWaiting };
+        let mode = hold.mode;
+        // It never gets shorter.
+        if hold.expires_at_ms.is_some_and(|promised_ms| promised_ms < asked_ms) {
+            hold.ttl_ms = ask.ttl_ms;
+            self.set_hold_lease(token, asked_ms);
+            step.facts.push(ServiceFact::LockRenewed {
+                resource: ask.resource.clone(),
+                holder: ask.holder.clone(),
+                expires_at_ms: asked_ms,
+            });
+        }
+        let expires_in_ms = self.holds.get(&token).map_or(0, |hold| self.hold_left(hold));
+        LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant: false }
     }
 
     /// It waits already.
     fn poll(&mut self, wait: WaitId, ask: &Ask<'_>, step: &mut Step) -> LockReply {
-        let covered = self.waits.get(&wait).is_some_and(|waiter| waiter.mode.covers(ask.mode));
-        match (ask.wait.deadline_ms(), covered) {
+        let Some(waiter) = self.waits.get(&wait) else { return LockReply::NotWaiting };
+        let covered = waiter.mode.covers(ask.mode);
+        // It arrived after a newer one: there is nothing to do for it, and nothing that it may change.
+        let late = waiter.supersedes(step.key.as_ref());
+        match (ask.wait.deadline_ms().filter(|_| !late), covered) {
             (None, true) => self.waiting(wait, ask),
             (None, false) => self.busy(ask),
             (Some(deadline_ms), _) => {
@@ -114,23 +144,21 @@ impl Table {
 
     /// Lengthens a wait's lease to at least `deadline_ms` from now. Its answer is remembered under the newest key.
     pub(crate) fn renew_wait(&mut self, wait: WaitId, deadline_ms: u64, queued: bool, step: &Step) {
-        let Some(mut waiter) = self.remove_wait(wait) else { return };
+        let Some(waiter) = self.waits.get(&wait) else { return };
+        let renewed = self.wait_lease(&waiter.holder, queued, deadline_ms);
+        let expires_at_ms = renewed.map(|at| at.max(waiter.expires_at_ms.unwrap_or(0)));
+        self.set_wait_lease(wait, expires_at_ms);
+        let Some(waiter) = self.waits.get_mut(&wait) else { return };
         waiter.queued = queued;
         waiter.deadline_ms = deadline_ms;
-        let renewed = self.wait_lease(&waiter.holder, queued, deadline_ms);
-        waiter.expires_at_ms = renewed.map(|at| at.max(waiter.expires_at_ms.unwrap_or(0)));
         if step.key.is_some() {
             waiter.key.clone_from(&step.key);
         }
-        self.insert_wait(wait, waiter);
     }
 
     /// A wait for shared becomes one for exclusive, in its place.
     fn strengthen(&mut self, wait: WaitId, ask: &Ask<'_>, step: &mut Step) -> LockReply {
-        if let Some(waiter) = self.waits.get_mut(&wait) {
-            waiter.mode = ask.mode;
-            waiter.ttl_ms = ask.ttl_ms;
-        }
+        self.strengthen_wait(wait, ask.ttl_ms);
         self.queued_fact(wait, ask, false, step);
         self.settle_wait(wait, ask, step)
     }
@@ -184,7 +212,7 @@ impl Table {
 
     /// Looks for deadlocks that a new (or stronger) wait closed, and answers what became of it.
     fn settle_wait(&mut self, wait: WaitId, ask: &Ask<'_>, step: &mut Step) -> LockReply {
-        if let Some(refused) = self.break_cycles(ask.holder, Some(wait), step) {
+        if let Some(refused) = self.break_cycles(ask.holder, wait, step) {
             return refused;
         }
         match self.hold_of(ask.holder, ask.resource).filter(|(_, hold)| hold.wait == Some(wait)) {
@@ -192,9 +220,7 @@ impl Table {
             // Refusing somebody else made room for it.
             Some((token, hold)) => {
                 let (mode, expires_in_ms) = (hold.mode, self.hold_left(hold));
-                if let Some(hold) = self.holds.get_mut(&token) {
-                    hold.unread = false;
-                }
+                self.read_hold(token);
                 LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant: false }
             }
         }

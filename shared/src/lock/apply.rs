@@ -19,6 +19,9 @@ impl Table {
                 self.renew(resource, holder, *fencing_token, *ttl_ms, step)
             }
             LockCommand::Cancel { resource, holder, wait } => self.cancel(resource, holder, *wait, step),
+            LockCommand::Withdraw { resource, holder, wait, key } => {
+                self.withdraw(resource, holder, *wait, key, step)
+            }
         }
     }
 }

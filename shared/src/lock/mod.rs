@@ -20,13 +20,14 @@ mod view;
 
 pub(crate) use table::Step;
 pub use table::Table;
-pub use view::edges_of;
+pub use view::{After, HOLDER_EDGES_MAX, TablePage, WaitSeen, edges_of};
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientName, LogIndex, ResourceName};
+use crate::machine::IdempotencyKey;
 
 /// Milliseconds on a group's lease clock: a committed value that stands still without a leader.
 pub type LeaseMs = u64;
@@ -141,7 +142,8 @@ pub enum LockCommand {
         holder: Holder,
         /// When given, it must be the holder's present token.
         fencing_token: Option<FencingToken>,
-        /// Length of the lease from now; as before when absent.
+        /// Length of the lease from now, even where that is earlier than before. When absent: the length asked for last,
+        /// and never an earlier end than before.
         ttl_ms: Option<u64>,
     },
     /// End a wait. Answered with what became of it, which may be "acquired".
@@ -152,6 +154,18 @@ pub enum LockCommand {
         holder: Holder,
         /// Only this wait; any wait of the holder when absent.
         wait: Option<WaitId>,
+    },
+    /// One request does not wait any more (its time is over, or its caller is gone). Ends the wait where no newer ask
+    /// waits for it too; answered with what became of the request. Since version 4.
+    Withdraw {
+        /// What.
+        resource: ResourceName,
+        /// Who.
+        holder: Holder,
+        /// For which wait it asked.
+        wait: WaitId,
+        /// Its key.
+        key: IdempotencyKey,
     },
 }
 
@@ -199,7 +213,7 @@ pub enum LockReply {
         expires_in_ms: u64,
         /// How it holds it now.
         mode: Mode,
-        /// It had it already.
+        /// The holder had been told that it has it when the request was applied.
         reentrant: bool,
     },
     /// The holder waits.

@@ -6,8 +6,10 @@ use crate::event::fact::ServiceFact;
 use crate::ids::ResourceName;
 
 impl Table {
-    /// The lease ends `ttl_ms` from now, which may be earlier than before. Under a session there is nothing to set: the
-    /// answer says what is left of the session.
+    /// With a length the lease ends then, which may be earlier than before: that is the client's own decision, and it
+    /// stops counting on the old end when it sends it. Without one the length asked for last is used again, and the
+    /// lease never gets shorter: the answer may get lost, and the client still counts on what it was promised before.
+    /// Under a session there is nothing to set: the answer says what is left of the session.
     pub(super) fn renew(
         &mut self,
         resource: &ResourceName,
@@ -20,12 +22,13 @@ impl Table {
             Err(reply) => return reply,
             Ok(token) => token,
         };
+        let now = self.clock_ms;
         if holder.session.is_none()
             && let Some(hold) = self.holds.get_mut(&token)
         {
-            let ttl_ms = ttl_ms.unwrap_or(hold.ttl_ms);
-            hold.ttl_ms = ttl_ms;
-            let expires_at_ms = self.after(ttl_ms);
+            let promised_ms = if ttl_ms.is_some() { None } else { hold.expires_at_ms };
+            hold.ttl_ms = ttl_ms.unwrap_or(hold.ttl_ms);
+            let expires_at_ms = now.saturating_add(hold.ttl_ms).max(promised_ms.unwrap_or(0));
             self.set_hold_lease(token, expires_at_ms);
             step.facts.push(ServiceFact::LockRenewed {
                 resource: resource.clone(),

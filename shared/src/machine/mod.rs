@@ -6,7 +6,6 @@
 
 pub mod cluster;
 mod fnv;
-mod refound;
 pub mod replies;
 pub mod shards;
 pub mod snapshot;
@@ -18,23 +17,26 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
-pub use refound::{Census, Refounded, SKIPPED};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::{Decoder, SnapshotError};
 
 use crate::cache::{self, CacheCommand, CacheReply, Values};
 use crate::event::fact::{LockTable, ServiceFact};
-use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName};
+use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName, ResourceName};
 use crate::lock::{
-    self, FencingToken, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table, WaitEdge,
-    WaitId,
+    self, After, FencingToken, Holder, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table,
+    TablePage, WaitEdge, WaitId, WaitSeen,
 };
 use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use replies::{Known, Remembered, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
-/// version: then every member knows it. Version 2 brought the shards, version 3 the cache.
-pub const COMMAND_VERSION: u16 = 3;
+/// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
+/// one request from a wait.
+pub const COMMAND_VERSION: u16 = 4;
+
+/// Since this version of the commands a request withdraws from its wait by itself.
+pub const WITHDRAW_SINCE: u16 = 4;
 
 /// Since this version of the commands shards keep cache lines.
 pub const CACHE_SINCE: u16 = 3;
@@ -301,7 +303,15 @@ impl Machine {
         let fingerprint = replies::fingerprint(&command.operation);
         let reply = match self.replies.look_up(key, fingerprint) {
             Known::Refused => Reply::KeyForgotten,
-            Known::Again(reply) => self.replay(&command.operation, reply, &mut step),
+            Known::Again(reply) => {
+                let waited = matches!(reply, Reply::Lock(LockReply::Waiting { .. }));
+                let reply = self.replay(&command.operation, reply, &mut step);
+                // What became of a wait is the key's outcome from now on, also where another key asked last.
+                if waited && !matches!(reply, Reply::Lock(LockReply::Waiting { .. })) {
+                    self.replies.settle(key, reply.clone());
+                }
+                reply
+            }
             Known::New => {
                 let reply = self.operate(&command.operation, &mut step);
                 if let Some(reply) = reply.remembered() {
@@ -367,6 +377,11 @@ impl Machine {
         self.replies.remembers(key)
     }
 
+    /// Whether "waiting" is all that the key's request was answered so far.
+    pub fn remembers_waiting(&self, key: &IdempotencyKey) -> bool {
+        matches!(self.replies.reply(key), Some(Reply::Lock(LockReply::Waiting { .. })))
+    }
+
     /// The lock table as people see it, at this applied index.
     pub fn lock_table(&self, applied: Option<LogIndex>) -> LockTable {
         self.table.view(applied, None)
@@ -377,14 +392,42 @@ impl Machine {
         self.table.view(applied, Some(resource))
     }
 
-    /// The wait-for graph.
-    pub fn edges(&self) -> Vec<WaitEdge> {
-        self.table.edges(None)
+    /// A part of the lock table.
+    pub fn lock_page(
+        &self,
+        applied: Option<LogIndex>,
+        resource: Option<&str>,
+        after: After<'_>,
+        limit: usize,
+    ) -> TablePage {
+        self.table.page(applied, resource, after, limit)
     }
 
-    /// Its edges on one resource.
-    pub fn edges_of(&self, resource: &str) -> Vec<WaitEdge> {
-        self.table.edges(Some(resource))
+    /// Who holds a resource, at most as many as an answer names.
+    pub fn holders_of(&self, resource: &ResourceName) -> Vec<Holder> {
+        self.table.holders_of(resource)
+    }
+
+    /// The queued wait that a command would only look at, with what is left of its lease at `now_ms`; none where the
+    /// command would change something, or is answered with something else.
+    pub fn poll_seen(&self, command: &Command, now_ms: LeaseMs) -> Option<WaitSeen> {
+        let Operation::Lock(LockCommand::Acquire { resource, holder, mode, .. }) = &command.operation else {
+            return None;
+        };
+        let seen = self.table.wait_seen(resource, holder, *mode, now_ms)?;
+        let Some(key) = &command.key else { return Some(seen) };
+        let answer = match self.replies.look_up(key, replies::fingerprint(&command.operation)) {
+            Known::New => return Some(seen),
+            Known::Again(answer) => answer,
+            Known::Refused => return None,
+        };
+        let same = matches!(answer, Reply::Lock(LockReply::Waiting { wait, .. }) if wait == seen.wait);
+        same.then_some(seen)
+    }
+
+    /// The wait-for graph.
+    pub fn edges(&self) -> Vec<WaitEdge> {
+        self.table.edges()
     }
 
     /// Whether that wait has not ended.

@@ -81,6 +81,12 @@ impl Replies {
         }
     }
 
+    /// The answer under that key.
+    pub(super) fn reply(&self, key: &IdempotencyKey) -> Option<&Reply> {
+        let client = self.clients.get(&key.client)?;
+        client.remembered.get(key.number).map(|found| &found.reply)
+    }
+
     /// Whether there is an answer under that key.
     pub(super) fn remembers(&self, key: &IdempotencyKey) -> bool {
         self.clients.get(&key.client).is_some_and(|client| client.remembered.contains(key.number))

@@ -60,16 +60,24 @@ impl Model {
             queued: false,
             deadline: 0,
             expires: None,
+            key: None,
         });
-        self.renew_wait(id, wait);
+        let key = self.key.clone();
+        self.renew_wait(id, wait, key.as_ref());
         self.settle(id, resource, holder, facts)
     }
 
     fn again(&mut self, token: u64, mode: Mode, ttl: u64) -> LockReply {
         let clock = self.clock;
+        if self.read(token) {
+            let lock = self.locks.iter_mut().find(|lock| lock.token == token).unwrap();
+            if lock.expires.is_some_and(|at| clock + ttl > at) {
+                (lock.expires, lock.ttl, lock.since) = (Some(clock + ttl), ttl, clock);
+            }
+            let expires_in_ms = self.left(token);
+            return LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant: false };
+        }
         let lock = self.locks.iter_mut().find(|lock| lock.token == token).unwrap();
-        let reentrant = !lock.unread;
-        lock.unread = false;
         lock.since = clock;
         if let Some(at) = lock.expires
             && clock + ttl >= at
@@ -77,7 +85,7 @@ impl Model {
             lock.expires = Some(clock + ttl);
             lock.ttl = ttl;
         }
-        LockReply::Acquired { fencing_token: token, expires_in_ms: self.left(token), mode, reentrant }
+        LockReply::Acquired { fencing_token: token, expires_in_ms: self.left(token), mode, reentrant: true }
     }
 
     fn poll(
@@ -89,10 +97,17 @@ impl Model {
         facts: &[ServiceFact],
     ) -> LockReply {
         let weaker = pending.mode == Mode::Shared && mode == Mode::Exclusive;
-        if weaker && wait == Wait::No {
+        // Sent before what the wait knows already.
+        let late = pending.key.as_ref().zip(self.key.as_ref());
+        let late =
+            late.is_some_and(|(newest, asked)| newest.client == asked.client && newest.number > asked.number);
+        if weaker && (late || wait == Wait::No) {
             return LockReply::Busy { holders: self.holders(&pending.resource) };
         }
-        self.renew_wait(pending.id, wait);
+        if !late {
+            let key = self.key.clone();
+            self.renew_wait(pending.id, wait, key.as_ref());
+        }
         if weaker {
             let waiting = self.waits.iter_mut().find(|waiting| waiting.id == pending.id).unwrap();
             waiting.mode = Mode::Exclusive;

@@ -12,10 +12,10 @@ use orrery_shared::lock::{
     Holder, LeaseMs, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge,
     WaitId,
 };
-use orrery_shared::machine::{Operation, Reply};
+use orrery_shared::machine::{Command, IdempotencyKey, Operation, Reply};
 use smol_str::SmolStr;
 
-pub use graph::cycle_in;
+pub use graph::{cycle_in, reached_on};
 
 #[derive(Clone, Debug)]
 pub struct Lock {
@@ -41,6 +41,8 @@ pub struct Waiting {
     pub queued: bool,
     pub deadline: u64,
     pub expires: Option<LeaseMs>,
+    /// Of the newest ask.
+    pub key: Option<IdempotencyKey>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,12 +73,15 @@ pub struct Model {
     pub waits: Vec<Waiting>,
     pub refused: Vec<Refused>,
     pub sessions: Vec<Open>,
+    /// Of the command that is applied.
+    pub key: Option<IdempotencyKey>,
 }
 
 impl Model {
     /// Applies a command, given what the real one reported, and says what it should have replied.
-    pub fn apply(&mut self, index: u64, operation: &Operation, facts: &[ServiceFact]) -> Reply {
-        match operation {
+    pub fn apply(&mut self, index: u64, command: &Command, facts: &[ServiceFact]) -> Reply {
+        self.key.clone_from(&command.key);
+        match &command.operation {
             Operation::AdvanceClock { to_ms } => {
                 self.advance(*to_ms);
                 Reply::None
@@ -93,7 +98,8 @@ impl Model {
         let (LockCommand::Acquire { resource, holder, .. }
         | LockCommand::Release { resource, holder, .. }
         | LockCommand::Renew { resource, holder, .. }
-        | LockCommand::Cancel { resource, holder, .. }) = command;
+        | LockCommand::Cancel { resource, holder, .. }
+        | LockCommand::Withdraw { resource, holder, .. }) = command;
         if !self.session_open(holder) {
             return LockReply::SessionExpired;
         }
@@ -113,6 +119,13 @@ impl Model {
                 self.renew(resource, holder, *fencing_token, *ttl_ms)
             }
             LockCommand::Cancel { wait, .. } => self.cancel(resource, holder, *wait),
+            LockCommand::Withdraw { wait, key, .. } => {
+                let pending = self.waits.iter().find(|waiting| waiting.id == *wait);
+                if pending.is_some_and(|waiting| waiting.key.as_ref() != Some(key)) {
+                    return LockReply::Cancelled;
+                }
+                self.cancel(resource, holder, Some(*wait))
+            }
         }
     }
 
@@ -128,9 +141,10 @@ impl Model {
         let clock = self.clock;
         let lock = self.locks.iter_mut().find(|lock| lock.token == fencing_token).unwrap();
         if holder.session.is_none() {
+            let asked = clock + ttl.unwrap_or(lock.ttl);
+            lock.expires = if ttl.is_some() { Some(asked) } else { lock.expires.max(Some(asked)) };
             lock.ttl = ttl.unwrap_or(lock.ttl);
             lock.since = clock;
-            lock.expires = Some(clock + lock.ttl);
         }
         LockReply::Renewed { expires_in_ms: self.left(fencing_token), fencing_token }
     }
@@ -328,15 +342,14 @@ impl Model {
         lock.expires.or(session.map(|open| open.expires)).map_or(0, |at| at.saturating_sub(self.clock))
     }
 
-    /// The client of this lock was told.
-    pub fn read(&mut self, token: u64) {
-        if let Some(lock) = self.locks.iter_mut().find(|lock| lock.token == token) {
-            lock.unread = false;
-        }
+    /// The client of this lock was told. Whether it had not been before.
+    pub fn read(&mut self, token: u64) -> bool {
+        let lock = self.locks.iter_mut().find(|lock| lock.token == token);
+        lock.is_some_and(|lock| std::mem::take(&mut lock.unread))
     }
 
     /// A poll (or a retry) renews the wait.
-    pub fn renew_wait(&mut self, id: WaitId, wait: Wait) {
+    pub fn renew_wait(&mut self, id: WaitId, wait: Wait, key: Option<&IdempotencyKey>) {
         let (deadline, queued) = match wait {
             Wait::No => return,
             Wait::LongPoll { deadline_ms } => (deadline_ms, false),
@@ -344,6 +357,7 @@ impl Model {
         };
         let clock = self.clock;
         if let Some(waiting) = self.waits.iter_mut().find(|waiting| waiting.id == id) {
+            waiting.key = key.cloned().or(waiting.key.take());
             waiting.queued = queued;
             waiting.deadline = deadline;
             let covered = queued && waiting.holder.session.is_some();

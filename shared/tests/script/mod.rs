@@ -147,6 +147,11 @@ fn parse_lock(
         "release" => LockCommand::Release { resource, holder, fencing_token },
         "renew" => LockCommand::Renew { resource, holder, fencing_token, ttl_ms: options.number("ttl") },
         "cancel" => LockCommand::Cancel { resource, holder, wait: options.number("wait").map(WaitId) },
+        "withdraw" => {
+            let (client, number) = options.text("of").and_then(|key| key.split_once('/')).unwrap();
+            let key = IdempotencyKey { client: client.into(), number: number.parse().unwrap() };
+            LockCommand::Withdraw { resource, holder, wait: WaitId(options.number("wait").unwrap()), key }
+        }
         other => panic!("not a command: {other}"),
     }
 }

@@ -14,7 +14,10 @@ use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::ReleaseCause;
 use crate::ids::{GroupId, ResourceName};
 use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait, WaitEdge, WaitId};
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, WITHDRAW_SINCE};
+
+/// A queued wait's lease is so many times what a poll is promised: then most polls have nothing to renew.
+const QUEUED_LEASES: u64 = 2;
 
 /// A long poll's wait outlives its time-out by this much on the lease clock: time for its cancel. It only counts
 /// where the serving node dies.
@@ -43,7 +46,7 @@ impl Asked {
 
     fn command(&self) -> LockCommand {
         let wait = if self.queue {
-            Wait::Queue { deadline_ms: self.ttl_ms.max(self.wait_ms) }
+            Wait::Queue { deadline_ms: self.ttl_ms.max(self.wait_ms) * QUEUED_LEASES }
         } else if self.wait_ms == 0 {
             Wait::No
         } else {
@@ -97,7 +100,15 @@ impl<H: Host> LockService<H> {
         let end = <H::Runtime as AsyncRuntime>::sleep(Duration::from_millis(asked.wait_ms));
         let reply = self.lock(asked.command(), key.clone()).await?;
         let LockReply::Waiting { wait, .. } = reply else { return self.settled(asked, reply) };
-        match self.wait_for(wait, end, &mut gone).await {
+        let ended = self.wait_for(wait, end, &mut gone).await;
+        if matches!(ended, Ended::Known(WaitEnd::Granted { .. } | WaitEnd::Deadlock { .. }))
+            && self.is_superseded(&key)
+        {
+            // Another request asked for the same wait since, and its key has the outcome. The log decides what this
+            // one is told, so that every retry is told the same.
+            return self.ask_again(asked, key).await;
+        }
+        match ended {
             Ended::Known(WaitEnd::Granted { fencing_token, mode, expires_in_ms }) => {
                 // Under a session its lease counts.
                 let expires_in_ms = expires_in_ms.or_else(|| self.lease_left_ms(fencing_token)).unwrap_or(0);
@@ -144,7 +155,23 @@ impl<H: Host> LockService<H> {
         Ended::Known(WaitEnd::Skipped)
     }
 
-    /// Ends the wait through the log. Its committed outcome is the answer: the grant may have come first.
+    /// Whether the wait of the request under `key` ended under another key: its own still says "waiting".
+    fn is_superseded(&self, key: &IdempotencyKey) -> bool {
+        let group = self.engine.group(GroupId::CONTROL);
+        group.is_some_and(|group| group.state.read(|machine| machine.remembers_waiting(key)))
+    }
+
+    /// The outcome of a request whose wait has ended, as its key remembers it.
+    async fn ask_again(&self, asked: Asked, key: IdempotencyKey) -> Result<LockAnswer, ApiError> {
+        match self.lock(asked.command(), key).await {
+            Ok(reply) => self.settled(asked, reply),
+            Err(error) if error.code == ErrorCode::IdempotencyConflict => Ok(self.timeout(asked)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the wait through the log, unless a newer request waits for it too. The committed outcome is the answer: the
+    /// grant may have come first.
     async fn cancel_wait(
         &self,
         asked: Asked,
@@ -152,14 +179,16 @@ impl<H: Host> LockService<H> {
         key: IdempotencyKey,
     ) -> Result<LockAnswer, ApiError> {
         let (resource, holder) = (asked.resource.clone(), asked.holder.clone());
-        let command = LockCommand::Cancel { resource, holder, wait: Some(wait) };
+        let group = self.engine.group(GroupId::CONTROL);
+        let version = group.map_or(0, |group| group.state.read(|machine| machine.cluster().version()));
+        let command = if version >= WITHDRAW_SINCE {
+            LockCommand::Withdraw { resource, holder, wait, key: key.clone() }
+        } else {
+            LockCommand::Cancel { resource, holder, wait: Some(wait) }
+        };
         match self.lock(command, self.engine.inner.requests.key()).await {
             // It ended unseen, so long ago that nothing is left of it but what the key remembers.
-            Ok(LockReply::NotWaiting) => match self.lock(asked.command(), key).await {
-                Ok(reply) => self.settled(asked, reply),
-                Err(error) if error.code == ErrorCode::IdempotencyConflict => Ok(self.timeout(asked)),
-                Err(error) => Err(error),
-            },
+            Ok(LockReply::NotWaiting) => self.ask_again(asked, key).await,
             Ok(reply) => self.settled(asked, reply),
             // The acquire took effect; what became of its wait is what nobody knows now.
             Err(error) if error.code.status() == 503 => Err(unknown(&error.message, &key)),
@@ -194,14 +223,9 @@ impl<H: Host> LockService<H> {
     }
 
     fn timeout(&self, asked: Asked) -> LockAnswer {
-        let holders = match self.engine.group(GroupId::CONTROL) {
-            None => Vec::new(),
-            Some(group) => {
-                let table = group.state.lock_table(Some(&asked.resource));
-                let holders = table.resources.into_iter().flat_map(|locked| locked.holders);
-                holders.map(|view| view.holder.client).collect()
-            }
-        };
+        let group = self.engine.group(GroupId::CONTROL);
+        let holders = group.map(|group| group.state.read(|machine| machine.holders_of(&asked.resource)));
+        let holders = holders.unwrap_or_default().into_iter().map(|holder| holder.client).collect();
         LockAnswer::Timeout { resource: asked.resource, client: asked.holder.client, holders }
     }
 

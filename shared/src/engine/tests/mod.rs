@@ -4,7 +4,6 @@
 mod batch;
 mod cache;
 mod cluster;
-mod digest;
 mod golden;
 mod heartbeats;
 mod members;
@@ -13,4 +12,5 @@ mod queue;
 mod shards;
 mod stream;
 mod suite;
+mod waits;
 mod world;

@@ -37,7 +37,7 @@ type Cost = (f64, f64, f64);
 
 fn packed(path: &PathBuf, batch: u64) -> Result<Cost> {
     let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(path)?;
-    let store = Store::open(FileBackend::new(file)?)?;
+    let store = Store::open(FileBackend::new(file)?, redb::backends::InMemoryBackend::new())?;
     let entry = Bytes::from(vec![7; ENTRY_BYTES]);
     let cost = measure(|turn| {
         let entries = (turn * batch..(turn + 1) * batch).map(|index| (index, entry.clone())).collect();

@@ -22,9 +22,59 @@ pub enum Command {
     Node(Box<NodeArgs>),
     /// Run a whole cluster on this machine, with the dashboard.
     Demo(DemoArgs),
+    /// Save what a cluster holds, while it goes on.
+    Backup(BackupArgs),
+    /// Begin a new cluster from a backup.
+    Restore(RestoreArgs),
+    /// Begin a new cluster from the data folder of one node, after a majority was lost for ever.
+    Recover(RecoverArgs),
     /// Measure.
     #[command(subcommand)]
     Bench(BenchCommand),
+}
+
+/// `orrery backup`
+#[derive(Clone, Debug, Args)]
+pub struct BackupArgs {
+    /// File that is made; it must not be there.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+
+    /// Any node of the cluster.
+    #[arg(long, default_value = "127.0.0.1:8001", value_name = "HOST:PORT")]
+    pub at: String,
+}
+
+/// `orrery restore`
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+
+    /// Folder for the data of the new cluster's first node; it must be empty or not there.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// That node's name. Without it, the first member's of the backup.
+    #[arg(long, value_name = "NAME")]
+    pub id: Option<String>,
+
+    /// Address under which peers and clients will reach it. Without it, the one that a member of that name had.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+}
+
+/// `orrery recover`
+#[derive(Clone, Debug, Args)]
+pub struct RecoverArgs {
+    /// Data folder of a node that is stopped. It is kept beside, under another name.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Address under which peers and clients will reach it. Without it, the one that it had.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
 }
 
 /// Speed of the protocol's timers.
@@ -226,7 +276,7 @@ pub struct DemoArgs {
     #[arg(long, env = "DEMO_DATA_DIR", value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// Empty the data folder first.
+    /// Remove first what earlier demos made in the data folder, and nothing else.
     #[arg(long)]
     pub fresh: bool,
 

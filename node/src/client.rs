@@ -3,9 +3,11 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
+use orrery_shared::error::ErrorBody;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -40,6 +42,20 @@ impl Client {
         Ok(serde_json::from_slice(&bytes)?)
     }
 
+    /// An answer by GET that is taken piece by piece; another status than 200 is an error.
+    pub async fn download(&mut self, path: &str) -> Result<Download> {
+        let request = Request::builder().method(Method::GET).uri(path).header(header::HOST, &self.address);
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Full::new(Bytes::new()))?).await?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let bytes = response.into_body().collect().await?.to_bytes();
+            let said = serde_json::from_slice::<ErrorBody>(&bytes).map(|body| body.error.message);
+            anyhow::bail!("{}", said.unwrap_or_else(|_| format!("it answered {status}")));
+        }
+        Ok(Download { body: response.into_body() })
+    }
+
     /// Any request: status and body.
     pub async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<(u16, Bytes)> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.address);
@@ -50,5 +66,22 @@ impl Client {
         let response = self.sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status().as_u16();
         Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+}
+
+/// A body that is taken piece by piece.
+pub struct Download {
+    body: Incoming,
+}
+
+impl Download {
+    /// The next piece; none at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(bytes) = frame?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
     }
 }

@@ -193,7 +193,8 @@ fn name(text: &str, flag: &str) -> Result<NodeName> {
     Ok(NodeName::new(text))
 }
 
-fn checked_address(text: &str, flag: &str) -> Result<String> {
+/// A `host:port` with a port that can be reached; the error names the flag.
+pub fn checked_address(text: &str, flag: &str) -> Result<String> {
     let port = text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
     match port {
         Some((host, Ok(port))) if !host.is_empty() && port != 0 => Ok(text.to_owned()),

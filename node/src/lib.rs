@@ -1,6 +1,7 @@
 //! The native node: the world of an engine (disk, sockets, clocks), its HTTP edge, the demo's supervisor, the benchmark.
 
 pub mod app;
+pub mod backup;
 pub mod bench;
 pub mod cli;
 pub mod client;

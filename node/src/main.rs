@@ -6,7 +6,7 @@ use anyhow::Result;
 use orrery::cli::{BenchCommand, Command, worker_threads};
 use orrery::config::NodeConfig;
 use orrery::settings::{self, Settings, logging};
-use orrery::{app, bench, demo};
+use orrery::{app, backup, bench, demo};
 
 /// A node allocates and frees small values on several threads all the time; glibc spends a tenth more on a pair of
 /// acquire and release than this one does.
@@ -40,7 +40,11 @@ fn run() -> Result<()> {
         Command::Bench(BenchCommand::Bare { .. }) => {
             builder.worker_threads(worker_threads(None));
         }
-        Command::Demo(_) | Command::Bench(_) => {}
+        Command::Demo(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Recover(_)
+        | Command::Bench(_) => {}
     }
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(async {
@@ -51,6 +55,9 @@ fn run() -> Result<()> {
                 app::run(config, stop).await
             }
             Command::Demo(args) => demo::run(args, log).await,
+            Command::Backup(args) => backup::backup(args).await,
+            Command::Restore(args) => backup::restore(args).await,
+            Command::Recover(args) => backup::recover(args).await,
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
             Command::Bench(BenchCommand::Cache(args)) => bench::run_cache(args).await,
             Command::Bench(BenchCommand::Bare { port }) => bench::run_bare(port).await,

@@ -1,7 +1,7 @@
 //! A cluster of real `orrery node` processes that a test kills, pauses, restarts and wipes as it likes.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -105,6 +105,25 @@ impl Cluster {
 
     fn data(&self, at: usize) -> PathBuf {
         self.folder.path().join(self.name(at))
+    }
+
+    /// The folder in which all of it lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data folder of a node, as an argument.
+    pub fn data_folder(&self, at: usize) -> String {
+        self.data(at).display().to_string()
+    }
+
+    /// Runs another command of the program to its end: what it printed. Another exit code than 0 is an error.
+    pub fn command(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(&self.binary).args(arguments).current_dir(self.folder.path()).output()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        ensure!(output.status.success(), "{arguments:?} ended with {}: {said}", output.status);
+        Ok(said)
     }
 
     /// Starts a node's process on its data folder, if it does not run.

@@ -153,6 +153,22 @@ fn a_stale_write_back_is_found() {
     expect_found_in_the_cache(Broken { stale_write_back: true, ..Broken::default() });
 }
 
+/// The checks look away: the replicas find it, and the one that is wrong serves no more.
+#[test]
+fn a_state_that_differs_is_found_by_the_replicas() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let bugs = Bugs { state_differs: true, ..Bugs::default() };
+    let runs: Vec<Options> =
+        (1..=SEEDS_FOR_BUGS).map(|seed| Options { bugs, ..Options::of_seed(seed) }).collect();
+    let found = |report: &Report| {
+        let failure = report.failure.as_deref().unwrap_or_default();
+        failure.starts_with("node 2 stopped itself: the state of group control")
+    };
+    let reports = run_all(&runs, |report| !found(report));
+    let seed = reports.iter().find(|report| found(report)).map(|report| report.seed);
+    println!("seed {} finds it", seed.expect("no seed finds it"));
+}
+
 #[test]
 fn acknowledging_before_the_sync_is_found() {
     expect_found(Bugs { ack_before_sync: true, ..Bugs::default() });

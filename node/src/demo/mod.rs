@@ -47,7 +47,7 @@ pub async fn run(args: DemoArgs, log: Option<String>) -> Result<()> {
         None => config::demo_data_dir()?.join(format!("{}-nodes-on-{}", args.nodes, args.port)),
     };
     let folder = Folder::open(&data, &args)?;
-    for line in leftovers::clean(&folder).await? {
+    for line in folder.adopted().into_iter().chain(leftovers::clean(&folder).await?) {
         println!("  {line}");
     }
     let present = if args.fresh { (1..=args.nodes).collect() } else { folder.present(&args)? };

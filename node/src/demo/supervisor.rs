@@ -301,6 +301,7 @@ impl Shared {
         let mut all = vec!["node".to_owned()];
         all.extend(arguments);
         all.extend(["--faults", "--no-dotenv", "--end-with-stdin"].map(str::to_owned));
+        self.folder.claim(name)?;
         // In the environment, not on the command line, which every user of the machine can read.
         let secret = String::from_utf8_lossy(&self.plan.secret.0).into_owned();
         let mut environment = vec![("CLUSTER_SECRET", secret)];

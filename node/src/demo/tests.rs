@@ -61,11 +61,83 @@ fn a_folder_is_for_one_demo_and_one_cluster() {
     let error = open_free(&path.0, &["--nodes", "3"]).err().unwrap().to_string();
     assert!(error.contains("5 nodes on port 8000") && error.contains("--fresh"), "{error}");
     let folder = open_free(&path.0, &["--nodes", "3", "--fresh"]).unwrap();
+    folder.claim("node1").unwrap();
     std::fs::create_dir_all(folder.data("node1")).unwrap();
     std::fs::write(folder.file("homework.txt"), "mine").unwrap();
     folder.empty().unwrap();
     assert!(!folder.data("node1").exists());
     assert!(folder.file("homework.txt").exists(), "a file that the demo did not make stays");
+}
+
+/// Writes a file with the folders that it lies in.
+fn put(path: PathBuf) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, "mine").unwrap();
+}
+
+#[test]
+fn only_what_the_manifest_records_is_removed() {
+    let path = Path::new("manifest");
+    let folder = Folder::open(&path.0, &args(&[])).unwrap();
+    folder.note_settings(&args(&[]), None).unwrap();
+    for node in ["node1", "node2"] {
+        folder.claim(node).unwrap();
+        put(folder.data(node).join("orrery.redb"));
+        put(folder.log(node));
+    }
+    let outside = Path::new("outside");
+    put(outside.0.join("thesis.txt"));
+    let mine = ["node_modules/react.js", "nodes.log", "access.log", "node3/thesis.txt"]
+        .map(|name| folder.file(name));
+    mine.iter().cloned().for_each(put);
+    let error = folder.claim("node3").unwrap_err().to_string();
+    assert!(error.contains("not the demo's"), "{error}");
+    #[cfg(unix)]
+    {
+        std::fs::remove_dir_all(folder.data("node2")).unwrap();
+        std::os::unix::fs::symlink(&outside.0, folder.data("node2")).unwrap();
+    }
+    // A manifest that somebody changed speaks of nothing outside of the folder.
+    let manifest = folder.file("demo-manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let outwards = format!("\"made\": [\"../{0}\", \"{0}\", \"..\", \"node1/..\",", outside.0.display());
+    std::fs::write(&manifest, text.replace("\"made\": [", &outwards)).unwrap();
+
+    folder.empty().unwrap();
+    for gone in [folder.data("node1"), folder.log("node1"), folder.data("node2"), folder.file("demo.json")] {
+        assert!(std::fs::symlink_metadata(&gone).is_err(), "{} is left", gone.display());
+    }
+    for kept in mine.iter().chain([&outside.0.join("thesis.txt")]) {
+        assert!(kept.exists(), "{} is gone", kept.display());
+    }
+    drop(folder);
+    open_free(&path.0, &["--fresh"]).unwrap().empty().unwrap();
+    assert!(mine.iter().all(|file| file.exists()));
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_refused_and_one_of_the_release_before_is_taken_over() {
+    let path = Path::new("foreign");
+    put(path.0.join("node1/index.js"));
+    for more in [&[][..], &["--fresh"]] {
+        let error = Folder::open(&path.0, &args(more)).err().unwrap().to_string();
+        assert!(error.contains("not empty") && error.contains("node1"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&path.0).unwrap().count(), 1, "nothing was made there");
+
+    std::fs::write(path.0.join("demo.json"), r#"{"nodes":5,"port":8000}"#).unwrap();
+    for name in ["node2/lock", "node2/orrery.redb", "node2.log", "node1.log"] {
+        put(path.0.join(name));
+    }
+    let folder = Folder::open(&path.0, &args(&["--fresh"])).unwrap();
+    let said = folder.adopted().unwrap();
+    assert!(said.contains("earlier release") && said.contains("node2, ") | said.ends_with("node2"), "{said}");
+    folder.empty().unwrap();
+    let left = |name: &str| path.0.join(name).exists();
+    assert_eq!(["node1/index.js", "node1.log", "node2", "node2.log"].map(left), [true, true, false, false]);
+    drop(folder);
+    let again = open_free(&path.0, &[]).unwrap();
+    assert_eq!(again.adopted(), None);
 }
 
 /// A process with a path among its arguments, which a terminate signal ends.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod assets;
+mod backup;
 mod body;
 mod cache;
 mod fault;
@@ -104,6 +105,8 @@ pub fn router(state: NodeState) -> Router {
         .route("/cluster", get(node::cluster))
         .route("/cluster/leader", post(node::transfer_leader))
         .route("/cluster/leave", post(node::leave))
+        .route("/cluster/compare", post(node::compare))
+        .route("/backup", get(backup::backup))
         .route("/metrics", get(node::metrics))
         .route("/ws/events", get(stream::events));
     if state.faults {

@@ -1,9 +1,9 @@
-//! `GET /health`, `/status`, `/cluster`, `/metrics` `POST /cluster/leader` and `POST /cluster/leave`.
+//! `GET /health`, `/status`, `/cluster`, `/metrics`, `POST /cluster/leader`, `/cluster/leave` and `/cluster/compare`.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use orrery_shared::api::node::{Cluster, Health, Status};
+use orrery_shared::api::node::{Cluster, Comparison, Health, Status};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -74,6 +74,22 @@ pub async fn leave(
     let within = state.engine.config().request_timeout;
     state.engine.leave(&body.node, within).await?;
     Ok(Answer(200, state.engine.cluster()))
+}
+
+/// `POST /cluster/compare`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {}
+
+impl Check for Compare {
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// `POST /cluster/compare`: compares the replicas of the groups that this node leads now, instead of within a minute.
+pub async fn compare(State(state): State<NodeState>, _: Checked<Compare>) -> Answer<Comparison> {
+    Answer(200, Comparison { groups: state.engine.compare().await })
 }
 
 /// `GET /metrics`, in the text format of Prometheus.

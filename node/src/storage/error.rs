@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use orrery_shared::engine::host::WAY_BACK;
 use orrery_shared::ids::{GroupId, LogIndex};
 
 /// Why the storage cannot be opened, read or written.
@@ -27,8 +28,27 @@ pub enum StorageError {
         supported: u32,
     },
     /// A row or a snapshot file is not what was written.
-    #[error("the storage is damaged: {0}")]
+    #[error("the storage is damaged: {0}. {WAY_BACK}")]
     Damaged(String),
+    /// The database has gone back behind what was acknowledged.
+    #[error(
+        "the database ends with transaction {found}, and this node acknowledged transaction {acknowledged}: the file \
+         was damaged or replaced by an older copy. {WAY_BACK}"
+    )]
+    Lost {
+        /// The last transaction in the file.
+        found: u64,
+        /// The last one that was acknowledged.
+        acknowledged: u64,
+    },
+    /// There is no database, and the folder was in use.
+    #[error("{} is missing or empty, but there is {beside}: the folder was a node's. {WAY_BACK}", path.display())]
+    Missing {
+        /// The database.
+        path: PathBuf,
+        /// What shows that there was one.
+        beside: String,
+    },
     /// Entries that do not continue the log: a bug on our side, refused before it does harm.
     #[error("entries of group {group} begin at {first}, the log ends before {expected}")]
     Gap {
@@ -63,9 +83,10 @@ impl From<StorageError> for io::Error {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Io { ref source, .. } => io::Error::new(source.kind(), error),
-            StorageError::Damaged(_) | StorageError::Format { .. } => {
-                io::Error::new(io::ErrorKind::InvalidData, error)
-            }
+            StorageError::Damaged(_)
+            | StorageError::Lost { .. }
+            | StorageError::Missing { .. }
+            | StorageError::Format { .. } => io::Error::new(io::ErrorKind::InvalidData, error),
             other => io::Error::other(other),
         }
     }

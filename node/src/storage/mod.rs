@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/lock                      held while a process uses the directory
 //! <data>/orrery.redb               rows of all groups (see `rows`)
+//! <data>/orrery.mark               which transaction was acknowledged last (see `mark`)
 //! <data>/snapshots/<group>/<name>  snapshot files (see `snapshot_file`)
 //! ```
 //!
@@ -14,6 +15,8 @@
 
 mod batch;
 mod error;
+mod held;
+mod mark;
 mod native;
 mod rows;
 mod snapshot_file;
@@ -23,5 +26,5 @@ mod store;
 pub use batch::{Batcher, HINT_DELAY_MAX, Submission};
 pub use error::StorageError;
 pub use native::{NativeDisk, NativeSnapshot};
-pub use snapshot_file::{Encoder as SnapshotEncoder, decode as decode_snapshot};
+pub use snapshot_file::{ChunkReader, Encoder as SnapshotEncoder, decode as decode_snapshot};
 pub use store::{CACHE_BYTES, FORMAT_VERSION, Store};

@@ -4,14 +4,14 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io::{self, Read, Seek, Write as _};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use redb::backends::FileBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
 
 use orrery_shared::engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 use orrery_shared::ids::{GroupId, LogIndex};
@@ -21,6 +21,7 @@ use super::{Batcher, HINT_DELAY_MAX, StorageError, Store, Submission};
 
 const DATABASE: &str = "orrery.redb";
 const DATABASE_NEW: &str = "orrery.redb.new";
+const MARK: &str = "orrery.mark";
 const LOCK: &str = "lock";
 const SNAPSHOTS: &str = "snapshots";
 
@@ -190,11 +191,16 @@ impl Disk for NativeDisk {
 fn write_batches(store: &Store, submissions: &Receiver<Submission>, failed: &Failed, stopped: &AtomicBool) {
     let mut batcher = Batcher::default();
     let mut open = true;
+    let settle = || {
+        if let Err(error) = store.settle() {
+            tracing::warn!(%error, "the mark of the last transaction may be older than it after a power cut");
+        }
+    };
     while open || !batcher.is_empty() {
         if batcher.is_empty() {
             match submissions.recv() {
                 Ok(submission) => batcher.push(submission),
-                Err(_) => return,
+                Err(_) => return settle(),
             }
         }
         open = drain(submissions, &mut batcher);
@@ -203,7 +209,7 @@ fn write_batches(store: &Store, submissions: &Receiver<Submission>, failed: &Fai
             dones.into_iter().for_each(|done| done(Err(stopped_error())));
             continue;
         }
-        match store.commit(&writes) {
+        match store.commit(&writes).and_then(|()| store.acknowledge()) {
             Ok(()) => dones.into_iter().for_each(|done| done(Ok(()))),
             Err(error) => {
                 stopped.store(true, Ordering::Release);
@@ -212,6 +218,7 @@ fn write_batches(store: &Store, submissions: &Receiver<Submission>, failed: &Fai
             }
         }
     }
+    settle();
 }
 
 /// Takes in what waits, up to the bound of a batch. False when no more can come.
@@ -265,28 +272,54 @@ fn lock_directory(data: &Path) -> Result<File, StorageError> {
 }
 
 /// Opens the database. A new one gets its name only when it is complete on the disk, so that a crash while
-/// it is made leaves nothing behind that looks like a damaged one.
+/// it is made leaves nothing behind that looks like a damaged one. Where a folder was in use, none is made: a node that
+/// forgot what it promised could promise something else.
 fn open_store(data: &Path) -> Result<Store, StorageError> {
     let path = data.join(DATABASE);
-    let open = |path: &PathBuf, new: bool| -> Result<Store, StorageError> {
+    let file = |path: &Path, make: bool| -> Result<FileBackend, StorageError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(new)
-            .truncate(new)
+            .create(make)
+            .truncate(false)
             .open(path)
             .map_err(|error| StorageError::io(format!("cannot open {}", path.display()), error))?;
-        Store::open(FileBackend::new(file).map_err(redb::Error::from)?)
+        Ok(FileBackend::new(file).map_err(redb::Error::from)?)
     };
-    if path.exists() {
-        return open(&path, false);
+    if !fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+        if let Some(beside) = sign_of_use(data, &path) {
+            return Err(StorageError::Missing { path, beside });
+        }
+        let new = data.join(DATABASE_NEW);
+        let failed = |error| StorageError::io(format!("cannot create {}", path.display()), error);
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        // Without a number yet: the mark comes with the first transaction that has one.
+        drop(Store::open(file(&new, true)?, InMemoryBackend::new())?);
+        fs::rename(&new, &path).and_then(|()| sync_folder(data)).map_err(failed)?;
     }
-    let new = data.join(DATABASE_NEW);
-    let store = open(&new, true)?;
-    fs::rename(&new, &path)
-        .and_then(|()| sync_folder(data))
-        .map_err(|error| StorageError::io(format!("cannot create {}", path.display()), error))?;
+    let mark = data.join(MARK);
+    let known = mark.exists();
+    let store = Store::open(file(&path, false)?, file(&mark, true)?)?;
+    if !known {
+        sync_folder(data)
+            .map_err(|error| StorageError::io(format!("cannot create {}", mark.display()), error))?;
+    }
     Ok(store)
+}
+
+/// What shows that the folder had a database once; none where it is new.
+fn sign_of_use(data: &Path, database: &Path) -> Option<String> {
+    // It is never empty under its name (see [`open_store`]).
+    let signs = [database.to_owned(), data.join(MARK)];
+    if let Some(sign) = signs.iter().find(|sign| sign.exists()) {
+        return Some(sign.display().to_string());
+    }
+    let folders = fs::read_dir(data.join(SNAPSHOTS)).ok()?.flatten();
+    let mut files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().flatten();
+    files.next().map(|file| file.path().display().to_string())
 }
 
 /// Makes names in a folder durable.

@@ -6,7 +6,7 @@
 //! An entries row holds a run of consecutive entries under the index of its first one:
 //! per entry its length (little-endian u32) and its bytes.
 //!
-//! The golden bytes in the tests are format version 1.
+//! The golden bytes in the tests are format version 1; version 2 adds the numbers of transactions.
 
 use bytes::Bytes;
 
@@ -35,6 +35,9 @@ pub enum Kind {
     Snapshot = 5,
     /// The last log id that was there when the group was forgotten.
     GivenUp = 6,
+    /// Number of the last transaction that wrote first of all for this group (little-endian u64). The largest of all
+    /// groups, and of the node's own row, is the last transaction's.
+    Transaction = 7,
 }
 
 /// The key of a row.
@@ -134,6 +137,7 @@ mod tests {
         );
         let kinds = [Kind::Entries, Kind::Committed, Kind::Vote, Kind::Purged, Kind::Snapshot];
         assert_eq!(kinds.map(|kind| key(GroupId(0), kind, 0)[2]), [1, 2, 3, 4, 5]);
+        assert_eq!([Kind::GivenUp, Kind::Transaction].map(|kind| kind as u8), [6, 7]);
         assert_eq!(parse_key(&key(GroupId(9), Kind::Vote, 77)), (GroupId(9), 3, 77));
     }
 

@@ -7,6 +7,8 @@
 //! Numbers are little-endian. The checksum is FNV-1a over everything before it: the file is synced before
 //! it gets its name, so it guards against damage at rest, not against an adversary.
 
+use std::io::Read;
+
 use bytes::Bytes;
 
 use super::StorageError;
@@ -79,6 +81,65 @@ pub fn decode(file: Bytes) -> Result<Vec<Bytes>, StorageError> {
         at = end;
     }
     if at == body.len() { Ok(chunks) } else { Err(damaged("goes on after its end")) }
+}
+
+/// Reads a file chunk by chunk: one of them is in memory. Other things may follow it in the same source.
+#[derive(Debug)]
+pub struct ChunkReader<'a, R> {
+    from: &'a mut R,
+    sum: u64,
+}
+
+/// Longest chunk that is read: nothing that was written has more.
+const READ_BYTES_MAX: u32 = 1024 * 1024;
+
+impl<'a, R: Read> ChunkReader<'a, R> {
+    /// Whether these are the first bytes of a file.
+    pub fn begins(first: &[u8; 8]) -> bool {
+        first == MAGIC
+    }
+
+    /// Goes on behind the first eight bytes.
+    pub fn after_magic(from: &'a mut R) -> Self {
+        ChunkReader { from, sum: fnv(FNV_OFFSET, MAGIC) }
+    }
+
+    /// The next chunk; none after the last one, whose checksum fitted.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] or [`StorageError::Io`].
+    pub fn chunk(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let mut head = [0; 4];
+        self.fill(&mut head)?;
+        self.sum = fnv(self.sum, &head);
+        let length = u32::from_le_bytes(head);
+        if length == END {
+            let mut sum = [0; 8];
+            self.fill(&mut sum)?;
+            let fits = u64::from_le_bytes(sum) == self.sum;
+            let damaged = || StorageError::Damaged("a part of the file does not have its checksum".into());
+            return fits.then_some(None).ok_or_else(damaged);
+        }
+        if length > READ_BYTES_MAX {
+            return Err(StorageError::Damaged(format!("a part of {length} bytes is too long")));
+        }
+        let mut chunk = vec![0; length as usize];
+        self.fill(&mut chunk)?;
+        self.sum = fnv(self.sum, &chunk);
+        Ok(Some(chunk.into()))
+    }
+
+    /// The checksum of everything that was read.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.from.read_exact(bytes).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => StorageError::Damaged("the file ends early".into()),
+            _ => StorageError::io("cannot read the file", error),
+        })
+    }
 }
 
 fn fnv(sum: u64, bytes: &[u8]) -> u64 {

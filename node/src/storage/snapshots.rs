@@ -14,6 +14,7 @@ use std::sync::mpsc::Receiver;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use orrery_shared::engine::host::NoFileNow;
 use orrery_shared::ids::GroupId;
 
 use super::native::{Failed, stopped_error, sync_folder};
@@ -74,14 +75,28 @@ pub(super) fn run(root: &Path, jobs: &Receiver<Job>, failed: &Failed, stopped: &
     }
 }
 
-/// The first write that fails stops the node.
+/// The first write that fails stops the node. Where only no file can be opened now, it is tried again later.
 fn checked<T>(result: io::Result<T>, failed: &Failed, stopped: &AtomicBool) -> io::Result<T> {
+    let result = result
+        .map_err(|error| if no_descriptor_left(&error) { io::Error::other(NoFileNow(error)) } else { error });
     if let Err(error) = &result
+        && !NoFileNow::caused(error)
         && !stopped.swap(true, Ordering::AcqRel)
     {
         failed(&format!("writing a snapshot failed, the node stops: {error}"));
     }
     result
+}
+
+#[cfg(unix)]
+fn no_descriptor_left(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+fn no_descriptor_left(_: &io::Error) -> bool {
+    false
 }
 
 /// All snapshots of a node.
@@ -181,4 +196,32 @@ impl Folder<'_> {
 
 fn unknown() -> io::Error {
     io::Error::other("no such snapshot is being written")
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn no_descriptor_left_is_no_failure_of_the_disk() {
+        let failed: Failed = Arc::new(|why| panic!("{why}"));
+        let stopped = AtomicBool::new(false);
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let told = checked::<()>(Err(error), &failed, &stopped).unwrap_err();
+            assert!(NoFileNow::caused(&told), "{told}");
+        }
+        assert!(!stopped.load(Ordering::Acquire));
+        let failed: Failed = Arc::new(|why| assert!(why.contains("the node stops")));
+        let full = io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        assert!(!NoFileNow::caused(&checked::<()>(Err(full), &failed, &stopped).unwrap_err()));
+        assert!(stopped.load(Ordering::Acquire));
+    }
 }

@@ -59,6 +59,40 @@ pub struct Status {
     pub time_since_last_contact: Option<f64>,
     /// `realistic` or `classroom`.
     pub profile: SmolStr,
+    /// Groups that this node serves no more, because its state of them is another one than that of the other replicas.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+}
+
+/// A group that a node gave up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// Which.
+    pub group: GroupId,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// `POST /cluster/compare`: replicas' states, compared at one applied index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The groups that the asked node leads, as far as another replica could be compared.
+    pub groups: Vec<Compared>,
+}
+
+/// How a comparison of a group's replicas ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Which group.
+    pub group: GroupId,
+    /// The applied index.
+    pub index: LogIndex,
+    /// Nodes with the leader's state, the leader among them.
+    pub equal: Vec<NodeName>,
+    /// Nodes with another one.
+    pub differ: Vec<NodeName>,
+    /// How long ago.
+    pub seconds_ago: f64,
 }
 
 /// A group that runs on a node, as that node sees it.
@@ -80,6 +114,9 @@ pub struct GroupStatus {
     pub applied: Option<LogIndex>,
     /// Entries in its log that no snapshot replaced.
     pub log_length: u64,
+    /// The last comparison of its replicas, where this node led it.
+    #[serde(default)]
+    pub compared: Option<Compared>,
 }
 
 /// Another member, seen from here.

@@ -84,6 +84,8 @@ pub struct EngineConfig {
     /// A node that was not heard of for so long is replaced in its shards, and votes no more in the control group while
     /// three others do. None: nobody is replaced.
     pub down_after: Option<Duration>,
+    /// How often the leader of a group compares the states of its replicas.
+    pub compare_every: Duration,
     /// Whether it may found a cluster with its static peers. Who joins a cluster that exists waits for that one instead.
     pub founds: bool,
     /// Newest version of the commands that this program knows.
@@ -183,6 +185,7 @@ impl EngineConfig {
             voters_max: 7,
             prefer_after: Duration::from_secs(prefer_after_s),
             down_after: Some(Duration::from_secs(30)),
+            compare_every: Duration::from_secs(60),
             founds: true,
             command_version: COMMAND_VERSION,
             shards: 8,

@@ -69,6 +69,8 @@ pub struct Group<H: Host> {
     /// Commands that are not appended yet.
     pub(super) batches: Batches<H>,
     assemblies: Mutex<BTreeMap<NodeName, Assembly>>,
+    /// The last hash of the state here, and the index at which it was that.
+    pub(super) digested: Mutex<Option<(LogIndex, u64)>>,
     /// Set when the next deadline of the lease clock may have moved.
     pub deadline_moved: Arc<Signal>,
     snapshot_due: Arc<Signal>,
@@ -196,6 +198,7 @@ impl<H: Host> Group<H> {
             leading: Mutex::default(),
             batches: Batches::default(),
             assemblies: Mutex::default(),
+            digested: Mutex::default(),
             deadline_moved,
             snapshot_due,
             home: Home::new(tenure_moved),

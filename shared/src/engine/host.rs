@@ -80,6 +80,23 @@ pub trait Host: Clone + Send + Sync + 'static {
     }
 }
 
+/// What to do with a data directory whose contents cannot be trusted. Nothing is deleted by itself.
+pub const WAY_BACK: &str = "Do not go on with this folder: move it away and start the node with an empty one. It joins \
+    again as a new incarnation and gets everything from the others. Where too few others are left, see `orrery restore` \
+    and `orrery recover`";
+
+/// The process or the system has no file descriptor left at this moment. The disk is well: it may be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("no file can be opened now: {0}")]
+pub struct NoFileNow(pub io::Error);
+
+impl NoFileNow {
+    /// Whether that is why something failed.
+    pub fn caused(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<NoFileNow>())
+    }
+}
+
 /// Called once, after the sync of what it was handed in with (or its failure).
 pub type Done = Box<dyn FnOnce(io::Result<()>) + Send + 'static>;
 

@@ -19,7 +19,7 @@ use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
 use super::due::Due;
-use super::host::{Disk, Host, Write};
+use super::host::{Disk, Host, WAY_BACK, Write};
 use super::publish::{Publisher, TAIL_MAX, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
@@ -245,7 +245,19 @@ impl<H: Host> LogStore<H> {
         receiver.await.unwrap_or_else(|_| Err(io::Error::other("the disk stopped")))
     }
 
+    /// Entries of `from..to`, at most so many bytes of them. One that is not what was written stops the node.
     fn read(&self, from: LogIndex, to: LogIndex, bytes_max: usize) -> io::Result<Vec<Entry>> {
+        self.read_present(from, to, bytes_max).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                let group = self.shared.group;
+                self.shared
+                    .host
+                    .fail_stop(&format!("the log of group {group} is damaged: {error}. {WAY_BACK}"));
+            }
+        })
+    }
+
+    fn read_present(&self, from: LogIndex, to: LogIndex, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let (mut cached, cached_from, end) = {
             let inner = lock(&self.shared.inner);
             let first = inner.cache.front().map_or(LogIndex::MAX, |(entry, _)| entry.log_id.index);

@@ -1,11 +1,13 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
 
+pub mod backup;
 mod batch;
 mod cache_service;
 mod clock;
 pub mod codec;
 pub mod config;
 mod confirm;
+mod digest;
 mod due;
 mod follow;
 mod formation;
@@ -27,6 +29,7 @@ mod prefer;
 mod propose;
 mod publish;
 mod queue_service;
+pub mod refound;
 mod requests;
 mod round_trip;
 mod running;

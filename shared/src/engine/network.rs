@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -322,8 +323,12 @@ impl<H: Host> Link<H> {
         let transfer = self.peers.next_transfer.fetch_add(1, Ordering::Relaxed);
         let Snapshot { meta, snapshot: image } = snapshot;
         // A newer one may have replaced it: openraft asks for the current one and begins again.
-        let chunks =
-            image.read().await.map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
+        let chunks = image.read().await.map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                self.peers.host.fail_stop(&format!("a snapshot is damaged: {error}"));
+            }
+            StreamingError::Network(NetworkError::new(&error))
+        })?;
         let total: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let mut offset = 0;
         let mut tries = 0;

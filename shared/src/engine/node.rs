@@ -10,7 +10,7 @@ use openraft::AsyncRuntime;
 use super::cache_service::{self, CacheService, Copies};
 use super::config::EngineConfig;
 use super::group::{Around, Group};
-use super::host::{Host, Transport};
+use super::host::{Host, Transport, WAY_BACK};
 use super::identity::Identity;
 use super::lock_service::LockService;
 use super::network::Peers;
@@ -19,6 +19,7 @@ use super::queue_service::{Memory, QueueService};
 use super::requests::Requests;
 use super::signal::Signal;
 use super::state::Turns;
+use crate::api::node::Compared;
 use crate::ids::{BootEpoch, ClusterId, GroupId, NodeId, NodeName};
 use crate::machine::Member;
 
@@ -62,14 +63,28 @@ pub enum StartError {
     #[error("{0}")]
     Identity(String),
     /// The disk cannot be read.
-    #[error("the data directory cannot be read: {0}")]
+    #[error("the data directory cannot be read: {0}{advice}", advice = way_back(.0))]
     Disk(#[from] std::io::Error),
     /// What is on the disk is not what this version writes.
-    #[error("the data directory cannot be understood: {0}")]
+    #[error("the data directory cannot be understood: {0}. {WAY_BACK}")]
     Format(String),
+    /// This node found earlier that its state is not what the others have.
+    #[error("{0}")]
+    Diverged(String),
     /// The configuration contradicts itself.
     #[error("the configuration is not valid: {0}")]
     Config(String),
+}
+
+/// The advice, where the disk works and has something else than what was written; storage that finds it says it already.
+fn way_back(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{InvalidData, NotFound};
+    let said = error.to_string().contains(WAY_BACK);
+    if matches!(error.kind(), InvalidData | NotFound) && !said {
+        format!(". {WAY_BACK}")
+    } else {
+        String::new()
+    }
 }
 
 /// What became of a proposal that has no reply.
@@ -116,6 +131,10 @@ pub(super) struct Inner<H: Host> {
     pub(super) leaders: Mutex<BTreeMap<GroupId, Member>>,
     /// Shards that this node is giving up: they are not started meanwhile, whatever a newer map says.
     pub(super) forgetting: Mutex<BTreeSet<GroupId>>,
+    /// Groups that this node gave up because its state is another one than that of the other replicas, and why.
+    pub(super) diverged: Mutex<BTreeMap<GroupId, String>>,
+    /// How the last comparison of each group that this node led ended, and when.
+    pub(super) compared: Mutex<BTreeMap<GroupId, (Compared, u64)>>,
     /// What the queue service remembers between requests.
     pub(super) queues: Memory,
     /// The node's cache.
@@ -133,6 +152,10 @@ impl<H: Host> Engine<H> {
     pub async fn start(host: H, config: EngineConfig, local: Local) -> Result<Self, StartError> {
         config.raft().map_err(|error| StartError::Config(error.to_string()))?;
         let identity = Identity::load(host.disk(), &local)?;
+        let diverged = super::digest::load(host.disk())?;
+        if let Some(why) = diverged.get(&GroupId::CONTROL) {
+            return Err(StartError::Diverged(why.clone()));
+        }
         let publisher = Arc::new(Publisher::new(host.clone()));
         let peers = Arc::new(Peers::new(host.clone(), local.clone(), &config));
         let engine = Engine {
@@ -152,6 +175,8 @@ impl<H: Host> Engine<H> {
                 identity_changed: Signal::default(),
                 leaders: Mutex::default(),
                 forgetting: Mutex::default(),
+                diverged: Mutex::new(diverged),
+                compared: Mutex::default(),
                 queues: Memory::default(),
                 ready: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
@@ -183,6 +208,7 @@ impl<H: Host> Engine<H> {
         drop(H::Runtime::spawn(super::housekeeping::watch_readiness(self.clone())));
         drop(H::Runtime::spawn(super::housekeeping::lead(self.clone())));
         drop(H::Runtime::spawn(super::shards::keep(self.clone())));
+        drop(H::Runtime::spawn(super::digest::keep(self.clone())));
         drop(H::Runtime::spawn(super::follow::lead(self.clone())));
         drop(H::Runtime::spawn(super::follow::forget(self.clone())));
         drop(H::Runtime::spawn(super::silence::watch(self.clone(), me.id)));

@@ -12,6 +12,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::digest::{DigestAnswer, Verdict};
 use super::identity::Foundation;
 use super::queue_service::{QueueAsk, QueueTold};
 use super::summary;
@@ -138,6 +139,13 @@ pub enum PeerRequest<R: AsyncRuntime> {
         /// Which.
         address: Address,
     },
+    /// What is the hash of your state when you have applied just this entry?
+    Digest {
+        /// Its index.
+        at: LogIndex,
+    },
+    /// These are the hashes of all replicas: judge yourself.
+    Verdict(Verdict),
 }
 
 /// One group's heartbeat.
@@ -248,6 +256,10 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Recalled(Recalled),
     /// To `Directory`; none where it is no home.
     Directory(Option<HomeLine>),
+    /// To `Digest`.
+    Digest(DigestAnswer),
+    /// To `Verdict`: it judged itself.
+    Judged,
 }
 
 /// What a home knows of a line.
@@ -380,6 +392,8 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::Version
             | PeerRequest::Standing
             | PeerRequest::Directory { .. }
+            | PeerRequest::Digest { .. }
+            | PeerRequest::Verdict(_)
             | PeerRequest::Heartbeats { .. } => None,
         }
     }
@@ -446,6 +460,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Queue(_)
             | PeerResponse::Standing(_)
             | PeerResponse::Directory(_)
+            | PeerResponse::Digest(_)
+            | PeerResponse::Judged
             | PeerResponse::Heartbeats(_) => None,
         }
     }

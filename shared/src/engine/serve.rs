@@ -12,7 +12,7 @@ use super::host::Host;
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
-use super::{follow, queue_service};
+use super::{digest, follow, queue_service};
 use crate::cache::Holder;
 use crate::cache::message::{Recalled, Told};
 use crate::ids::{GroupId, NodeId, NodeName};
@@ -151,6 +151,11 @@ impl<H: Host> Engine<H> {
                         let leader = if told == Told::NotHome { group.leader() } else { None };
                         PeerResponse::Cache { told, leader }
                     }
+                    PeerRequest::Digest { at } => PeerResponse::Digest(digest::digest_at(&group, at).await),
+                    PeerRequest::Verdict(verdict) => {
+                        self.judged(&group, from_id, &verdict).await;
+                        PeerResponse::Judged
+                    }
                     PeerRequest::Directory { address } => {
                         PeerResponse::Directory(self.home_line(&group, &address))
                     }
@@ -232,6 +237,8 @@ pub(super) async fn answer_in<H: Host>(
         | PeerRequest::Cache { .. }
         | PeerRequest::Recall { .. }
         | PeerRequest::Directory { .. }
+        | PeerRequest::Digest { .. }
+        | PeerRequest::Verdict(_)
         | PeerRequest::Heartbeats { .. } => refused(&"this is not a group's business"),
     }
 }

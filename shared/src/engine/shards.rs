@@ -121,6 +121,9 @@ impl<H: Host> Engine<H> {
         if self.group(shard.shard).is_some() || lock(&self.inner.forgetting).contains(&shard.shard) {
             return Ok(None);
         }
+        if lock(&self.inner.diverged).contains_key(&shard.shard) {
+            return Ok(None);
+        }
         let is_member = || control.state.read(|machine| machine.members().iter().any(|it| it.id == me));
         if shard.holds(me) || booting && is_member() && self.took_part(shard.shard)? {
             return self.start_shard(me, shard).await.map(Some);

@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
+use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::{EntryPayload, OptionalSend};
+use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
@@ -94,7 +95,11 @@ struct Inner<H: Host> {
     rates: Rates,
     /// The shard map, and the one with which its last change began.
     ring: RingView,
+    /// Who waits for the state as it is after just that entry.
+    fork: Option<(LogIndex, Sender<H, Option<Machine>>)>,
 }
+
+type Sender<H, T> = <<<H as Host>::Runtime as AsyncRuntime>::Oneshot as Oneshot>::Sender<T>;
 
 struct Recent {
     at_us: u64,
@@ -155,13 +160,18 @@ impl<H: Host> StateMachine<H> {
             ring: RingView::default(),
             closed: false,
             keeping: 0,
+            fork: None,
         };
         if let Some((name, meta)) = host.disk().recover(group)?.snapshot {
             let meta: SnapshotMeta = codec::decode(DISK_VERSION, &meta)?;
-            let chunks = host.disk().read_snapshot(group, &name).await?;
+            let unreadable = |error: io::Error| {
+                let why = format!("the snapshot {name} of group {group} cannot be read: {error}");
+                io::Error::new(io::ErrorKind::InvalidData, why)
+            };
+            let chunks = host.disk().read_snapshot(group, &name).await.map_err(unreadable)?;
             host.disk().prune_snapshots(group, Some(&name));
             log.snapshot_size(chunks.iter().map(Bytes::len).sum::<usize>() as u64);
-            inner.machine = snapshots::decode::<H>(group, chunks).await?;
+            inner.machine = snapshots::decode::<H>(group, chunks).await.map_err(unreadable)?;
             inner.applied = meta.last_log_id;
             inner.membership = meta.last_membership.clone();
             inner.pointed = meta.last_log_id;
@@ -213,6 +223,35 @@ impl<H: Host> StateMachine<H> {
     pub fn fork(&self) -> (Machine, Option<LogIndex>) {
         let inner = self.inner();
         (inner.machine.clone(), inner.applied.map(|id| id.index))
+    }
+
+    /// The same with the whole id of the last applied entry.
+    pub fn fork_with_id(&self) -> (Machine, Option<LogId>) {
+        let inner = self.inner();
+        (inner.machine.clone(), inner.applied)
+    }
+
+    /// The state as it is when just the entry `at` is applied here; none where a later one is, also later on. One asker at
+    /// a time: the one before hears nothing.
+    pub fn fork_at(&self, at: LogIndex) -> Option<Receiver<H::Runtime, Option<Machine>>> {
+        let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
+        let mut inner = self.inner();
+        let applied = inner.applied.map(|id| id.index);
+        if applied > Some(at) {
+            return None;
+        }
+        if applied == Some(at) {
+            // It waits below.
+            let _ = sender.send(Some(inner.machine.clone()));
+        } else {
+            inner.fork = Some((at, sender));
+        }
+        Some(receiver)
+    }
+
+    /// Frees a fork where it holds nobody up.
+    pub fn discard(&self, fork: Machine) {
+        self.shared.host.discard(Box::new(fork));
     }
 
     /// The lock table as it was applied here.
@@ -323,6 +362,11 @@ impl<H: Host> StateMachine<H> {
             }
         };
         inner.applied = Some(log_id);
+        if let Some((at, asker)) = inner.fork.take_if(|(at, _)| *at <= log_id.index) {
+            let fork = (at == log_id.index).then(|| inner.machine.clone());
+            // The asker may have given up.
+            let _ = asker.send(fork);
+        }
         let first_of_term = inner
             .leading
             .is_some_and(|leading| leading.base.is_none() && leading.term == log_id.leader_id.term);
@@ -381,6 +425,14 @@ impl<H: Host> StateMachine<H> {
         {
             inner.recent.pop_front();
         }
+    }
+
+    /// Makes the state another one than the log says.
+    #[cfg(test)]
+    pub fn spoil(&self, command: &crate::machine::Command) {
+        let mut inner = self.inner();
+        let index = inner.applied.map_or(0, |id| id.index);
+        inner.machine.apply(index, command);
     }
 
     /// Nothing is written for this group any more.

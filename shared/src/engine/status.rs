@@ -101,6 +101,7 @@ impl<H: Host> Engine<H> {
             uptime_seconds: self.uptime_us() as f64 / 1e6,
             time_since_last_contact: silent_us.map(|us| us as f64 / 1e6),
             profile: self.inner.config.profile.name().into(),
+            diverged: self.diverged(),
         }
     }
 
@@ -115,6 +116,7 @@ impl<H: Host> Engine<H> {
             commit: shown.commit,
             applied: shown.applied,
             log_length: group.log.summary().length,
+            compared: self.compared(group.id),
         }
     }
 

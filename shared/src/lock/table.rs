@@ -218,6 +218,18 @@ fn unfile(line: &mut Vec<WaitId>, wait: WaitId) {
 }
 
 impl Table {
+    /// Held locks, waits, sessions, and the last fencing token.
+    pub(crate) fn census(&self) -> (u64, u64, u64, FencingToken) {
+        let count = |length: usize| length as u64;
+        let (holds, waits) = (count(self.holds.len()), count(self.waits.len()));
+        (holds, waits, count(self.sessions.len()), self.last_token)
+    }
+
+    /// Nobody gets the next tokens: another cluster may have given them.
+    pub(crate) fn skip_tokens(&mut self, skipped: u64) {
+        self.last_token = self.last_token.saturating_add(skipped);
+    }
+
     /// The group's lease clock.
     pub fn clock_ms(&self) -> LeaseMs {
         self.clock_ms

@@ -117,6 +117,37 @@ impl ClusterRecord {
         self.leaving = leaving.into_iter().collect();
     }
 
+    /// Another cluster with the same constants. Identities go on upwards: none is given twice.
+    pub(super) fn refound(
+        &mut self,
+        cluster: ClusterId,
+        name: NodeName,
+        address: String,
+    ) -> Result<(Member, ShardMap), String> {
+        self.cluster = Some(cluster);
+        let me = self.admit(&name, &address)?;
+        let others: Vec<NodeName> = self.members().map(|member| member.name.clone()).collect();
+        for other in others.iter().filter(|other| **other != name) {
+            self.dismiss(other)?;
+        }
+        self.leaving.clear();
+        let mut map = self.map.as_ref().clone();
+        if map.version > 0 {
+            // Above version 1: its replicas do not begin with an empty log.
+            map.version += 1;
+            for shard in &mut map.shards {
+                *shard = ShardReplicas {
+                    version: map.version,
+                    replicas: vec![me.clone()],
+                    founders: Vec::new(),
+                    shard: shard.shard,
+                };
+            }
+            self.restore_map(map.clone());
+        }
+        Ok((me, map))
+    }
+
     /// Does what a control command says.
     pub(super) fn apply(&mut self, command: &ControlCommand) -> ControlReply {
         let done = match command {

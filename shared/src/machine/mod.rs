@@ -6,6 +6,7 @@
 
 pub mod cluster;
 mod fnv;
+mod refound;
 pub mod replies;
 pub mod shards;
 pub mod snapshot;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
+pub use refound::{Census, Refounded, SKIPPED};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::{Decoder, SnapshotError};
 

@@ -102,6 +102,12 @@ impl Shard {
         }
     }
 
+    /// Topics, and the messages that they keep.
+    pub(crate) fn census(&self) -> (u64, u64) {
+        let messages = self.topics.values().map(|topic| topic.log.depth());
+        (self.topics.len() as u64, messages.sum())
+    }
+
     /// The group's lease clock.
     pub fn clock_ms(&self) -> LeaseMs {
         self.clock_ms

@@ -2,8 +2,17 @@
 //! They live in the simulator's disk and clients; the product has no switch for them, but for those of the cache, which its
 //! own tests break too.
 
+use bytes::Bytes;
 use orrery_shared::cache::Broken;
 use orrery_shared::engine::host::Write;
+use orrery_shared::ids::GroupId;
+use orrery_shared::lock::{Holder, LockCommand, Mode, Wait};
+use orrery_shared::machine::{Command, Machine, Operation};
+
+use super::runtime::TaskGroup;
+
+/// The node whose snapshots are wrong.
+const SPOILED: TaskGroup = 2;
 
 /// Which rules are broken. All are kept by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +31,8 @@ pub struct Bugs {
     pub visibility_from_receipt: bool,
     /// Clients count a lease from the moment at which they received it.
     pub lease_from_receipt: bool,
+    /// A node's snapshot has a state to which its log does not lead.
+    pub state_differs: bool,
     /// Rules of the cache.
     pub cache: Broken,
 }
@@ -30,5 +41,22 @@ impl Bugs {
     /// Whether the disk answers this submission before it is written.
     pub fn acknowledges_early(self, writes: &[Write]) -> bool {
         self.ack_before_sync && writes.iter().any(|write| matches!(write, Write::Entries { .. }))
+    }
+
+    /// What that node reads as the snapshot of a group: with all its checksums, and a lock that nobody asked for.
+    pub fn read_snapshot(self, node: TaskGroup, group: GroupId, chunks: Vec<Bytes>) -> Vec<Bytes> {
+        if !self.state_differs || node != SPOILED || group != GroupId::CONTROL {
+            return chunks;
+        }
+        let mut machine = Machine::decode(&chunks).expect("it was written by a node");
+        let operation = Operation::Lock(LockCommand::Acquire {
+            resource: "spoiled".into(),
+            holder: Holder { client: "nobody".into(), session: None },
+            mode: Mode::Exclusive,
+            ttl_ms: 3_600_000,
+            wait: Wait::No,
+        });
+        machine.apply(1, &Command { key: None, operation });
+        machine.encode()
     }
 }

@@ -66,7 +66,7 @@ impl Cluster {
     pub fn new(seed: u64, faults: Faults, bugs: Bugs, text: bool) -> Arc<Self> {
         let sim = Sim::new(seed);
         let trace = Arc::new(Trace::new(sim.clone(), text));
-        let checks = Checks::new(trace.clone());
+        let checks = Checks::new(trace.clone(), bugs.state_differs);
         let network = Network::new(sim.clone(), trace.clone(), faults.links.clone());
         let (watch, links) = (checks.clone(), network.clone());
         sim.set_after_poll(move |_| watch.after_poll(&links));
@@ -184,6 +184,7 @@ impl Cluster {
             keep_entries: self.faults.keep_entries,
             request_timeout: Duration::from_secs(2),
             shards: self.faults.shards,
+            compare_every: Duration::from_secs(2),
             prefer_after: Duration::from_secs(1),
             down_after: (self.faults.down_after_s > 0).then(|| Duration::from_secs(self.faults.down_after_s)),
             ..defaults

@@ -5,6 +5,7 @@
 //! by each run).
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod backup;
 mod cache;
 mod chaos;
 mod client;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
 use super::*;
@@ -140,4 +141,29 @@ fn an_interrupted_creation_is_begun_anew() {
     let disk = folder.open();
     submit(&disk, entries(0..1)).recv().unwrap().unwrap();
     assert!(!folder.0.join(DATABASE_NEW).exists());
+}
+
+#[test]
+fn a_missing_or_empty_database_beside_what_a_node_left_is_refused() {
+    let refused = |folder: &Folder| match NativeDisk::open(&folder.0, Arc::new(|_| ())) {
+        Ok(_) => panic!("a new database was made"),
+        Err(error) => error.to_string(),
+    };
+    let folder = Folder::new("missing");
+    let disk = folder.open();
+    submit(&disk, entries(0..1)).recv().unwrap().unwrap();
+    block_on(write(&disk, "one", &[Bytes::from_static(b"state")])).unwrap();
+    drop(disk);
+    let database = folder.0.join(DATABASE);
+    fs::write(&database, b"").unwrap();
+    let text = refused(&folder);
+    assert!(text.contains("missing or empty") && text.contains("move it away"), "{text}");
+    fs::remove_file(&database).unwrap();
+    assert!(refused(&folder).contains("orrery.mark"));
+    fs::remove_file(folder.0.join(MARK)).unwrap();
+    let text = refused(&folder);
+    assert!(text.contains("snapshots") && text.contains("one"), "{text}");
+    assert!(!database.exists(), "nothing was made");
+    fs::remove_dir_all(folder.0.join(SNAPSHOTS)).unwrap();
+    folder.open();
 }

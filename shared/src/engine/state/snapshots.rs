@@ -14,7 +14,7 @@ use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 
 use super::{Current, Shared, StateMachine, ring};
 use crate::engine::codec::{self, DISK_VERSION};
-use crate::engine::host::{Disk, Host, SnapshotFile, Write};
+use crate::engine::host::{Disk, Host, NoFileNow, SnapshotFile, Write};
 use crate::engine::publish::lock;
 use crate::engine::types::{Image, Snapshot, SnapshotMeta, Types};
 use crate::event::Fact;
@@ -27,6 +27,9 @@ const BUILD_PAUSE: Duration = Duration::from_millis(2);
 
 /// After each chunk of a snapshot that is installed: its group waits for it, the others must not.
 const INSTALL_PAUSE: Duration = Duration::from_millis(1);
+
+/// Before a snapshot is begun anew that found no file descriptor.
+const NO_FILE_PAUSE: Duration = Duration::from_secs(1);
 
 /// One of a node's groups builds a snapshot at a time.
 pub struct Turns<H: Host> {
@@ -60,7 +63,7 @@ impl<H: Host> RaftSnapshotBuilder<Types<H::Runtime>> for Fork<H> {
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let turns = self.state.shared.turns.clone();
         let _turn = turns.turn.lock().await;
-        let name = self.state.keep(&self.meta, self.machine.chunks(), BUILD_PAUSE, false).await?;
+        let name = self.state.keep(&self.meta, || self.machine.chunks(), BUILD_PAUSE, false).await?;
         // Much of the state may be only in this fork by now.
         self.state.shared.host.discard(Box::new(std::mem::take(&mut self.machine)));
         let shared = &self.state.shared;
@@ -75,11 +78,12 @@ impl<H: Host> StateMachine<H> {
         let Shared { host, group, publisher, .. } = &*self.shared;
         let chunks = image.read().await?;
         let machine = decode::<H>(*group, chunks.iter().cloned()).await?;
-        self.keep(meta, chunks.into_iter(), Duration::ZERO, true).await?;
+        self.keep(meta, || chunks.iter().cloned(), Duration::ZERO, true).await?;
         let mut inner = self.inner();
         let old = std::mem::replace(&mut inner.machine, machine);
         ring::follow(&mut inner, host.wall_us());
         inner.applied = meta.last_log_id;
+        inner.fork = None;
         inner.membership = meta.last_membership.clone();
         inner.waits.skipped();
         inner.wakes.all();
@@ -96,10 +100,10 @@ impl<H: Host> StateMachine<H> {
     }
 
     /// Makes `chunks` the current snapshot: file first, then the pointer. Its name.
-    async fn keep(
+    async fn keep<I: Iterator<Item = Bytes> + Send>(
         &self,
         meta: &SnapshotMeta,
-        chunks: impl Iterator<Item = Bytes> + Send,
+        chunks: impl Fn() -> I + Send,
         pause: Duration,
         installed: bool,
     ) -> io::Result<String> {
@@ -114,7 +118,8 @@ impl<H: Host> StateMachine<H> {
         };
         let encoded = codec::encode(DISK_VERSION, meta)?;
         lock(&self.shared.inner).keeping += 1;
-        let bytes = write::<H>(host.disk(), *group, &name, chunks, pause).await.map_err(stop)?;
+        let bytes =
+            write_when_possible::<H, I>(host.disk(), *group, &name, chunks, pause).await.map_err(stop)?;
         let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let pointer = Write::SnapshotPointer { group: *group, name: name.clone(), meta: encoded };
         {
@@ -152,6 +157,28 @@ impl<H: Host> StateMachine<H> {
             host.emit(Fact::Snapshotted { group: *group, last, bytes, installed });
         }
         Ok(name)
+    }
+}
+
+/// Writes a file, again and again where no file can be opened. Its bytes.
+async fn write_when_possible<H: Host, I: Iterator<Item = Bytes> + Send>(
+    disk: &H::Disk,
+    group: GroupId,
+    name: &str,
+    chunks: impl Fn() -> I + Send,
+    pause: Duration,
+) -> io::Result<u64> {
+    let mut told = false;
+    loop {
+        match write::<H>(disk, group, name, chunks(), pause).await {
+            Err(error) if NoFileNow::caused(&error) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%group, %error, "a snapshot waits; the log grows meanwhile");
+                }
+                H::Runtime::sleep(NO_FILE_PAUSE).await;
+            }
+            result => return result,
+        }
     }
 }
 

@@ -217,6 +217,23 @@ async fn a_lagging_node_gets_a_snapshot_and_a_lease_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_finds_no_descriptor_is_written_later() {
+    let world = Arc::new(World::default());
+    let config = EngineConfig { snapshot_log_entries: 40, keep_entries: 5, ..quick() };
+    let engine = world.start("node1", 1, config).await;
+    assert!(engine.wait_ready(Duration::from_secs(20)).await);
+    let disk = world.disk("node1");
+    disk.without_files(2);
+    for round in 0..60 {
+        engine.locks().acquire(acquire(&format!("r{round}"), "Ayu", 0), None).await.unwrap();
+    }
+    eventually("the purge", || engine.status().purged).await;
+    assert_eq!(disk.files_missing(), 0, "it was tried in vain before");
+    engine.locks().acquire(acquire("one more", "Ayu", 0), None).await.unwrap();
+    assert_eq!(world.stopped_itself("node1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_promised() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;

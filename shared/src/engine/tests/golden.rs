@@ -1,4 +1,5 @@
-//! Golden bytes of what is written to disks (format version 1) and to peers (format version 2).
+//! Golden bytes of what is written to disks (format version 2; those of version 1 are still read) and to peers (format
+//! version 3).
 //!
 //! A difference here means that an older data directory or an older peer is no longer understood: raise the version
 //! instead. `UPDATE_GOLDEN=1 cargo test -p orrery-shared --features engine golden` writes the file anew.
@@ -32,6 +33,9 @@ type Request = PeerRequest<TokioRuntime>;
 type Response = PeerResponse<TokioRuntime>;
 
 const GOLDEN: &str = include_str!("golden.txt");
+
+/// What the disk's version 1 wrote.
+const DISK_1: &str = include_str!("golden_disk_1.txt");
 
 fn log_id(term: u64, index: u64) -> LogId {
     LogId { leader_id: CommittedLeader::new(term), index }
@@ -246,14 +250,31 @@ fn golden_bytes_of_the_present_versions() {
     assert_eq!(lines, GOLDEN);
 }
 
+/// The name and the bytes of a line.
+fn parse(golden: &str) -> (&str, Vec<u8>) {
+    let (name, hex) = golden.rsplit_once(' ').expect("a name and bytes");
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+    (name, (0..hex.len()).step_by(2).map(byte).collect())
+}
+
+#[test]
+fn golden_bytes_of_the_disk_before_mean_the_same() {
+    let now: BTreeMap<&str, Vec<u8>> = GOLDEN.lines().map(parse).collect();
+    let mut count = 0;
+    for (name, before) in DISK_1.lines().map(parse) {
+        assert_eq!(before[1..], now[name][5..], "{name}: only version and checksum are others");
+        if let Some(number) = name.strip_prefix("disk entry-") {
+            let entry: Entry = codec::decode(DISK_VERSION, &before).expect(name);
+            assert_eq!(entry, entries()[number.parse::<usize>().expect("a number")]);
+        }
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
 #[test]
 fn golden_bytes_are_still_understood() {
-    for golden in GOLDEN.lines() {
-        let (name, hex) = golden.rsplit_once(' ').expect("a name and bytes");
-        let bytes: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
-            .collect();
+    for (name, bytes) in GOLDEN.lines().map(parse) {
         let again = match name.split_once(' ').expect("two words") {
             ("request", _) => {
                 let envelope: Envelope<Request> = codec::decode(PEER_VERSION, &bytes).expect(name);

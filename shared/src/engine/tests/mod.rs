@@ -4,6 +4,7 @@
 mod batch;
 mod cache;
 mod cluster;
+mod digest;
 mod golden;
 mod heartbeats;
 mod members;

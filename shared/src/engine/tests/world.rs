@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use openraft_rt_tokio::TokioRuntime;
 
-use crate::engine::host::{CallError, Disk, Done, Host, Recovered, SnapshotFile, Transport, Urgency, Write};
+use crate::engine::host::{
+    CallError, Disk, Done, Host, NoFileNow, Recovered, SnapshotFile, Transport, Urgency, Write,
+};
 use crate::engine::publish::lock;
 use crate::engine::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StartError, StaticPeer};
 use crate::event::{Event, Fact};
@@ -317,6 +319,8 @@ struct DiskState {
     values: BTreeMap<&'static str, Bytes>,
     files: BTreeMap<(GroupId, String), Vec<Bytes>>,
     writes: u64,
+    /// So many snapshots find no file descriptor.
+    without_files: u32,
     /// While it is stalled: what would have been reported.
     stalled: Option<Vec<Done>>,
 }
@@ -342,6 +346,16 @@ impl MemoryDisk {
         for done in state.stalled.take().unwrap_or_default() {
             tokio::spawn(async move { done(Ok(())) });
         }
+    }
+
+    /// The next so many snapshots find no file descriptor.
+    pub fn without_files(&self, count: u32) {
+        lock(&self.state).without_files = count;
+    }
+
+    /// How many snapshots are still to find none.
+    pub fn files_missing(&self) -> u32 {
+        lock(&self.state).without_files
     }
 
     /// How many units were written.
@@ -438,6 +452,12 @@ impl Disk for MemoryDisk {
         Ok(lock(&self.state).values.get(key).cloned())
     }
     async fn create_snapshot(&self, group: GroupId, name: &str) -> io::Result<MemoryFile> {
+        let mut state = lock(&self.state);
+        if state.without_files > 0 {
+            state.without_files -= 1;
+            return Err(io::Error::other(NoFileNow(io::Error::other("too many open files"))));
+        }
+        drop(state);
         Ok(MemoryFile { disk: self.clone(), name: (group, name.into()), chunks: Vec::new() })
     }
     async fn read_snapshot(&self, group: GroupId, name: &str) -> io::Result<Vec<Bytes>> {

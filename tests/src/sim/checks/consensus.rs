@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use openraft::EntryPayload;
 
-use orrery_shared::engine::codec::{self, DISK_VERSION};
+use orrery_shared::engine::codec::{self, DISK_VERSION, HEAD_BYTES};
 use orrery_shared::engine::host::{Disk, Write};
 use orrery_shared::engine::types::Entry;
 use orrery_shared::event::Fact;
@@ -38,12 +38,13 @@ impl Found {
         let failed = |error: std::io::Error| format!("a boot cannot read {group}: {error}");
         let recovered = disk.recover(group).map_err(failed)?;
         let entries = disk.entries(group, 0..LogIndex::MAX).map_err(failed)?;
-        // Both begin with a version byte; a snapshot's meta begins with its last log id, which may be missing.
-        let purged = recovered.purged.and_then(|id| log_id(id.get(1..)?));
-        let snapshot = recovered.snapshot.and_then(|(_, meta)| match meta.get(1..)?.split_first()? {
-            (1, id) => log_id(id),
-            _ => None,
-        });
+        // Both begin with a version and a checksum; a snapshot's meta begins with its last log id, which may be missing.
+        let purged = recovered.purged.and_then(|id| log_id(id.get(HEAD_BYTES..)?));
+        let snapshot =
+            recovered.snapshot.and_then(|(_, meta)| match meta.get(HEAD_BYTES..)?.split_first()? {
+                (1, id) => log_id(id),
+                _ => None,
+            });
         let first = purged.max(snapshot).map_or(0, |index| index + 1);
         Ok(Found { group, first, entries })
     }

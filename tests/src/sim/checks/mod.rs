@@ -54,11 +54,13 @@ pub struct Checks {
     /// Nodes that applied something since the last look at their states, and in which group.
     applied: SyncCell<Vec<(TaskGroup, GroupId)>>,
     failure: SyncCell<Option<String>>,
+    /// States are not compared here: the replicas have to find it.
+    blind: bool,
 }
 
 impl Checks {
-    /// Nothing happened yet.
-    pub fn new(trace: Arc<Trace>) -> Arc<Self> {
+    /// Nothing happened yet. Where they are `blind`, states that differ are not their business.
+    pub fn new(trace: Arc<Trace>, blind: bool) -> Arc<Self> {
         Arc::new(Checks {
             trace,
             consensus: SyncCell::default(),
@@ -70,6 +72,7 @@ impl Checks {
             stirred: SyncCell::new(false),
             applied: SyncCell::default(),
             failure: SyncCell::new(None),
+            blind,
         })
     }
 
@@ -106,7 +109,7 @@ impl Checks {
                 self.caches.borrow_mut().line(fact);
                 self.stirred.set(true);
             }
-            Fact::Service { group, index, n, fact, .. } => {
+            Fact::Service { group, index, n, fact, .. } if !self.blind => {
                 let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
                 self.verdict(verdict);
             }
@@ -126,6 +129,9 @@ impl Checks {
     pub fn after_poll(&self, network: &Network) {
         for (node, group) in self.applied.take() {
             let Some(engine) = network.engine(node) else { continue };
+            if self.blind {
+                continue;
+            }
             if group == GroupId::CONTROL {
                 let table = engine.lock_table();
                 let verdict = self.service.borrow_mut().table(node, &table);

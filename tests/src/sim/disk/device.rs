@@ -33,6 +33,7 @@ pub struct DiskFaults {
 #[derive(Default)]
 pub struct Machine {
     file: CrashFile,
+    mark: CrashFile,
     files: SyncCell<SnapshotFiles>,
 }
 
@@ -40,6 +41,7 @@ impl Machine {
     /// Everything that was not synced is lost or torn.
     pub fn crash(&self, rng: &mut SplitMix) {
         self.file.crash(rng);
+        self.mark.crash(rng);
         self.files.borrow_mut().crash(rng);
     }
 }
@@ -82,9 +84,10 @@ impl SimDisk {
         bugs: Bugs,
         watch: Arc<dyn DiskWatch>,
     ) -> io::Result<SimDisk> {
-        let store = Store::open(machine.file.open())?;
+        let store = Store::open(machine.file.open(), machine.mark.open())?;
         // Opening repairs and creates; a crash within that is the business of the store's own tests.
         machine.file.complete_syncs();
+        machine.mark.complete_syncs();
         let disk = SimDisk(Arc::new(Inner {
             machine,
             store,
@@ -135,6 +138,9 @@ impl SimDisk {
         let latency = self.sync_latency();
         SimRuntime::sleep(latency).await;
         self.0.machine.file.complete_syncs();
+        if let Err(error) = self.0.store.acknowledge() {
+            panic!("node {}: the store failed: {error}", self.0.node);
+        }
         self.0.watch.durable(self.0.node, &writes);
         for done in dones {
             done(Ok(()));
@@ -220,7 +226,8 @@ impl Disk for SimDisk {
         let (disk, name) = (self.clone(), name.to_owned());
         async move {
             SimRuntime::sleep(Duration::from_micros(100)).await;
-            disk.0.machine.files.borrow_mut().read(group, &name)
+            let chunks = disk.0.machine.files.borrow_mut().read(group, &name)?;
+            Ok(disk.0.bugs.read_snapshot(disk.0.node, group, chunks))
         }
     }
 

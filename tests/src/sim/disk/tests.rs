@@ -130,9 +130,10 @@ impl Model {
 
 fn run(seed: u64) -> (u32, u32) {
     let mut rng = SplitMix::new(seed, 1);
-    let file = CrashFile::new();
-    let mut store = Store::open(file.open()).unwrap();
+    let (file, mark) = (CrashFile::new(), CrashFile::new());
+    let mut store = Store::open(file.open(), mark.open()).unwrap();
     file.complete_syncs();
+    mark.complete_syncs();
     let mut model = Model::default();
     let (mut kept, mut lost) = (0, 0);
     for _ in 0..60 {
@@ -147,17 +148,21 @@ fn run(seed: u64) -> (u32, u32) {
         store.commit(&batch).unwrap();
         if !rng.chance(200) {
             file.complete_syncs();
+            store.acknowledge().unwrap();
             model = after;
             continue;
         }
         file.crash(&mut rng);
+        mark.crash(&mut rng);
         // A recovery that is interrupted as well must not make it worse.
         for _ in 0..rng.range(0..3) {
-            drop(Store::open(file.open()).unwrap());
+            drop(Store::open(file.open(), mark.open()).unwrap());
             file.crash(&mut rng);
+            mark.crash(&mut rng);
         }
-        store = Store::open(file.open()).unwrap();
+        store = Store::open(file.open(), mark.open()).unwrap();
         file.complete_syncs();
+        mark.complete_syncs();
         let found = Model::read(&store);
         if found == after.visible() {
             kept += 1;

@@ -1,0 +1,78 @@
+//! `GET /backup?group=N`: one group's state, for `orrery backup`.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use orrery_shared::engine::backup::BackupHead;
+use orrery_shared::error::ErrorCode;
+use orrery_shared::ids::GroupId;
+use orrery_shared::machine::Machine;
+use serde::Deserialize;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::{Failure, NodeState};
+use crate::storage::SnapshotEncoder;
+
+/// A backup keeps a fork of a group's state alive: one at a time.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// A reader that takes nothing for so long is given up.
+const SILENT_MAX: Duration = Duration::from_secs(60);
+
+/// `GET /backup`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupQuery {
+    /// Which group: 0 is the control group.
+    #[serde(default)]
+    group: u16,
+}
+
+/// `GET /backup`: a snapshot file whose first chunk says what it is of. It ends with a checksum; without it, it is not
+/// complete.
+pub async fn backup(
+    State(state): State<NodeState>,
+    query: Result<Query<BackupQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
+    let Ok(turn) = TURN.try_acquire() else {
+        return Err(Failure::new(ErrorCode::LimitReached, "This node is giving a backup already."));
+    };
+    let within = state.engine.config().request_timeout;
+    let taken = state.engine.backup(GroupId(query.group), within).await;
+    let (head, machine) =
+        taken.map_err(|error| Failure::new(ErrorCode::Unavailable, format!("{}.", error.0)))?;
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        let _turn = turn;
+        if give(&head, &machine, &sender).await.is_none() {
+            tracing::warn!(group = %head.group, "a backup was not taken to its end");
+        }
+    });
+    let body = stream::unfold(receiver, |mut receiver: mpsc::Receiver<Bytes>| async move {
+        receiver.recv().await.map(|bytes| (Ok::<_, io::Error>(bytes), receiver))
+    });
+    let content_type = HeaderValue::from_static("application/octet-stream");
+    Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(body)).into_response())
+}
+
+/// Encodes chunk by chunk, as fast as they are taken. None when the reader went away.
+async fn give(head: &BackupHead, machine: &Machine, to: &mpsc::Sender<Bytes>) -> Option<()> {
+    let send = async |bytes: Bytes| timeout(SILENT_MAX, to.send(bytes)).await.ok()?.ok();
+    let (mut encoder, first) = SnapshotEncoder::begin();
+    send(first).await?;
+    for chunk in std::iter::once(head.encode().ok()?).chain(machine.chunks()) {
+        let length = encoder.chunk(&chunk).ok()?;
+        send(Bytes::copy_from_slice(&length)).await?;
+        send(chunk).await?;
+    }
+    send(Bytes::copy_from_slice(&encoder.end())).await
+}

@@ -100,6 +100,8 @@ pub fn router(state: NodeState) -> Router {
         .route("/session", post(session::open))
         .route("/session/renew", post(session::renew))
         .route("/session/close", post(session::close))
+        .route("/livez", get(node::livez))
+        .route("/readyz", get(node::readyz))
         .route("/health", get(node::health))
         .route("/status", get(node::status))
         .route("/cluster", get(node::cluster))

@@ -1,14 +1,26 @@
-//! `GET /health`, `/status`, `/cluster`, `/metrics`, `POST /cluster/leader`, `/cluster/leave` and `/cluster/compare`.
+//! `GET /livez`, `/readyz`, `/health`, `/status`, `/cluster`, `/metrics`, `POST /cluster/leader`, `/cluster/leave` and
+//! `/cluster/compare`.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use orrery_shared::api::node::{Cluster, Comparison, Health, Status};
+use orrery_shared::api::node::{Cluster, Comparison, Health, Live, Readiness, Status};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::body::{Check, Checked, check_name};
 use super::{Answer, Failure, NodeState};
+
+/// `GET /livez`: this process runs and answers.
+pub async fn livez() -> Answer<Live> {
+    Answer(200, Live { status: "ok".into() })
+}
+
+/// `GET /readyz`: 503 with the reasons where a request sent here may have to wait or fail.
+pub async fn readyz(State(state): State<NodeState>) -> Answer<Readiness> {
+    let readiness = state.engine.readiness();
+    Answer(if readiness.ready { 200 } else { 503 }, readiness)
+}
 
 /// `GET /health`: 503 until the node serves requests.
 pub async fn health(State(state): State<NodeState>) -> Answer<Health> {

@@ -51,6 +51,7 @@ pub struct Metrics {
 /// What is told of each group that runs here, by its number.
 struct GroupGauges {
     leads: IntGaugeVec,
+    quorum: IntGaugeVec,
     term: IntGaugeVec,
     commit: IntGaugeVec,
     applied: IntGaugeVec,
@@ -60,7 +61,12 @@ struct GroupGauges {
 impl GroupGauges {
     fn new(gauges: &impl Fn(&str, &str, &str) -> IntGaugeVec) -> GroupGauges {
         GroupGauges {
-            leads: gauges("orrery_group_leads", "1 where this node leads the group.", "group"),
+            leads: gauges(
+                "orrery_group_leads",
+                "1 where this node leads the group and a majority confirmed it lately.",
+                "group",
+            ),
+            quorum: gauges("orrery_group_quorum", "1 where a majority confirmed the leader lately.", "group"),
             term: gauges("orrery_group_term", "Raft term of the group.", "group"),
             commit: gauges("orrery_group_commit_index", "Commit index of the group.", "group"),
             applied: gauges("orrery_group_applied_index", "Applied index of the group.", "group"),
@@ -70,12 +76,15 @@ impl GroupGauges {
 
     fn set(&self, groups: &[GroupStatus]) {
         // A group that is gone must not stay as it was.
-        for family in [&self.leads, &self.term, &self.commit, &self.applied, &self.log_entries] {
+        for family in [&self.leads, &self.quorum, &self.term, &self.commit, &self.applied, &self.log_entries]
+        {
             family.reset();
         }
         for group in groups {
             let label = [group.group.0.to_string()];
-            self.leads.with_label_values(&label).set(i64::from(group.role == Role::Leader));
+            let leads = group.role == Role::Leader && group.quorum;
+            self.leads.with_label_values(&label).set(i64::from(leads));
+            self.quorum.with_label_values(&label).set(i64::from(group.quorum));
             self.term.with_label_values(&label).set(signed(group.term));
             self.commit.with_label_values(&label).set(index(group.commit));
             self.applied.with_label_values(&label).set(index(group.applied));

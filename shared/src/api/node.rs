@@ -1,4 +1,4 @@
-//! `GET /health`, `GET /status`, `GET /cluster`.
+//! `GET /livez`, `GET /readyz`, `GET /health`, `GET /status`, `GET /cluster`.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -17,6 +17,35 @@ pub struct Health {
     pub role: Role,
     /// Its term there.
     pub term: Term,
+    /// Whether a majority confirmed the control group's leader within an election time-out, as far as this node knows.
+    #[serde(default)]
+    pub quorum: bool,
+}
+
+/// `GET /livez`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// `ok`
+    pub status: SmolStr,
+}
+
+/// `GET /readyz`: 200 only where every group that runs here has a leader whom a majority confirmed within an election
+/// time-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Whether there is no reason below.
+    pub ready: bool,
+    /// Why not.
+    pub reasons: Vec<NotReady>,
+}
+
+/// Why a node is not ready.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotReady {
+    /// Of which group; none where it is the whole node.
+    pub group: Option<GroupId>,
+    /// A sentence.
+    pub reason: String,
 }
 
 /// `GET /status`: the control group as this node sees it.
@@ -36,6 +65,10 @@ pub struct Status {
     pub term: Term,
     /// Whom it takes for the leader.
     pub leader_id: Option<NodeName>,
+    /// Whether a majority confirmed that leader within an election time-out, as far as this node knows. A leader that is
+    /// cut off stays one by its own word: `leader` without this can decide nothing.
+    #[serde(default)]
+    pub quorum: bool,
     /// For whom it voted in this term.
     pub voted_for: Option<NodeName>,
     /// Commit index.
@@ -106,6 +139,9 @@ pub struct GroupStatus {
     pub term: Term,
     /// Whom it takes for the leader.
     pub leader: Option<NodeName>,
+    /// Whether a majority confirmed that leader within an election time-out, as far as this node knows.
+    #[serde(default)]
+    pub quorum: bool,
     /// Who votes.
     pub voters: Vec<NodeName>,
     /// Commit index.
@@ -145,7 +181,7 @@ pub struct Cluster {
     pub replicas: u16,
     /// Version of the commands that every member supports.
     pub version: u16,
-    /// Present leader of the control group.
+    /// Present leader of the control group, where a majority confirmed it within an election time-out.
     pub leader: Option<NodeName>,
     /// Everybody.
     pub members: Vec<ClusterMember>,
@@ -164,7 +200,7 @@ pub struct ShardPlace {
     pub shard: GroupId,
     /// Who holds it; the first one is the preferred leader.
     pub replicas: Vec<NodeName>,
-    /// Who leads it, as far as this node knows.
+    /// Who leads it, as far as this node knows; where it holds the shard, only a leader whom a majority confirmed.
     pub leader: Option<NodeName>,
 }
 

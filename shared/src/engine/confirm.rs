@@ -78,6 +78,41 @@ pub struct Leadership {
     pub voters: usize,
 }
 
+impl Leadership {
+    /// Who leads, where a majority confirmed it lately.
+    pub fn confirmed_leader(&self) -> Option<NodeName> {
+        self.leader.clone().filter(|_| self.confirmed)
+    }
+
+    /// What is missing for the group to decide anything, as a sentence; none where nothing is.
+    pub fn lacks(&self) -> Option<String> {
+        let group = match self.group {
+            GroupId::CONTROL => "The control group".to_owned(),
+            shard => format!("Shard {shard}"),
+        };
+        let Leadership { confirmed: false, leader, answering, voters, confirmed_ms, .. } = self else {
+            return None;
+        };
+        Some(match (leader, answering, confirmed_ms) {
+            (None, ..) => format!("{group} has no leader that this node knows."),
+            (Some(_), Some(answering), _) => {
+                format!("{group} has no majority: {answering} of {voters} answer.")
+            }
+            (Some(leader), None, Some(ms)) => {
+                let s = *ms as f64 / 1_000.0;
+                format!(
+                    "{group} has no majority that this node knows of: its leader {leader} was last confirmed {s:.1} s ago."
+                )
+            }
+            (Some(leader), None, None) => {
+                format!(
+                    "{group} has no majority that this node knows of: nobody confirmed its leader {leader} yet."
+                )
+            }
+        })
+    }
+}
+
 impl<H: Host> Group<H> {
     /// Microseconds since a majority confirmed the leader that this node is or hears.
     pub fn confirmed_us(&self) -> Option<u64> {
@@ -119,5 +154,37 @@ impl<H: Host> Engine<H> {
     /// Of each group that runs here: who leads, and whether a majority confirmed it within an election time-out.
     pub fn leaderships(&self) -> Vec<Leadership> {
         self.groups().iter().map(|group| group.leadership()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let known = Leadership {
+            group: GroupId::CONTROL,
+            leader: Some("node1".into()),
+            leads_here: true,
+            confirmed_ms: Some(40),
+            confirmed: true,
+            answering: Some(5),
+            voters: 5,
+        };
+        assert_eq!((known.lacks(), known.confirmed_leader()), (None, Some("node1".into())));
+        let cut = Leadership { confirmed: false, confirmed_ms: Some(3_240), answering: Some(2), ..known };
+        assert_eq!(cut.lacks().as_deref(), Some("The control group has no majority: 2 of 5 answer."));
+        assert_eq!(cut.confirmed_leader(), None, "it leads by its own word only");
+        let follower = Leadership { group: GroupId(3), answering: None, leads_here: false, ..cut };
+        let said = follower.lacks().unwrap_or_default();
+        assert!(
+            said.starts_with("Shard 3 has no majority") && said.contains("node1") && said.contains("3.2 s"),
+            "{said}"
+        );
+        let never = Leadership { confirmed_ms: None, ..follower };
+        assert!(never.lacks().unwrap_or_default().contains("nobody confirmed"), "{never:?}");
+        let none = Leadership { leader: None, ..never };
+        assert_eq!(none.lacks().as_deref(), Some("Shard 3 has no leader that this node knows."));
     }
 }

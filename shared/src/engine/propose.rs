@@ -30,13 +30,13 @@ impl<H: Host> Engine<H> {
     ) -> Result<(LogIndex, Reply), ProposeError> {
         let mut budget = Budget::<H::Runtime>::new(within);
         let mut unknown = None;
-        let mut why = "there is no leader now";
+        let mut why = None;
         let mut hint = None;
         let mut turn = 0;
         while let Some(left) = budget.left() {
             let here = self.group(group);
             if here.is_none() && self.shard_map().shard(group).is_none() {
-                why = "the cluster has no such group yet";
+                why = Some("the cluster has no such group yet".to_owned());
                 break;
             }
             let reign = here.as_ref().map(|group| group.reign());
@@ -69,8 +69,14 @@ impl<H: Host> Engine<H> {
         // Once a try went out without an answer, nothing later can take that back.
         Err(match unknown {
             Some(why) => ProposeError::Unknown(why),
-            None => ProposeError::NotApplied(why.into()),
+            None => ProposeError::NotApplied(why.unwrap_or_else(|| self.lacking(group))),
         })
+    }
+
+    /// Why a group decides nothing now, as part of a sentence.
+    fn lacking(&self, group: GroupId) -> String {
+        let lacks = self.group(group).and_then(|group| group.leadership().lacks());
+        lacks.map_or_else(|| "no leader confirmed itself in time".to_owned(), |said| part_of_sentence(&said))
     }
 
     async fn propose_once(
@@ -182,7 +188,7 @@ impl<H: Host> Engine<H> {
                 }
             }
         }
-        Err(ReadError("no leader confirmed itself in time".into()))
+        Err(ReadError(self.lacking(group)))
     }
 
     async fn read_index_once(&self, group: &Group<H>, hint: Option<Member>, within: Duration) -> ReadOutcome {
@@ -213,3 +219,8 @@ impl<H: Host> Engine<H> {
 
 /// Shortest time for one try: an election must not eat all of them.
 const TRY_MIN: Duration = Duration::from_millis(700);
+
+fn part_of_sentence(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

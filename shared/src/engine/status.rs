@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use super::confirm::Leadership;
 use super::group::Group;
 use super::host::{Host, Transport, Urgency};
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, millis};
 use super::publish::lock;
-use crate::api::node::{Cluster, ClusterMember, GroupStatus, Health, Peer, ShardPlace, Status};
+use crate::api::node::{
+    Cluster, ClusterMember, Diverged, GroupStatus, Health, NotReady, Peer, Readiness, ShardPlace, Status,
+};
 use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::{LockTable, ShardTable};
 use crate::event::stream::{GroupQueues, GroupSnapshot};
@@ -72,7 +75,32 @@ impl<H: Host> Engine<H> {
             node: self.inner.local.name.clone(),
             role: shown.role,
             term: shown.term,
+            quorum: self.has_quorum(GroupId::CONTROL),
         }
+    }
+
+    /// Whether a majority confirmed the group's leader lately, as far as this node knows.
+    fn has_quorum(&self, group: GroupId) -> bool {
+        self.group(group).is_some_and(|group| group.leadership().confirmed)
+    }
+
+    /// `GET /readyz`
+    pub fn readiness(&self) -> Readiness {
+        let mut reasons: Vec<NotReady> = Vec::new();
+        if !self.ready() {
+            let reason = "This node is not part of a cluster yet, or still reads its log.".to_owned();
+            reasons.push(NotReady { group: None, reason });
+        }
+        let lacking = |leadership: Leadership| {
+            let reason = leadership.lacks()?;
+            Some(NotReady { group: Some(leadership.group), reason })
+        };
+        reasons.extend(self.leaderships().into_iter().filter_map(lacking));
+        let diverged = self.diverged().into_iter();
+        reasons.extend(
+            diverged.map(|Diverged { group, message }| NotReady { group: Some(group), reason: message }),
+        );
+        Readiness { ready: reasons.is_empty(), reasons }
     }
 
     /// `GET /status`
@@ -90,6 +118,7 @@ impl<H: Host> Engine<H> {
             role: shown.role,
             term: shown.term,
             leader_id: shown.leader,
+            quorum: self.has_quorum(GroupId::CONTROL),
             voted_for: shown.voted_for,
             commit_index: shown.commit,
             last_applied: shown.applied,
@@ -112,6 +141,7 @@ impl<H: Host> Engine<H> {
             role: shown.role,
             term: shown.term,
             leader: shown.leader,
+            quorum: group.leadership().confirmed,
             voters: shown.voters,
             commit: shown.commit,
             applied: shown.applied,
@@ -123,7 +153,7 @@ impl<H: Host> Engine<H> {
     /// Where the shards are, by the map that this node applied, and who leads them, as far as it knows.
     fn shard_places(&self, map: &ShardMap) -> Vec<ShardPlace> {
         let leader = |shard: GroupId| match self.group(shard) {
-            Some(_) => self.inner.publisher.group(shard).leader,
+            Some(_) => self.confirmed_leader(shard),
             None => lock(&self.inner.leaders).get(&shard).map(|leader| leader.name.clone()),
         };
         let place = |shard: &ShardReplicas| ShardPlace {
@@ -132,6 +162,11 @@ impl<H: Host> Engine<H> {
             leader: leader(shard.shard),
         };
         map.shards.iter().map(place).collect()
+    }
+
+    /// Whom this node takes for the leader of a group that runs here, where a majority confirmed it.
+    fn confirmed_leader(&self, group: GroupId) -> Option<NodeName> {
+        self.group(group)?.leadership().confirmed_leader()
     }
 
     fn peers(&self) -> Vec<Peer> {
@@ -161,7 +196,6 @@ impl<H: Host> Engine<H> {
 
     /// `GET /cluster`
     pub fn cluster(&self) -> Cluster {
-        let shown = self.inner.publisher.group(GroupId::CONTROL);
         let group = self.group(GroupId::CONTROL);
         let record = group.as_ref().map(|group| group.state.read(|machine| machine.cluster().clone()));
         let record = record.unwrap_or_default();
@@ -187,7 +221,7 @@ impl<H: Host> Engine<H> {
             shards,
             replicas,
             version: record.version(),
-            leader: shown.leader,
+            leader: self.confirmed_leader(GroupId::CONTROL),
             map_version: record.map().version,
             map: self.shard_places(record.map()),
             members: members

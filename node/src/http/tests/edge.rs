@@ -144,7 +144,7 @@ async fn unknown_paths_methods_and_queries() {
 async fn strangers_may_not_call() {
     let setting = setting().await;
     let with = |host: &str, origin: Option<&str>| {
-        let mut request = Request::get("/health").header("host", host);
+        let mut request = Request::get("/status").header("host", host);
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
@@ -180,6 +180,21 @@ async fn strangers_may_not_call() {
 }
 
 #[tokio::test]
+async fn probes_answer_by_any_name() {
+    let setting = setting().await;
+    for probe in ["/livez", "/readyz", "/health"] {
+        for host in ["10.1.2.3:8001", "node1.some-namespace.svc:8001", "10.1.2.3", "localhost:8001"] {
+            let got =
+                setting.send(Request::get(probe).header("host", host).body(Body::empty()).unwrap()).await;
+            assert_eq!(got.status, 200, "{probe} {host}: {}", got.text);
+        }
+    }
+    let health = setting.get("/health").await.json();
+    assert_eq!((&health["status"], &health["quorum"]), (&"ok".into(), &true.into()));
+    assert_eq!(setting.get("/readyz").await.json(), json!({"ready": true, "reasons": []}));
+}
+
+#[tokio::test]
 async fn the_page_is_served_with_its_policy() {
     let setting = setting().await;
     let got = setting.get("/").await;
@@ -202,6 +217,7 @@ async fn figures_count_what_happened() {
     let got = setting.get("/metrics").await;
     for line in [
         "orrery_role{role=\"leader\"} 1",
+        "orrery_group_quorum{group=\"0\"} 1",
         "orrery_requests_total{operation=\"acquire\",outcome=\"acquired\"} 1",
         "orrery_event_readers 0",
     ] {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use orrery_shared::engine::EngineConfig;
-use orrery_shared::ids::{NAME_BYTES_MAX, NodeName};
+use orrery_shared::ids::NodeName;
 use orrery_shared::machine::SHARDS_MAX;
+use orrery_shared::names;
 
 use crate::cli::{CachePolicy, NodeArgs, ProfileName};
 
@@ -183,8 +184,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn name(text: &str, flag: &str) -> Result<NodeName> {
-    ensure!(!text.is_empty(), "{flag}: a node's name must not be empty");
-    ensure!(text.len() <= NAME_BYTES_MAX, "{flag}: a node's name has at most {NAME_BYTES_MAX} bytes");
+    names::check(text).map_err(|why| anyhow!("{flag}: a node's name {why}"))?;
     ensure!(
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
         "{flag}: a node's name is made of letters, digits, '-', '_' and '.': {text:?} is not"

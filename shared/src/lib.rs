@@ -12,6 +12,7 @@ pub mod hlc;
 pub mod ids;
 pub mod lock;
 pub mod machine;
+pub mod names;
 mod pages;
 pub mod placement;
 pub mod queue;

@@ -9,11 +9,16 @@ use orrery_shared::api::lock::{TTL_MS_RANGE, WAIT_MS_MAX};
 use orrery_shared::error::ErrorCode;
 use orrery_shared::ids::NAME_BYTES_MAX;
 use orrery_shared::machine::IdempotencyKey;
+use orrery_shared::names;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::answer::Failure;
 use super::{BODY_BYTES_MAX, BODY_TIME_MAX};
+
+/// How deep lists and objects of a body may be nested, its own braces counted. A message is delivered as it came, and many
+/// readers of JSON end at some depth: such a message would become a dead letter together with its whole batch.
+const DEPTH_MAX: usize = 64;
 
 /// The header that makes a retry safe.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -67,6 +72,11 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failu
         ));
     }
     let bytes = read(&parts.headers, body).await?;
+    if is_deeper_than(&bytes, DEPTH_MAX) {
+        return Err(Failure::bad_request(format!(
+            "The body is nested deeper than {DEPTH_MAX} levels; many JSON readers give up at such a depth."
+        )));
+    }
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         // A list would otherwise be taken for the fields in their order.
         return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
@@ -80,6 +90,28 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failu
         Category::Data => Failure::bad_request(format!("The body does not fit: {error}.")),
         Category::Syntax | Category::Eof | Category::Io => not_json(&error),
     })
+}
+
+/// Whether lists and objects are nested deeper than that. Looks at brackets outside of strings only: of what is no JSON, the
+/// parser says so.
+fn is_deeper_than(json: &[u8], depth_max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match (byte, in_string) {
+            _ if escaped => escaped = false,
+            (b'\\', true) => escaped = true,
+            (b'"', _) => in_string = !in_string,
+            (b'[' | b'{', false) => {
+                depth += 1;
+                if depth > depth_max {
+                    return true;
+                }
+            }
+            (b']' | b'}', false) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
@@ -127,30 +159,21 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failur
     let wrong = || {
         Failure::bad_request(format!(
             "The header Idempotency-Key is <client>/<number>, for example Ayu/17, once, with a client of 1 to \
-             {NAME_BYTES_MAX} bytes."
+             {NAME_BYTES_MAX} bytes, without control characters and spaces around it."
         ))
     };
     let (client, number) =
         value.to_str().ok().and_then(|text| text.trim().rsplit_once('/')).ok_or_else(wrong)?;
     let number = number.parse().map_err(|_| wrong())?;
-    if values.next().is_some() || client.is_empty() || client.len() > NAME_BYTES_MAX {
+    if values.next().is_some() || names::check(client).is_err() {
         return Err(wrong());
     }
     Ok(Some(IdempotencyKey { client: client.into(), number }))
 }
 
-/// A name of a client, a resource, a node.
+/// A name of a client, a resource, a node: by the one rule for all of them.
 pub fn check_name(field: &str, name: &str) -> Result<(), Failure> {
-    if name.is_empty() {
-        return Err(Failure::bad_request(format!("\"{field}\" must not be empty.")));
-    }
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Failure::bad_request(format!(
-            "\"{field}\" has {} bytes; at most {NAME_BYTES_MAX} are allowed.",
-            name.len()
-        )));
-    }
-    Ok(())
+    names::check(name).map_err(|why| Failure::from(why.error(field)))
 }
 
 /// A number within its range, where it is given.
@@ -184,5 +207,22 @@ pub fn check_wait(wait_ms: Option<u64>) -> Result<(), Failure> {
             "\"wait_ms\" is {wait_ms}; it must be at most {WAIT_MS_MAX} milliseconds."
         ))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(!is_deeper_than(nested(DEPTH_MAX).as_bytes(), DEPTH_MAX));
+        assert!(is_deeper_than(nested(DEPTH_MAX + 1).as_bytes(), DEPTH_MAX));
+        assert!(is_deeper_than(r#"{"a":[{"b":1}]}"#.as_bytes(), 2));
+        for shallow in [r#"{"a":"[[[[{{{{"}"#, r#"{"a":"\"[[[["}"#, r#"["\\",[1],[2],[3]]"#, "]]]][[[]]]"] {
+            assert!(!is_deeper_than(shallow.as_bytes(), 3), "{shallow}");
+        }
+        assert!(is_deeper_than(r#"["\\",[[[1]]]]"#.as_bytes(), 3), "the string ended");
     }
 }

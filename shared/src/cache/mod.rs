@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::ids::{BootEpoch, LogIndex, NodeId, NodeName, Term};
+use crate::names;
 
 /// The name of a cache line.
 pub type Address = SmolStr;
@@ -57,9 +58,9 @@ pub const BYTES_PER_SHARD_MAX: u64 = 64 * 1024 * 1024;
 /// Most deleted addresses whose version a shard still knows.
 pub const TOMBSTONES_MAX: usize = 4_096;
 
-/// Whether a text may be an address: neither empty nor too long, and nothing in it that cannot be printed.
+/// Whether a text may be an address: a name like all others.
 pub fn is_address(text: &str) -> bool {
-    !text.is_empty() && text.len() <= ADDRESS_BYTES_MAX && !text.chars().any(char::is_control)
+    names::check_within(text, ADDRESS_BYTES_MAX).is_ok()
 }
 
 /// What orders the messages of homes about an address: the home's tenure, then a number that grows in it.

@@ -168,7 +168,7 @@ impl Values {
         let before = self.entries.get(address);
         let freed = before.map_or(0, |before| size(address, &before.value));
         if !is_address(address) {
-            Some("an address has 1 to 256 bytes and no control characters".into())
+            Some("an address has 1 to 256 bytes, no control characters and no space around it".into())
         } else if value.len() > VALUE_BYTES_MAX {
             Some(format!("a value has at most {VALUE_BYTES_MAX} bytes"))
         } else if before.is_none() && self.entries.len() >= LINES_PER_SHARD_MAX {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::shards::{Placement, SHARDS_MAX, ShardMap, ShardReplicas};
 use super::{ControlCommand, ControlReply, Member};
 use crate::event::fact::{PlacedShard, ShardTable};
-use crate::ids::{ClusterId, GroupId, NAME_BYTES_MAX, NodeId, NodeName};
+use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
+use crate::names;
 use crate::placement::RingNode;
 
 /// Most members at once.
@@ -320,8 +321,5 @@ impl ClusterRecord {
 }
 
 fn check_name(name: &NodeName) -> Result<(), String> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(format!("a node's name has 1 to {NAME_BYTES_MAX} bytes"));
-    }
-    Ok(())
+    names::check(name).map_err(|why| format!("a node's name {why}"))
 }

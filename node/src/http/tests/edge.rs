@@ -225,3 +225,34 @@ async fn figures_count_what_happened() {
     }
     assert!(!got.text.contains("orrery_sync_seconds_count 0"), "syncs were counted");
 }
+
+#[tokio::test]
+async fn one_rule_for_every_name() {
+    let setting = setting().await;
+    let bad = [" x", "x ", "x\ny", "x\u{0}", "x\u{202e}y", "\u{2066}x", "x\u{2028}", "x\u{a0}"];
+    for name in bad {
+        let bodies = [
+            ("/lock/acquire", json!({"resource": name, "client": "a"})),
+            ("/lock/acquire", json!({"resource": "r", "client": name})),
+            ("/lock/cancel", json!({"resource": name, "client": "a"})),
+            ("/session", json!({"client": name})),
+            ("/queue/publish", json!({"topic": name, "message": 1})),
+            ("/queue/publish", json!({"topic": "t", "message": 1, "key": name})),
+            ("/queue/consume", json!({"topic": "t", "consumer": name})),
+            ("/queue/groups", json!({"topic": "t", "group": name})),
+            ("/queue/purge", json!({"topic": "t", "group": name})),
+            ("/cache/write", json!({"address": name, "value": 1})),
+            ("/cache/delete", json!({"address": name})),
+            ("/cluster/leave", json!({"node": name})),
+        ];
+        for (path, body) in bodies {
+            let got = setting.post(path, body.to_string()).await;
+            assert_eq!(got.status, 400, "{path} {body}: {}", got.text);
+            assert_eq!(got.code(), "bad_request", "{path} {body}: {}", got.text);
+        }
+    }
+    for good in ["a b", "日本 ü", "a/b:c"] {
+        let got = setting.post("/lock/acquire", json!({"resource": good, "client": good}).to_string()).await;
+        assert_eq!(got.status, 200, "{}", got.text);
+    }
+}

@@ -27,10 +27,11 @@ use super::patience::Budget;
 use crate::api::queue::JsonText;
 use crate::cache::message::Ask;
 use crate::cache::node::{Done, Lines, Looked};
-use crate::cache::{ADDRESS_BYTES_MAX, Address, is_address};
+use crate::cache::{ADDRESS_BYTES_MAX, Address};
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
 use crate::machine::{CACHE_SINCE, IdempotencyKey};
+use crate::names;
 use crate::placement::{address_hash, shard_of};
 
 /// Pause between two looks for the first shard map.
@@ -70,11 +71,7 @@ impl<H: Host> CacheService<H> {
     /// The shard of an address. Waits, within a request's time, until this node is part of a cluster whose members all know
     /// the cache.
     async fn shard(&self, address: &Address) -> Result<GroupId, ApiError> {
-        if !is_address(address) {
-            return Err(ApiError::bad_request(format!(
-                "\"address\" must have 1 to {ADDRESS_BYTES_MAX} bytes and no control characters."
-            )));
-        }
+        names::check_within(address, ADDRESS_BYTES_MAX).map_err(|why| why.error("address"))?;
         let within = self.engine.config().request_timeout;
         let mut waited = Duration::ZERO;
         loop {

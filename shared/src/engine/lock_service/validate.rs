@@ -9,29 +9,14 @@ use crate::error::ApiError;
 use crate::ids::NAME_BYTES_MAX;
 use crate::lock::{Holder, SessionId};
 use crate::machine::IdempotencyKey;
+use crate::names;
 
 /// Longest name of the client in an idempotency key: room for a name and what a node adds to it.
 const KEY_BYTES_MAX: usize = 2 * NAME_BYTES_MAX;
 
-/// A name: 1 to 256 bytes without control characters.
+/// A name, by the one rule for all of them.
 pub fn name(what: &str, name: &SmolStr) -> Result<(), ApiError> {
-    text(what, name, NAME_BYTES_MAX)
-}
-
-fn text(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiError> {
-    if text.is_empty() {
-        return Err(ApiError::bad_request(format!("\"{what}\" must not be empty.")));
-    }
-    if text.len() > bytes_max {
-        let bytes = text.len();
-        return Err(ApiError::bad_request(format!(
-            "\"{what}\" has {bytes} bytes; at most {bytes_max} are allowed."
-        )));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(ApiError::bad_request(format!("\"{what}\" must not contain control characters.")));
-    }
-    Ok(())
+    names::check(name).map_err(|why| why.error(what))
 }
 
 /// A length within its range.
@@ -61,7 +46,7 @@ pub fn holder(client: SmolStr, session: Option<SessionId>) -> Result<Holder, Api
 
 /// The key that a client sent.
 pub fn key(key: &IdempotencyKey) -> Result<(), ApiError> {
-    text("Idempotency-Key", &key.client, KEY_BYTES_MAX)
+    names::check_within(&key.client, KEY_BYTES_MAX).map_err(|why| why.error("Idempotency-Key"))
 }
 
 #[cfg(test)]
@@ -71,7 +56,7 @@ mod tests {
 
     #[test]
     fn names_have_bounds_and_sentences() {
-        for bad in ["", "a\nb", "a\u{0}", &"x".repeat(NAME_BYTES_MAX + 1)] {
+        for bad in ["", "a\nb", "a\u{0}", " a", "a\u{202e}", &"x".repeat(NAME_BYTES_MAX + 1)] {
             let error = name("resource", &bad.into()).expect_err("a bad name");
             assert_eq!(error.code, ErrorCode::BadRequest);
             assert!(error.message.starts_with("\"resource\"") && error.message.ends_with('.'), "{error}");

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     IdempotencyConflict,
     /// The cache line has another version than the one that was asked for; nothing changed. 409
     WrongVersion,
+    /// The consumer group was deleted while the request waited for a message. 409
+    GroupDeleted,
     /// A bound (waiters, sessions, locks of one client) is reached. 429
     LimitReached,
     /// The group has no majority or no leader now; nothing was done. 503
@@ -61,6 +63,7 @@ impl ErrorCode {
             Self::NotHolder
             | Self::Conflict
             | Self::SessionExpired
+            | Self::GroupDeleted
             | Self::IdempotencyConflict
             | Self::WrongVersion => 409,
             Self::TooLarge => 413,
@@ -90,12 +93,60 @@ pub struct ApiError {
     /// With `wrong_version`: the version that the line has; 0 without a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// What became of it in each shard, where that differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardOutcome>,
+}
+
+/// What became of a request in one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardOutcome {
+    /// Which.
+    pub shard: GroupId,
+    /// What the request came to there.
+    pub outcome: Came,
+    /// Where it was not done: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What a request came to in a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Came {
+    /// It took effect.
+    Done,
+    /// It did not.
+    NotDone,
+    /// Nobody knows: ask again under the same idempotency key.
+    Unknown,
+}
+
+impl ShardOutcome {
+    /// Of a shard that failed.
+    pub fn failed(shard: GroupId, error: &ApiError) -> Self {
+        let unknown = error.code == ErrorCode::OutcomeUnknown;
+        let outcome = if unknown { Came::Unknown } else { Came::NotDone };
+        ShardOutcome { shard, outcome, message: Some(error.message.clone()) }
+    }
+
+    /// Of a shard where it took effect.
+    pub fn done(shard: GroupId) -> Self {
+        ShardOutcome { shard, outcome: Came::Done, message: None }
+    }
 }
 
 impl ApiError {
     /// An error of a code with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        ApiError { code, message: message.into(), idempotency_key: None, shard: None, version: None }
+        ApiError {
+            code,
+            message: message.into(),
+            idempotency_key: None,
+            shard: None,
+            version: None,
+            shards: Vec::new(),
+        }
     }
 
     /// The most frequent one.

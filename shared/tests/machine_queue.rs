@@ -63,6 +63,8 @@ fn a_retry_of_a_publish_is_the_same_one_whoever_took_it() {
 #[test]
 fn a_retry_of_a_consume_has_its_payloads_and_one_in_vain_is_not_remembered() {
     let mut shard = Shard::new();
+    let (topic, group) = ("t".into(), "g".into());
+    shard.queue(9, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
     let nothing = QueueReply::Deliveries { messages: Vec::new(), more: false };
     assert_eq!(shard.queue(1, consume(1)), nothing);
     assert!(!shard.machine.remembers(&key(1).unwrap()));
@@ -110,6 +112,8 @@ fn a_snapshot_in_the_middle_changes_nothing_after_it() {
     for n in 0..50 {
         shard.queue(n, publish(&n.to_string(), n));
     }
+    let (topic, group) = ("t".into(), "g".into());
+    shard.queue(99, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
     shard.queue(100, consume(3));
     shard.apply(None, Operation::AdvanceClock { to_ms: 400 });
     let mut other = Shard { machine: shard.restored(), index: shard.index };
@@ -121,4 +125,28 @@ fn a_snapshot_in_the_middle_changes_nothing_after_it() {
     let clock = Operation::AdvanceClock { to_ms: 5_000 };
     assert_eq!(shard.apply(None, clock.clone()), other.apply(None, clock));
     assert_eq!(other.machine, shard.machine);
+}
+
+#[test]
+fn a_refusal_is_known_beforehand_unless_the_key_is() {
+    let mut shard = Shard::new();
+    let refusal = |shard: &Shard, number| {
+        let operation = Operation::Queue(consume(1));
+        shard.machine.refusal(&Command { key: key(number), operation })
+    };
+    assert_eq!(refusal(&shard, 1), Some(Reply::Queue(QueueReply::NoSuchTopic)));
+    assert_eq!(shard.queue(1, consume(1)), QueueReply::NoSuchTopic);
+    assert!(!shard.machine.remembers(&key(1).unwrap()), "it may be tried again");
+    shard.queue(2, publish("1", 0));
+    assert_eq!(refusal(&shard, 1), Some(Reply::Queue(QueueReply::NoSuchGroup)));
+    let (topic, group) = ("t".into(), "g".into());
+    shard.queue(3, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
+    assert_eq!(refusal(&shard, 1), None);
+    let (topic, group) = ("t".into(), "g".into());
+    shard.queue(4, QueueCommand::DeleteGroup { topic, group });
+    let (topic, group) = ("t".into(), "g".into());
+    let delete = Operation::Queue(QueueCommand::DeleteGroup { topic, group });
+    let again = |number| Command { key: key(number), operation: delete.clone() };
+    assert_eq!(shard.machine.refusal(&again(4)), None, "a retry is told the first outcome");
+    assert_eq!(shard.machine.refusal(&again(5)), Some(Reply::Queue(QueueReply::NoSuchGroup)));
 }

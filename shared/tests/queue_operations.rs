@@ -231,18 +231,135 @@ fn groups_read_from_the_earliest_or_the_latest() {
     // It goes when the last group has done with it.
     assert_eq!(world.ack("orders", "all", after, None), Outcome::Acknowledged);
     assert_eq!(world.stats("orders").messages, 3);
-    assert_eq!(world.ack("orders", "new", before, None), Outcome::Already);
+    assert_eq!(world.ack("orders", "new", before, None), Outcome::Unknown, "it was never its");
     assert_eq!(world.ack("orders", "new", after, None), Outcome::Acknowledged);
     assert_eq!(world.stats("orders").messages, 2);
 }
 
 #[test]
-fn a_first_group_from_the_latest_frees_what_nobody_wants() {
+fn what_no_group_ever_had_stays_until_retention() {
+    let mut world = World::with(QueueLimits { retention_ms: 10_000, ..QueueLimits::default() });
+    let before = world.publish("orders", None);
+    world.create("orders", "new", StartFrom::Latest);
+    assert!(matches!(world.facts[..], [QueueFact::GroupCreated { waiting: 0, .. }]), "{:?}", world.facts);
+    let after = world.publish("orders", None);
+    assert_eq!(world.numbers("orders", "new", 10), [after]);
+    // Nobody ever had the first one: neither an ack, nor a purge, nor an end of the group takes it.
+    assert_eq!(world.ack("orders", "new", before, None), Outcome::Unknown, "it was never its");
+    assert_eq!(world.ack("orders", "new", after, None), Outcome::Acknowledged);
+    world.create("orders", "newer", StartFrom::Latest);
+    world.purge("orders", PurgeWhat::All, Some("newer"));
+    world.delete("orders", "newer");
+    assert_eq!(world.settle_clock(1), 1);
+    assert_eq!(world.stats("orders").messages, 1);
+    // Whoever comes later and wants it gets it; then it goes.
+    assert_eq!(world.numbers("orders", "late", 10), [before]);
+    assert_eq!(world.ack("orders", "late", before, None), Outcome::Acknowledged);
+    assert!(matches!(world.facts[..], [QueueFact::Acknowledged { freed_bytes: Some(_), .. }]));
+    // Or its retention ends, and that is counted.
+    world.delete("orders", "late");
+    let unread = world.publish("orders", None);
+    world.delete("orders", "new");
+    world.create("orders", "newest", StartFrom::Latest);
+    world.advance(10_001);
+    assert_eq!(world.ack("orders", "newest", unread, None), Outcome::Gone(GoneCause::Age));
+    let stats = world.stats("orders");
+    let left = view::LeftTotals { acknowledged: 2, expired: 1, ..view::LeftTotals::default() };
+    assert_eq!((stats.messages, stats.left, stats.totals.published), (0, left, 3));
+}
+
+#[test]
+fn a_consume_creates_nothing() {
     let mut world = World::default();
+    assert_eq!(world.apply(&consume("typo", "g", "Ayu", 1)), QueueReply::NoSuchTopic);
+    assert!(world.facts.is_empty() && world.shard == Shard::default());
     world.publish("orders", None);
-    world.create("orders", "g", StartFrom::Latest);
-    assert!(matches!(world.facts[1..], [QueueFact::Freed { freed: 1, freed_bytes: 7, .. }]));
-    assert_eq!((world.stats("orders").messages, world.stats("orders").bytes), (0, 0));
+    let before = world.shard.clone();
+    assert_eq!(world.apply(&consume("orders", "typo", "Ayu", 1)), QueueReply::NoSuchGroup);
+    assert!(world.facts.is_empty() && world.shard == before);
+}
+
+#[test]
+fn age_counts_from_the_moment_at_which_a_message_is_due() {
+    let mut world = World::with(QueueLimits { retention_ms: 1_000, ..QueueLimits::default() });
+    // Longer than the retention.
+    let late = world.publish_later("orders", None, 5_000);
+    let given_back = world.publish("orders", None);
+    let plain = world.publish("orders", None);
+    assert_eq!(world.numbers("orders", "g", 1), [given_back]);
+    assert_eq!(world.nack("orders", "g", given_back, 3_000), Outcome::Nacked);
+    world.settle_clock(1_000);
+    assert_eq!(world.ack("orders", "g", plain, None), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.stats("orders").totals.expired, 1);
+    world.settle_clock(3_000);
+    assert_eq!(world.numbers("orders", "g", 10), [given_back]);
+    world.settle_clock(4_000);
+    assert_eq!(world.ack("orders", "g", given_back, None), Outcome::Gone(GoneCause::Age));
+    world.settle_clock(5_999);
+    assert_eq!(world.stats("orders").oldest_age_ms, Some(999), "it counts from the end of the delay");
+    assert_eq!(world.numbers("orders", "g", 10), [late]);
+    world.settle_clock(6_000);
+    assert_eq!((world.stats("orders").messages, world.stats("orders").totals.expired), (0, 3));
+    assert_eq!(world.shard.next_deadline(), None);
+}
+
+#[test]
+fn what_is_gone_says_why() {
+    let limits =
+        QueueLimits { attempts_max: 1, dead_per_group_max: 1, retention_ms: 9_000, ..QueueLimits::default() };
+    let mut world = World::with(limits);
+    world.publish("orders", None);
+    world.create("orders", "other", StartFrom::Earliest);
+    let first = world.kill("orders", "g");
+    world.publish("orders", None);
+    let second = world.kill("orders", "g");
+    // Above the bound of dead letters, while another group has it still.
+    assert_eq!(world.ack("orders", "g", first, None), Outcome::Gone(GoneCause::DeadLetters));
+    assert_eq!(world.ack("orders", "g", second, None), Outcome::Late);
+    let purged = world.publish("orders", None);
+    world.consume("orders", "g", 1);
+    world.purge("orders", PurgeWhat::All, Some("g"));
+    assert_eq!(world.ack("orders", "g", purged, None), Outcome::Gone(GoneCause::Purged));
+    let mut fork = World { shard: world.shard.clone(), index: world.index, facts: Vec::new() };
+    fork.purge("orders", PurgeWhat::All, None);
+    assert_eq!(fork.ack("orders", "other", purged, None), Outcome::Gone(GoneCause::Purged));
+    world.settle_clock(9_000);
+    for number in [first, second, purged] {
+        assert!(matches!(world.ack("orders", "other", number, None), Outcome::Gone(GoneCause::Age)));
+    }
+    assert_eq!(world.ack("orders", "g", 9_999, None), Outcome::Unknown, "that never was");
+    let group = &world.stats("orders").groups[0];
+    assert_eq!((group.left.expired, group.left.purged), (1, 2), "{group:?}");
+}
+
+#[test]
+fn a_delivery_that_never_arrived_is_no_attempt() {
+    let mut world = World::with(QueueLimits { attempts_max: 2, ..QueueLimits::default() });
+    let number = world.publish("orders", Some("k"));
+    world.publish("orders", Some("k"));
+    for _ in 0..5 {
+        let delivery = world.consume("orders", "g", 10).remove(0);
+        assert_eq!((delivery.number, delivery.attempt), (number, 1));
+        assert_eq!(world.give_back("orders", "g", number), Outcome::Nacked);
+        assert!(
+            matches!(world.facts[..], [QueueFact::Returned { attempts: 0, .. }, ..]),
+            "{:?}",
+            world.facts
+        );
+        assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), Outcome::Late);
+    }
+    assert_eq!(world.give_back("orders", "g", number), Outcome::Unknown, "nobody has it");
+    assert_eq!(world.stats("orders").left.returned, 5);
+    // Only where the bound was lowered meanwhile is it the end, and that has its own cause.
+    world.consume("orders", "g", 1);
+    world.nack("orders", "g", number, 0);
+    assert_eq!(world.consume("orders", "g", 1).remove(0).attempt, 2);
+    world.apply(&QueueCommand::SetLimits {
+        limits: QueueLimits { attempts_max: 1, ..QueueLimits::default() },
+    });
+    assert_eq!(world.give_back("orders", "g", number), Outcome::DeadLettered);
+    let letter = world.shard.peek_dead("orders", 1).remove(0).dead.unwrap();
+    assert_eq!((letter.attempts, letter.cause), (1, DeadCause::HungUp));
 }
 
 #[test]
@@ -284,15 +401,15 @@ fn messages_expire_by_age_whoever_has_them() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(world.ack("orders", "g", flying, Some(receipt)), Outcome::Unknown);
+    assert_eq!(world.ack("orders", "g", flying, Some(receipt)), Outcome::Gone(GoneCause::Age));
     assert_eq!(world.numbers("orders", "g", 10), [blocked], "its key is free");
     world.advance(10_500);
-    assert_eq!(world.stats("orders").totals.expired, 3);
-    assert!(
-        world.facts.iter().any(
-            |fact| matches!(fact, QueueFact::Expired { number, delayed: true, .. } if *number == delayed)
-        )
-    );
+    assert_eq!((world.stats("orders").totals.expired, world.stats("orders").delayed), (2, 1));
+    // The delayed one counts from the end of its delay.
+    world.settle_clock(60_500);
+    assert!(world.shard.ready("orders", "g"));
+    world.settle_clock(70_500);
+    assert_eq!(world.ack("orders", "g", delayed, None), Outcome::Gone(GoneCause::Age));
     assert_eq!((world.stats("orders").messages, world.shard.next_deadline()), (0, None));
 }
 
@@ -345,8 +462,8 @@ fn purge_takes_what_it_says() {
         assert_eq!(reply, QueueReply::Purged { purged, more: false }, "{what:?} {group:?}");
         assert_eq!(counts(&world), left, "{what:?} {group:?}");
     }
-    assert_eq!(world.ack("orders", "g", flying, None), Outcome::Unknown);
-    assert_eq!(world.ack("orders", "g", dead, None), Outcome::Unknown);
+    assert_eq!(world.ack("orders", "g", flying, None), Outcome::Gone(GoneCause::Purged));
+    assert_eq!(world.ack("orders", "g", dead, None), Outcome::Gone(GoneCause::Purged));
     // Another group has what is purged for one.
     world.shard = base;
     world.create("orders", "other", StartFrom::Earliest);
@@ -364,6 +481,7 @@ fn purge_takes_what_it_says() {
 fn a_retried_consume_gets_what_is_still_in_flight_under_its_receipts() {
     let mut world = World::default();
     let numbers = [(); 4].map(|()| world.publish("orders", None));
+    world.create("orders", "g", StartFrom::Earliest);
     let command = consume("orders", "g", "Ayu", 4);
     let first = world.apply(&command);
     let QueueReply::Deliveries { messages, .. } = &first else { panic!("{first:?}") };
@@ -409,7 +527,7 @@ fn facts_carry_a_short_beginning_and_no_payload() {
     assert!(json.starts_with("[{\"published\":{\"topic\":\"orders\",\"number\":1,\"key\":\"k\""), "{json}");
     world.consume("orders", "g", 1);
     let json = serde_json::to_string(&world.facts).unwrap();
-    assert!(json.contains("\"receipt\":\"r2-0\""), "{json}");
+    assert!(json.contains("\"receipt\":\"r3-0\""), "{json}");
 }
 
 #[test]

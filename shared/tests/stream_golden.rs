@@ -31,6 +31,7 @@ const GOLDEN_2: &str = include_str!("golden/stream-2.txt");
 const GOLDEN_3: &str = include_str!("golden/stream-3.txt");
 const GOLDEN_4: &str = include_str!("golden/stream-4.txt");
 const GOLDEN_5: &str = include_str!("golden/stream-5.txt");
+const GOLDEN_6: &str = include_str!("golden/stream-6.txt");
 
 const CONTROL: GroupId = GroupId::CONTROL;
 
@@ -126,8 +127,9 @@ fn queues() -> QueueView {
         max: 10,
         visibility_ms: 100,
     };
-    let commands = [publish(0), publish(0), publish(0), publish(9_000), consume.clone()];
-    for (index, command) in (1..).zip(commands) {
+    let create = QueueCommand::CreateGroup { topic: topic(), group: group(), from: StartFrom::Earliest };
+    let commands = [create, publish(0), publish(0), publish(0), publish(9_000), consume.clone()];
+    for (index, command) in (0..).zip(commands) {
         shard.apply(&command, &mut Step { index, ..Step::default() });
     }
     // Five times nobody acknowledges the first one; then the second is in flight and the third behind it.
@@ -411,15 +413,35 @@ fn facts_of_version_4_and_its_snapshots_as_json_are_still_understood() {
 }
 
 #[test]
-fn golden_bytes_of_version_5() {
-    assert_eq!(STREAM_VERSION, 5);
-    let (facts, snapshot) = (batch(facts_4()), Frame::Snapshot(Box::new(snapshot_5())));
+fn version_5_is_still_understood() {
+    let expected = [("facts", batch(facts_4())), ("snapshot", Frame::Snapshot(Box::new(snapshot_5())))];
+    understood(GOLDEN_5, &expected);
+}
+
+/// What version 6 brought.
+fn facts_6() -> Vec<Fact> {
+    let (topic, group) = (|| TopicName::from("orders"), || ConsumerGroup::from("billing"));
+    let (number, consumer) = (12, "Ayu".into());
+    let returned = QueueFact::Returned { topic: topic(), number, group: group(), consumer, attempts: 1 };
+    let (key, cause) = (None, DeadCause::HungUp);
+    let dead = QueueFact::DeadLettered { topic: topic(), number, key, group: group(), attempts: 2, cause };
+    let service = |(n, fact)| {
+        let fact = ServiceFact::Queue(fact);
+        Fact::Service { group: GroupId(1), index: 14, n, clock_ms: 20, fact }
+    };
+    (0..).zip([returned, dead]).map(service).collect()
+}
+
+#[test]
+fn golden_bytes_of_version_6() {
+    assert_eq!(STREAM_VERSION, 6);
+    let (facts, snapshot) = (batch(facts_6()), Frame::Snapshot(Box::new(snapshot_5())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-5.txt");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-6.txt");
         std::fs::write(path, &present).unwrap();
         return;
     }
-    assert_eq!(present, GOLDEN_5);
-    understood(GOLDEN_5, &[("facts", facts), ("snapshot", snapshot)]);
+    assert_eq!(present, GOLDEN_6);
+    understood(GOLDEN_6, &[("facts", facts), ("snapshot", snapshot)]);
 }

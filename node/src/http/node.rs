@@ -106,7 +106,8 @@ pub async fn compare(State(state): State<NodeState>, _: Checked<Compare>) -> Ans
 
 /// `GET /metrics`, in the text format of Prometheus.
 pub async fn metrics(State(state): State<NodeState>) -> Response {
-    let (queues, caches) = (state.engine.queue().totals(), state.engine.cache().stats());
+    let queue = state.engine.queue();
+    let (queues, caches) = ((queue.totals(), queue.used()), state.engine.cache().stats());
     let text = state.metrics.text(&state.engine.status(), queues, &caches, state.hub.figures());
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], text).into_response()

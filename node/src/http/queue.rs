@@ -281,6 +281,7 @@ fn settled(settled: &Settled) -> (u16, &'static str) {
         Settlement::Extended => "extended",
         Settlement::Late => "late",
         Settlement::Unknown => "unknown",
+        Settlement::Gone => "gone",
         Settlement::Partial => "partial",
         Settlement::ShardUnavailable | Settlement::OutcomeUnknown => "error",
     };

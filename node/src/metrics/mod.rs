@@ -14,6 +14,7 @@ use orrery_shared::api::node::{GroupStatus, Status};
 use orrery_shared::engine::QueueTotals;
 use orrery_shared::engine::host::Measured;
 use orrery_shared::event::fact::Role;
+use orrery_shared::queue::QueueUse;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
@@ -186,11 +187,11 @@ impl Metrics {
     pub fn text(
         &self,
         status: &Status,
-        queues: QueueTotals,
+        (queues, used): (QueueTotals, QueueUse),
         caches: &StatsAnswer,
         hub: HubFigures,
     ) -> String {
-        self.queues.set(queues);
+        self.queues.set(queues, used);
         self.caches.set(caches);
         for (role, name) in [
             (Role::Learner, "learner"),

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::lock::TTL_MS_RANGE;
+use crate::error::ShardOutcome;
 use crate::ids::{GroupId, NodeName};
-use crate::queue::{MessageId, PurgeWhat, Receipt, StartFrom};
+use crate::queue::{GoneCause, MessageId, PurgeWhat, Receipt, StartFrom};
 
 /// Largest message where nobody configured another bound: bytes of its JSON text.
 pub const MESSAGE_BYTES_MAX: u64 = 256 * 1024;
@@ -97,7 +98,8 @@ pub struct Consume {
     /// From where.
     #[serde(alias = "queue")]
     pub topic: SmolStr,
-    /// For which consumer group; it begins to exist, from the earliest message, if it does not.
+    /// For which consumer group; it begins to exist, from the earliest message and on all shards, if it does not and the topic
+    /// does.
     #[serde(alias = "consumer_group", default = "default_group")]
     pub group: SmolStr,
     /// Who.
@@ -337,13 +339,16 @@ pub struct Published {
     pub replicas: Vec<NodeName>,
 }
 
-/// 200 of a consume. Without messages there was none within the time.
+/// 200 of a consume. Without messages none was ready within the time, on any shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consumed {
     /// `ok`.
     pub status: SmolStr,
     /// In order.
     pub messages: Vec<Delivered>,
+    /// Shards that were asked and gave nothing because they refused, or did not answer: they may have messages, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<ShardOutcome>,
 }
 
 /// One delivery.
@@ -380,8 +385,10 @@ pub enum Settlement {
     Extended,
     /// That delivery does not count any more, because there was a later one or it was given back; nothing changed.
     Late,
-    /// There is no such message, or the group never had it; nothing changed.
+    /// There never was such a message, or the group was never given it; nothing changed.
     Unknown,
+    /// It was there and is not any more (`cause` says why); nothing changed.
+    Gone,
     /// Its shard has no majority or no leader now; nothing changed.
     ShardUnavailable,
     /// Its shard did not say whether this took effect: ask again under the same idempotency key.
@@ -412,14 +419,18 @@ pub struct SettledMessage {
     pub message_id: MessageId,
     /// What became of it.
     pub status: Settlement,
+    /// Where it is gone: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<GoneCause>,
 }
 
 impl Settled {
-    /// 200 also where only some took effect; 409 where all came too late, 404 where none is known.
+    /// 200 also where only some took effect; 409 where all came too late, 410 where all are gone, 404 where none ever was.
     pub fn http_status(&self) -> u16 {
         match self.status {
             Settlement::Late => 409,
             Settlement::Unknown => 404,
+            Settlement::Gone => 410,
             Settlement::ShardUnavailable | Settlement::OutcomeUnknown => 503,
             Settlement::Acknowledged
             | Settlement::AlreadyAcknowledged
@@ -453,6 +464,12 @@ pub struct Redriven {
     pub redriven: u64,
     /// Asked for and still dead, because this call had done as much as one call may: ask again.
     pub left: u64,
+    /// Shards where it was not done, or where nobody knows: send it again under the same idempotency key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<ShardOutcome>,
+    /// Where some failed: that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 /// 200 of a purge.
@@ -466,6 +483,12 @@ pub struct Purged {
     pub purged: u64,
     /// There are more, and this call had done as much as one call may: ask again.
     pub more: bool,
+    /// Shards where it was not done, or where nobody knows: send it again under the same idempotency key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<ShardOutcome>,
+    /// Where some failed: that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::GroupId;
-use crate::queue::QueueLimits;
+use crate::queue::{QueueLimits, QueueUse};
 
 /// `POST /queue/limits`: what is absent stays as it is. What each means is said at [`QueueLimits`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,13 +14,13 @@ pub struct SetLimits {
     /// Longest message, in bytes of JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_bytes_max: Option<u64>,
-    /// Most topics of a shard.
+    /// Most topics of the cluster, over all shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topics_max: Option<u64>,
     /// Most consumer groups of one topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_per_topic_max: Option<u64>,
-    /// Most consumer groups of a shard.
+    /// Most consumer groups of the cluster: each is on all shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_max: Option<u64>,
     /// Most messages of one topic in a shard.
@@ -52,7 +52,9 @@ pub struct SetLimits {
 /// 200 of both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitsAnswer {
-    /// By shard. They differ only where a change reached some of them.
+    /// What is used in the whole cluster. A topic or a group that is in several shards counts once here.
+    pub used: QueueUse,
+    /// By shard. The limits differ only where a change reached some of them.
     pub shards: Vec<ShardLimits>,
     /// Shards that did not answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,6 +69,8 @@ pub struct ShardLimits {
     /// What counts there.
     #[serde(flatten)]
     pub limits: QueueLimits,
+    /// What of it is used there.
+    pub used: QueueUse,
 }
 
 /// A value that makes no sense, as a sentence.

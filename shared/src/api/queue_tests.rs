@@ -145,6 +145,7 @@ fn answers_read_as_the_api_says() {
             published_at: 5,
             key: None,
         }],
+        refused: Vec::new(),
     };
     let text = serde_json::to_string(&consumed).expect("JSON");
     let expected = r#"{"status":"ok","messages":[{"id":"s3-7","message":{"a":1.50},"attempt":2,"receipt":"r8-0","published_at":5}]}"#;
@@ -158,6 +159,7 @@ fn answers_read_as_the_api_says() {
         (Settlement::Partial, "partial", 200),
         (Settlement::Late, "late", 409),
         (Settlement::Unknown, "unknown", 404),
+        (Settlement::Gone, "gone", 410),
         (Settlement::OutcomeUnknown, "outcome_unknown", 503),
     ] {
         assert_eq!(serde_json::to_value(status).expect("JSON"), json!(word));

@@ -7,7 +7,7 @@ use super::queue::JsonText;
 use crate::ids::{GroupId, NodeName};
 use crate::queue::MessageId;
 use crate::queue::fact::DeadCause;
-use crate::queue::view::TopicTotals;
+use crate::queue::view::{LeftTotals, TopicTotals};
 
 /// `GET /queue`: the topics by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct Figures {
     pub dead: u64,
     /// Neither acknowledged nor dead, summed over the groups.
     pub lag: u64,
-    /// Age of the oldest message on its shard's lease clock, in milliseconds.
+    /// Age of the oldest message on its shard's lease clock, in milliseconds, counted from the end of its delay.
     pub oldest_age_ms: Option<u64>,
     /// Publishes per second over the last ten seconds, as the shards' present leaders counted them.
     pub enqueue_rate: f64,
@@ -72,6 +72,8 @@ pub struct Figures {
     pub dequeue_rate: f64,
     /// Since the topic began.
     pub totals: TopicTotals,
+    /// What left since then: published is what is kept and what left.
+    pub left: LeftTotals,
 }
 
 /// One topic in [`QueueStats`].
@@ -126,6 +128,12 @@ pub struct GroupFigures {
     pub redelivered: u64,
     /// Acknowledgements since the group began.
     pub acknowledged: u64,
+    /// Dead letters brought back since the group began.
+    pub redriven: u64,
+    /// Messages that it had and that went by retention, or above the bound of its dead letters, since it began.
+    pub expired: u64,
+    /// Messages that it had and that were taken out by hand since it began.
+    pub purged: u64,
     /// Consumers with something in flight.
     pub consumers: Vec<ConsumerFigures>,
     /// The shards in which it exists.

@@ -25,6 +25,7 @@ use super::network::{Factory, Peers};
 use super::node::StartError;
 use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
+use super::queue_service::refused_beforehand;
 use super::signal::Signal;
 use super::state::{Moved, StateMachine, Turns};
 use super::timer::{Grid, Scoped, Sink, Timers, drawn};
@@ -324,6 +325,9 @@ impl<H: Host> Group<H> {
             }
             let spent_us = self.host.monotonic_us().saturating_sub(begun_us);
             within = within.saturating_sub(Duration::from_micros(spent_us));
+        }
+        if let Some(refused) = refused_beforehand(self, &command, within).await {
+            return refused;
         }
         self.batches.add(command, within).await
     }

@@ -349,6 +349,8 @@ impl<H: Host> StateMachine<H> {
                 let clock_ms = inner.machine.clock_ms();
                 inner.running.applied(&command.operation, clock_ms);
                 inner.wakes.woken(&applied.woken);
+                inner.wakes.begun(&applied.begun);
+                inner.wakes.deleted(&applied.deleted);
                 if inner.machine.cluster().map().version != map {
                     ring::follow(&mut inner, host.wall_us());
                     self.map_moved(&inner, log_id.index);

@@ -72,6 +72,9 @@ fn queue_command(command: &QueueCommand) -> SmolStr {
         QueueCommand::Redrive { topic, .. } => format_smolstr!("redrive {topic}"),
         QueueCommand::Purge { topic, .. } => format_smolstr!("purge {topic}"),
         QueueCommand::SetLimits { .. } => SmolStr::new_static("queue limits"),
+        QueueCommand::GiveBack { topic, messages, .. } => {
+            format_smolstr!("give back {topic} {}", messages.len())
+        }
     }
 }
 

@@ -158,7 +158,9 @@ fn change(topic: &mut TopicQueue, clock_ms: LeaseMs, fact: &QueueFact) {
             topic.groups.get_or_default(group).totals.acknowledged += 1;
             free(topic, *freed_bytes);
         }
-        QueueFact::Nacked { number, group, .. } | QueueFact::RedeliveryDue { number, group, .. } => {
+        QueueFact::Nacked { number, group, .. }
+        | QueueFact::RedeliveryDue { number, group, .. }
+        | QueueFact::Returned { number, group, .. } => {
             take(topic, group, *number, Had::InFlight);
             topic.groups.get_or_default(group).waiting += 1;
         }
@@ -342,6 +344,7 @@ fn topic_name(fact: &QueueFact) -> &TopicName {
         | QueueFact::Freed { topic, .. }
         | QueueFact::GroupCreated { topic, .. }
         | QueueFact::GroupDeleted { topic, .. }
+        | QueueFact::Returned { topic, .. }
         | QueueFact::Held { topic, .. } => topic,
     }
 }

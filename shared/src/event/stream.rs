@@ -21,8 +21,9 @@ use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Te
 use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
-/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache.
-pub const STREAM_VERSION: u16 = 5;
+/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache,
+/// version 6 deliveries that never arrived.
+pub const STREAM_VERSION: u16 = 6;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;

@@ -34,11 +34,14 @@ use replies::{Known, Remembered, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
 /// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
-/// one request from a wait.
+/// one request from a wait, and deliveries that are given back.
 pub const COMMAND_VERSION: u16 = 4;
 
 /// Since this version of the commands a request withdraws from its wait by itself.
 pub const WITHDRAW_SINCE: u16 = 4;
+
+/// Since this version of the commands deliveries are given back that never arrived.
+pub const GIVE_BACK_SINCE: u16 = 4;
 
 /// Since this version of the commands shards keep cache lines.
 pub const CACHE_SINCE: u16 = 3;
@@ -191,6 +194,9 @@ impl Reply {
     fn remembered(&self) -> Option<Reply> {
         match self {
             Reply::Queue(QueueReply::Deliveries { messages, .. }) if messages.is_empty() => None,
+            Reply::Queue(
+                QueueReply::NoSuchTopic | QueueReply::NoSuchGroup | QueueReply::LimitReached { .. },
+            ) => None,
             Reply::Queue(reply) => Some(Reply::Queue(reply.remembered())),
             Reply::Control(ControlReply::Refused { .. }) => None,
             Reply::Cache(
@@ -254,6 +260,10 @@ pub struct Applied {
     pub facts: Vec<ServiceFact>,
     /// Consumer groups for which messages became ready: a long poll that waits there should consume again.
     pub woken: BTreeSet<(TopicName, ConsumerGroup)>,
+    /// Consumer groups that were deleted: a long poll that waits there ends.
+    pub deleted: BTreeSet<(TopicName, ConsumerGroup)>,
+    /// Topics that began: a long poll that waits for one may begin its group.
+    pub begun: BTreeSet<TopicName>,
 }
 
 impl Machine {
@@ -371,7 +381,16 @@ impl Machine {
         let mut facts = locks.facts;
         facts.extend(queues.facts.into_iter().map(ServiceFact::Queue));
         facts.extend(values.facts.into_iter().map(ServiceFact::Cache));
-        Applied { reply, facts, woken: queues.woken }
+        let queue::Step { woken, deleted, begun, .. } = queues;
+        Applied { reply, facts, woken, deleted, begun }
+    }
+
+    /// The answer to a command that would change nothing as things stand: a queue's refusal, of a key that is not known.
+    pub fn refusal(&self, command: &Command) -> Option<Reply> {
+        let Operation::Queue(asked) = &command.operation else { return None };
+        let refused = self.queue()?.refusal(asked)?;
+        let known = command.key.as_ref().is_some_and(|key| self.remembers(key));
+        (!known).then_some(Reply::Queue(refused))
     }
 
     /// Whether the answer to a command under that key is remembered.

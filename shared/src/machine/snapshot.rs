@@ -19,8 +19,8 @@ use crate::queue::snapshot::QueueRecord;
 
 /// Version of the format; golden bytes of each stay in the tests. Version 2 has everything of version 1 and, after the
 /// cluster's record, the shard map; or the record of a shard in its place. Version 3
-/// adds a shard's cached values. What needs no newer version is still written in the older one: a member with an older program has to read it for as long as the cluster uses that one's commands.
-pub const SNAPSHOT_VERSION: u16 = 3;
+/// adds a shard's cached values. Version 4 says of queues what left them and from when ages count. What needs no newer version is still written in the older one: a member with an older program has to read it for as long as the cluster uses that one's commands.
+pub const SNAPSHOT_VERSION: u16 = 4;
 
 /// Longest chunk, in bytes.
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
@@ -123,6 +123,7 @@ impl Machine {
     fn snapshot_version(&self) -> u16 {
         match &self.shard {
             None if self.cluster.version() < SHARDS_SINCE => 1,
+            Some(shard) if shard.queues.topics().next().is_some() => 4,
             Some(shard) if shard.values != Values::default() => 3,
             _ => 2,
         }

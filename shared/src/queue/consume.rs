@@ -12,7 +12,7 @@ use super::log::{Log, Place};
 use super::shard::{Context, Shard, Step};
 use super::stored::Stored;
 use super::topic::Topic;
-use super::{ConsumerGroup, ConsumerName, Delivery, QueueReply, Receipt, StartFrom, TopicName};
+use super::{ConsumerGroup, ConsumerName, Delivery, QueueReply, Receipt, TopicName};
 use crate::ids::LogIndex;
 
 /// A consume, as its client asked it.
@@ -25,18 +25,19 @@ pub(super) struct Ask<'a> {
 
 impl Shard {
     pub(super) fn consume(&mut self, topic: &TopicName, ask: &Ask<'_>, step: &mut Step) -> QueueReply {
-        let refused = name_refused("topic", topic)
+        match self.consume_refused(topic, ask) {
+            Some(refused) => refused,
+            None => self.edit(topic, step, |topic, context| topic.consume(ask, context)),
+        }
+    }
+
+    /// A consume creates nothing: who wants a group creates it first.
+    pub(super) fn consume_refused(&self, topic: &TopicName, ask: &Ask<'_>) -> Option<QueueReply> {
+        name_refused("topic", topic)
             .or_else(|| name_refused("consumer group", ask.group))
             .or_else(|| name_refused("consumer", ask.consumer))
-            .or_else(|| self.growth_refused(topic, Some(ask.group)))
-            .or_else(|| self.consumer_refused(topic, ask));
-        match refused {
-            Some(refused) => refused,
-            None => self.edit(topic, step, |topic, context| {
-                topic.begin_group(ask.group, StartFrom::Earliest, context);
-                topic.consume(ask, context)
-            }),
-        }
+            .or_else(|| self.not_there(topic, Some(ask.group)))
+            .or_else(|| self.consumer_refused(topic, ask))
     }
 
     fn consumer_refused(&self, topic: &TopicName, ask: &Ask<'_>) -> Option<QueueReply> {

@@ -1,5 +1,6 @@
 //! The lease clock: the only way in which time enters the queues.
 
+use super::aging::Oldest;
 use super::fact::{DeadCause, ExpiryCause, Had};
 use super::group::State;
 use super::limits::SWEEP_MAX;
@@ -82,14 +83,15 @@ impl Topic {
     }
 
     fn expire_aged(&mut self, budget: &mut usize, context: &mut Context<'_>) {
-        let aged = |topic: &Topic, context: &Context<'_>| -> Option<LogIndex> {
-            let (number, stored) = topic.log.oldest()?;
-            let ends_at_ms = stored.published_at_ms().saturating_add(context.limits.retention_ms);
-            (ends_at_ms <= context.clock_ms).then_some(number)
-        };
-        while let Some(number) = aged(self, context).filter(|_| *budget > 0) {
+        while *budget > 0 {
+            let is_aged = |oldest: &Oldest| {
+                oldest.since_ms.saturating_add(context.limits.retention_ms) <= context.clock_ms
+            };
+            let Some(oldest) = self.aging.oldest(&self.log).filter(is_aged) else { return };
             *budget -= 1;
-            self.expire(number, ExpiryCause::Age, context);
+            if !self.aging.passes(oldest) {
+                self.expire(oldest.number, ExpiryCause::Age, context);
+            }
         }
     }
 
@@ -111,6 +113,7 @@ impl Topic {
             for (name, group) in &mut self.groups {
                 let ahead = (place >= group.cursor).then_some(Had::Waiting);
                 if let Some(found) = ahead.or_else(|| group.drop_message(number, place, key.as_ref())) {
+                    group.left.expired += 1;
                     had.push((name.clone(), found));
                     // Whoever waited behind it in its key is next.
                     if key.is_some() && group.may_claim(self.log.in_order()) {
@@ -120,7 +123,9 @@ impl Topic {
             }
         }
         let freed_bytes = self.remove(number);
+        self.gone.note(number, cause.into());
         self.totals.expired += 1;
+        self.left.expired += 1;
         let topic = context.topic.clone();
         context.report(QueueFact::Expired {
             topic,

@@ -15,6 +15,8 @@ pub enum DeadCause {
     TimedOut,
     /// Its last attempt was given back.
     Nacked,
+    /// The consumer of its last delivery hung up before it could be told.
+    HungUp,
 }
 
 /// Why a message expired.
@@ -194,7 +196,7 @@ pub enum QueueFact {
         /// Their bytes.
         freed_bytes: u64,
     },
-    /// Messages went that no group wants any more, because a group was deleted or the first one began at the latest.
+    /// Messages went because the only groups that had not acknowledged them were deleted.
     Freed {
         /// Where.
         topic: TopicName,
@@ -231,5 +233,18 @@ pub enum QueueFact {
         blocked: u64,
         /// Given back with a delay that still runs.
         delayed: u64,
+    },
+    /// A consumer hung up before it could be told of a delivery: the message is ready again, and that was no attempt.
+    Returned {
+        /// Where.
+        topic: TopicName,
+        /// Which.
+        number: LogIndex,
+        /// Which group.
+        group: ConsumerGroup,
+        /// Who hung up.
+        consumer: ConsumerName,
+        /// Deliveries that count.
+        attempts: u32,
     },
 }

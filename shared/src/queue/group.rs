@@ -9,7 +9,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::fact::{DeadCause, Had};
-use super::limits::ACKNOWLEDGED_KNOWN_MAX;
+use super::gone::{Gone, GoneCause};
 use super::log::Place;
 use super::{ConsumerName, PartitionKey, Receipt};
 use crate::ids::LogIndex;
@@ -18,6 +18,10 @@ use crate::lock::LeaseMs;
 /// One consumer group of a topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Group {
+    /// Log index of the command that began it: another one of its name has another.
+    pub began: LogIndex,
+    /// The first place of the order that it wants. What is before was never its: it neither has it nor is done with it.
+    pub start: Place,
     /// The first place of the order that it has not looked at.
     pub cursor: Place,
     /// Messages that are still in the order before the cursor: so that what is ahead needs no counting.
@@ -34,9 +38,10 @@ pub(super) struct Group {
     /// In-flight messages of each consumer that has some.
     pub consumers: OrdMap<ConsumerName, u32>,
     pub in_flight: u64,
-    /// The last acknowledged numbers: an ack that comes again is told so although the message may be gone.
-    pub acknowledged: OrdSet<LogIndex>,
+    /// What it acknowledged, or lost otherwise while the message may be there for others.
+    pub gone: Gone,
     pub totals: GroupTotals,
+    pub left: GroupLeft,
 }
 
 /// What a group did since it began.
@@ -50,6 +55,17 @@ pub struct GroupTotals {
     pub acknowledged: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
+}
+
+/// What else a group counts since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupLeft {
+    /// Dead letters brought back.
+    pub redriven: u64,
+    /// Messages that it had and that went by retention, or above the bound of its dead letters.
+    pub expired: u64,
+    /// Messages that it had and that were taken out by hand.
+    pub purged: u64,
 }
 
 /// A message that the group has claimed at least once (or that it will get next) and not acknowledged.
@@ -178,12 +194,15 @@ impl Group {
     /// may be claimable then, too.)
     pub(super) fn promote(&mut self, key: Option<&PartitionKey>) {
         let Some(key) = key.filter(|key| !self.lanes.contains_key(*key)) else { return };
-        let first = Parked { key: key.clone(), place: Place::default(), number: 0 };
-        let Some(next) = self.parked.get_next(&first).filter(|next| next.key == *key).cloned() else {
-            return;
-        };
+        let Some(next) = self.first_parked(key).cloned() else { return };
         self.parked.remove(&next);
         self.put(next.number, Open::fresh(next.place, Some(next.key)));
+    }
+
+    /// The first message that waits behind this key.
+    pub(super) fn first_parked(&self, key: &PartitionKey) -> Option<&Parked> {
+        let first = Parked { key: key.clone(), place: Place::default(), number: 0 };
+        self.parked.get_next(&first).filter(|next| next.key == *key)
     }
 
     /// Makes the group done with a message that it has not acknowledged, and says how it had it. None where it had it
@@ -202,21 +221,22 @@ impl Group {
         self.parked.remove(&parked).map(|_| Had::Waiting)
     }
 
-    /// Whether the group has acknowledged (or skipped) a message at that place.
+    /// Whether the group does not want (any more) what is at that place: it acknowledged it, lost it or skipped it.
     pub(super) fn is_done(&self, number: LogIndex, place: Place, key: Option<&PartitionKey>) -> bool {
         place < self.cursor
             && !self.open.contains_key(&number)
             && !key.is_some_and(|key| self.parked.contains(&Parked { key: key.clone(), place, number }))
     }
 
-    /// Notes an acknowledged number; the lowest one is forgotten above the bound.
+    /// Whether a message at that place was for this group at all.
+    pub(super) fn wants(&self, place: Place) -> bool {
+        place >= self.start
+    }
+
+    /// Notes an acknowledged number.
     pub(super) fn acknowledge(&mut self, number: LogIndex) {
         self.totals.acknowledged += 1;
-        self.acknowledged.insert(number);
-        if self.acknowledged.len() > ACKNOWLEDGED_KNOWN_MAX {
-            let lowest = self.acknowledged.get_min().copied();
-            lowest.map(|lowest| self.acknowledged.remove(&lowest));
-        }
+        self.gone.note(number, GoneCause::Acknowledged);
     }
 
     /// A message at this place of the order is not there any more.

@@ -15,17 +15,19 @@ impl Shard {
         from: StartFrom,
         step: &mut Step,
     ) -> QueueReply {
-        let refused = name_refused("topic", topic)
-            .or_else(|| name_refused("consumer group", group))
-            .or_else(|| self.growth_refused(topic, Some(group)));
-        match refused {
+        match self.group_refused(topic, group) {
             Some(refused) => refused,
-            None => self.edit(topic, step, |topic, context| {
-                let existed = !topic.begin_group(group, from, context);
-                topic.free_unwanted(&mut SWEEP_MAX.clone(), context);
-                QueueReply::Group { existed }
+            None => self.edit(topic, step, |topic, context| QueueReply::Group {
+                existed: !topic.begin_group(group, from, context),
             }),
         }
+    }
+
+    /// Why that group may not begin.
+    pub fn group_refused(&self, topic: &TopicName, group: &ConsumerGroup) -> Option<QueueReply> {
+        name_refused("topic", topic)
+            .or_else(|| name_refused("consumer group", group))
+            .or_else(|| self.growth_refused(topic, Some(group)))
     }
 
     pub(super) fn delete_group(
@@ -40,6 +42,8 @@ impl Shard {
         self.edit(topic, step, |topic, context| {
             topic.groups.remove(group);
             context.report(QueueFact::GroupDeleted { topic: context.topic.clone(), group: group.clone() });
+            // Whoever waits there must not wait any more.
+            context.step.deleted.insert((context.topic.clone(), group.clone()));
             // Whatever only this group had not done with. Without a group everything stays.
             topic.sweep = Some(Place::default());
             topic.free_unwanted(&mut SWEEP_MAX.clone(), context);
@@ -59,14 +63,12 @@ impl Topic {
         if self.groups.contains_key(name) {
             return false;
         }
-        let mut group = Group::default();
+        let mut group = Group { began: context.step.index, ..Group::default() };
         if from == StartFrom::Latest {
-            group.cursor = Place { index: context.step.index, n: 0 };
+            // What is there is not for this group. It stays for others.
+            group.start = Place { index: context.step.index, n: 0 };
+            group.cursor = group.start;
             group.behind = self.log.in_order();
-            if self.groups.is_empty() {
-                // The first group does not want what is there: nobody does.
-                self.sweep = Some(Place::default());
-            }
         }
         let waiting = group.waiting(self.log.in_order());
         self.groups.insert(name.clone(), group);
@@ -94,6 +96,7 @@ impl Topic {
             }
         }
         if freed > 0 {
+            self.left.group_deleted += freed;
             context.report(QueueFact::Freed { topic: context.topic.clone(), freed, freed_bytes });
         }
     }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{QueueReply, Shard, TopicName};
-use crate::ids::NAME_BYTES_MAX;
+use crate::names;
 
 /// Most deliveries of one consume.
 pub const CONSUME_MAX: u32 = 100;
@@ -30,8 +30,8 @@ pub const REDRIVE_MAX: usize = 1_024;
 /// Most messages that one purge takes out.
 pub const PURGE_MAX: usize = 4_096;
 
-/// Acknowledged numbers that each group still knows as such after the message itself is gone.
-pub const ACKNOWLEDGED_KNOWN_MAX: usize = 1_024;
+/// Numbers of which each group, and each topic, still knows why they left: acknowledged, expired, purged.
+pub const GONE_KNOWN_MAX: usize = 1_024;
 
 /// Most messages that a publish makes room for where the retention by bytes is exceeded; the clock goes on.
 pub const EVICTIONS_MAX: usize = 16;
@@ -47,11 +47,11 @@ pub const PREVIEW_BYTES_MAX: usize = 64;
 pub struct QueueLimits {
     /// Longest message, in bytes. Compared at the edge: what is committed is taken.
     pub message_bytes_max: u64,
-    /// Most topics of this shard.
+    /// Most topics of the cluster. This shard has no more; the serving node asks all shards before a topic begins.
     pub topics_max: u32,
     /// Most consumer groups of one topic.
     pub groups_per_topic_max: u32,
-    /// Most consumer groups of this shard.
+    /// Most consumer groups of the cluster: each is on every shard.
     pub groups_max: u32,
     /// Most messages of one topic in this shard, delayed and dead ones too.
     pub depth_per_topic_max: u64,
@@ -91,14 +91,10 @@ impl Default for QueueLimits {
     }
 }
 
-/// The refusal of a name that is empty or too long.
+/// The refusal of what is no name.
 pub(super) fn name_refused(what: &str, name: &str) -> Option<QueueReply> {
-    if name.is_empty() {
-        return Some(QueueReply::LimitReached { what: format!("the name of the {what} is empty") });
-    }
-    (name.len() > NAME_BYTES_MAX).then(|| QueueReply::LimitReached {
-        what: format!("the name of the {what} has {} bytes; at most {NAME_BYTES_MAX}", name.len()),
-    })
+    let why = names::check(name).err()?;
+    Some(QueueReply::LimitReached { what: format!("the name of the {what} {why}") })
 }
 
 /// The refusal of a batch that is too long.

@@ -45,7 +45,10 @@ pub(super) struct Later {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Entry {
     Due(LeaseMs),
+    /// Of a snapshot before version 4. In memory it is [`Entry::Since`], from the publish on.
     Entered(Place),
+    /// In the order, at this place, since this moment.
+    Since(Place, LeaseMs),
 }
 
 /// All messages of one topic.
@@ -94,7 +97,7 @@ impl Log {
             return Some(Place::prompt(number));
         }
         match self.later.get(&number)?.entry {
-            Entry::Entered(place) => Some(place),
+            Entry::Entered(place) | Entry::Since(place, _) => Some(place),
             Entry::Due(_) => None,
         }
     }
@@ -113,7 +116,23 @@ impl Log {
         prompt.map(|(number, stored)| Found { place: Place::prompt(number), number, stored })
     }
 
-    /// The oldest message of all, delayed ones too.
+    /// The first message without a delay from that number on, and when it was published.
+    pub(super) fn next_prompt(&self, from: LogIndex) -> Option<(LogIndex, LeaseMs)> {
+        self.prompt.next_from(from).map(|(number, stored)| (number, stored.published_at_ms()))
+    }
+
+    /// The first message with a delay from that place of the order on, and when its delay was over.
+    pub(super) fn next_entered(&self, from: Place) -> Option<(Place, LogIndex, LeaseMs)> {
+        let (place, number) = self.entered.get_next(&from)?;
+        let later = self.later.get(number)?;
+        let since_ms = match later.entry {
+            Entry::Since(_, since_ms) => since_ms,
+            Entry::Due(_) | Entry::Entered(_) => later.stored.published_at_ms(),
+        };
+        Some((*place, *number, since_ms))
+    }
+
+    /// The message that was published first, delayed ones too.
     pub(super) fn oldest(&self) -> Option<(LogIndex, &Stored)> {
         let prompt = self.prompt.first();
         let later = self.later.get_min().map(|(number, later)| (*number, &later.stored));
@@ -136,13 +155,17 @@ impl Log {
         self.prompt.insert(number, stored);
     }
 
-    pub(super) fn insert_later(&mut self, number: LogIndex, later: Later) {
+    pub(super) fn insert_later(&mut self, number: LogIndex, mut later: Later) {
         self.bytes += later.stored.bytes();
         match later.entry {
             Entry::Due(at) => {
                 self.due.insert((at, number));
             }
             Entry::Entered(place) => {
+                later.entry = Entry::Since(place, later.stored.published_at_ms());
+                self.entered.insert(place, number);
+            }
+            Entry::Since(place, _) => {
                 self.entered.insert(place, number);
             }
         }
@@ -153,7 +176,7 @@ impl Log {
     pub(super) fn enter(&mut self, number: LogIndex, place: Place) {
         let Some(later) = self.later.get_mut(&number) else { return };
         if let Entry::Due(at) = later.entry {
-            later.entry = Entry::Entered(place);
+            later.entry = Entry::Since(place, at);
             self.due.remove(&(at, number));
             self.entered.insert(place, number);
         }
@@ -170,7 +193,7 @@ impl Log {
                         self.due.remove(&(at, number));
                         (later.stored, None)
                     }
-                    Entry::Entered(place) => {
+                    Entry::Entered(place) | Entry::Since(place, _) => {
                         self.entered.remove(&place);
                         (later.stored, Some(place))
                     }

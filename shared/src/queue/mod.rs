@@ -8,9 +8,12 @@
 //! cursor: in flight, ready again, waiting behind its partition key, dead. What is behind the cursor and not
 //! exceptional is acknowledged. So a message that no group has touched costs its place in the order and nothing else.
 
+mod aging;
 mod consume;
 mod expiry;
 pub mod fact;
+mod give_back;
+mod gone;
 mod group;
 mod groups;
 mod ids;
@@ -28,10 +31,11 @@ mod topic;
 pub mod view;
 
 pub use fact::QueueFact;
+pub use gone::GoneCause;
 pub use ids::{MessageId, NotAMessageId, NotAReceipt, Receipt};
 pub use limits::QueueLimits;
 pub use shard::{Shard, Step};
-pub use view::{QueueView, TopicStats};
+pub use view::{QueueUse, QueueView, TopicStats};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -110,7 +114,7 @@ pub enum QueueCommand {
         /// Wall clock of the node that took it, in milliseconds since 1970: shown, never compared.
         wall_ms: u64,
     },
-    /// Claim ready messages. The topic and the group begin to exist if they do not (the group from the earliest message).
+    /// Claim ready messages of a group that exists.
     Consume {
         /// From where.
         topic: TopicName,
@@ -193,6 +197,15 @@ pub enum QueueCommand {
         /// The limits.
         limits: QueueLimits,
     },
+    /// These deliveries never reached their consumer, which hung up: they do not count. Since version 4 of the commands.
+    GiveBack {
+        /// Of which topic.
+        topic: TopicName,
+        /// For which group.
+        group: ConsumerGroup,
+        /// Which; at most [`limits::BATCH_MAX`].
+        messages: Vec<Handle>,
+    },
 }
 
 /// One delivery of a message.
@@ -246,6 +259,8 @@ pub enum Outcome {
     Already,
     /// No such message here, or it was never delivered to this group. Nothing changed.
     Unknown,
+    /// It was there, and is not any more. Nothing changed.
+    Gone(GoneCause),
 }
 
 /// The answer to a [`QueueCommand`]. The order of the variants is part of the snapshot's format: add at the end.

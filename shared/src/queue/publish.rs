@@ -23,15 +23,23 @@ impl Shard {
         publish: &Publish<'_>,
         step: &mut Step,
     ) -> QueueReply {
-        let bytes = (publish.message.len() + publish.key.map_or(0, |key| key.len())) as u64;
-        let refused = name_refused("topic", topic)
-            .or_else(|| name_refused("partition key", publish.key?))
-            .or_else(|| self.growth_refused(topic, None))
-            .or_else(|| self.publish_refused(topic, bytes));
-        match refused {
+        match self.refuse_publish(topic, publish.key, publish.message) {
             Some(refused) => refused,
             None => self.edit(topic, step, |topic, context| topic.publish(publish, context)),
         }
+    }
+
+    pub(super) fn refuse_publish(
+        &self,
+        topic: &TopicName,
+        key: Option<&PartitionKey>,
+        message: &Bytes,
+    ) -> Option<QueueReply> {
+        let bytes = (message.len() + key.map_or(0, |key| key.len())) as u64;
+        name_refused("topic", topic)
+            .or_else(|| name_refused("partition key", key?))
+            .or_else(|| self.growth_refused(topic, None))
+            .or_else(|| self.publish_refused(topic, bytes))
     }
 }
 

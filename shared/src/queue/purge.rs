@@ -4,6 +4,7 @@
 //! group after another. A topic without a group loses the messages themselves.
 
 use super::fact::Had;
+use super::gone::GoneCause;
 use super::group::Group;
 use super::limits::PURGE_MAX;
 use super::log::{Log, Place};
@@ -65,6 +66,10 @@ impl Topic {
             let next = groups.get_mut(name).and_then(|group| group.give_up(log, what));
             let Some((number, had)) = next else { break };
             *budget -= 1;
+            if let Some(group) = self.groups.get_mut(name) {
+                group.left.purged += 1;
+                group.gone.note(number, GoneCause::Purged);
+            }
             match had {
                 Had::Waiting => taken.waiting += 1,
                 Had::InFlight => taken.in_flight += 1,
@@ -98,6 +103,7 @@ impl Topic {
             }
             taken.freed += 1;
             taken.freed_bytes += self.remove(number).unwrap_or(0);
+            self.gone.note(number, GoneCause::Purged);
         }
         self.report_purge(what, None, taken, context);
     }
@@ -115,6 +121,7 @@ impl Topic {
             return;
         }
         self.totals.purged += purged;
+        self.left.purged += freed;
         let (topic, group) = (context.topic.clone(), group.cloned());
         context.report(QueueFact::Purged {
             topic,

@@ -60,6 +60,7 @@ impl Topic {
         };
         for number in &chosen {
             let Some(open) = group.take(*number) else { continue };
+            group.left.redriven += 1;
             if group.bring_back(*number, open) {
                 context.wake(name);
             }

@@ -1,7 +1,8 @@
 //! Ack, nack and extend: what a consumer says of its deliveries.
 
 use super::fact::{DeadCause, ExpiryCause, Had};
-use super::group::State;
+use super::gone::GoneCause;
+use super::group::{Group, State};
 use super::limits::batch_refused;
 use super::shard::{Context, Shard, Step};
 use super::stored::Stored;
@@ -15,6 +16,7 @@ pub(super) enum Settle {
     Ack,
     Nack { delay_ms: u64 },
     Extend { visibility_ms: u64 },
+    GiveBack,
 }
 
 impl Shard {
@@ -57,27 +59,15 @@ impl Topic {
             Settle::Ack => self.ack(group, handle.number, context),
             Settle::Nack { delay_ms } => self.nack(group, handle.number, delay_ms, context),
             Settle::Extend { visibility_ms } => self.extend(group, handle.number, visibility_ms, context),
+            Settle::GiveBack => self.give_back(group, handle.number, context),
         }
     }
 
     /// Why the handle does not name the latest delivery of its message to the group.
     fn not_current(&self, group: &ConsumerGroup, handle: Handle) -> Option<Outcome> {
         let Some(group) = self.groups.get(group) else { return Some(Outcome::Unknown) };
-        let number = handle.number;
-        let Some(open) = group.open.get(&number) else {
-            let place = self.log.place_of(number);
-            let is_done = |place| {
-                let key = self.log.stored(number).and_then(Stored::key);
-                group.is_done(number, place, key.as_ref())
-            };
-            return Some(match (place, handle.receipt) {
-                _ if group.acknowledged.contains(&number) => Outcome::Already,
-                (None, _) => Outcome::Unknown,
-                (Some(place), _) if is_done(place) => Outcome::Already,
-                // Brought back since, and not delivered again.
-                (Some(_), Some(_)) => Outcome::Late,
-                (Some(_), None) => Outcome::Unknown,
-            });
+        let Some(open) = group.open.get(&handle.number) else {
+            return Some(self.not_open(group, handle));
         };
         match handle.receipt {
             Some(receipt) if open.receipt == Some(receipt) => None,
@@ -85,6 +75,36 @@ impl Topic {
             None if open.receipt.is_some() => None,
             None if open.attempts == 0 => Some(Outcome::Unknown),
             None => Some(Outcome::Late),
+        }
+    }
+
+    /// What became of a message that the group does not have in its hands. `Unknown` is only said of what it was never given.
+    fn not_open(&self, group: &Group, handle: Handle) -> Outcome {
+        let number = handle.number;
+        let gone = |cause| match cause {
+            GoneCause::Acknowledged => Outcome::Already,
+            cause => Outcome::Gone(cause),
+        };
+        if let Some(cause) = group.gone.why(number) {
+            return gone(cause);
+        }
+        let Some(place) = self.log.place_of(number) else {
+            let is_here = self.log.stored(number).is_some();
+            let forgotten = group.gone.may_have_forgotten(number) || self.gone.may_have_forgotten(number);
+            return match self.gone.why(number) {
+                Some(cause) => gone(cause),
+                None if forgotten && !is_here => Outcome::Gone(GoneCause::Forgotten),
+                None => Outcome::Unknown,
+            };
+        };
+        let key = self.log.stored(number).and_then(Stored::key);
+        match handle.receipt {
+            _ if !group.wants(place) => Outcome::Unknown,
+            // Other groups have it still; this one was done with it long ago.
+            _ if group.is_done(number, place, key.as_ref()) => Outcome::Gone(GoneCause::Forgotten),
+            // Brought back since, and not delivered again.
+            Some(_) => Outcome::Late,
+            None => Outcome::Unknown,
         }
     }
 
@@ -99,6 +119,7 @@ impl Topic {
         group.acknowledge(number);
         self.totals.acknowledged += 1;
         let freed_bytes = self.remove_if_done(number);
+        self.left.acknowledged += u64::from(freed_bytes.is_some());
         let (topic, group) = (context.topic.clone(), name.clone());
         context.report(QueueFact::Acknowledged { topic, number, group, had: open.had(), freed_bytes });
         Outcome::Acknowledged
@@ -121,6 +142,9 @@ impl Topic {
         }
         if self.fail(name, number, again, DeadCause::Nacked, context) {
             return Outcome::DeadLettered;
+        }
+        if let Some(until) = until {
+            self.aging.postpone(number, until);
         }
         let (topic, group) = (context.topic.clone(), name.clone());
         context.report(QueueFact::Nacked { topic, number, group, delayed_until_ms: until });
@@ -165,7 +189,7 @@ impl Topic {
         let dead = attempts >= context.limits.attempts_max;
         open.state = if dead { State::Dead { cause, at_ms: context.clock_ms } } else { again };
         // After a time-out an ack of that delivery still counts, until there is a newer one.
-        if dead || cause == DeadCause::Nacked {
+        if dead || cause != DeadCause::TimedOut {
             open.receipt = None;
         }
         group.put(number, open);
@@ -195,8 +219,11 @@ impl Topic {
                 return;
             };
             group.take(number);
+            group.left.expired += 1;
+            group.gone.note(number, GoneCause::DeadLetters);
             self.totals.expired += 1;
             let freed_bytes = self.remove_if_done(number);
+            self.left.expired += u64::from(freed_bytes.is_some());
             context.report(QueueFact::Expired {
                 topic: context.topic.clone(),
                 number,

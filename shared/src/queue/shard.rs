@@ -13,11 +13,11 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::consume::Ask;
-use super::limits::QueueLimits;
+use super::limits::{QueueLimits, batch_refused};
 use super::publish::Publish;
 use super::settle::Settle;
 use super::topic::Topic;
-use super::{ConsumerGroup, QueueCommand, QueueFact, QueueReply, TopicName};
+use super::{ConsumerGroup, QueueCommand, QueueFact, QueueReply, QueueUse, TopicName};
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
 
@@ -43,6 +43,10 @@ pub struct Step {
     pub facts: Vec<QueueFact>,
     /// Groups for which a message became ready: a long poll that waits there should consume again.
     pub woken: BTreeSet<(TopicName, ConsumerGroup)>,
+    /// Groups that were deleted: a long poll that waits there ends.
+    pub deleted: BTreeSet<(TopicName, ConsumerGroup)>,
+    /// Topics that began: a long poll that waits for one of them may begin its group.
+    pub begun: BTreeSet<TopicName>,
 }
 
 /// What an operation on one topic needs to know and where it reports.
@@ -99,6 +103,9 @@ impl Shard {
             }
             QueueCommand::Purge { topic, what, group } => self.purge(topic, *what, group.as_ref(), step),
             QueueCommand::SetLimits { limits } => self.set_limits(*limits),
+            QueueCommand::GiveBack { topic, group, messages } => {
+                self.settle(topic, group, messages, Settle::GiveBack, step)
+            }
         }
     }
 
@@ -129,19 +136,72 @@ impl Shard {
         self.topics.values().any(|topic| topic.leases_run())
     }
 
-    /// Whether a consume may find something for this group. A group that does not exist would begin at the earliest
-    /// message. A consume that found nothing although this said so has parked what it met behind its keys.
+    /// Whether a consume may find something for this group; not where there is no such group. A consume that found
+    /// nothing although this said so has parked what it met behind its keys.
     pub fn ready(&self, topic: &str, group: &str) -> bool {
         let Some(topic) = self.topics.get(topic) else { return false };
-        match topic.groups.get(group) {
-            None => topic.log.in_order() > 0,
-            Some(group) => group.may_claim(topic.log.in_order()),
-        }
+        topic.groups.get(group).is_some_and(|group| group.may_claim(topic.log.in_order()))
+    }
+
+    /// Whether there is such a topic here.
+    pub fn has_topic(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
     }
 
     /// Whether the topic has that group.
     pub fn has_group(&self, topic: &str, group: &str) -> bool {
         self.topics.get(topic).is_some_and(|topic| topic.groups.contains_key(group))
+    }
+
+    /// Log index of the command that began the group; none where there is no such group.
+    pub fn group_began(&self, topic: &str, group: &str) -> Option<LogIndex> {
+        Some(self.topics.get(topic)?.groups.get(group)?.began)
+    }
+
+    /// What of the bounds is used now. O(topics).
+    pub fn used(&self) -> QueueUse {
+        let mut used = QueueUse {
+            topics: self.topics.len() as u64,
+            groups: self.groups,
+            bytes: self.bytes,
+            ..QueueUse::default()
+        };
+        for topic in self.topics.values() {
+            used.messages += topic.log.depth();
+            for group in topic.groups.values() {
+                used.lag += group.waiting(topic.log.in_order()) + group.in_flight;
+                used.in_flight += group.in_flight;
+                used.dead += group.dead.len() as u64;
+            }
+        }
+        used
+    }
+
+    /// The answer to a command that would be refused as things stand, before it is applied: it would change nothing.
+    pub fn refusal(&self, command: &QueueCommand) -> Option<QueueReply> {
+        match command {
+            QueueCommand::Publish { topic, key, message, .. } => {
+                self.refuse_publish(topic, key.as_ref(), message)
+            }
+            QueueCommand::Consume { topic, group, consumer, max, visibility_ms } => {
+                let ask = Ask { group, consumer, max: *max, visibility_ms: *visibility_ms };
+                self.consume_refused(topic, &ask)
+            }
+            QueueCommand::CreateGroup { topic, group, .. } => self.group_refused(topic, group),
+            QueueCommand::Ack { topic, group, messages }
+            | QueueCommand::Nack { topic, group, messages, .. }
+            | QueueCommand::Extend { topic, group, messages, .. }
+            | QueueCommand::GiveBack { topic, group, messages } => {
+                batch_refused(messages.len()).or_else(|| self.not_there(topic, Some(group)))
+            }
+            QueueCommand::DeleteGroup { topic, group } => self.not_there(topic, Some(group)),
+            QueueCommand::Redrive { topic, group, numbers } => {
+                batch_refused(numbers.as_ref().map_or(0, Vec::len))
+                    .or_else(|| self.not_there(topic, group.as_ref()))
+            }
+            QueueCommand::Purge { topic, group, .. } => self.not_there(topic, group.as_ref()),
+            QueueCommand::SetLimits { .. } => None,
+        }
     }
 
     /// Does something with a topic, which begins to exist if it does not and stays only if something is in it then.
@@ -152,6 +212,9 @@ impl Shard {
         edit: impl FnOnce(&mut Topic, &mut Context<'_>) -> T,
     ) -> T {
         let mut context = Context { topic: name, limits: &self.limits, clock_ms: self.clock_ms, step };
+        if !self.topics.contains_key(name) {
+            context.step.begun.insert(name.clone());
+        }
         let shared = self.topics.entry(name.clone()).or_default();
         let topic = Arc::make_mut(shared);
         let before = Sums::of(topic, &self.limits);

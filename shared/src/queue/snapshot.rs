@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{Group, GroupTotals, Open, Parked};
+use super::aging::AgingRecord;
+use super::gone::{GoneCause, GoneRecord};
+use super::group::{Group, GroupLeft, GroupTotals, Open, Parked};
 use super::limits::QueueLimits;
 use super::log::{Entry, Later, Place};
 use super::shard::{Shard, Step};
 use super::stored::Stored;
-use super::topic::{Topic, TopicTotals};
+use super::topic::{LeftTotals, Topic, TopicTotals};
 use super::{ConsumerGroup, TopicName};
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
@@ -33,7 +35,7 @@ enum Record {
         clock_ms: LeaseMs,
         limits: QueueLimits,
     },
-    /// Before everything of that topic.
+    /// Up to version 3; [`Record::Begin`] since.
     Topic {
         topic: TopicName,
         totals: TopicTotals,
@@ -47,11 +49,11 @@ enum Record {
         topic: TopicName,
         messages: Vec<(LogIndex, Entry, Stored)>,
     },
-    /// After the topic's messages, before everything of that group.
+    /// Up to version 3; [`Record::Reader`] since.
     Group {
         topic: TopicName,
         group: ConsumerGroup,
-        state: GroupRecord,
+        state: OldGroupRecord,
     },
     Open {
         topic: TopicName,
@@ -63,14 +65,57 @@ enum Record {
         group: ConsumerGroup,
         parked: Vec<Parked>,
     },
+    /// Since version 4: before everything of that topic.
+    Begin {
+        topic: TopicName,
+        state: Box<TopicRecord>,
+    },
+    /// Since version 4: after the topic's messages, before everything of that group.
+    Reader {
+        topic: TopicName,
+        group: ConsumerGroup,
+        state: Box<GroupRecord>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct TopicRecord {
+    totals: TopicTotals,
+    left: LeftTotals,
+    sweep: Option<Place>,
+    aging: AgingRecord,
+    gone: GoneRecord,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct GroupRecord {
+    began: LogIndex,
+    start: Place,
+    cursor: Place,
+    behind: u64,
+    gone: GoneRecord,
+    totals: GroupTotals,
+    left: GroupLeft,
+}
+
+/// [`GroupRecord`] up to version 3.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OldGroupRecord {
     cursor: Place,
     behind: u64,
     acknowledged: Vec<LogIndex>,
     totals: GroupTotals,
+}
+
+impl OldGroupRecord {
+    fn group(self) -> Group {
+        let mut group =
+            Group { cursor: self.cursor, behind: self.behind, totals: self.totals, ..Group::default() };
+        for number in self.acknowledged {
+            group.gone.note(number, GoneCause::Acknowledged);
+        }
+        group
+    }
 }
 
 /// Collects items into records: a new one when the last is full.
@@ -114,13 +159,14 @@ impl Shard {
                 self.limits = limits;
                 Ok(())
             }
-            Record::Topic { topic: name, totals, sweep } => {
-                let topic = Topic { totals, sweep, ..Topic::default() };
-                if self.topics.insert(name.clone(), Arc::new(topic)).is_some() {
-                    return Err("a topic is there twice");
-                }
-                self.count_in(&name);
-                Ok(())
+            Record::Topic { topic, totals, sweep } => {
+                self.begin(topic, Topic { totals, sweep, ..Topic::default() })
+            }
+            Record::Begin { topic, state } => {
+                let TopicRecord { totals, left, sweep, aging, gone } = *state;
+                let (aging, gone) = (aging.into(), gone.into());
+                let state = Topic { totals, left, sweep, aging, gone, ..Topic::default() };
+                self.begin(topic, state)
             }
             Record::Prompt { topic, messages } => self.fill(&topic, |topic| {
                 messages.into_iter().try_for_each(|(number, stored)| {
@@ -137,10 +183,10 @@ impl Shard {
                 })
             }),
             Record::Group { topic, group, state } => {
-                self.fill(&topic, |topic| match topic.groups.insert(group, state.group()) {
-                    None => Ok(()),
-                    Some(_) => Err("a consumer group is there twice"),
-                })
+                self.fill(&topic, |topic| topic.restore_group(group, state.group()))
+            }
+            Record::Reader { topic, group, state } => {
+                self.fill(&topic, |topic| topic.restore_group(group, state.group()))
             }
             Record::Open { topic, group, open } => {
                 self.fill(&topic, |topic| topic.restore_open(&group, open))
@@ -151,6 +197,14 @@ impl Shard {
                 Ok(())
             }),
         }
+    }
+
+    fn begin(&mut self, name: TopicName, topic: Topic) -> Result<(), &'static str> {
+        if self.topics.insert(name.clone(), Arc::new(topic)).is_some() {
+            return Err("a topic is there twice");
+        }
+        self.count_in(&name);
+        Ok(())
     }
 
     fn fill(
@@ -168,6 +222,13 @@ impl Shard {
 impl Topic {
     fn is_new(&self, number: LogIndex) -> Result<(), &'static str> {
         if self.log.stored(number).is_some() { Err("a message is there twice") } else { Ok(()) }
+    }
+
+    fn restore_group(&mut self, name: ConsumerGroup, group: Group) -> Result<(), &'static str> {
+        match self.groups.insert(name, group) {
+            None => Ok(()),
+            Some(_) => Err("a consumer group is there twice"),
+        }
     }
 
     fn restore_open(
@@ -189,7 +250,14 @@ impl Topic {
     }
 
     fn records<'a>(&'a self, name: &'a TopicName) -> impl Iterator<Item = Record> + 'a {
-        let first = Record::Topic { topic: name.clone(), totals: self.totals, sweep: self.sweep };
+        let state = TopicRecord {
+            totals: self.totals,
+            left: self.left,
+            sweep: self.sweep,
+            aging: self.aging.record(),
+            gone: self.gone.record(),
+        };
+        let first = Record::Begin { topic: name.clone(), state: Box::new(state) };
         let prompt = grouped(
             self.log.prompt.iter().map(|(number, stored)| (number, stored.clone())),
             |(_, stored)| stored.bytes(),
@@ -212,12 +280,15 @@ impl Group {
         group: &'a ConsumerGroup,
     ) -> impl Iterator<Item = Record> + 'a {
         let state = GroupRecord {
+            began: self.began,
+            start: self.start,
             cursor: self.cursor,
             behind: self.behind,
-            acknowledged: self.acknowledged.iter().copied().collect(),
+            gone: self.gone.record(),
             totals: self.totals,
+            left: self.left,
         };
-        let first = Record::Group { topic: topic.clone(), group: group.clone(), state };
+        let first = Record::Reader { topic: topic.clone(), group: group.clone(), state: Box::new(state) };
         let open = grouped(
             self.open.iter().map(|(number, open)| (*number, open.clone())),
             |_| 0,
@@ -235,10 +306,13 @@ impl Group {
 impl GroupRecord {
     fn group(self) -> Group {
         Group {
+            began: self.began,
+            start: self.start,
             cursor: self.cursor,
             behind: self.behind,
-            acknowledged: self.acknowledged.into_iter().collect(),
+            gone: self.gone.into(),
             totals: self.totals,
+            left: self.left,
             ..Group::default()
         }
     }

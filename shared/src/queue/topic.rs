@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::aging::Aging;
+use super::gone::Gone;
 use super::group::Group;
 use super::limits::QueueLimits;
 use super::log::{Log, Place};
@@ -33,6 +35,63 @@ pub struct TopicTotals {
     pub purged: u64,
 }
 
+/// What left since the topic began: each message once, so that what was published is what is kept and what left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftTotals {
+    /// The last group that wanted it acknowledged it.
+    pub acknowledged: u64,
+    /// By retention (age or bytes), or as a dead letter above the bound.
+    pub expired: u64,
+    /// By hand.
+    pub purged: u64,
+    /// The only groups that had not acknowledged it were deleted.
+    pub group_deleted: u64,
+    /// No message, but deliveries: their consumer hung up before it could be told. `delivered` counts them, too.
+    pub returned: u64,
+}
+
+impl LeftTotals {
+    /// Messages that are gone.
+    pub fn messages(&self) -> u64 {
+        self.acknowledged + self.expired + self.purged + self.group_deleted
+    }
+
+    /// Adds those of another shard.
+    pub fn add(&mut self, more: &LeftTotals) {
+        let LeftTotals { acknowledged, expired, purged, group_deleted, returned } = more;
+        self.acknowledged += acknowledged;
+        self.expired += expired;
+        self.purged += purged;
+        self.group_deleted += group_deleted;
+        self.returned += returned;
+    }
+}
+
+impl TopicTotals {
+    /// Adds those of another shard.
+    pub fn add(&mut self, more: &TopicTotals) {
+        // Named one by one, so that a new total is not forgotten here.
+        let TopicTotals {
+            published,
+            delivered,
+            redelivered,
+            acknowledged,
+            dead_lettered,
+            redriven,
+            expired,
+            purged,
+        } = more;
+        self.published += published;
+        self.delivered += delivered;
+        self.redelivered += redelivered;
+        self.acknowledged += acknowledged;
+        self.dead_lettered += dead_lettered;
+        self.redriven += redriven;
+        self.expired += expired;
+        self.purged += purged;
+    }
+}
+
 /// Waiting messages of a group that are not ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
@@ -53,8 +112,12 @@ pub(super) struct Topic {
     /// A handful, bounded by `groups_per_topic_max`: a fork copies it.
     pub groups: BTreeMap<ConsumerGroup, Group>,
     pub totals: TopicTotals,
+    pub left: LeftTotals,
     /// Messages before the groups' cursors may be wanted by nobody: they are looked for from this place on.
     pub sweep: Option<Place>,
+    pub aging: Aging,
+    /// What left whichever groups had it.
+    pub gone: Gone,
 }
 
 impl Topic {
@@ -69,7 +132,8 @@ impl Topic {
             return Some(0);
         }
         let due = self.log.due.get_min().map(|(at, _)| *at);
-        let age = self.log.oldest().map(|(_, old)| old.published_at_ms().saturating_add(limits.retention_ms));
+        let oldest = self.aging.oldest(&self.log);
+        let age = oldest.map(|oldest| oldest.since_ms.saturating_add(limits.retention_ms));
         let groups = self.groups.values().filter_map(Group::next_deadline);
         groups.chain(due).chain(age).min()
     }
@@ -87,18 +151,21 @@ impl Topic {
     /// Takes a message out, of which no group has anything filed. The bytes that are free now.
     pub(super) fn remove(&mut self, number: LogIndex) -> Option<u64> {
         let (stored, place) = self.log.remove(number)?;
+        self.aging.left(number);
         if let Some(place) = place {
             self.groups.values_mut().for_each(|group| group.message_left(place));
         }
         Some(stored.bytes())
     }
 
-    /// Takes a message out if every group has done with it (and there is one). The bytes that are free now.
+    /// Takes a message out if every group has done with it and at least one had it: a message that no group ever had
+    /// stays for one that comes. The bytes that are free now.
     pub(super) fn remove_if_done(&mut self, number: LogIndex) -> Option<u64> {
         let place = self.log.place_of(number)?;
         let key = self.log.stored(number)?.key();
         let done = |group: &Group| group.is_done(number, place, key.as_ref());
-        if self.groups.is_empty() || !self.groups.values().all(done) {
+        let had = |group: &Group| group.wants(place);
+        if !self.groups.values().any(had) || !self.groups.values().all(done) {
             return None;
         }
         self.remove(number)

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::fact::DeadCause;
-pub use super::group::GroupTotals;
 use super::group::{Group, Open, State};
+pub use super::group::{GroupLeft, GroupTotals};
 use super::limits::{CONSUME_BYTES_MAX, PEEK_MAX};
 use super::log::Place;
 use super::publish::preview;
 use super::stored::Stored;
 use super::topic::Topic;
-pub use super::topic::TopicTotals;
+pub use super::topic::{LeftTotals, TopicTotals};
 use super::{ConsumerGroup, ConsumerName, PartitionKey, Receipt, Shard, TopicName};
 use crate::ids::LogIndex;
 use crate::lock::LeaseMs;
@@ -106,7 +106,8 @@ pub struct TopicStats {
     pub messages: u64,
     /// Bytes of messages and keys.
     pub bytes: u64,
-    /// Age of the oldest message on the lease clock, in milliseconds.
+    /// Age of the oldest message on the lease clock, in milliseconds. It counts from the end of a delay; what is delayed
+    /// still has none.
     pub oldest_age_ms: Option<u64>,
     /// For the next consumes: as [`GroupStats::ready`], over all groups; without a group the messages in order.
     pub ready: u64,
@@ -118,6 +119,9 @@ pub struct TopicStats {
     pub dead: u64,
     /// Since the topic began.
     pub totals: TopicTotals,
+    /// What left since then. Not in streams: a reader counts it out of the facts.
+    #[serde(skip)]
+    pub left: LeftTotals,
     /// By name.
     pub groups: Vec<GroupStats>,
 }
@@ -144,6 +148,9 @@ pub struct GroupStats {
     pub dead: u64,
     /// Since the group began.
     pub totals: GroupTotals,
+    /// What else it counted since then. Not in streams, likewise.
+    #[serde(skip)]
+    pub left: GroupLeft,
     /// Consumers with something in flight.
     pub consumers: u64,
     /// The first of them by name, at most [`CONSUMERS_SHOWN_MAX`].
@@ -157,6 +164,39 @@ pub struct ConsumerStats {
     pub consumer: ConsumerName,
     /// How much.
     pub in_flight: u32,
+}
+
+/// What of a shard's bounds is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueUse {
+    /// Topics.
+    pub topics: u64,
+    /// Consumer groups.
+    pub groups: u64,
+    /// Messages that are kept, delayed and dead ones too.
+    pub messages: u64,
+    /// Bytes of messages and keys.
+    pub bytes: u64,
+    /// Neither acknowledged nor dead, summed over the groups.
+    pub lag: u64,
+    /// With consumers, summed over the groups.
+    pub in_flight: u64,
+    /// Dead letters, summed over the groups.
+    pub dead: u64,
+}
+
+impl QueueUse {
+    /// Adds that of another shard.
+    pub fn add(&mut self, more: &QueueUse) {
+        let QueueUse { topics, groups, messages, bytes, lag, in_flight, dead } = more;
+        self.topics += topics;
+        self.groups += groups;
+        self.messages += messages;
+        self.bytes += bytes;
+        self.lag += lag;
+        self.in_flight += in_flight;
+        self.dead += dead;
+    }
 }
 
 /// A message as a peek shows it.
@@ -266,17 +306,22 @@ impl Topic {
         let in_order = self.log.in_order();
         let groups: Vec<_> = self.groups.iter().map(|(name, group)| group.stats(name, in_order)).collect();
         let sum = |of: fn(&GroupStats) -> u64| groups.iter().map(of).sum();
-        let oldest = self.log.oldest();
+        let oldest = [
+            self.log.next_prompt(0).map(|(_, since_ms)| since_ms),
+            self.log.next_entered(Place::default()).map(|(_, _, since_ms)| since_ms),
+        ];
+        let oldest = oldest.into_iter().flatten().min();
         TopicStats {
             topic: name.clone(),
             messages: self.log.depth(),
             bytes: self.log.bytes,
-            oldest_age_ms: oldest.map(|(_, stored)| clock_ms.saturating_sub(stored.published_at_ms())),
+            oldest_age_ms: oldest.map(|since_ms| clock_ms.saturating_sub(since_ms)),
             ready: if groups.is_empty() { in_order } else { sum(|group| group.ready) },
             in_flight: sum(|group| group.in_flight),
             delayed: self.log.due.len() as u64,
             dead: sum(|group| group.dead),
             totals: self.totals,
+            left: self.left,
             groups,
         }
     }
@@ -313,6 +358,7 @@ impl Group {
             in_flight: self.in_flight,
             dead: self.dead.len() as u64,
             totals: self.totals,
+            left: self.left,
             consumers: self.consumers.len() as u64,
             in_flight_of: consumers
                 .map(|(consumer, count)| ConsumerStats { consumer: consumer.clone(), in_flight: *count })

@@ -51,6 +51,10 @@ impl Ledger {
             QueueFact::Redriven { topic, number, group } => {
                 self.redriven.insert((topic.clone(), group.clone(), *number));
             }
+            // It comes for the first time again.
+            QueueFact::Returned { topic, number, group, attempts: 0, .. } => {
+                self.redriven.insert((topic.clone(), group.clone(), *number));
+            }
             QueueFact::GroupCreated { topic, group, .. } => {
                 self.acknowledged.retain(|id| (&id.0, &id.1) != (topic, group));
                 self.last_of_key.retain(|id, _| (&id.0, &id.1) != (topic, group));

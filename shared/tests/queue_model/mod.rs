@@ -15,10 +15,26 @@ use orrery_shared::queue::*;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Has {
     Ready,
-    InFlight { consumer: String, until: u64 },
-    Later { until: u64 },
-    Dead { cause: DeadCause },
+    InFlight {
+        consumer: String,
+        until: u64,
+    },
+    Later {
+        until: u64,
+    },
+    Dead {
+        cause: DeadCause,
+    },
     Done,
+    /// It was there before the group, which began at the latest.
+    Skipped,
+}
+
+impl Has {
+    /// The group neither has it nor will have it.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Has::Done | Has::Skipped)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,6 +50,10 @@ pub struct Message {
     pub key: Option<PartitionKey>,
     pub message: Bytes,
     pub published_at: u64,
+    /// When it became due first.
+    pub since: u64,
+    /// From when its age counts: later where it was given back with a delay.
+    pub age_from: u64,
     /// When it enters the order, if it has not.
     pub due: Option<u64>,
     /// By group.
@@ -42,8 +62,9 @@ pub struct Message {
 
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    pub acknowledged: Vec<u64>,
-    pub consumed: (u64, u64, u64, u64),
+    pub gone: BTreeMap<u64, GoneCause>,
+    pub totals: view::GroupTotals,
+    pub left: view::GroupLeft,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,7 +73,12 @@ pub struct Topic {
     pub messages: Vec<Message>,
     pub groups: BTreeMap<String, Group>,
     pub totals: view::TopicTotals,
+    pub left: view::LeftTotals,
+    pub gone: BTreeMap<u64, GoneCause>,
 }
+
+/// What took a message that no group wants any more.
+type Cause = fn(&mut view::LeftTotals) -> &mut u64;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -89,8 +115,9 @@ impl Topic {
     pub fn claimable(&self, group: &str) -> Vec<u64> {
         let head = |key: &PartitionKey| {
             let lane = self.ordered().filter(|message| message.key.as_ref() == Some(key));
-            let alive =
-                |message: &&Message| !matches!(message.share(group).has, Has::Done | Has::Dead { .. });
+            let alive = |message: &&Message| {
+                !matches!(message.share(group).has, Has::Done | Has::Skipped | Has::Dead { .. })
+            };
             let alive: Vec<_> = lane.filter(alive).collect();
             let held = alive.iter().find(|message| message.share(group).attempts > 0);
             held.or(alive.first()).map(|message| message.number)
@@ -102,13 +129,14 @@ impl Topic {
             .collect()
     }
 
-    /// Takes out what every group has done with.
-    fn tidy(&mut self) {
+    /// Takes out what every group has done with, and some group had.
+    fn tidy(&mut self, cause: Cause) {
         let groups: Vec<_> = self.groups.keys().cloned().collect();
-        if !groups.is_empty() {
-            let done = |message: &Message| groups.iter().all(|group| message.share(group).has == Has::Done);
-            self.messages.retain(|message| message.due.is_some() || !done(message));
-        }
+        let over = |message: &Message| groups.iter().all(|group| message.share(group).has.is_over());
+        let had = |message: &Message| groups.iter().any(|group| message.share(group).has == Has::Done);
+        let before = self.messages.len();
+        self.messages.retain(|message| message.due.is_some() || !(had(message) && over(message)));
+        *cause(&mut self.left) += (before - self.messages.len()) as u64;
     }
 
     fn bytes(&self) -> u64 {
@@ -121,18 +149,19 @@ impl Topic {
         let mut share = message.share(group);
         let dead = share.attempts >= limits.attempts_max;
         share.has = if dead { Has::Dead { cause } } else { again };
-        if dead || cause == DeadCause::Nacked {
+        if dead || cause != DeadCause::TimedOut {
             share.receipt = None;
         }
         message.set(group, share);
         if dead {
             self.totals.dead_lettered += 1;
-            self.groups.get_mut(group).unwrap().consumed.3 += 1;
+            self.groups.get_mut(group).unwrap().totals.dead_lettered += 1;
             for _ in 0..2 {
                 let mut letters: Vec<_> = self.dead(group);
                 letters.sort_unstable();
                 if letters.len() as u64 > u64::from(limits.dead_per_group_max) {
-                    self.done(group, letters[0]);
+                    self.done(group, letters[0], GoneCause::DeadLetters);
+                    self.groups.get_mut(group).unwrap().left.expired += 1;
                     self.totals.expired += 1;
                 }
             }
@@ -145,7 +174,8 @@ impl Topic {
         self.messages.iter().filter(dead).map(|message| message.number).collect()
     }
 
-    fn done(&mut self, group: &str, number: u64) {
+    fn done(&mut self, group: &str, number: u64, cause: GoneCause) {
+        self.groups.get_mut(group).unwrap().gone.insert(number, cause);
         let share = Share { has: Has::Done, attempts: 0, receipt: None };
         self.find(number).unwrap().set(group, share);
     }
@@ -153,16 +183,32 @@ impl Topic {
     fn expire_bytes(&mut self, limits: &QueueLimits) {
         while limits.retention_bytes.is_some_and(|most| self.bytes() > most) {
             let oldest = self.messages.iter().map(|message| message.number).min().unwrap();
-            self.messages.retain(|message| message.number != oldest);
-            self.totals.expired += 1;
+            self.expire(oldest, GoneCause::Bytes);
         }
+    }
+
+    fn expire(&mut self, number: u64, cause: GoneCause) {
+        let place = self.messages.iter().position(|message| message.number == number).unwrap();
+        let message = self.messages.remove(place);
+        for (name, group) in &mut self.groups {
+            group.left.expired += u64::from(message.due.is_none() && !message.share(name).has.is_over());
+        }
+        self.gone.insert(number, cause);
+        self.totals.expired += 1;
+        self.left.expired += 1;
     }
 }
 
 impl Model {
     pub fn apply(&mut self, index: u64, command: &QueueCommand) -> QueueReply {
         let reply = self.operate(index, command);
-        self.topics.values_mut().for_each(Topic::tidy);
+        let cause: Cause = match command {
+            QueueCommand::Ack { .. } => |left| &mut left.acknowledged,
+            QueueCommand::Purge { .. } => |left| &mut left.purged,
+            QueueCommand::DeleteGroup { .. } => |left| &mut left.group_deleted,
+            _ => |left| &mut left.expired,
+        };
+        self.topics.values_mut().for_each(|topic| topic.tidy(cause));
         self.topics.retain(|_, topic| !topic.messages.is_empty() || !topic.groups.is_empty());
         reply
     }
@@ -186,6 +232,7 @@ impl Model {
                 QueueReply::Group { existed: !self.begin(topic, group, *from) }
             }
             QueueCommand::Ack { topic, group, .. }
+            | QueueCommand::GiveBack { topic, group, .. }
             | QueueCommand::Nack { topic, group, .. }
             | QueueCommand::Extend { topic, group, .. }
             | QueueCommand::DeleteGroup { topic, group } => match self.missing(topic, Some(group)) {
@@ -232,7 +279,17 @@ impl Model {
         let published_at = self.clock;
         let topic = self.topics.entry(topic.to_owned()).or_default();
         let shares = BTreeMap::new();
-        let message = Message { number, key, message: message.clone(), published_at, due, shares };
+        let since = published_at + delay;
+        let message = Message {
+            number,
+            key,
+            message: message.clone(),
+            published_at,
+            since,
+            age_from: since,
+            due,
+            shares,
+        };
         topic.messages.push(message);
         topic.totals.published += 1;
         topic.expire_bytes(&limits);
@@ -248,7 +305,7 @@ impl Model {
         topic.groups.insert(group.to_owned(), Group::default());
         for message in &mut topic.messages {
             if from == StartFrom::Latest && message.due.is_none() {
-                message.set(group, Share { has: Has::Done, attempts: 0, receipt: None });
+                message.set(group, Share { has: Has::Skipped, attempts: 0, receipt: None });
             }
         }
         true
@@ -269,12 +326,14 @@ impl Model {
         max: u32,
         visibility: u64,
     ) -> QueueReply {
+        if let Some(reply) = self.missing(&topic.into(), Some(&group.into())) {
+            return reply;
+        }
         let most = self.limits.in_flight_per_consumer_max;
         let has = self.in_flight_of(topic, group, consumer);
-        if self.growth_refused(topic, Some(group)) || has >= most {
+        if has >= most {
             return limit_reached();
         }
-        self.begin(topic, group, StartFrom::Earliest);
         let until = self.clock + visibility;
         let topic = self.topics.get_mut(topic).unwrap();
         let mut messages = Vec::new();
@@ -297,9 +356,9 @@ impl Model {
             });
             topic.totals.delivered += 1;
             topic.totals.redelivered += u64::from(attempts > 1);
-            let consumed = &mut topic.groups.get_mut(group).unwrap().consumed;
-            consumed.0 += 1;
-            consumed.1 += u64::from(attempts > 1);
+            let totals = &mut topic.groups.get_mut(group).unwrap().totals;
+            totals.delivered += 1;
+            totals.redelivered += u64::from(attempts > 1);
         }
         QueueReply::Deliveries { messages, more: false }
     }
@@ -308,9 +367,10 @@ impl Model {
         let (clock, limits) = (self.clock, self.limits);
         let topic = self.topics.get_mut(topic).unwrap();
         let (handles, what) = match command {
-            QueueCommand::Ack { messages, .. } => (messages, None),
-            QueueCommand::Nack { messages, delay_ms, .. } => (messages, Some((true, *delay_ms))),
-            QueueCommand::Extend { messages, visibility_ms, .. } => (messages, Some((false, *visibility_ms))),
+            QueueCommand::Ack { messages, .. } => (messages, What::Ack),
+            QueueCommand::Nack { messages, delay_ms, .. } => (messages, What::Nack(*delay_ms)),
+            QueueCommand::Extend { messages, visibility_ms, .. } => (messages, What::Extend(*visibility_ms)),
+            QueueCommand::GiveBack { messages, .. } => (messages, What::GiveBack),
             _ => {
                 topic.groups.remove(group);
                 topic.messages.iter_mut().for_each(|message| {
@@ -339,6 +399,7 @@ impl Model {
                         if numbers.as_ref().is_none_or(|numbers| numbers.contains(&number)) {
                             let share = Share { has: Has::Ready, attempts: 0, receipt: None };
                             topic.find(number).unwrap().set(group, share);
+                            topic.groups.get_mut(group).unwrap().left.redriven += 1;
                             redriven += 1;
                         }
                     }
@@ -351,23 +412,34 @@ impl Model {
                 for name in &groups {
                     for message in topic.messages.iter_mut().filter(|message| message.due.is_none()) {
                         let taken = match message.share(name).has {
-                            Has::Done => false,
+                            Has::Done | Has::Skipped => false,
                             Has::Dead { .. } => *what != PurgeWhat::Ready,
                             Has::InFlight { .. } => *what == PurgeWhat::All,
                             Has::Ready | Has::Later { .. } => *what != PurgeWhat::Dead,
                         };
                         if taken {
                             message.set(name, Share { has: Has::Done, attempts: 0, receipt: None });
+                            let group = topic.groups.get_mut(name).unwrap();
+                            group.gone.insert(message.number, GoneCause::Purged);
+                            group.left.purged += 1;
                             purged += 1;
                         }
                     }
                 }
                 if group.is_none() {
-                    let before = topic.messages.len();
                     let ordered = topic.groups.is_empty() && *what != PurgeWhat::Dead;
                     let delayed = *what == PurgeWhat::All;
-                    topic.messages.retain(|message| if message.due.is_some() { !delayed } else { !ordered });
-                    purged += (before - topic.messages.len()) as u64;
+                    let goes = |message: &Message| if message.due.is_some() { delayed } else { ordered };
+                    let gone: Vec<_> = topic
+                        .messages
+                        .iter()
+                        .filter(|message| goes(message))
+                        .map(|message| message.number)
+                        .collect();
+                    topic.messages.retain(|message| !goes(message));
+                    topic.gone.extend(gone.iter().map(|number| (*number, GoneCause::Purged)));
+                    topic.left.purged += gone.len() as u64;
+                    purged += gone.len() as u64;
                 }
                 topic.totals.purged += purged;
                 QueueReply::Purged { purged, more: false }
@@ -396,13 +468,20 @@ impl Model {
                 message.due = None;
                 topic.messages.push(message);
             }
-            let before = topic.messages.len();
-            topic.messages.retain(|message| message.published_at + limits.retention_ms > clock);
-            topic.totals.expired += (before - topic.messages.len()) as u64;
+            topic.tidy(|left| &mut left.expired);
+            let aged =
+                |message: &&Message| message.due.is_none() && message.age_from + limits.retention_ms <= clock;
+            let aged: Vec<_> = topic.messages.iter().filter(aged).map(|message| message.number).collect();
+            aged.into_iter().for_each(|number| topic.expire(number, GoneCause::Age));
             topic.expire_bytes(&limits);
-            topic.tidy();
         }
         self.topics.retain(|_, topic| !topic.messages.is_empty() || !topic.groups.is_empty());
+    }
+
+    /// Whether a message was given back with a delay. Then the machine may look earlier than it has to.
+    pub fn has_postponed(&self) -> bool {
+        let mut messages = self.topics.values().flat_map(|topic| &topic.messages);
+        messages.any(|message| message.age_from > message.since)
     }
 
     /// Earliest moment at which something ends; 0 where the retention by bytes is exceeded.
@@ -413,8 +492,7 @@ impl Model {
                 moments.push(0);
             }
             for message in &topic.messages {
-                moments.push(message.published_at + self.limits.retention_ms);
-                moments.extend(message.due);
+                moments.push(message.due.unwrap_or(message.age_from + self.limits.retention_ms));
                 for group in topic.groups.keys() {
                     if let Has::InFlight { until, .. } | Has::Later { until } = message.share(group).has {
                         moments.push(until);
@@ -429,4 +507,13 @@ impl Model {
 /// Sentences are not compared.
 pub fn limit_reached() -> QueueReply {
     QueueReply::LimitReached { what: String::new() }
+}
+
+/// What a consumer says.
+#[derive(Clone, Copy)]
+pub enum What {
+    Ack,
+    Nack(u64),
+    Extend(u64),
+    GiveBack,
 }

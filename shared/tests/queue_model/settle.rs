@@ -3,27 +3,29 @@
 use orrery_shared::queue::fact::DeadCause;
 use orrery_shared::queue::*;
 
-use super::{Has, Topic};
+use super::{Has, Topic, What};
 
 impl Topic {
     pub fn settle(
         &mut self,
         group: &str,
         handle: &Handle,
-        what: Option<(bool, u64)>,
+        what: What,
         clock: u64,
         limits: &QueueLimits,
     ) -> Outcome {
         let number = handle.number;
-        if self.groups[group].acknowledged.contains(&number) {
-            return Outcome::Already;
+        match self.groups[group].gone.get(&number).or_else(|| self.gone.get(&number)) {
+            Some(GoneCause::Acknowledged) => return Outcome::Already,
+            Some(cause) => return Outcome::Gone(*cause),
+            None => {}
         }
         let Some(message) = self.find(number).filter(|message| message.due.is_none()) else {
             return Outcome::Unknown;
         };
         let mut share = message.share(group);
-        if share.has == Has::Done {
-            return Outcome::Already;
+        if share.has == Has::Skipped {
+            return Outcome::Unknown;
         }
         // Nobody was ever given it (or not since it was brought back), and nobody knows a receipt of it.
         let current =
@@ -34,20 +36,31 @@ impl Topic {
         }
         let in_flight = matches!(share.has, Has::InFlight { .. });
         match (what, &mut share.has) {
-            (None, _) => {
-                self.done(group, number);
+            (What::Ack, _) => {
+                self.done(group, number, GoneCause::Acknowledged);
                 self.totals.acknowledged += 1;
-                let of = self.groups.get_mut(group).unwrap();
-                of.acknowledged.push(number);
-                of.consumed.2 += 1;
+                self.groups.get_mut(group).unwrap().totals.acknowledged += 1;
                 Outcome::Acknowledged
             }
-            (Some((true, delay)), _) if in_flight => {
+            (What::Nack(delay), _) if in_flight => {
                 let again = if delay > 0 { Has::Later { until: clock + delay } } else { Has::Ready };
-                let dead = self.fail(group, number, again, DeadCause::Nacked, limits);
+                if self.fail(group, number, again, DeadCause::Nacked, limits) {
+                    return Outcome::DeadLettered;
+                }
+                if delay > 0 {
+                    let message = self.find(number).unwrap();
+                    message.age_from = message.age_from.max(clock + delay);
+                }
+                Outcome::Nacked
+            }
+            (What::GiveBack, _) if in_flight => {
+                share.attempts -= 1;
+                message.set(group, share);
+                self.left.returned += 1;
+                let dead = self.fail(group, number, Has::Ready, DeadCause::HungUp, limits);
                 if dead { Outcome::DeadLettered } else { Outcome::Nacked }
             }
-            (Some((false, visibility)), Has::InFlight { until, .. }) => {
+            (What::Extend(visibility), Has::InFlight { until, .. }) => {
                 *until = clock + visibility;
                 message.set(group, share);
                 Outcome::Extended

@@ -68,12 +68,16 @@ impl World {
         }
     }
 
-    /// Consumes up to `max` for a second of the lease clock.
+    /// Consumes up to `max` for a second of the lease clock. The group begins from the earliest message if it does not exist,
+    /// as the service sees to it.
     pub fn consume(&mut self, topic: &str, group: &str, max: u32) -> Vec<Delivery> {
         self.consume_more(topic, group, max).0
     }
 
     pub fn consume_more(&mut self, topic: &str, group: &str, max: u32) -> (Vec<Delivery>, bool) {
+        if self.shard.has_topic(topic) && !self.shard.has_group(topic, group) {
+            self.create(topic, group, StartFrom::Earliest);
+        }
         match self.apply(&consume(topic, group, "Ayu", max)) {
             QueueReply::Deliveries { messages, more } => (messages, more),
             other => panic!("{other:?}"),
@@ -98,6 +102,12 @@ impl World {
         let messages = vec![Handle { number, receipt: None }];
         let (topic, group) = (topic.into(), group.into());
         self.outcome(&QueueCommand::Extend { topic, group, messages, visibility_ms })
+    }
+
+    /// Gives deliveries back whose consumer hung up.
+    pub fn give_back(&mut self, topic: &str, group: &str, number: u64) -> Outcome {
+        let messages = vec![Handle { number, receipt: None }];
+        self.outcome(&QueueCommand::GiveBack { topic: topic.into(), group: group.into(), messages })
     }
 
     fn outcome(&mut self, command: &QueueCommand) -> Outcome {

@@ -120,7 +120,7 @@ pub enum QueueAnswer {
     /// What was claimed; maybe nothing.
     Delivered(Vec<Delivered>),
     /// What became of a message: `acknowledged`, `already_acknowledged`, `nacked`, `dead_lettered`, `late`,
-    /// `unknown`.
+    /// `gone`, `unknown`.
     Settled {
         /// Which.
         id: SmolStr,

@@ -83,8 +83,8 @@ fn outcome_name(progress: &Progress) -> &'static str {
 }
 
 fn settled_name(status: &str) -> &'static str {
-    const NAMES: [&str; 6] =
-        ["acknowledged", "already_acknowledged", "nacked", "dead_lettered", "late", "unknown"];
+    const NAMES: [&str; 7] =
+        ["acknowledged", "already_acknowledged", "nacked", "dead_lettered", "late", "gone", "unknown"];
     NAMES.into_iter().find(|name| *name == status).unwrap_or("error")
 }
 

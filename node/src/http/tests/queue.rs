@@ -81,10 +81,45 @@ async fn a_message_goes_its_way() {
         "orrery_queue_redelivered_total 1",
         "orrery_queue_acknowledged_total 1",
         "orrery_queue_dead_lettered_total 0",
+        "orrery_queue_expired_total 0",
+        "orrery_queue_topics 8",
+        "orrery_queue_groups 8",
+        "orrery_queue_messages 0",
+        "orrery_queue_lag 0",
         "orrery_requests_total{operation=\"ack\",outcome=\"late\"} 1",
     ] {
         assert!(figures.contains(line), "{line} is not in {figures}");
     }
+}
+
+#[tokio::test]
+async fn a_consume_creates_no_topic_and_what_is_gone_says_why() {
+    let setting = setting().await;
+    let want = json!({"topic": "orders", "consumer": "c"});
+    let nothing = json!({"status": "ok", "messages": []});
+    assert_eq!(setting.ok("/queue/consume", want.clone()).await, nothing);
+    assert_eq!(setting.read("/queue").await, json!({"topics": []}));
+    let limits = setting.read("/queue/limits").await;
+    assert_eq!((&limits["used"]["topics"], &limits["shards"][0]["used"]["groups"]), (&json!(0), &json!(0)));
+    let published = setting.ok("/queue/publish", json!({"topic": "orders", "message": 1})).await;
+    let delivery = setting.ok("/queue/consume", want).await["messages"][0].clone();
+    assert_eq!(delivery["id"], published["message_id"]);
+    let stats = setting.read("/queue/stats?topic=orders").await;
+    assert_eq!(stats["topics"][0]["left"]["purged"], json!(0));
+    setting.ok("/queue/purge", json!({"topic": "orders"})).await;
+    let ack = json!({"topic": "orders", "message_id": delivery["id"], "receipt": delivery["receipt"]});
+    let gone = setting.post("/queue/ack", ack.to_string()).await;
+    assert_eq!((gone.status, &gone.json()["status"]), (410, &json!("gone")), "{}", gone.text);
+    assert_eq!(gone.json()["messages"][0]["cause"], "purged");
+    let never =
+        setting.post("/queue/ack", json!({"topic": "orders", "message_id": "s1-999999"}).to_string()).await;
+    assert_eq!((never.status, &never.json()["status"]), (404, &json!("unknown")), "{}", never.text);
+    let stats = setting.read("/queue/stats?topic=orders").await;
+    let topic = &stats["topics"][0];
+    assert_eq!((&topic["messages"], &topic["left"]["purged"]), (&json!(0), &json!(1)));
+    assert_eq!(topic["groups"][0]["purged"], json!(1));
+    let figures = setting.get("/metrics").await.text;
+    assert!(figures.contains("orrery_queue_purged_total 1"), "{figures}");
 }
 
 #[tokio::test]
@@ -114,6 +149,10 @@ async fn what_does_not_fit_is_refused_with_a_sentence() {
         ("/queue/publish", json!({"topic": "", "message": 1}), 400),
         ("/queue/publish", json!({"topic": long, "message": 1}), 400),
         ("/queue/publish", json!({"topic": "t"}), 400),
+        ("/queue/publish", json!({"topic": " t", "message": 1}), 400),
+        ("/queue/publish", json!({"topic": "t", "message": 1, "key": "a\u{202e}b"}), 400),
+        ("/queue/consume", json!({"topic": "t", "consumer": "c\n"}), 400),
+        ("/queue/consume", json!({"topic": "t", "consumer": "c", "group": "g "}), 400),
         ("/queue/publish", json!({"topic": "t", "message": 1, "key": ""}), 400),
         ("/queue/publish", json!({"topic": "t", "message": 1, "delay_ms": 86_400_001}), 400),
         ("/queue/publish", json!({"topic": "t", "message": 1, "colour": "red"}), 400),
@@ -142,6 +181,12 @@ async fn what_does_not_fit_is_refused_with_a_sentence() {
         let got = setting.post(path, body.to_string()).await;
         assert_eq!(got.status, status, "{path} {body}: {}", got.text);
         got.code();
+    }
+    // Its own braces are one level.
+    for (depth, status) in [(63, 200), (64, 400), (2_000, 400)] {
+        let body = format!(r#"{{"topic":"deep","message":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let got = setting.post("/queue/publish", body).await;
+        assert_eq!(got.status, status, "{depth}: {}", got.text);
     }
     let got = setting.post("/queue/publish", large).await;
     assert_eq!((got.status, got.code().as_str()), (413, "too_large"));

@@ -64,6 +64,7 @@ impl Outcome for ApiError {
             ErrorCode::SessionExpired => "session expired",
             ErrorCode::IdempotencyConflict => "key conflict",
             ErrorCode::LimitReached => "limit reached",
+            ErrorCode::GroupDeleted => "group deleted",
             _ => "refused",
         }
     }

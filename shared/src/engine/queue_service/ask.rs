@@ -7,17 +7,18 @@ use openraft::async_runtime::Select2;
 use serde::{Deserialize, Serialize};
 
 use super::rates::Rate;
+use super::wait::Until;
 use super::{QueueService, unavailable};
 use crate::engine::group::Group;
 use crate::engine::host::{CallError, Host, Urgency};
 use crate::engine::patience::Budget;
 use crate::engine::peer::{PeerRequest, PeerResponse, ReadOutcome, millis};
 use crate::error::ApiError;
-use crate::ids::{GroupId, NodeName};
+use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::lock::LeaseMs;
 use crate::machine::{IdempotencyKey, Machine, Member};
-use crate::queue::view::Peeked;
-use crate::queue::{ConsumerGroup, QueueLimits, TopicName, TopicStats};
+use crate::queue::view::{GroupLeft, LeftTotals, Peeked};
+use crate::queue::{ConsumerGroup, QueueLimits, QueueReply, QueueUse, TopicName, TopicStats};
 
 /// Of the time that is left, one try that may go unanswered takes at most this part.
 const TRY_PART: u32 = 3;
@@ -46,6 +47,8 @@ pub enum QueueAsk {
         topic: TopicName,
         /// For which group.
         group: ConsumerGroup,
+        /// What the asker waits for.
+        until: Until,
     },
     /// The figures of one topic, or of all. Linearizable.
     Stats {
@@ -61,8 +64,17 @@ pub enum QueueAsk {
         /// How many at most.
         limit: u16,
     },
-    /// The shard's limits. Linearizable.
+    /// The shard's limits and what of them is used. Linearizable.
     Limits,
+    /// Is the group there, and could it begin? Linearizable.
+    Begin {
+        /// Of which topic.
+        topic: TopicName,
+        /// Which group.
+        group: ConsumerGroup,
+    },
+    /// The names of the topics. Linearizable.
+    Topics,
 }
 
 /// The answer. The order of the variants is part of the peers' format: add at the end.
@@ -75,8 +87,8 @@ pub enum QueueTold {
     },
     /// To `Ready` and `Await`.
     Ready {
-        /// A consume may find something.
-        ready: bool,
+        /// What is there.
+        look: Look,
         /// The answer to a command under that key is remembered.
         known: bool,
     },
@@ -96,7 +108,63 @@ pub enum QueueTold {
     Limits {
         /// What counts there.
         limits: QueueLimits,
+        /// What of it is used.
+        used: QueueUse,
     },
+    /// To `Begin`.
+    Begin {
+        /// What is there.
+        look: Look,
+        /// Why the group could not begin.
+        refused: Option<String>,
+    },
+    /// To `Topics`.
+    Topics {
+        /// By name.
+        topics: Vec<TopicName>,
+        /// How many there may be.
+        topics_max: u32,
+    },
+}
+
+/// What a shard has for a consumer group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Look {
+    /// There is no such topic.
+    NoTopic,
+    /// The topic has no such group.
+    NoGroup,
+    /// Nothing is ready. With the log index of the command that began the group.
+    Idle(LogIndex),
+    /// A consume may find something. With that index, too.
+    Ready(LogIndex),
+}
+
+impl Look {
+    /// What a state says.
+    pub fn at(machine: &Machine, topic: &str, group: &str) -> Look {
+        let Some(queue) = machine.queue().filter(|queue| queue.has_topic(topic)) else {
+            return Look::NoTopic;
+        };
+        match queue.group_began(topic, group) {
+            None => Look::NoGroup,
+            Some(began) if queue.ready(topic, group) => Look::Ready(began),
+            Some(began) => Look::Idle(began),
+        }
+    }
+
+    /// A consume may find something.
+    pub fn is_ready(self) -> bool {
+        matches!(self, Look::Ready(_))
+    }
+
+    /// When the group began; none where there is none.
+    pub fn began(self) -> Option<LogIndex> {
+        match self {
+            Look::NoTopic | Look::NoGroup => None,
+            Look::Idle(began) | Look::Ready(began) => Some(began),
+        }
+    }
 }
 
 /// One topic in one shard.
@@ -104,6 +172,10 @@ pub enum QueueTold {
 pub struct TopicHere {
     /// What the shard's state says.
     pub stats: TopicStats,
+    /// Of it: what left. Streams do not carry it, so it has to be said here.
+    pub left: LeftTotals,
+    /// Of its groups, in their order.
+    pub groups_left: Vec<GroupLeft>,
     /// What its leader counted.
     pub rate: Rate,
 }
@@ -113,11 +185,11 @@ pub async fn answer<H: Host>(group: &Group<H>, ask: QueueAsk, within: Duration) 
     if !group.leads() {
         return QueueTold::NotLeader { leader: group.leader() };
     }
-    if let QueueAsk::Await { topic, group: of } = &ask {
-        let (signal, ready) = group.state.watch_ready(topic, of);
-        if !ready {
+    if let QueueAsk::Await { topic, group: of, until } = &ask {
+        let (waiter, look) = group.state.watch_ready(topic, of);
+        if until.found(look).is_none() {
             // Either way the state says what is true then.
-            match H::Runtime::select2(signal.wait(), H::Runtime::sleep(within)).await {
+            match H::Runtime::select2(waiter.wait(), H::Runtime::sleep(within)).await {
                 Select2::First(()) | Select2::Second(()) => {}
             }
         }
@@ -135,7 +207,7 @@ pub async fn answer<H: Host>(group: &Group<H>, ask: QueueAsk, within: Duration) 
 
 fn ready_in(machine: &Machine, topic: &str, group: &str, key: Option<&IdempotencyKey>) -> QueueTold {
     QueueTold::Ready {
-        ready: machine.queue().is_some_and(|queue| queue.ready(topic, group)),
+        look: Look::at(machine, topic, group),
         known: key.is_some_and(|key| machine.remembers(key)),
     }
 }
@@ -146,7 +218,7 @@ fn look<H: Host>(group: &Group<H>, ask: &QueueAsk) -> QueueTold {
         QueueAsk::Ready { topic, group: of, key } => {
             group.state.read(|machine| ready_in(machine, topic, of, key.as_ref()))
         }
-        QueueAsk::Await { topic, group: of } => {
+        QueueAsk::Await { topic, group: of, .. } => {
             group.state.read(|machine| ready_in(machine, topic, of, None))
         }
         QueueAsk::Stats { topic } => {
@@ -162,13 +234,31 @@ fn look<H: Host>(group: &Group<H>, ask: &QueueAsk) -> QueueTold {
                     group.in_flight_of.truncate(names);
                     names -= group.in_flight_of.len();
                 }
-                TopicHere { rate: group.state.rate(&stats.topic), stats }
+                let groups_left = stats.groups.iter().map(|group| group.left).collect();
+                TopicHere { rate: group.state.rate(&stats.topic), left: stats.left, groups_left, stats }
             };
             QueueTold::Stats { topics: stats.into_iter().map(here).collect() }
         }
         QueueAsk::Limits => {
-            let limits = group.state.read(|machine| machine.queue().map(|queue| *queue.limits()));
-            QueueTold::Limits { limits: limits.unwrap_or_default() }
+            let (machine, _) = group.state.fork();
+            let of = machine.queue().map(|queue| (*queue.limits(), queue.used()));
+            let (limits, used) = of.unwrap_or_default();
+            QueueTold::Limits { limits, used }
+        }
+        QueueAsk::Begin { topic, group: of } => group.state.read(|machine| {
+            let refused = machine.queue().and_then(|queue| queue.group_refused(topic, of));
+            let refused = refused.and_then(|refused| match refused {
+                QueueReply::LimitReached { what } => Some(what),
+                _ => None,
+            });
+            QueueTold::Begin { look: Look::at(machine, topic, of), refused }
+        }),
+        QueueAsk::Topics => {
+            let (machine, _) = group.state.fork();
+            let of =
+                machine.queue().map(|queue| (queue.topics().cloned().collect(), queue.limits().topics_max));
+            let (topics, topics_max) = of.unwrap_or_default();
+            QueueTold::Topics { topics, topics_max }
         }
         QueueAsk::Peek { topic, dead, limit } => {
             let (machine, _) = group.state.fork();

@@ -1,50 +1,67 @@
 //! Consumer groups: created and deleted on all shards.
 
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::known::Of;
 use super::stats::Read;
-use super::{QueueService, internal, no_group, validate};
+use super::{Look, QueueAsk, QueueService, QueueTold, internal, limit_reached, no_group, partial, validate};
 use crate::api::queue::{CreateGroup, DeleteGroup, GroupAnswer};
 use crate::api::queue_view::Groups;
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::watched;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
 use crate::queue::{QueueCommand, QueueReply, StartFrom};
 
-/// Of a request's time, the first consume of a group waits at most this part for shards that do not answer.
-const SPREAD_PART: u32 = 5;
+/// Of a request's time, asking all shards about a group takes at most this part.
+const ASK_PART: u32 = 2;
+
+/// What the shards say of a group.
+#[derive(Default)]
+pub(super) struct Standing {
+    /// Shards that have it.
+    pub has: Vec<GroupId>,
+    /// Shards that have it not.
+    pub lacks: Vec<GroupId>,
+    /// Some shard has the topic.
+    pub topic: bool,
+    /// The first shard's reason why it could not begin there.
+    pub refused: Option<(GroupId, String)>,
+    /// Shards that did not answer.
+    pub silent: BTreeMap<GroupId, ApiError>,
+}
 
 impl<H: Host> QueueService<H> {
-    /// `POST /queue/groups`. Where a shard fails, the others have the group: a retry completes it.
+    /// `POST /queue/groups`. On all shards or on none; where that cannot be kept, the error says what became of it in each.
     pub async fn create_group(
         &self,
         request: CreateGroup,
         key: Option<IdempotencyKey>,
     ) -> Result<GroupAnswer, ApiError> {
         let CreateGroup { topic, group, from } = request;
+        let given = key.is_some();
         let key = self.key(key)?;
         validate::group(&topic, &group)?;
         let subject = || format_smolstr!("{topic} {group}");
         let run = async {
-            let command = QueueCommand::CreateGroup { topic: topic.clone(), group: group.clone(), from };
             let of = (topic.clone(), group.clone());
-            let mut existed = true;
-            for (shard, reply) in self.everywhere(&command, &key).await? {
-                let QueueReply::Group { existed: here } = reply? else { return Err(internal()) };
-                self.engine.inner.queues.created(&of, shard, true, self.engine.host().monotonic_us());
-                existed &= here;
-            }
+            let shards = self.shards().await?;
+            let standing = self.standing(&of, &shards).await?;
+            self.may_begin(&standing)?;
+            let existed = self.begin(&of, from, &shards, &key, given).await?;
             let status = SmolStr::new_static(if existed { "exists" } else { "created" });
             Ok(GroupAnswer { status, topic: topic.clone(), group: group.clone() })
         };
         watched(&self.engine, &SmolStr::default(), "create group", subject, run).await
     }
 
-    /// `POST /queue/groups/delete`. Where a shard fails, the others have deleted it: a retry completes it.
+    /// `POST /queue/groups/delete`. Nothing is deleted unless every shard answers; where one fails then, the error says what
+    /// became of it in each, and a retry under the key completes it.
     pub async fn delete_group(
         &self,
         request: DeleteGroup,
@@ -55,15 +72,27 @@ impl<H: Host> QueueService<H> {
         validate::group(&topic, &group)?;
         let subject = || format_smolstr!("{topic} {group}");
         let run = async {
+            let of = (topic.clone(), group.clone());
+            let shards = self.shards().await?;
+            if let Some((_, error)) = self.standing(&of, &shards).await?.silent.pop_first() {
+                return Err(error);
+            }
             let command = QueueCommand::DeleteGroup { topic: topic.clone(), group: group.clone() };
-            self.engine.inner.queues.deleted(&(topic.clone(), group.clone()));
-            let mut existed = false;
-            for (_, reply) in self.everywhere(&command, &key).await? {
-                match reply? {
-                    QueueReply::GroupDeleted => existed = true,
-                    QueueReply::NoSuchTopic | QueueReply::NoSuchGroup => {}
-                    _ => return Err(internal()),
+            self.engine.inner.queues.deleted(&of);
+            let (mut existed, mut done, mut failed) = (false, Vec::new(), Vec::new());
+            for (shard, reply) in self.everywhere(&command, &shards, &key).await {
+                match reply {
+                    Ok(QueueReply::GroupDeleted) => {
+                        existed = true;
+                        done.push(shard);
+                    }
+                    Ok(QueueReply::NoSuchTopic | QueueReply::NoSuchGroup) => done.push(shard),
+                    Ok(_) => failed.push((shard, internal())),
+                    Err(error) => failed.push((shard, error)),
                 }
+            }
+            if !failed.is_empty() {
+                return Err(partial("The group is not deleted everywhere", &done, failed, &key));
             }
             if !existed {
                 return Err(no_group(&topic, &group));
@@ -82,43 +111,158 @@ impl<H: Host> QueueService<H> {
         Ok(Groups { topic: topic.clone(), groups, unavailable })
     }
 
-    /// The same command on all shards at once, each under the same key: they remember apart.
+    /// The same command on these shards at once, each under the same key: they remember apart.
     async fn everywhere(
         &self,
         command: &QueueCommand,
+        shards: &[GroupId],
         key: &IdempotencyKey,
-    ) -> Result<Vec<(GroupId, Result<QueueReply, ApiError>)>, ApiError> {
-        let shards = self.shards().await?;
+    ) -> Vec<(GroupId, Result<QueueReply, ApiError>)> {
         let within = self.timeout();
-        let replies = shards.into_iter().map(async |shard| {
-            let reply = self.mutate(shard, command.clone(), key, within).await;
-            (shard, reply.map(|(_, reply)| reply))
+        let replies = shards.iter().map(async |shard| {
+            let reply = self.mutate(*shard, command.clone(), key, within).await;
+            (*shard, reply.map(|(_, reply)| reply))
         });
-        Ok(join_all(replies).await)
+        join_all(replies).await
+    }
+
+    /// What all shards say of a group, each linearizably.
+    pub(super) async fn standing(&self, of: &Of, shards: &[GroupId]) -> Result<Standing, ApiError> {
+        let (topic, group) = of.clone();
+        let ask = QueueAsk::Begin { topic, group };
+        let within = self.timeout() / ASK_PART;
+        let questions = shards
+            .iter()
+            .map(|shard| self.ask(*shard, &ask, within).map(|told| (*shard, told.map(|(_, told)| told))));
+        let mut standing = Standing::default();
+        for (shard, told) in join_all(questions).await {
+            match told {
+                Ok(QueueTold::Begin { look, refused }) => {
+                    standing.topic |= look != Look::NoTopic;
+                    match look.began() {
+                        Some(_) => standing.has.push(shard),
+                        None => standing.lacks.push(shard),
+                    }
+                    if let Some(what) = refused {
+                        standing.refused.get_or_insert((shard, what));
+                    }
+                }
+                Ok(_) => return Err(internal()),
+                Err(error) => drop(standing.silent.insert(shard, error)),
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Why the group cannot begin on all shards that lack it.
+    fn may_begin(&self, standing: &Standing) -> Result<(), ApiError> {
+        if let Some(error) = standing.silent.values().next() {
+            return Err(error.clone());
+        }
+        match &standing.refused {
+            Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..limit_reached(what) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates the group on these shards; whether it existed on all of them. Where one refuses it is taken back, unless the
+    /// client gave the key; where one does not answer the next consume, or a retry, completes it.
+    async fn begin(
+        &self,
+        of: &Of,
+        from: StartFrom,
+        shards: &[GroupId],
+        key: &IdempotencyKey,
+        given: bool,
+    ) -> Result<bool, ApiError> {
+        let (topic, group) = of.clone();
+        let command = QueueCommand::CreateGroup { topic, group, from };
+        let (mut existed, mut done, mut failed) = (true, Vec::new(), Vec::new());
+        let mut created = Vec::new();
+        for (shard, reply) in self.everywhere(&command, shards, key).await {
+            match reply {
+                Ok(QueueReply::Group { existed: here }) => {
+                    existed &= here;
+                    done.push(shard);
+                    if !here {
+                        created.push(shard);
+                    }
+                }
+                Ok(_) => failed.push((shard, internal())),
+                Err(error) => failed.push((shard, error)),
+            }
+        }
+        if failed.is_empty() {
+            let now_us = self.engine.host().monotonic_us();
+            for shard in done {
+                self.engine.inner.queues.created(of, shard, now_us);
+            }
+            return Ok(existed);
+        }
+        let refused = failed.iter().all(|(_, error)| error.code == ErrorCode::LimitReached);
+        if refused && !given {
+            done = self.take_back(of, created).await;
+        }
+        Err(partial("The group did not begin everywhere", &done, failed, key))
+    }
+
+    /// Deletes what was just created. The shards where nobody knows whether that worked.
+    async fn take_back(&self, of: &Of, shards: Vec<GroupId>) -> Vec<GroupId> {
+        let (topic, group) = of.clone();
+        let command = QueueCommand::DeleteGroup { topic, group };
+        let key = self.engine.inner.requests.key();
+        self.engine.inner.queues.deleted(of);
+        let replies = self.everywhere(&command, &shards, &key).await;
+        replies.into_iter().filter(|(_, reply)| reply.is_err()).map(|(shard, _)| shard).collect()
     }
 
     /// Sees to it that a group which consumes exists on all shards, so that what other groups acknowledge stays for it.
-    /// A shard that does not answer gets it at a later consume; until then only what is claimed there creates it.
-    pub(super) async fn spread_group(&self, of: &Of, shards: &[GroupId]) {
+    /// Whether it does: not where there is no such topic.
+    pub(super) async fn begin_to_consume(&self, of: &Of, shards: &[GroupId]) -> Result<Begun, ApiError> {
         let memory = &self.engine.inner.queues;
         let host = self.engine.host();
         let shown = |shard| {
             let replica = self.replica(shard)?;
-            Some(
-                replica
-                    .state
-                    .read(|machine| machine.queue().is_some_and(|queue| queue.has_group(&of.0, &of.1))),
-            )
+            Some(replica.state.read(|machine| Look::at(machine, &of.0, &of.1)).began().is_some())
         };
-        let missing = memory.missing(of, shards, shown, host.monotonic_us());
-        let within = self.timeout() / SPREAD_PART;
-        let created = missing.into_iter().map(async |shard| {
-            let (topic, group) = of.clone();
-            let command = QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest };
-            let key = self.engine.inner.requests.key();
-            let done = self.mutate(shard, command, &key, within).await.is_ok();
-            memory.created(of, shard, done, host.monotonic_us());
-        });
-        join_all(created).await;
+        if memory.missing(of, shards, shown, host.monotonic_us()).is_empty() {
+            return Ok(Begun::Group);
+        }
+        let standing = self.standing(of, shards).await?;
+        let now_us = host.monotonic_us();
+        let key = self.engine.inner.requests.key();
+        if standing.has.is_empty() {
+            if !standing.topic {
+                return Ok(Begun::NoTopic { silent: standing.silent });
+            }
+            self.may_begin(&standing)?;
+            self.begin(of, StartFrom::Earliest, shards, &key, false).await?;
+            return Ok(Begun::Group);
+        }
+        for shard in &standing.has {
+            memory.created(of, *shard, now_us);
+        }
+        if !standing.silent.is_empty() {
+            memory.silent(of, now_us);
+        }
+        // It exists: where it is missing, a beginning or an end was interrupted, or goes on right now.
+        if !standing.lacks.is_empty() {
+            self.begin(of, StartFrom::Earliest, &standing.lacks, &key, false).await?;
+            let again = self.standing(of, shards).await?;
+            if let Some(has) = again.has.first().filter(|_| !again.lacks.is_empty()) {
+                tracing::debug!(shard = %has, topic = %of.0, group = %of.1, "a group is being deleted");
+                self.take_back(of, standing.lacks).await;
+                return Err(super::group_deleted(&of.0, &of.1));
+            }
+        }
+        Ok(Begun::Group)
     }
+}
+
+/// What a consume finds before it looks for messages.
+pub(super) enum Begun {
+    /// The group exists.
+    Group,
+    /// No shard that answered has such a topic.
+    NoTopic { silent: BTreeMap<GroupId, ApiError> },
 }

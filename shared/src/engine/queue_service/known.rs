@@ -19,7 +19,7 @@ const SEEN_HERE_US: u64 = 1_000_000;
 /// How long a group that was created counts as there where no replica is here: somebody may have deleted it.
 const SEEN_AFAR_US: u64 = 30_000_000;
 
-/// After some shard did not answer, creating a group is not tried again for so long.
+/// After some shard did not answer, a group that others have is not looked for again for so long.
 const AGAIN_US: u64 = 5_000_000;
 
 /// A topic and one of its groups.
@@ -31,6 +31,8 @@ pub struct Memory {
     rotations: Mutex<BTreeMap<Of, GroupId>>,
     groups: Mutex<BTreeMap<Of, Spread>>,
     turns: Mutex<BTreeMap<Of, Weak<Turn<()>>>>,
+    /// Topics that no replica here shows and that are elsewhere, with the monotonic microsecond at which that was so.
+    topics: Mutex<BTreeMap<TopicName, u64>>,
 }
 
 /// Where a group was created.
@@ -39,7 +41,7 @@ struct Spread {
     /// With the monotonic microsecond.
     shards: BTreeMap<GroupId, u64>,
     /// When some shard did not answer last.
-    failed_us: Option<u64>,
+    silent_us: Option<u64>,
 }
 
 impl Memory {
@@ -83,7 +85,7 @@ impl Memory {
         let groups = lock(&self.groups);
         let spread = groups.get(of);
         let later = |since: Option<u64>, us: u64| since.is_some_and(|since| now_us < since + us);
-        if later(spread.and_then(|spread| spread.failed_us), AGAIN_US) {
+        if later(spread.and_then(|spread| spread.silent_us), AGAIN_US) {
             return Vec::new();
         }
         let created = |shard: &GroupId| spread.and_then(|spread| spread.shards.get(shard).copied());
@@ -95,18 +97,34 @@ impl Memory {
         shards.iter().filter(is_missing).copied().collect()
     }
 
-    /// What became of creating it there.
-    pub fn created(&self, of: &Of, shard: GroupId, done: bool, now_us: u64) {
+    /// It exists there.
+    pub fn created(&self, of: &Of, shard: GroupId, now_us: u64) {
         let mut groups = lock(&self.groups);
         if groups.len() >= PAIRS_MAX && !groups.contains_key(of) {
             groups.clear();
         }
-        let spread = groups.entry(of.clone()).or_default();
-        if done {
-            spread.shards.insert(shard, now_us);
-        } else {
-            spread.failed_us = Some(now_us);
+        groups.entry(of.clone()).or_default().shards.insert(shard, now_us);
+    }
+
+    /// It exists, but some shard did not answer.
+    pub fn silent(&self, of: &Of, now_us: u64) {
+        if let Some(spread) = lock(&self.groups).get_mut(of) {
+            spread.silent_us = Some(now_us);
         }
+    }
+
+    /// Somebody has that topic.
+    pub fn has_topic(&self, topic: &TopicName, now_us: u64) {
+        let mut topics = lock(&self.topics);
+        if topics.len() >= PAIRS_MAX {
+            topics.clear();
+        }
+        topics.insert(topic.clone(), now_us);
+    }
+
+    /// Whether somebody had it a moment ago.
+    pub fn knows_topic(&self, topic: &TopicName, now_us: u64) -> bool {
+        lock(&self.topics).get(topic).is_some_and(|since_us| now_us < since_us + SEEN_HERE_US)
     }
 
     /// It was deleted.
@@ -147,17 +165,28 @@ mod tests {
         let shown = |shard: GroupId| (shard.0 < 3).then_some(shard.0 == 1);
         let missing = |now_us| memory.missing(&of("g"), &S, shown, now_us);
         assert_eq!(missing(0), [GroupId(2), GroupId(3)]);
-        memory.created(&of("g"), GroupId(2), true, 10);
-        memory.created(&of("g"), GroupId(3), true, 10);
+        memory.created(&of("g"), GroupId(2), 10);
+        memory.created(&of("g"), GroupId(3), 10);
         assert_eq!(missing(20), []);
         assert_eq!(missing(10 + SEEN_HERE_US), [GroupId(2)]);
         assert_eq!(missing(10 + SEEN_AFAR_US), [GroupId(2), GroupId(3)]);
         let now_us = SEEN_AFAR_US * 2;
-        memory.created(&of("g"), GroupId(3), false, now_us);
+        memory.created(&of("g"), GroupId(3), now_us);
+        assert_eq!(missing(now_us + 1), [GroupId(2)]);
+        memory.silent(&of("g"), now_us);
         assert_eq!(missing(now_us + 1), [], "not at once again");
-        assert_eq!(missing(now_us + AGAIN_US), [GroupId(2), GroupId(3)]);
+        assert_eq!(missing(now_us + AGAIN_US), [GroupId(2)]);
         memory.deleted(&of("g"));
         assert_eq!(missing(now_us + 1), [GroupId(2), GroupId(3)]);
+    }
+
+    #[test]
+    fn a_topic_is_known_for_a_moment() {
+        let memory = Memory::default();
+        let topic = TopicName::from("t");
+        assert!(!memory.knows_topic(&topic, 5));
+        memory.has_topic(&topic, 5);
+        assert!(memory.knows_topic(&topic, 6) && !memory.knows_topic(&topic, 5 + SEEN_HERE_US));
     }
 
     #[test]

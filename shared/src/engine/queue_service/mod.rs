@@ -5,8 +5,8 @@
 //! a retry meets its first try. Everything else is asked of every shard. One command changes one shard; what is about
 //! several is several commands, answered one by one.
 //!
-//! A consumer group is the same on all shards: the service creates it on every one at its first consume, and once more
-//! where a shard did not answer then. So no message goes before the group had it, whichever shard keeps it.
+//! A consumer group is the same on all shards: it begins on all of them or on none. Before anything is created every
+//! shard's leader is asked whether it could be; what fails nevertheless is taken back.
 
 mod ask;
 mod consume;
@@ -20,6 +20,7 @@ mod publish;
 mod purge;
 mod rates;
 mod redrive;
+mod refused;
 mod ring;
 mod settle;
 mod stats;
@@ -33,18 +34,20 @@ use std::time::Duration;
 
 use openraft::AsyncRuntime;
 
-pub use ask::{QueueAsk, QueueTold, answer};
+pub use ask::{Look, QueueAsk, QueueTold, answer};
 pub use known::Memory;
 pub use rates::{QueueTotals, Rate, Rates};
-pub use wakes::Wakes;
+pub(super) use refused::refused_beforehand;
+pub use wait::Until;
+pub use wakes::{Waiter, Wakes};
 
 use super::host::Host;
 use super::lock_service::validate::key as check_key;
 use super::node::{Engine, ProposeError};
-use crate::error::{ApiError, ErrorCode};
+use crate::error::{ApiError, ErrorCode, ShardOutcome};
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::{Command, IdempotencyKey, Operation, Reply, ShardMap};
-use crate::queue::{QueueCommand, QueueReply};
+use crate::queue::{QueueCommand, QueueReply, QueueUse};
 
 /// Pause between two looks for the first shard map.
 const MAP_NAP: Duration = Duration::from_millis(20);
@@ -67,6 +70,14 @@ impl<H: Host> Clone for QueueService<H> {
 impl<H: Host> QueueService<H> {
     pub(super) fn new(engine: Engine<H>) -> Self {
         QueueService { engine }
+    }
+
+    /// What the shards that this node leads have now.
+    pub fn used(&self) -> QueueUse {
+        let mut sum = QueueUse::default();
+        let groups = self.engine.groups();
+        groups.iter().filter_map(|group| group.state.queue_use()).for_each(|used| sum.add(&used));
+        sum
     }
 
     /// What the shards that this node leads counted since this boot.
@@ -155,6 +166,47 @@ fn unknown(shard: GroupId, why: &str, key: &IdempotencyKey) -> ApiError {
 
 fn limit_reached(what: &str) -> ApiError {
     ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))
+}
+
+fn group_deleted(topic: &str, group: &str) -> ApiError {
+    ApiError::new(
+        ErrorCode::GroupDeleted,
+        format!(
+            "The consumer group {group} of {topic} was deleted while this request waited. A new consume begins it anew."
+        ),
+    )
+}
+
+/// What failed in some of the shards, with what became of it in each.
+fn partial(what: &str, done: &[GroupId], failed: Vec<(GroupId, ApiError)>, key: &IdempotencyKey) -> ApiError {
+    // Where one is unknown, that is what the caller has to know first.
+    let unknown = failed.iter().position(|(_, error)| error.code == ErrorCode::OutcomeUnknown);
+    let Some((_, first)) = failed.get(unknown.unwrap_or_default()) else { return internal() };
+    if done.is_empty() && (unknown.is_none() || failed.len() == 1) {
+        return first.clone();
+    }
+    let list = |shards: &mut dyn Iterator<Item = GroupId>| {
+        shards.map(|shard| shard.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "{what}: done on {}; not done, or not known, on {}. There: {} Send it again with the header Idempotency-Key: {key} \
+         to complete it.",
+        if done.is_empty() { "no shard for sure".to_owned() } else { list(&mut done.iter().copied()) },
+        list(&mut failed.iter().map(|(shard, _)| *shard)),
+        first.message,
+    );
+    let mut shards: Vec<ShardOutcome> = done.iter().copied().map(ShardOutcome::done).collect();
+    shards.extend(failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)));
+    shards.sort_by_key(|outcome| outcome.shard);
+    let idempotency_key = Some(key.to_string());
+    ApiError { idempotency_key, shards, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
+}
+
+/// The error of a request that took effect nowhere: of the shard whose outcome is unknown, of the first that failed, or
+/// `otherwise`.
+fn first_of(failed: Vec<(GroupId, ApiError)>, otherwise: ApiError) -> ApiError {
+    let unknown = failed.iter().position(|(_, error)| error.code == ErrorCode::OutcomeUnknown);
+    failed.into_iter().nth(unknown.unwrap_or_default()).map_or(otherwise, |(_, error)| error)
 }
 
 fn no_topic(topic: &str) -> ApiError {

@@ -60,6 +60,9 @@ impl<H: Host> QueueService<H> {
         let map = self.map().await?;
         let shard = place::shard(point, map.shards.len()).ok_or_else(internal)?;
         self.check_size(shard, &command)?;
+        if let QueueCommand::Publish { topic, .. } = &command {
+            self.topic_fits(shard, topic).await?;
+        }
         let (_, reply) = self.mutate(shard, command, key, self.timeout()).await?;
         let QueueReply::Published { number, .. } = reply else { return Err(internal()) };
         let replicas = map.shard(shard).map(|shard| shard.replicas.as_slice()).unwrap_or_default();

@@ -4,19 +4,19 @@ use futures_util::future::join_all;
 use smol_str::SmolStr;
 
 use super::redrive::PASSES_MAX;
-use super::{QueueService, internal, no_topic, validate};
+use super::{QueueService, first_of, internal, no_topic, validate};
 use crate::api::queue::{Purge, Purged};
 use crate::engine::host::Host;
 use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
 use crate::engine::patience::Budget;
-use crate::error::ApiError;
+use crate::error::{ApiError, ShardOutcome};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
 use crate::queue::{PurgeWhat, QueueCommand, QueueReply, dead_letters_of};
 
 impl<H: Host> QueueService<H> {
-    /// `POST /queue/purge`. Where a shard fails, the others have done it: a retry completes it.
+    /// `POST /queue/purge`. Where a shard fails, the others have done it, and the answer says so: a retry completes it.
     pub async fn purge(&self, request: Purge, key: Option<IdempotencyKey>) -> Result<Purged, ApiError> {
         let key = self.key(key)?;
         validate::any_topic(&request.topic)?;
@@ -34,22 +34,31 @@ impl<H: Host> QueueService<H> {
         };
         let run = async {
             let shards = self.shards().await?;
-            let parts = shards.into_iter().map(|shard| {
+            let parts = shards.into_iter().map(async |shard| {
                 let (topic, group) = (topic.clone(), request.group.clone());
-                self.purge_shard(shard, QueueCommand::Purge { topic, what, group }, key.clone())
+                let command = QueueCommand::Purge { topic, what, group };
+                (shard, self.purge_shard(shard, command, key.clone()).await)
             });
             let (mut purged, mut more, mut there) = (0, false, false);
-            for done in join_all(parts).await {
-                if let Some((count, rest)) = done? {
-                    there = true;
-                    purged += count;
-                    more |= rest;
+            let mut failed = Vec::new();
+            for (shard, done) in join_all(parts).await {
+                match done {
+                    Ok(Some((count, rest))) => {
+                        there = true;
+                        purged += count;
+                        more |= rest;
+                    }
+                    Ok(None) => {}
+                    Err(error) => failed.push((shard, error)),
                 }
             }
             if !there {
-                return Err(no_topic(&request.topic));
+                return Err(first_of(failed, no_topic(&request.topic)));
             }
-            Ok(Purged { status: SmolStr::new_static("purged"), topic: topic.clone(), purged, more })
+            let idempotency_key = (!failed.is_empty()).then(|| key.to_string());
+            let failed = failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)).collect();
+            let status = SmolStr::new_static("purged");
+            Ok(Purged { status, topic: topic.clone(), purged, more, failed, idempotency_key })
         };
         watched(&self.engine, &SmolStr::default(), "purge", || request.topic.clone(), run).await
     }

@@ -8,6 +8,7 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
+use crate::queue::fact::DeadCause;
 use crate::queue::{QueueFact, TopicName};
 
 /// Length of the window in seconds.
@@ -29,6 +30,16 @@ pub struct QueueTotals {
     pub acknowledged: u64,
     /// Deliveries that failed for good.
     pub dead_lettered: u64,
+    /// Deliveries that never arrived, because the consumer hung up.
+    pub returned: u64,
+    /// Dead letters brought back.
+    pub redriven: u64,
+    /// Messages that went by retention, or as dead letters above their bound.
+    pub expired: u64,
+    /// Messages taken out by hand, once per group that had them.
+    pub purged: u64,
+    /// Messages that went because the only groups that had not acknowledged them were deleted.
+    pub group_deleted: u64,
 }
 
 impl Add for QueueTotals {
@@ -41,6 +52,11 @@ impl Add for QueueTotals {
             redelivered: self.redelivered + other.redelivered,
             acknowledged: self.acknowledged + other.acknowledged,
             dead_lettered: self.dead_lettered + other.dead_lettered,
+            returned: self.returned + other.returned,
+            redriven: self.redriven + other.redriven,
+            expired: self.expired + other.expired,
+            purged: self.purged + other.purged,
+            group_deleted: self.group_deleted + other.group_deleted,
         }
     }
 }
@@ -117,8 +133,24 @@ impl Rates {
                 self.totals.delivered += 1;
                 self.totals.redelivered += u64::from(*attempt > 1);
             }
-            QueueFact::DeadLettered { .. } => self.totals.dead_lettered += 1,
-            _ => {}
+            QueueFact::DeadLettered { cause, .. } => {
+                self.totals.dead_lettered += 1;
+                self.totals.returned += u64::from(*cause == DeadCause::HungUp);
+            }
+            QueueFact::Returned { .. } => self.totals.returned += 1,
+            QueueFact::Redriven { .. } => self.totals.redriven += 1,
+            QueueFact::Expired { .. } => self.totals.expired += 1,
+            QueueFact::Purged { waiting, in_flight, dead, delayed, .. } => {
+                self.totals.purged += waiting + in_flight + dead + delayed;
+            }
+            QueueFact::Freed { freed, .. } => self.totals.group_deleted += freed,
+            QueueFact::Entered { .. }
+            | QueueFact::Nacked { .. }
+            | QueueFact::Extended { .. }
+            | QueueFact::RedeliveryDue { .. }
+            | QueueFact::GroupCreated { .. }
+            | QueueFact::GroupDeleted { .. }
+            | QueueFact::Held { .. } => {}
         }
     }
 

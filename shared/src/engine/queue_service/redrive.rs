@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use smol_str::SmolStr;
 
-use super::{QueueService, internal, no_topic, validate};
+use super::{QueueService, first_of, internal, no_topic, validate};
 use crate::api::queue::{MESSAGE_IDS_MAX, Redrive, Redriven};
 use crate::engine::host::Host;
 use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
 use crate::engine::patience::Budget;
-use crate::error::ApiError;
+use crate::error::{ApiError, ShardOutcome};
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::IdempotencyKey;
 use crate::queue::{QueueCommand, QueueReply, dead_letters_of};
@@ -23,7 +23,7 @@ pub(super) const PASSES_MAX: u32 = 256;
 type Done = Option<(u64, u64)>;
 
 impl<H: Host> QueueService<H> {
-    /// `POST /queue/redrive`. Where a shard fails, the others have done it: a retry completes it.
+    /// `POST /queue/redrive`. Where a shard fails, the others have done it, and the answer says so: a retry completes it.
     pub async fn redrive(&self, request: Redrive, key: Option<IdempotencyKey>) -> Result<Redriven, ApiError> {
         let key = self.key(key)?;
         validate::any_topic(&request.topic)?;
@@ -44,23 +44,32 @@ impl<H: Host> QueueService<H> {
                 numbers.entry(id.shard).or_default().push(id.number);
             }
             let is_asked = |shard: &GroupId| ids.is_none() || numbers.contains_key(shard);
-            let parts = shards.into_iter().filter(is_asked).map(|shard| {
+            let parts = shards.into_iter().filter(is_asked).map(async |shard| {
                 let numbers = numbers.get(&shard).cloned();
                 let (topic, group) = (topic.clone(), request.group.clone());
-                self.redrive_shard(shard, QueueCommand::Redrive { topic, group, numbers }, key.clone())
+                let command = QueueCommand::Redrive { topic, group, numbers };
+                (shard, self.redrive_shard(shard, command, key.clone()).await)
             });
             let (mut redriven, mut left, mut there) = (0, 0, false);
-            for done in join_all(parts).await {
-                if let Some((more_redriven, more_left)) = done? {
-                    there = true;
-                    redriven += more_redriven;
-                    left += more_left;
+            let mut failed = Vec::new();
+            for (shard, done) in join_all(parts).await {
+                match done {
+                    Ok(Some((more_redriven, more_left))) => {
+                        there = true;
+                        redriven += more_redriven;
+                        left += more_left;
+                    }
+                    Ok(None) => {}
+                    Err(error) => failed.push((shard, error)),
                 }
             }
             if !there {
-                return Err(no_topic(&request.topic));
+                return Err(first_of(failed, no_topic(&request.topic)));
             }
-            Ok(Redriven { status: SmolStr::new_static("redriven"), topic: topic.clone(), redriven, left })
+            let idempotency_key = (!failed.is_empty()).then(|| key.to_string());
+            let failed = failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)).collect();
+            let status = SmolStr::new_static("redriven");
+            Ok(Redriven { status, topic: topic.clone(), redriven, left, failed, idempotency_key })
         };
         watched(&self.engine, &SmolStr::default(), "redrive", || request.topic.clone(), run).await
     }

@@ -12,7 +12,9 @@ use crate::engine::lock_service::watched::watched;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
-use crate::queue::{ConsumerGroup, Handle, MessageId, Outcome, QueueCommand, QueueReply, TopicName};
+use crate::queue::{
+    ConsumerGroup, GoneCause, Handle, MessageId, Outcome, QueueCommand, QueueReply, TopicName,
+};
 
 /// What is said of the messages.
 #[derive(Clone, Copy)]
@@ -83,7 +85,7 @@ impl<H: Host> QueueService<H> {
             ids => format_smolstr!("{topic} {} messages", ids.len()),
         };
         let run = async {
-            let mut settled = vec![Settlement::Unknown; named.ids.len()];
+            let mut settled = vec![(Settlement::Unknown, None); named.ids.len()];
             let parts = parts(&named, self.map().await?.shards.len());
             let replies = parts.into_iter().map(async |(shard, part)| {
                 let command = how.command(topic.clone(), group.clone(), part.handles);
@@ -122,12 +124,12 @@ fn settlements(
     count: usize,
     reply: Result<QueueReply, ApiError>,
     failed: &mut Option<ApiError>,
-) -> Result<Vec<Settlement>, ApiError> {
+) -> Result<Vec<(Settlement, Option<GoneCause>)>, ApiError> {
     match reply {
         Ok(QueueReply::Outcomes { outcomes }) if outcomes.len() == count => {
             Ok(outcomes.into_iter().map(|(_, outcome)| settlement(outcome)).collect())
         }
-        Ok(QueueReply::NoSuchTopic | QueueReply::NoSuchGroup) => Ok(vec![Settlement::Unknown; count]),
+        Ok(QueueReply::NoSuchTopic | QueueReply::NoSuchGroup) => Ok(vec![(Settlement::Unknown, None); count]),
         Ok(_) => Err(internal()),
         Err(error) => {
             let settlement = match error.code {
@@ -139,13 +141,13 @@ fn settlements(
             if failed.is_none() || settlement == Settlement::OutcomeUnknown {
                 *failed = Some(error);
             }
-            Ok(vec![settlement; count])
+            Ok(vec![(settlement, None); count])
         }
     }
 }
 
-fn settlement(outcome: Outcome) -> Settlement {
-    match outcome {
+fn settlement(outcome: Outcome) -> (Settlement, Option<GoneCause>) {
+    let settlement = match outcome {
         Outcome::Acknowledged => Settlement::Acknowledged,
         Outcome::Nacked => Settlement::Nacked,
         Outcome::DeadLettered => Settlement::DeadLettered,
@@ -153,13 +155,15 @@ fn settlement(outcome: Outcome) -> Settlement {
         Outcome::Late => Settlement::Late,
         Outcome::Already => Settlement::AlreadyAcknowledged,
         Outcome::Unknown => Settlement::Unknown,
-    }
+        Outcome::Gone(cause) => return (Settlement::Gone, Some(cause)),
+    };
+    (settlement, None)
 }
 
 /// The answer; the error itself where no shard answered.
 fn summed_up(
     ids: &[MessageId],
-    settled: Vec<Settlement>,
+    settled: Vec<(Settlement, Option<GoneCause>)>,
     failed: Option<ApiError>,
     key: &IdempotencyKey,
 ) -> Result<Settled, ApiError> {
@@ -167,22 +171,44 @@ fn summed_up(
         |status: &Settlement| matches!(status, Settlement::ShardUnavailable | Settlement::OutcomeUnknown);
     let is_done =
         |status: &Settlement| matches!(status, Settlement::Acknowledged | Settlement::AlreadyAcknowledged);
-    if let Some(error) = failed.filter(|_| settled.iter().all(is_failed)) {
+    let all = |is: &dyn Fn(&Settlement) -> bool| settled.iter().all(|(status, _)| is(status));
+    if let Some(error) = failed.filter(|_| all(&is_failed)) {
         return Err(error);
     }
     let status = match settled.first() {
-        Some(first) if settled.iter().all(|status| status == first) => *first,
-        Some(_) if settled.iter().all(is_done) => Settlement::Acknowledged,
+        Some((first, _)) if all(&|status| status == first) => *first,
+        Some(_) if all(&is_done) => Settlement::Acknowledged,
         _ => Settlement::Partial,
     };
-    let idempotency_key = settled.contains(&Settlement::OutcomeUnknown).then(|| key.to_string());
+    let cause = settled.first().and_then(|(_, cause)| *cause);
+    let cause = cause.filter(|cause| settled.iter().all(|(_, other)| *other == Some(*cause)));
+    let unknown = settled.iter().any(|(status, _)| *status == Settlement::OutcomeUnknown);
+    let message = match status {
+        Settlement::Gone => Some(format!("It was there and is gone: {}. Nothing changed.", why(cause))),
+        status => sentence(status).map(str::to_owned),
+    };
     let messages = ids.iter().zip(settled);
+    let message_of =
+        |(id, (status, cause)): (&MessageId, _)| SettledMessage { message_id: *id, status, cause };
     Ok(Settled {
         status,
-        messages: messages.map(|(id, status)| SettledMessage { message_id: *id, status }).collect(),
-        message: sentence(status).map(str::to_owned),
-        idempotency_key,
+        messages: messages.map(message_of).collect(),
+        message,
+        idempotency_key: unknown.then(|| key.to_string()),
     })
+}
+
+/// Why messages are gone; `None` where the causes differ.
+fn why(cause: Option<GoneCause>) -> &'static str {
+    match cause {
+        Some(GoneCause::Age) => "it was older than messages are kept",
+        Some(GoneCause::Bytes) => "its topic had more bytes than are kept",
+        Some(GoneCause::DeadLetters) => "it was a dead letter, and its group had more of them than are kept",
+        Some(GoneCause::Purged) => "it was purged",
+        Some(GoneCause::Acknowledged) => "the group acknowledged it",
+        Some(GoneCause::Forgotten) => "that was so long ago that nobody knows why any more",
+        None => "see each one's cause",
+    }
 }
 
 fn sentence(status: Settlement) -> Option<&'static str> {
@@ -192,7 +218,7 @@ fn sentence(status: Settlement) -> Option<&'static str> {
              dead-lettered since. Nothing changed.",
         ),
         Settlement::Unknown => {
-            Some("There is no such message, or the group was never given it. Nothing changed.")
+            Some("There never was such a message, or the group was never given it. Nothing changed.")
         }
         Settlement::AlreadyAcknowledged => Some("The group acknowledged it before."),
         Settlement::DeadLettered => Some("That was the last attempt: it is a dead letter now."),
@@ -239,7 +265,7 @@ mod tests {
                 };
                 settlements(1, Err(ApiError::new(code, "no")), &mut failed).expect("noted");
             }
-            summed_up(&ids, settled.to_vec(), failed, &key)
+            summed_up(&ids, settled.iter().map(|status| (*status, None)).collect(), failed, &key)
         };
         for (settled, status) in [
             (&[Acknowledged][..], Acknowledged),

@@ -14,7 +14,7 @@ use crate::api::queue_view::{
 use crate::engine::host::Host;
 use crate::error::ApiError;
 use crate::ids::{GroupId, NodeName};
-use crate::queue::view::{GroupStats, TopicTotals};
+use crate::queue::view::GroupStats;
 use crate::queue::{TopicName, TopicStats, dead_letters_of};
 
 /// Of a request's time, reading all shards takes at most this part: one that does not answer is left out.
@@ -57,7 +57,9 @@ impl<H: Host> QueueService<H> {
         let mut sums = BTreeMap::<TopicName, Sum>::new();
         for (shard, leader, told) in found {
             let QueueTold::Stats { topics } = told else { return Err(internal()) };
-            for TopicHere { stats, rate } in topics {
+            for TopicHere { mut stats, rate, left, groups_left } in topics {
+                stats.left = left;
+                stats.groups.iter_mut().zip(groups_left).for_each(|(group, left)| group.left = left);
                 sums.entry(stats.topic.clone()).or_default().add(shard, &leader, stats, rate);
             }
         }
@@ -137,6 +139,9 @@ impl GroupSum {
         figures.delivered += stats.totals.delivered;
         figures.redelivered += stats.totals.redelivered;
         figures.acknowledged += stats.totals.acknowledged;
+        figures.redriven += stats.left.redriven;
+        figures.expired += stats.left.expired;
+        figures.purged += stats.left.purged;
         figures.shards.push(shard);
         for consumer in stats.in_flight_of {
             *self.consumers.entry(consumer.consumer).or_default() += u64::from(consumer.in_flight);
@@ -164,6 +169,7 @@ fn figures(stats: &TopicStats, rate: Rate) -> Figures {
         enqueue_rate: rate.enqueued,
         dequeue_rate: rate.dequeued,
         totals: stats.totals,
+        left: stats.left,
     }
 }
 
@@ -179,15 +185,6 @@ fn add_figures(sum: &mut Figures, one: &Figures) {
     sum.oldest_age_ms = sum.oldest_age_ms.max(one.oldest_age_ms);
     sum.enqueue_rate += one.enqueue_rate;
     sum.dequeue_rate += one.dequeue_rate;
-    let (a, b) = (&sum.totals, &one.totals);
-    sum.totals = TopicTotals {
-        published: a.published + b.published,
-        delivered: a.delivered + b.delivered,
-        redelivered: a.redelivered + b.redelivered,
-        acknowledged: a.acknowledged + b.acknowledged,
-        dead_lettered: a.dead_lettered + b.dead_lettered,
-        redriven: a.redriven + b.redriven,
-        expired: a.expired + b.expired,
-        purged: a.purged + b.purged,
-    };
+    sum.totals.add(&one.totals);
+    sum.left.add(&one.left);
 }

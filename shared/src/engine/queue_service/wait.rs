@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
+use serde::{Deserialize, Serialize};
 
-use super::{QueueAsk, QueueService, QueueTold};
+use super::{Look, QueueAsk, QueueService, QueueTold};
 use crate::engine::group::Group;
 use crate::engine::host::Host;
-use crate::ids::GroupId;
+use crate::ids::{GroupId, LogIndex};
 use crate::queue::{ConsumerGroup, TopicName};
 
 /// After so long a waiting request looks anew whom to ask: leaders change, replicas lose touch.
@@ -18,8 +19,47 @@ const SLICE: Duration = Duration::from_secs(5);
 /// Pause after a shard did not answer.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Resolves with its shard when something may be ready there.
-pub(super) type Watching = Pin<Box<dyn Future<Output = GroupId> + Send>>;
+/// For what a request waits at a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// For a message of the group, or for the group's end.
+    Message {
+        /// The log index that began it there, where that is known.
+        began: Option<LogIndex>,
+    },
+    /// For the topic to begin.
+    Topic,
+}
+
+/// Why the waiting at a shard ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A consume may find something.
+    Message,
+    /// The group may have been deleted: the shard's leader has to be asked.
+    NoGroup,
+    /// The topic is there.
+    Topic,
+}
+
+impl Until {
+    /// What a look at the shard's state means; none: go on waiting.
+    pub fn found(self, look: Look) -> Option<Found> {
+        match (self, look) {
+            (Until::Topic, Look::NoTopic) => None,
+            (Until::Topic, _) => Some(Found::Topic),
+            (Until::Message { .. }, Look::NoTopic | Look::NoGroup) => Some(Found::NoGroup),
+            (Until::Message { began: Some(began) }, look) if look.began() > Some(began) => {
+                Some(Found::NoGroup)
+            }
+            (Until::Message { .. }, Look::Ready(_)) => Some(Found::Message),
+            (Until::Message { .. }, Look::Idle(_)) => None,
+        }
+    }
+}
+
+/// Resolves with its shard when something may be there.
+pub(super) type Watching = Pin<Box<dyn Future<Output = (GroupId, Found)> + Send>>;
 
 impl<H: Host> QueueService<H> {
     /// The replica of the shard that is here and in touch with its leader: it applies what is committed at once.
@@ -34,7 +74,7 @@ impl<H: Host> QueueService<H> {
     /// Whether a consume may find something there; none where no replica is here that knows.
     pub(super) fn hint(&self, shard: GroupId, topic: &TopicName, group: &ConsumerGroup) -> Option<bool> {
         let replica = self.replica(shard)?;
-        Some(replica.state.read(|machine| machine.queue().is_some_and(|queue| queue.ready(topic, group))))
+        Some(replica.state.read(|machine| Look::at(machine, topic, group)).is_ready())
     }
 
     /// The same of a shard that is elsewhere, from its leader's applied state. None when it does not answer.
@@ -46,20 +86,22 @@ impl<H: Host> QueueService<H> {
         within: Duration,
     ) -> Option<bool> {
         let leader = self.engine.presumed_leader(shard, 0)?;
-        let ask = QueueAsk::Await { topic: topic.clone(), group: group.clone() };
+        let until = Until::Message { began: None };
+        let ask = QueueAsk::Await { topic: topic.clone(), group: group.clone(), until };
         match self.ask_now(shard, &leader, &ask, within).await {
-            QueueTold::Ready { ready, .. } => Some(ready),
+            QueueTold::Ready { look, .. } => Some(look.is_ready()),
             _ => None,
         }
     }
 
-    /// Waits until something may be ready at the shard, at least `after`. Whoever waits drops this at the end of its
-    /// time.
+    /// Waits until there is something to look at in the shard, at least `after`. Whoever waits drops this at the end of
+    /// its time.
     pub(super) fn watch(
         &self,
         shard: GroupId,
         topic: &TopicName,
         group: &ConsumerGroup,
+        until: Until,
         after: Duration,
     ) -> Watching {
         let (service, topic, group) = (self.clone(), topic.clone(), group.clone());
@@ -67,29 +109,66 @@ impl<H: Host> QueueService<H> {
             if !after.is_zero() {
                 H::Runtime::sleep(after).await;
             }
-            while !service.ready_once(shard, &topic, &group).await {}
-            shard
+            loop {
+                if let Some(found) = service.look_once(shard, &topic, &group, until).await {
+                    return (shard, found);
+                }
+            }
         })
     }
 
-    /// One slice of waiting; whether something may be ready. It takes time when not.
-    async fn ready_once(&self, shard: GroupId, topic: &TopicName, group: &ConsumerGroup) -> bool {
+    /// One slice of waiting; what is there. It takes time where nothing is.
+    async fn look_once(
+        &self,
+        shard: GroupId,
+        topic: &TopicName,
+        group: &ConsumerGroup,
+        until: Until,
+    ) -> Option<Found> {
         if let Some(replica) = self.replica(shard) {
-            let (signal, ready) = replica.state.watch_ready(topic, group);
-            if ready {
-                return true;
+            let (waiter, look) = replica.state.watch_ready(topic, group);
+            if let Some(found) = until.found(look) {
+                return Some(found);
             }
             // A signal says that it was so once: the state is looked at again.
-            let _ = H::Runtime::timeout(SLICE, signal.wait()).await;
-            return self.hint(shard, topic, group).unwrap_or_default();
+            let _ = H::Runtime::timeout(SLICE, waiter.wait()).await;
+            if waiter.group_was_deleted() && until != Until::Topic {
+                return Some(Found::NoGroup);
+            }
+            return until.found(replica.state.read(|machine| Look::at(machine, topic, group)));
         }
-        let ask = QueueAsk::Await { topic: topic.clone(), group: group.clone() };
+        let ask = QueueAsk::Await { topic: topic.clone(), group: group.clone(), until };
         match self.ask(shard, &ask, SLICE).await {
-            Ok((_, QueueTold::Ready { ready, .. })) => ready,
+            Ok((_, QueueTold::Ready { look, .. })) => until.found(look),
             _ => {
                 H::Runtime::sleep(PAUSE).await;
-                false
+                None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_look_means_depends_on_what_is_waited_for() {
+        let of = |began| Until::Message { began };
+        for (until, look, found) in [
+            (Until::Topic, Look::NoTopic, None),
+            (Until::Topic, Look::NoGroup, Some(Found::Topic)),
+            (Until::Topic, Look::Idle(3), Some(Found::Topic)),
+            (of(None), Look::NoTopic, Some(Found::NoGroup)),
+            (of(Some(3)), Look::NoGroup, Some(Found::NoGroup)),
+            (of(Some(3)), Look::Idle(3), None),
+            (of(Some(3)), Look::Ready(3), Some(Found::Message)),
+            // A replica that is behind, and a group that was deleted and began again.
+            (of(Some(3)), Look::Ready(2), Some(Found::Message)),
+            (of(Some(3)), Look::Ready(4), Some(Found::NoGroup)),
+            (of(None), Look::Idle(4), None),
+        ] {
+            assert_eq!(until.found(look), found, "{until:?} {look:?}");
         }
     }
 }

@@ -34,6 +34,7 @@ impl Outcome for Settled {
             Settlement::Extended => "extended",
             Settlement::Late => "late",
             Settlement::Unknown => "no such message",
+            Settlement::Gone => "gone",
             Settlement::ShardUnavailable => "unavailable",
             Settlement::OutcomeUnknown => "unknown",
             Settlement::Partial => "partial",

@@ -21,7 +21,7 @@ use crate::engine::peer::{
     Beat, BeatAnswer, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart,
     Standing,
 };
-use crate::engine::queue_service::{QueueAsk, QueueTold};
+use crate::engine::queue_service::{Look, QueueAsk, QueueTold};
 use crate::engine::timing::Timing;
 use crate::engine::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
 use crate::hlc::Hlc;
@@ -181,7 +181,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("handed-over", PeerResponse::HandedOver),
         ("dismissed", PeerResponse::Dismissed { why: "no".into() }),
         ("version", PeerResponse::Version { commands: 1 }),
-        ("queue-ready", PeerResponse::Queue(QueueTold::Ready { ready: true, known: false })),
+        ("queue-ready", PeerResponse::Queue(QueueTold::Ready { look: Look::Ready(7), known: false })),
         ("queue-not-leader", PeerResponse::Queue(QueueTold::NotLeader { leader: Some(member(1)) })),
         (
             "standing",

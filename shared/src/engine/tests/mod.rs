@@ -10,6 +10,7 @@ mod heartbeats;
 mod members;
 mod moves;
 mod queue;
+mod queue_groups;
 mod shards;
 mod stream;
 mod suite;

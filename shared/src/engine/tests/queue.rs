@@ -15,20 +15,20 @@ use crate::error::ErrorCode;
 use crate::ids::{GroupId, NodeName};
 use crate::machine::IdempotencyKey;
 use crate::placement::{partition_hash, shard_of};
-use crate::queue::{MessageId, StartFrom};
+use crate::queue::{GoneCause, MessageId, StartFrom};
 
-const WITHIN: Duration = Duration::from_secs(20);
+pub(super) const WITHIN: Duration = Duration::from_secs(20);
 
 fn text(json: &str) -> JsonText {
     JsonText::new(json.into()).unwrap()
 }
 
-fn message(topic: &str, key: Option<&str>, json: &str) -> Publish {
+pub(super) fn message(topic: &str, key: Option<&str>, json: &str) -> Publish {
     let (topic, key, message) = (topic.into(), key.map(Into::into), text(json));
     Publish { topic, message, key, delay_ms: None, idempotency_key: None }
 }
 
-fn want(topic: &str, consumer: &str, max: u32) -> Consume {
+pub(super) fn want(topic: &str, consumer: &str, max: u32) -> Consume {
     let (topic, group, consumer) = (topic.into(), "g".into(), consumer.into());
     Consume { topic, group, consumer, max, visibility_ms: None, wait_ms: None }
 }
@@ -53,22 +53,22 @@ fn number(client: &str, number: u64) -> Option<IdempotencyKey> {
     Some(IdempotencyKey { client: client.into(), number })
 }
 
-async fn publish(engine: &Engine<TestHost>, key: Option<&str>, json: &str) -> Published {
+pub(super) async fn publish(engine: &Engine<TestHost>, key: Option<&str>, json: &str) -> Published {
     engine.queue().publish(message("t", key, json), None).await.unwrap()
 }
 
-async fn consume(engine: &Engine<TestHost>, request: Consume) -> Vec<Delivered> {
+pub(super) async fn consume(engine: &Engine<TestHost>, request: Consume) -> Vec<Delivered> {
     engine.queue().consume(request, None).await.unwrap().messages
 }
 
 /// One that must come.
-async fn next(engine: &Engine<TestHost>) -> Delivered {
+pub(super) async fn next(engine: &Engine<TestHost>) -> Delivered {
     let request = Consume { wait_ms: Some(15_000), ..want("t", "Budi", 1) };
     consume(engine, request).await.pop().expect("a message within the time")
 }
 
 /// Five nodes and four shards of three replicas: every node is without one of some shard.
-async fn spread(world: &Arc<World>) -> Vec<Engine<TestHost>> {
+pub(super) async fn spread(world: &Arc<World>) -> Vec<Engine<TestHost>> {
     let config = EngineConfig { shards: 4, request_timeout: Duration::from_secs(4), ..quick() };
     for name in World::names(5) {
         world.start(&name, 5, config.clone()).await;
@@ -87,7 +87,7 @@ async fn spread(world: &Arc<World>) -> Vec<Engine<TestHost>> {
 }
 
 /// A partition key of that shard.
-fn key_of(shard: GroupId, shards: u16) -> String {
+pub(super) fn key_of(shard: GroupId, shards: u16) -> String {
     let found = (0..1_000).map(|n| format!("k{n}"));
     let mut found = found.filter(|key| shard_of(partition_hash("t", key), shards) == shard);
     found.next().expect("keys meet every shard")
@@ -180,7 +180,8 @@ async fn dead_letters_are_shown_and_come_back() {
     let answer = queues.purge(purge, None).await.unwrap();
     assert_eq!((answer.purged, answer.more), (1, false));
     let answer = queues.ack(done(&delivery), None).await.unwrap();
-    assert!(matches!(answer.status, Settlement::Unknown | Settlement::AlreadyAcknowledged), "{answer:?}");
+    assert_eq!((answer.status, answer.http_status()), (Settlement::Gone, 410), "{answer:?}");
+    assert_eq!(answer.messages[0].cause, Some(GoneCause::Purged));
     let unknown = Ack { message_id: Some(MessageId { shard: GroupId(9), number: 1 }), ..done(&delivery) };
     assert_eq!(queues.ack(unknown, None).await.unwrap().http_status(), 404);
 }
@@ -192,7 +193,6 @@ async fn every_group_sees_every_message() {
     let queues = engines[0].queue();
     publish(&engines[0], None, "\"before\"").await;
     let group = |group: &str, from| CreateGroup { topic: "t".into(), group: group.into(), from };
-    // A first group that wants nothing of what is there would free it.
     for (name, from) in [("g", StartFrom::Earliest), ("late", StartFrom::Latest)] {
         let created = queues.create_group(group(name, from), None).await.unwrap();
         assert_eq!(created.status, "created");
@@ -309,7 +309,7 @@ async fn a_long_poll_wakes_at_any_node_and_one_that_went_away_takes_nothing() {
     let published = publish(&engines[0], Some("k"), "1").await;
     let delivery = next(&engines[2]).await;
     assert_eq!(delivery.id, published.message_id);
-    assert!(delivery.attempt <= 2, "{delivery:?}");
+    assert_eq!(delivery.attempt, 1, "what never arrived is no attempt: {delivery:?}");
     // Its time passes: nothing is an answer, too.
     let begun = Instant::now();
     let request = Consume { wait_ms: Some(300), ..want("t", "Budi", 1) };
@@ -353,6 +353,8 @@ async fn of_many_who_wait_each_message_goes_to_one() {
 async fn a_shard_without_a_majority_is_named_and_the_others_go_on() {
     let world = Arc::new(World::default());
     let engines = spread(&world).await;
+    let create = CreateGroup { topic: "t".into(), group: "g".into(), from: StartFrom::Earliest };
+    engines[0].queue().create_group(create, None).await.unwrap();
     let map = engines[0].shard_map();
     let lost = |shard: &crate::machine::ShardReplicas, stopped: &[NodeName]| {
         shard.replicas.iter().filter(|replica| stopped.contains(&replica.name)).count()
@@ -392,6 +394,31 @@ async fn a_shard_without_a_majority_is_named_and_the_others_go_on() {
     let error = asked.consume(want("t", "Budi", 10), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ShardUnavailable);
     assert!(error.shard.is_some_and(|shard| dead.iter().any(|dead| dead.shard == shard)));
+    // A group begins on all shards or on none, and ends on all or on none; limits are the same on all.
+    let other = Consume { group: "other".into(), ..want("t", "Budi", 1) };
+    let create = CreateGroup { topic: "t".into(), group: "other".into(), from: StartFrom::Latest };
+    let delete = DeleteGroup { topic: "t".into(), group: "g".into() };
+    let change = SetLimits { attempts_max: Some(2), ..SetLimits::default() };
+    for error in [
+        asked.consume(other, None).await.map(|_| ()).unwrap_err(),
+        asked.create_group(create, None).await.map(|_| ()).unwrap_err(),
+        asked.delete_group(delete, None).await.map(|_| ()).unwrap_err(),
+        asked.set_limits(change, None).await.map(|_| ()).unwrap_err(),
+    ] {
+        assert_eq!(error.code, ErrorCode::ShardUnavailable, "{error}");
+        assert!(error.message.contains("Nothing was done"), "{error}");
+    }
+    let groups = asked.groups(&"t".into()).await.unwrap().groups;
+    assert_eq!(groups.iter().map(|group| group.group.as_str()).collect::<Vec<_>>(), ["g"]);
+    assert_eq!(groups[0].shards, alive.iter().map(|shard| shard.shard).collect::<Vec<_>>());
+    let limits = asked.limits().await.unwrap();
+    assert!(limits.shards.iter().all(|shard| shard.limits.attempts_max == 5), "{limits:?}");
+    // What goes to several shards says what became of it in each.
+    let purged = asked.purge(Purge { topic: "t".into(), what: None, group: None }, None).await.unwrap();
+    assert_eq!(purged.purged, alive.len() as u64);
+    let failed: Vec<_> = purged.failed.iter().map(|failed| failed.shard).collect();
+    assert_eq!(failed, dead.iter().map(|shard| shard.shard).collect::<Vec<_>>());
+    assert!(purged.idempotency_key.is_some());
     let stats = asked.stats(None).await.unwrap();
     assert_eq!(stats.unavailable, dead.iter().map(|shard| shard.shard).collect::<Vec<_>>());
     assert_eq!(stats.topics[0].sum.totals.published, alive.len() as u64);

@@ -9,7 +9,7 @@ use crate::event::Fact;
 use crate::event::view::View;
 use crate::ids::GroupId;
 use crate::machine::{Command, Operation, Reply};
-use crate::queue::{QueueCommand, QueueReply};
+use crate::queue::{QueueCommand, QueueReply, StartFrom};
 
 const SHARD: GroupId = GroupId(1);
 
@@ -81,6 +81,8 @@ async fn folded_facts_of_a_shard_equal_its_queues_across_its_leader() {
     for n in 0..6 {
         ask(&engines[n % 3], publish(["k1", "k2", "k3"][n % 3])).await;
     }
+    let (topic, group) = ("t".into(), "g".into());
+    ask(&engines[0], QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest }).await;
     let QueueReply::Deliveries { messages, .. } = ask(&engines[0], consume(2)).await else { panic!("none") };
     assert_eq!(messages.len(), 2);
     let old = leader(&engines, None).await;

@@ -150,8 +150,8 @@ fn facts() -> Vec<(QueueFact, &'static str, &'static str)> {
         ),
         (
             QueueFact::Freed { topic: t(), freed: 3, freed_bytes: 30 },
-            "3 messages of orders in s4 go: no consumer group wants them any more",
-            "3 pesan orders di s4 dihapus: tak ada lagi grup konsumen yang memerlukannya",
+            "3 messages of orders in s4 go: only the deleted group had not acknowledged them",
+            "3 pesan orders di s4 dihapus: hanya grup yang dihapus yang belum mengakuinya",
         ),
         (
             created(StartFrom::Earliest, 3),
@@ -160,13 +160,23 @@ fn facts() -> Vec<(QueueFact, &'static str, &'static str)> {
         ),
         (
             created(StartFrom::Latest, 0),
-            "billing begins to read orders in s4 with the next message",
-            "billing mulai membaca orders di s4 dari pesan berikutnya",
+            "billing begins to read orders in s4 with the next message; what is there stays for other groups",
+            "billing mulai membaca orders di s4 dari pesan berikutnya; yang sudah ada tetap disimpan untuk grup lain",
         ),
         (
             QueueFact::GroupDeleted { topic: t(), group: g() },
             "billing reads orders in s4 no longer: the group was deleted",
             "billing tidak lagi membaca orders di s4: grupnya dihapus",
+        ),
+        (
+            dead(DeadCause::HungUp),
+            "5 deliveries of s4-12 to billing failed, and the next consumer hung up: it is in orders.dead now",
+            "5 pengiriman s4-12 ke billing gagal, dan konsumen berikutnya memutus koneksi: kini ia ada di orders.dead",
+        ),
+        (
+            QueueFact::Returned { topic: t(), number, group: g(), consumer: "Ayu".into(), attempts: 0 },
+            "Ayu hung up before s4-12 of orders reached it: it is ready for billing again, and that was no attempt",
+            "Ayu memutus koneksi sebelum s4-12 dari orders sampai: pesannya siap lagi untuk billing, dan itu bukan percobaan",
         ),
         (QueueFact::Held { topic: t(), group: g(), blocked: 1, delayed: 0 }, "", ""),
     ]

@@ -104,6 +104,10 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                     "{0} deliveries of {1} to {2} failed, the last one was given back: it is in {3}{4} now",
                     "{0} pengiriman {1} ke {2} gagal, yang terakhir dikembalikan: kini ia ada di {3}{4}",
                 ],
+                DeadCause::HungUp => [
+                    "{0} deliveries of {1} to {2} failed, and the next consumer hung up: it is in {3}{4} now",
+                    "{0} pengiriman {1} ke {2} gagal, dan konsumen berikutnya memutus koneksi: kini ia ada di {3}{4}",
+                ],
             };
             said("dead letter", words, &[&attempts.to_smolstr(), &id(number), group, topic, DEAD_SUFFIX])
                 .bad()
@@ -142,8 +146,8 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
         }
         QueueFact::Freed { topic, freed, .. } => {
             let words = [
-                "{0} messages of {1} in {2} go: no consumer group wants them any more",
-                "{0} pesan {1} di {2} dihapus: tak ada lagi grup konsumen yang memerlukannya",
+                "{0} messages of {1} in {2} go: only the deleted group had not acknowledged them",
+                "{0} pesan {1} di {2} dihapus: hanya grup yang dihapus yang belum mengakuinya",
             ];
             said("freed", words, &[&freed.to_smolstr(), topic, &shard.to_smolstr()])
         }
@@ -154,8 +158,8 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                     "{0} mulai membaca {1} di {2} dari pesan pertama: {3} menunggu",
                 ],
                 StartFrom::Latest => [
-                    "{0} begins to read {1} in {2} with the next message",
-                    "{0} mulai membaca {1} di {2} dari pesan berikutnya",
+                    "{0} begins to read {1} in {2} with the next message; what is there stays for other groups",
+                    "{0} mulai membaca {1} di {2} dari pesan berikutnya; yang sudah ada tetap disimpan untuk grup lain",
                 ],
             };
             said("group created", words, &[group, topic, &shard.to_smolstr(), &waiting.to_smolstr()])
@@ -166,6 +170,13 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                 "{0} tidak lagi membaca {1} di {2}: grupnya dihapus",
             ];
             said("group deleted", words, &[group, topic, &shard.to_smolstr()])
+        }
+        QueueFact::Returned { topic, number, group, consumer, .. } => {
+            let words = [
+                "{0} hung up before {1} of {2} reached it: it is ready for {3} again, and that was no attempt",
+                "{0} memutus koneksi sebelum {1} dari {2} sampai: pesannya siap lagi untuk {3}, dan itu bukan percobaan",
+            ];
+            said("returned", words, &[consumer, &id(number), topic, group])
         }
         QueueFact::Held { .. } => return None,
     })

@@ -268,7 +268,7 @@ impl View {
                 groups.get_or_default(name).add(group, &queue.consumers(name));
             }
             bins.all.add(&here);
-            add_totals(&mut bins.totals, &queue.totals);
+            bins.totals.add(&queue.totals);
             bins.shards.push(ShardBins { shard, all: here, messages: queue.messages, bytes: queue.bytes });
         }
         bins.groups =
@@ -341,26 +341,4 @@ impl GroupBins {
             *self.consumers.get_or_default(consumer) += count;
         }
     }
-}
-
-fn add_totals(sum: &mut TopicTotals, more: &TopicTotals) {
-    // Named one by one, so that a new total is not forgotten here.
-    let TopicTotals {
-        published,
-        delivered,
-        redelivered,
-        acknowledged,
-        dead_lettered,
-        redriven,
-        expired,
-        purged,
-    } = *more;
-    sum.published += published;
-    sum.delivered += delivered;
-    sum.redelivered += redelivered;
-    sum.acknowledged += acknowledged;
-    sum.dead_lettered += dead_lettered;
-    sum.redriven += redriven;
-    sum.expired += expired;
-    sum.purged += purged;
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use openraft::rt::AsyncRuntime;
 
 use orrery_shared::api::queue::{Ack, Consume, Delivered, JsonText, Nack, Publish, Settlement};
+use orrery_shared::api::queue_view::QueueStats;
 use orrery_shared::engine::QueueService;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::machine::IdempotencyKey;
@@ -223,7 +224,11 @@ impl QueueClient {
     async fn nothing_left(&mut self) -> bool {
         let ask = |queue: QueueService<SimHost>, _| async move {
             let topic = SmolStr::new_static(TOPIC);
-            queue.stats(Some(&topic)).await
+            match queue.stats(Some(&topic)).await {
+                // Nobody published anything: a consume makes no topic.
+                Err(error) if error.code == ErrorCode::NotFound => Ok(QueueStats::default()),
+                stats => stats,
+            }
         };
         let Some(stats) = self.ask(ask).await else { return false };
         let left = stats.topics.iter().map(|topic| topic.sum.ready + topic.sum.in_flight + topic.sum.delayed);

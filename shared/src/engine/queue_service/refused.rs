@@ -1,0 +1,27 @@
+//! A write that a shard would refuse as things stand does not go through its log: the leader says so at once.
+
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+
+use crate::engine::group::Group;
+use crate::engine::host::Host;
+use crate::engine::peer::{Outcome, ReadOutcome};
+use crate::machine::Command;
+
+/// The refusal, if this node leads and a majority confirms that. None where the log has to say what becomes of the command:
+/// also while anything is in it that this state does not show yet, for it may be an earlier try of the same request.
+pub(in crate::engine) async fn refused_beforehand<H: Host>(
+    group: &Group<H>,
+    command: &Command,
+    within: Duration,
+) -> Option<Outcome> {
+    group.state.read(|machine| machine.refusal(command))?;
+    let ReadOutcome::Index { index, .. } = group.read_index(within).await else { return None };
+    H::Runtime::timeout(within, group.state.wait_applied(index)).await.ok()?.ok()?;
+    if !group.leads() || !group.nothing_in_flight() {
+        return None;
+    }
+    let reply = group.state.read(|machine| machine.refusal(command))?;
+    Some(Outcome::Applied { index, reply })
+}

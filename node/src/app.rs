@@ -395,6 +395,10 @@ impl Source for EngineSource {
         }
     }
 
+    fn compare(&self) {
+        self.engine.tell_sums();
+    }
+
     fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
         let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.lock_table());
         let shard = |group: &GroupId| Some((*group, self.engine.queues_of(*group)?));

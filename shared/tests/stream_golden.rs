@@ -10,6 +10,7 @@ use orrery_shared::cache::view::{
     CachesView, CopyView, GroupValues, HeldView, HomeView, ValueView, ValuesView,
 };
 use orrery_shared::cache::{Address, State};
+use orrery_shared::event::compare::Sums;
 use orrery_shared::event::fact::{
     EntrySummary, HolderView, LockTable, LockedResource, Message, MessageId, PlacedShard, Role, ServiceFact,
     ShardTable,
@@ -412,12 +413,6 @@ fn facts_of_version_4_and_its_snapshots_as_json_are_still_understood() {
     understood(GOLDEN_4, &expected);
 }
 
-#[test]
-fn version_5_is_still_understood() {
-    let expected = [("facts", batch(facts_4())), ("snapshot", Frame::Snapshot(Box::new(snapshot_5())))];
-    understood(GOLDEN_5, &expected);
-}
-
 /// What version 6 brought.
 fn facts_6() -> Vec<Fact> {
     let (topic, group) = (|| TopicName::from("orders"), || ConsumerGroup::from("billing"));
@@ -429,13 +424,30 @@ fn facts_6() -> Vec<Fact> {
         let fact = ServiceFact::Queue(fact);
         Fact::Service { group: GroupId(1), index: 14, n, clock_ms: 20, fact }
     };
-    (0..).zip([returned, dead]).map(service).collect()
+    let sums = Sums { locks: None, queues: Some(7), values: Some(u64::MAX) };
+    let compared = [
+        Fact::Comparing { group: GroupId(1), index: 15 },
+        Fact::Compared { group: GroupId(1), index: 15, sums },
+    ];
+    (0..).zip([returned, dead]).map(service).chain(compared).collect()
+}
+
+fn snapshot_6() -> NodeSnapshot {
+    let mut snapshot = snapshot_5();
+    snapshot.groups[0].membership = Some(8);
+    snapshot
+}
+
+#[test]
+fn facts_of_version_5_and_its_snapshots_as_json_are_still_understood() {
+    let expected = [("facts", batch(facts_4())), ("snapshot", Frame::Snapshot(Box::new(snapshot_5())))];
+    understood(GOLDEN_5, &expected);
 }
 
 #[test]
 fn golden_bytes_of_version_6() {
     assert_eq!(STREAM_VERSION, 6);
-    let (facts, snapshot) = (batch(facts_6()), Frame::Snapshot(Box::new(snapshot_5())));
+    let (facts, snapshot) = (batch(facts_6()), Frame::Snapshot(Box::new(snapshot_6())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-6.txt");

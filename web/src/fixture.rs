@@ -70,6 +70,7 @@ pub fn feed(name: &str) -> Vec<Arc<Line>> {
             topic,
             bad,
             count: 1,
+            others: 0,
             late: false,
             alike: Default::default(),
             words: [words.into(), words.into()],

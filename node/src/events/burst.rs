@@ -118,6 +118,8 @@ fn part(fact: &Fact) -> Part {
         Fact::Lost { .. } => Part::Counted("lost"),
         Fact::RequestBegun { .. } => Part::Counted("request_begun"),
         Fact::RequestEnded { .. } => Part::Counted("request_ended"),
+        // In a burst no state is told fact by fact: there is nothing to compare.
+        Fact::Comparing { .. } | Fact::Compared { .. } => Part::Counted("compared"),
         Fact::TimerStarted { group, .. } => Part::Last("timer_started", *group),
         Fact::Synced { group, .. } => Part::Last("synced", *group),
         Fact::Committed { group, .. } => Part::Last("committed", *group),

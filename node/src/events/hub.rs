@@ -41,6 +41,8 @@ const FLUSH_BURST_PER_ROW: Duration = Duration::from_micros(100);
 const FLUSH_BURST_MAX: Duration = Duration::from_secs(2);
 
 const BEAT: Duration = Duration::from_millis(100);
+/// Every so many beats readers are told what to compare with: every 10 s.
+const COMPARE_BEATS: u64 = 100;
 
 /// Most bytes of what is kept for readers, serialised frames included.
 const RING_BYTES_MAX: usize = 64 << 20;
@@ -92,6 +94,8 @@ pub trait Source: Send + Sync + 'static {
     fn introduce(&self) -> Introduced;
     /// The present state. `at` runs while no fact that would change it can be recorded.
     fn known(&self, at: &mut dyn FnMut()) -> Known;
+    /// Says what the groups that this node leads have, between two facts of them: readers compare.
+    fn compare(&self) {}
     /// What these groups have now, as far as there is something that can stand for a burst of their service facts.
     fn tables(&self, _groups: &BTreeSet<GroupId>) -> Tables {
         Tables::default()
@@ -239,6 +243,7 @@ impl Hub {
 
     /// Beats while somebody reads, for ever.
     pub async fn run_beats(self) {
+        let mut beats = 0_u64;
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -246,6 +251,13 @@ impl Hub {
                 self.shared.came.notified().await;
             }
             ticks.tick().await;
+            beats += 1;
+            if beats.is_multiple_of(COMPARE_BEATS)
+                && let Some(source) = self.shared.source.get().cloned()
+            {
+                // It reads whole states: not on a thread that others wait for.
+                tokio::task::spawn_blocking(move || source.compare());
+            }
             let (head, hlc) = self.flush(false);
             let (beat_json, beat_postcard) = beat_frames(hlc, head);
             self.shared.progress.send_modify(|progress| {

@@ -207,6 +207,7 @@ impl<H: Host> Publisher<H> {
         shown.voters.clone_from(&voters);
         shown.learners.clone_from(&learners);
         let index = membership.log_id().as_ref().map(|id| id.index);
+        shown.membership = index;
         self.emit(|| Fact::MembershipChanged { group, index, voters, learners });
     }
 

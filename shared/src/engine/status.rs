@@ -67,6 +67,11 @@ impl<H: Host> Engine<H> {
         (at, groups, self.lock_table())
     }
 
+    /// Says in the event stream what the groups that this node leads have now, so that readers can compare.
+    pub fn tell_sums(&self) {
+        self.groups().iter().for_each(|group| group.state.tell_sums());
+    }
+
     /// `GET /health`
     pub fn health(&self) -> Health {
         let shown = self.inner.publisher.group(GroupId::CONTROL);

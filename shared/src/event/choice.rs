@@ -97,6 +97,8 @@ impl Detail {
             | Fact::NodeExited { .. }
             | Fact::NodePaused { .. }
             | Fact::NodeResumed { .. }
+            | Fact::Comparing { .. }
+            | Fact::Compared { .. }
             | Fact::Burst { .. } => true,
         }
     }
@@ -124,7 +126,9 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::CachesResumed { group, .. }
         | Fact::CacheLine { group, .. }
         | Fact::CacheHome { group, .. }
-        | Fact::ShardsPlaced { group, .. } => Some(*group),
+        | Fact::ShardsPlaced { group, .. }
+        | Fact::Comparing { group, .. }
+        | Fact::Compared { group, .. } => Some(*group),
         Fact::Started { .. }
         | Fact::Heartbeats { .. }
         | Fact::CacheUse { .. }

@@ -7,6 +7,7 @@ use crate::cache::message::{AskKind, RecallKind};
 use crate::cache::node::Stats;
 use crate::cache::view::ValuesView;
 use crate::cache::{Address, HomeFact, LineFact};
+use crate::event::compare::Sums;
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Term};
 use crate::lock::LeaseMs;
 use crate::queue::QueueView;
@@ -478,5 +479,21 @@ pub enum Fact {
         index: LogIndex,
         /// Its values then.
         values: Box<ValuesView>,
+    },
+    /// The leader of a group is about to compare its state with its readers': what it has at this place in its stream.
+    Comparing {
+        /// Which group.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+    },
+    /// What it had at its last [`Fact::Comparing`] of that index.
+    Compared {
+        /// Which group.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// Its sums then.
+        sums: Sums,
     },
 }

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
+use super::compare::Sums;
 use super::fact::{Fact, Role, ServiceFact};
 use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
 use super::view::{
-    Beats, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView, Process, RECENT_MAX,
-    RequestView, StreamState, TAIL_MAX, View,
+    Beats, Difference, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView,
+    OpenComparison, Process, RECENT_MAX, RequestView, StreamState, TAIL_MAX, View,
 };
 use super::{Event, fold_cache, fold_group, fold_locks, fold_queues, fold_ring};
-use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
 use crate::sorted::sort_by;
 
@@ -33,6 +33,9 @@ impl View {
         if node == super::view::SUPERVISOR {
             return self.apply_process(&event.fact, now_us);
         }
+        if self.has_left(node) {
+            return Effect::Known;
+        }
         if !self.advance(node, boot, event) {
             return Effect::Known;
         }
@@ -46,7 +49,7 @@ impl View {
         for process in &snapshot.processes {
             self.install_process(process);
         }
-        if snapshot.node == super::view::SUPERVISOR {
+        if snapshot.node == super::view::SUPERVISOR || self.has_left(&snapshot.node) {
             return;
         }
         let node = self.node_mut(&snapshot.node);
@@ -56,7 +59,6 @@ impl View {
         node.boot = snapshot.boot;
         node.seq = snapshot.seq;
         node.stale = false;
-        node.clock_offset_us = offset(snapshot.wall_us, snapshot.hlc);
         for group in &snapshot.groups {
             let part = Arc::make_mut(node.groups.get_or_default(&group.group));
             fold_group::install(part, group, now_us);
@@ -82,7 +84,8 @@ impl View {
     }
 
     /// Takes over who is in the cluster and in which order it is drawn, from the hello of that source's stream. The
-    /// supervisor's list is whole: who is not in it and no member any more is gone.
+    /// supervisor's list is whole: who is neither in it nor a member is gone. A node's list may be old: it brings nobody
+    /// back who left.
     pub fn members(&mut self, source: &NodeName, members: &[MemberAddress], profile: &str) {
         if !profile.is_empty() && self.profile != profile {
             self.profile = profile.into();
@@ -90,18 +93,16 @@ impl View {
         if members.is_empty() {
             return;
         }
-        let mut order: Vec<NodeName> = members.iter().map(|member| member.node.clone()).collect();
-        let others = self.order.iter().filter(|name| !members.iter().any(|m| m.node == **name));
-        let whole = source == super::view::SUPERVISOR;
-        let (gone, kept): (Vec<_>, Vec<_>) = others.cloned().partition(|name| whole && !self.is_member(name));
-        order.extend(kept);
-        for name in gone {
-            self.nodes.remove(&name);
-            self.links.retain(|(from, to), _| *from != name && *to != name);
-            self.requests.retain(|(at, _), _| *at != name);
-            fold_cache::forget_node(self, &name);
+        if source == super::view::SUPERVISOR {
+            let list: Vec<NodeName> = members.iter().map(|member| member.node.clone()).collect();
+            list.iter().for_each(|name| self.come_back(name));
+            self.supervised = Some(Arc::new(list));
         }
-        for member in members {
+        let there: Vec<&MemberAddress> =
+            members.iter().filter(|member| !self.has_left(&member.node)).collect();
+        let mut order: Vec<NodeName> = there.iter().map(|member| member.node.clone()).collect();
+        order.extend(self.order.iter().filter(|name| !members.iter().any(|m| m.node == **name)).cloned());
+        for member in there {
             let node = self.node_mut(&member.node);
             if node.address != member.address {
                 node.address = member.address.as_str().into();
@@ -109,6 +110,43 @@ impl View {
         }
         if *self.order != order {
             self.order = Arc::new(order);
+        }
+        if source == super::view::SUPERVISOR {
+            self.forget_gone(&Membership::default());
+        }
+    }
+
+    /// Who is neither a member nor known to the supervisor is gone; without a supervisor, who was a member before.
+    fn forget_gone(&mut self, before: &Membership) {
+        let was_member = |name: &NodeName| before.voters.contains(name) || before.learners.contains(name);
+        let order = self.order.clone();
+        for name in order.iter().filter(|name| !self.is_member(name)).collect::<Vec<_>>() {
+            let stays = match &self.supervised {
+                Some(known) => known.contains(name),
+                None => !was_member(name),
+            };
+            if !stays {
+                self.forget_node(name);
+            }
+        }
+    }
+
+    fn forget_node(&mut self, name: &NodeName) {
+        self.nodes.remove(name);
+        self.links.retain(|(from, to), _| from != name && to != name);
+        self.requests.retain(|(at, _), _| at != name);
+        fold_cache::forget_node(self, name);
+        Arc::make_mut(&mut self.order).retain(|other| other != name);
+        let left = Arc::make_mut(&mut self.left);
+        if left.len() >= RECENT_MAX {
+            left.remove(0);
+        }
+        left.push(name.clone());
+    }
+
+    fn come_back(&mut self, name: &NodeName) {
+        if self.has_left(name) {
+            Arc::make_mut(&mut self.left).retain(|left| left != name);
         }
     }
 
@@ -118,7 +156,7 @@ impl View {
 
     /// A node's stream began to beat, or fell silent.
     pub fn stream(&mut self, node: &NodeName, state: StreamState, at_us: u64) {
-        if node == super::view::SUPERVISOR {
+        if node == super::view::SUPERVISOR || self.has_left(node) {
             return;
         }
         let node = self.node_mut(node);
@@ -128,9 +166,16 @@ impl View {
         }
     }
 
+    /// The node's own wall clock was judged by many stamps.
+    pub fn clock(&mut self, node: &NodeName, off_us: i64) {
+        if node != super::view::SUPERVISOR && !self.has_left(node) {
+            self.node_mut(node).clock_offset_us = off_us;
+        }
+    }
+
     /// Events of a node will never come. What it shows may be wrong until its next snapshot.
     pub fn gap(&mut self, gap: GapView) {
-        if gap.node != super::view::SUPERVISOR {
+        if gap.node != super::view::SUPERVISOR && !self.has_left(&gap.node) {
             let node = self.node_mut(&gap.node);
             node.stale = true;
             if node.boot == gap.boot {
@@ -174,7 +219,6 @@ impl View {
             for_each_group(node, |part| fold_group::reboot(part, event.hlc.wall_us()));
         }
         node.seq = event.seq;
-        node.clock_offset_us = offset(event.wall_us, event.hlc);
         if rebooted {
             self.forget_boot(name);
         }
@@ -257,6 +301,11 @@ impl View {
             Fact::RequestEnded { request, .. } => {
                 self.requests.remove(&(node.clone(), *request));
             }
+            Fact::Heartbeats { peer, .. }
+            | Fact::LinkUp { peer }
+            | Fact::LinkDown { peer }
+            | Fact::LinkFault { peer, .. }
+                if self.has_left(peer) => {}
             Fact::Heartbeats { peer, sent, answered, round_trip_us, .. } => {
                 let beats =
                     Beats { at_us: now_us, sent: *sent, answered: *answered, round_trip_us: *round_trip_us };
@@ -265,6 +314,10 @@ impl View {
             Fact::LinkUp { peer } => self.link_mut(node, peer).up = Some(true),
             Fact::LinkDown { peer } => self.link_mut(node, peer).up = Some(false),
             Fact::LinkFault { peer, cut } => self.link_mut(node, peer).cut = *cut,
+            Fact::Comparing { group, index } => self.begin_comparison(node, *group, *index),
+            Fact::Compared { group, index, sums } => {
+                self.end_comparison(node, *group, *index, sums, now_us);
+            }
             Fact::Started { .. } | Fact::Burst { .. } => {}
             Fact::NodeStarted { .. }
             | Fact::NodeExited { .. }
@@ -291,6 +344,11 @@ impl View {
             Fact::NodeResumed { node } => (node, Process::Up, ""),
             _ => return Effect::Known,
         };
+        if matches!(fact, Fact::NodeStarted { .. }) {
+            self.come_back(name);
+        } else if self.has_left(name) {
+            return Effect::Known;
+        }
         let node = self.node_mut(name);
         if node.process == process && node.process_since_us > 0 {
             return Effect::Known;
@@ -311,6 +369,7 @@ impl View {
             ProcessStatus::Paused => Process::Paused,
             ProcessStatus::Down => Process::Down,
         };
+        self.come_back(&state.node);
         let node = self.node_mut(&state.node);
         if node.address != state.address {
             node.address = state.address.as_str().into();
@@ -350,7 +409,7 @@ impl View {
             return;
         }
         let index = if self.membership.voters.is_empty() { None } else { self.membership.index };
-        self.note_members(group.group, index, &group.voters, &group.learners);
+        self.note_members(group.group, group.membership.or(index), &group.voters, &group.learners);
     }
 
     fn note_members(
@@ -365,10 +424,33 @@ impl View {
         }
         let membership = Membership { index, voters: voters.to_vec(), learners: learners.to_vec() };
         for name in membership.voters.iter().chain(&membership.learners) {
+            self.come_back(name);
             self.node_mut(name);
         }
         if *self.membership != membership {
-            self.membership = Arc::new(membership);
+            let before = std::mem::replace(&mut self.membership, Arc::new(membership));
+            self.forget_gone(&before);
+        }
+    }
+
+    fn begin_comparison(&mut self, node: &NodeName, group: GroupId, index: u64) {
+        let comparisons = Arc::make_mut(&mut self.comparisons);
+        comparisons.open.remove(&group);
+        // Beyond what the node has applied there is nothing to compare with.
+        let Some((_, sums)) = Sums::of_view(self, group).filter(|(folded, _)| *folded <= index) else {
+            return;
+        };
+        let open = OpenComparison { node: node.clone(), index, sums };
+        Arc::make_mut(&mut self.comparisons).open.insert(group, open);
+    }
+
+    fn end_comparison(&mut self, node: &NodeName, group: GroupId, index: u64, sums: &Sums, at_us: u64) {
+        let differs = self.comparisons.differs(node, group, index, sums);
+        let comparisons = Arc::make_mut(&mut self.comparisons);
+        comparisons.open.remove(&group);
+        if differs {
+            comparisons.differences += 1;
+            comparisons.last = Some(Difference { at_us, node: node.clone(), group });
         }
     }
 
@@ -401,10 +483,6 @@ pub(super) fn bound_tail(part: &mut GroupView) {
     if over > 0 {
         Arc::make_mut(&mut part.tail).drain(..over);
     }
-}
-
-fn offset(wall_us: u64, hlc: Hlc) -> i64 {
-    i64::try_from(i128::from(wall_us) - i128::from(hlc.wall_us())).unwrap_or_default()
 }
 
 /// Splits `node12` into its letters and its number, so that node10 stands after node9.

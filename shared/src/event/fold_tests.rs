@@ -5,7 +5,8 @@ use smol_str::SmolStr;
 
 use super::fact::*;
 use super::fold::Effect;
-use super::stream::{GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus};
+use super::narrate::narrate;
+use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
 use super::view::*;
 use super::{Event, Fact};
 use crate::hlc::Hlc;
@@ -302,6 +303,109 @@ fn a_new_leader_sends_its_state_first_and_then_what_is_news() {
     assert_eq!(tape.view.deadlock.as_ref().unwrap().cycle, whole.view.deadlock.as_ref().unwrap().cycle);
 }
 
+fn membership(index: LogIndex, voters: &[&str]) -> Fact {
+    let voters = voters.iter().map(|name| NodeName::from(*name)).collect();
+    Fact::MembershipChanged { group: CONTROL, index: Some(index), voters, learners: vec![] }
+}
+
+fn drawn(view: &View) -> Vec<&str> {
+    view.order.iter().map(NodeName::as_str).collect()
+}
+
+#[test]
+fn a_membership_that_a_node_reads_when_it_starts_brings_nobody_back() {
+    let four = ["node1", "node2", "node3", "node4"];
+    let mut view = View::default();
+    let addresses = |names: &[&str]| -> Vec<MemberAddress> {
+        names
+            .iter()
+            .map(|name| MemberAddress { node: (*name).into(), address: "127.0.0.1:1".into() })
+            .collect()
+    };
+    // The page is loaded after node4 came and went: the supervisor knows three, and each node says of which index.
+    view.members(&SUPERVISOR.into(), &addresses(&four[..3]), "realistic");
+    let part = GroupSnapshot {
+        voters: four[..3].iter().map(|name| (*name).into()).collect(),
+        membership: Some(45),
+        ..GroupSnapshot::default()
+    };
+    let snapshot = NodeSnapshot { groups: vec![part], ..snapshot_of(&View::default(), "node1", 9, 1_000) };
+    view.install(&NodeSnapshot { processes: vec![], ..snapshot });
+    // node2 starts anew and tells what it finds in its log.
+    let mut tape = Tape::new();
+    for (index, voters) in [(1, &four[..3]), (40, &four[..]), (45, &four[..3])] {
+        let event = tape.event("node2", membership(index, voters));
+        assert_eq!(narrate(&view, &"node2".into(), &event), None, "that is history");
+        view.apply(&"node2".into(), 2, &event);
+        assert_eq!((drawn(&view), view.membership.index), (four[..3].to_vec(), Some(45)));
+    }
+    let news = tape.event("node1", membership(50, &four[..2]));
+    assert!(narrate(&view, &"node1".into(), &news).is_some());
+}
+
+#[test]
+fn who_leaves_is_gone_and_what_it_says_afterwards_brings_it_not_back() {
+    for supervised in [false, true] {
+        let mut tape = Tape::new();
+        let members = |tape: &mut Tape, names: &[&str]| {
+            let list: Vec<MemberAddress> = names
+                .iter()
+                .map(|name| MemberAddress { node: (*name).into(), address: "127.0.0.1:1".into() })
+                .collect();
+            let source = if supervised { SUPERVISOR } else { "node1" };
+            tape.view.members(&source.into(), &list, "realistic");
+        };
+        members(&mut tape, &["node1", "node2", "node3"]);
+        tape.say("node1", membership(3, &["node1", "node2", "node3"]));
+        tape.say("node3", role(Role::Follower, 2, "node1", Some("node1")));
+        tape.say("node1", membership(9, &["node1", "node2"]));
+        if supervised {
+            assert_eq!(drawn(&tape.view).len(), 3, "its process is still there");
+            members(&mut tape, &["node1", "node2"]);
+        }
+        assert_eq!(drawn(&tape.view), ["node1", "node2"]);
+        tape.say("node3", role(Role::Follower, 3, "node1", None));
+        tape.say("node1", Fact::LinkDown { peer: "node3".into() });
+        tape.view.stream(&"node3".into(), StreamState::Silent, 1);
+        tape.view.clock(&"node3".into(), 1);
+        assert_eq!(drawn(&tape.view), ["node1", "node2"]);
+        assert!(tape.view.has_left("node3") && tape.view.node("node3").is_none());
+        assert_eq!(tape.view.links.len(), 0);
+        // Somebody of that name is asked in again.
+        tape.say("node1", membership(20, &["node1", "node2", "node3"]));
+        tape.say("node3", role(Role::Follower, 4, "node1", None));
+        assert_eq!(drawn(&tape.view), ["node1", "node2", "node3"]);
+        assert_eq!(tape.view.control("node3").map(|part| part.term), Some(4));
+    }
+}
+
+#[test]
+fn a_view_that_differs_from_what_a_node_has_is_noticed_and_one_that_is_ahead_is_not_compared() {
+    use super::compare::{Sums, of_locks};
+    let mut tape = Tape::new();
+    tape.say("node1", service(3, 0, granted("printer", "Ayu", 3, None)));
+    let true_sums = Sums { locks: of_locks(tape.view.lock_table()), ..Sums::default() };
+    let compare = |tape: &mut Tape, node: &str, index, sums| {
+        tape.say(node, Fact::Comparing { group: CONTROL, index });
+        let answer = Fact::Compared { group: CONTROL, index, sums };
+        let event = tape.event(node, answer);
+        let said = narrate(&tape.view, &node.into(), &event);
+        tape.view.apply(&node.into(), 1, &event);
+        assert_eq!(said.is_some(), tape.view.comparisons.last.as_ref().is_some_and(|d| d.at_us == tape.us));
+        (tape.view.comparisons.differences, said.is_some())
+    };
+    assert_eq!(compare(&mut tape, "node1", 3, true_sums), (0, false));
+    assert_eq!(compare(&mut tape, "node1", 5, true_sums), (0, false), "the entries between said nothing");
+    // A fact that never came.
+    let other = Sums { locks: true_sums.locks.map(|sum| sum ^ 1), ..Sums::default() };
+    assert_eq!(compare(&mut tape, "node1", 6, other), (1, true));
+    // A deposed leader compares what it had; the view is further.
+    tape.say("node2", service(9, 0, granted("plotter", "Budi", 9, None)));
+    assert_eq!(compare(&mut tape, "node1", 7, other), (1, false));
+    // What is not comparable is not compared.
+    assert_eq!(compare(&mut tape, "node2", 9, Sums::default()), (1, false));
+}
+
 fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
     let groups =
         view.node(node).into_iter().flat_map(|node| node.groups.values()).map(|part| GroupSnapshot {
@@ -318,6 +422,7 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
             applied: part.applied,
             purged: part.purged,
             tail: part.tail.iter().cloned().collect(),
+            membership: None,
         });
     NodeSnapshot {
         node: node.into(),

@@ -1,12 +1,17 @@
 //! Brings the streams of all nodes into one order.
 //!
-//! Items wait until every live stream's clock has passed them (the watermark), then leave in the order of
-//! their stamps. A stream that is silent for [`SILENT_MS`] no longer holds the others back; what it brings
-//! later is inserted and marked. A send that is stamped after its own receive is moved before it and
-//! marked. A source whose clock is far off is shifted as a whole and says so.
+//! Within a source the order is its sequence, always: each source is a queue, stamps in it never go back, and items leave
+//! it in turn. Between sources items wait until every live stream's clock has passed them (the watermark), then leave in
+//! the order of their stamps. A stream that is silent for [`SILENT_MS`] no longer holds the others back; what it brings
+//! later is inserted and marked. A send that is stamped after its own receive is moved before it and marked, as far as
+//! its source's order allows. A source whose clock is far off, by the smallest delays of many beats, is shifted as a
+//! whole and says so.
+//!
+//! An event is skipped only where its very sequence number came before. Whatever else is missing is a gap: it is drawn
+//! as one, and the stream has to begin again with a snapshot (as does that of a clock which turns out to have been far
+//! ahead of the others all the time). So streams are read whole here, not a choice of them.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use super::fact::{Fact, MessageId};
 use super::stream::{Batch, MemberAddress, NodeSnapshot};
@@ -15,6 +20,15 @@ use super::{Event, Stamp};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, NodeName, Sequence};
 use crate::sorted::{SortedMap, sort_by};
+
+#[cfg(test)]
+mod property;
+mod skew;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use source::{Pending, Source};
 
 /// A stream silent for so long leaves the watermark.
 pub const SILENT_MS: f64 = 300.0;
@@ -25,6 +39,18 @@ pub const PENDING_MAX: usize = 50_000;
 pub const AHEAD_US: i64 = 450_000;
 /// A source whose clock is further behind than this is shifted. Larger, because a beat may be late.
 pub const BEHIND_US: i64 = 3_000_000;
+/// The items of a new source whose clock looks far off wait for so long until it is judged.
+const HELD_MS: f64 = 3_000.0;
+/// And at most so long until there are others to compare it with.
+const BLIND_MS: f64 = 1_000.0;
+/// Fewer clocks do not say which of them is right.
+const JUDGES_MIN: usize = 3;
+/// A reader that asks less often than this stalled: the streams are not silent because of that.
+const STALL_MS: f64 = 250.0;
+/// Most that one end of a message is moved because of the other.
+const MOVED_US_MAX: u64 = AHEAD_US as u64;
+/// A wall clock whose distance from the others changed by more than this is news.
+const CLOCK_NEWS_US: u64 = 100_000;
 /// Sends and receives that are remembered until the other end of their message comes.
 const ENDS_MAX: usize = 8_192;
 
@@ -46,6 +72,11 @@ pub enum Item {
         /// `realistic` or `classroom`.
         profile: String,
     },
+    /// How far the node's own wall clock is from the others', microseconds; positive is ahead.
+    Clock {
+        /// Judged by many stamps.
+        off_us: i64,
+    },
 }
 
 /// An item with its place in the order of all nodes.
@@ -61,26 +92,6 @@ pub struct Placed {
     pub adjusted: bool,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Source {
-    /// Nothing older will come.
-    clock: Hlc,
-    /// When anything came last, milliseconds of the reader's monotonic clock.
-    heard_ms: f64,
-    /// The connection is open.
-    open: bool,
-    /// It has beaten since it opened.
-    beats: bool,
-    /// Distance of its clock from the reader's at its last beat, microseconds.
-    lag_us: i64,
-    /// Added to its stamps.
-    shift_us: i64,
-    boot: BootEpoch,
-    /// Last sequence that came.
-    seq: Sequence,
-    state: StreamState,
-}
-
 /// One end of a message, the other of which did not come yet.
 #[derive(Clone, Copy, Debug)]
 struct End {
@@ -88,58 +99,35 @@ struct End {
     sends: bool,
 }
 
-/// What waits for its turn.
-#[derive(Clone, Debug)]
-struct Pending {
-    stamp: Stamp,
-    rank: u8,
-    /// Of its arrival: no two are alike.
-    number: u64,
-    item: Item,
-    adjusted: bool,
-}
-
-impl Ord for Pending {
-    /// The heap gives the largest first, and the earliest is wanted.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&other.stamp, other.rank, other.number).cmp(&(&self.stamp, self.rank, self.number))
-    }
-}
-
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Pending {}
-
 /// The merge. Time (the reader's monotonic milliseconds) is an argument.
 #[derive(Clone, Debug, Default)]
 pub struct Merge {
     sources: SortedMap<NodeName, Source>,
-    pending: BinaryHeap<Pending>,
-    arrivals: u64,
+    /// What the reader noticed by itself, in order.
+    noticed: VecDeque<Pending>,
+    waiting: usize,
     released: Option<Stamp>,
     ends: SortedMap<MessageId, End>,
     ends_order: VecDeque<MessageId>,
-    newest: Hlc,
+    polled_ms: Option<f64>,
 }
 
 impl Merge {
     /// A stream said hello.
     pub fn handle_open(&mut self, node: &NodeName, boot: BootEpoch, now_ms: f64) {
+        if !self.sources.contains_key(node) {
+            self.sources.insert(node.clone(), Source::new(now_ms));
+        }
         let source = self.sources.get_or_default(node);
         source.open = true;
-        source.beats = false;
+        source.wants_snapshot = false;
         source.heard_ms = now_ms;
-        source.boot = boot;
+        if source.boot != boot {
+            // A reader that knew an earlier boot gets all of this one, or a snapshot.
+            source.read = (source.boot > 0 && source.read.is_some()).then_some(0);
+            source.blind_from = None;
+            source.boot = boot;
+        }
         self.change_state(node, StreamState::Live);
     }
 
@@ -147,57 +135,42 @@ impl Merge {
     pub fn handle_close(&mut self, node: &NodeName) {
         if let Some(source) = self.sources.get_mut(node) {
             source.open = false;
+            source.wants_snapshot = false;
             self.change_state(node, StreamState::Silent);
         }
     }
 
-    /// The node is no member any more.
-    pub fn handle_forget(&mut self, node: &NodeName) {
-        self.sources.remove(node);
-    }
-
-    /// A stream beats: nothing older than `clock` will come from it.
+    /// A stream beats: nothing older than `clock` will come from it, and everything up to `head` was sent.
     pub fn handle_beat(&mut self, node: &NodeName, clock: Hlc, head: Sequence, now_ms: f64) {
-        let others = self.median_lag(node);
         let Some(source) = self.sources.get_mut(node) else { return };
         source.heard_ms = now_ms;
-        source.beats = true;
-        source.lag_us = clock.wall_us() as i64 - (now_ms * 1_000.0) as i64;
-        if let Some(others) = others {
-            let ahead_us = source.lag_us - others;
-            let far = |us: i64| !(-BEHIND_US..=AHEAD_US).contains(&us);
-            if far(ahead_us + source.shift_us) {
-                source.shift_us = -ahead_us;
-            } else if source.shift_us != 0 && !far(ahead_us) {
-                source.shift_us = 0;
-            }
+        source.pass(clock);
+        let boot = source.boot;
+        if let Some(read) = source.read
+            && head > read
+        {
+            self.miss(node, boot, read + 1, head);
         }
-        let clock = shifted(clock, source.shift_us);
-        source.clock = source.clock.max(clock);
-        source.seq = source.seq.max(head);
-        self.newest = self.newest.max(clock);
+        self.note_clock(node, clock, now_ms);
         self.change_state(node, StreamState::Live);
     }
 
     /// Events came.
     pub fn handle_batch(&mut self, batch: Batch, now_ms: f64) {
-        let Some(source) = self.sources.get_mut(&batch.node) else { return };
+        let Batch { node, boot, events } = batch;
+        let Some(source) = self.sources.get_mut(&node) else { return };
         source.heard_ms = now_ms;
-        source.boot = batch.boot;
-        let shift_us = source.shift_us;
-        for event in batch.events {
-            let hlc = shifted(event.hlc, shift_us);
-            if let Some(source) = self.sources.get_mut(&batch.node) {
-                // One stream's stamps only grow, so what comes next is not older than this.
-                source.clock = source.clock.max(hlc);
-                source.seq = event.seq;
-            }
-            self.newest = self.newest.max(hlc);
-            let (hlc, moved) = self.after_cause(&event, hlc);
-            let stamp = Stamp { hlc, node: batch.node.clone(), boot: batch.boot, seq: event.seq };
-            self.put(stamp, Item::Event(event), moved || shift_us != 0);
+        if boot > source.boot {
+            source.boot = boot;
+            source.read = Some(0);
+            source.blind_from = None;
         }
-        let node = batch.node;
+        let Some(last) = events.last().map(|event| (event.hlc, event.wall_us)) else { return };
+        for event in events {
+            self.take(&node, boot, event);
+        }
+        self.note_wall(&node, last.1, now_ms);
+        self.note_clock(&node, last.0, now_ms);
         self.change_state(&node, StreamState::Live);
     }
 
@@ -206,49 +179,57 @@ impl Merge {
         let Some(source) = self.sources.get_mut(&snapshot.node) else { return };
         source.heard_ms = now_ms;
         source.boot = snapshot.boot;
-        source.seq = snapshot.seq;
-        let hlc = shifted(snapshot.hlc, source.shift_us);
-        source.clock = source.clock.max(hlc);
-        self.newest = self.newest.max(hlc);
-        let stamp = Stamp { hlc, node: snapshot.node.clone(), boot: snapshot.boot, seq: snapshot.seq };
-        self.put(stamp, Item::Snapshot(snapshot), false);
+        source.read = Some(snapshot.seq);
+        if let Some(from) = source.blind_from.take().filter(|from| *from <= snapshot.seq) {
+            self.put_gap(&snapshot.node, snapshot.boot, from, snapshot.seq);
+        }
+        let Some(source) = self.sources.get_mut(&snapshot.node) else { return };
+        let (node, raw, wall_us) = (snapshot.node.clone(), snapshot.hlc, snapshot.wall_us);
+        let stamp =
+            Stamp { hlc: source.place(raw), node: node.clone(), boot: snapshot.boot, seq: snapshot.seq };
+        self.put(Pending { stamp, raw, item: Item::Snapshot(snapshot), adjusted: false });
+        self.note_wall(&node, wall_us, now_ms);
+        self.note_clock(&node, raw, now_ms);
     }
 
-    /// These events will never come.
+    /// The node says that these events will never come. Its snapshot follows.
     pub fn handle_gap(&mut self, node: &NodeName, boot: BootEpoch, first: Sequence, last: Sequence) {
-        let from = self.sources.get(node).map_or(self.newest, |source| source.clock);
-        let to_us = self.newest.wall_us().max(from.wall_us());
-        let gap = GapView { node: node.clone(), boot, first, last, from_us: from.wall_us(), to_us };
-        let stamp = Stamp { hlc: from, node: node.clone(), boot, seq: last };
-        self.put(stamp, Item::Gap(gap), false);
+        if let Some(source) = self.sources.get_mut(node) {
+            source.read = source.read.map(|read| read.max(last));
+        }
+        self.put_gap(node, boot, first, last);
+    }
+
+    /// The view differs from what this node has: its stream has to begin again with a snapshot.
+    pub fn handle_difference(&mut self, node: &NodeName) {
+        if let Some(source) = self.sources.get_mut(node)
+            && let Some(read) = source.read
+        {
+            source.lose_track(read + 1);
+        }
     }
 
     /// Who is in the cluster.
     pub fn handle_members(&mut self, node: &NodeName, members: Vec<MemberAddress>, profile: String) {
-        let stamp = self.local_stamp(node);
-        self.put(stamp, Item::Members { members, profile }, false);
+        self.notice(node, Item::Members { members, profile });
     }
 
     /// What has become ready, in order. To be called at every frame, or when a frame of a stream came.
     pub fn poll(&mut self, now_ms: f64) -> Vec<Placed> {
-        let silent: Vec<NodeName> = self
-            .sources
-            .iter()
-            .filter(|(_, source)| source.state == StreamState::Live && now_ms - source.heard_ms > SILENT_MS)
-            .map(|(node, _)| node.clone())
-            .collect();
-        for node in silent {
-            self.change_state(&node, StreamState::Silent);
-        }
+        self.notice_silence(now_ms);
+        self.hold(now_ms);
         let watermark = self.watermark();
         let mut ready = Vec::new();
-        loop {
-            let over = self.pending.len() > PENDING_MAX;
-            let due = self.pending.peek().is_some_and(|first| first.stamp.hlc <= watermark);
-            if !due && !over {
+        while let Some((first, hlc)) = self.first() {
+            if hlc > watermark && self.waiting <= PENDING_MAX {
                 break;
             }
-            let Some(Pending { stamp, item, adjusted, .. }) = self.pending.pop() else { break };
+            let popped = match first {
+                Some(node) => self.sources.get_mut(&node).and_then(Source::pop),
+                None => self.noticed.pop_front(),
+            };
+            let Some(Pending { stamp, item, adjusted, .. }) = popped else { break };
+            self.waiting -= 1;
             let late = self.released.as_ref().is_some_and(|released| stamp < *released);
             if !late {
                 self.released = Some(stamp.clone());
@@ -261,17 +242,26 @@ impl Merge {
     /// Everything up to here has come from every stream that is live.
     pub fn watermark(&self) -> Hlc {
         let live = self.sources.values().filter(|source| source.open && source.state == StreamState::Live);
-        live.map(|source| source.clock).min().unwrap_or(self.newest)
+        let live = live.filter(|source| !source.held);
+        live.map(Source::clock).min().unwrap_or_else(|| self.newest())
     }
 
     /// The newest stamp that came from anywhere.
     pub fn newest(&self) -> Hlc {
-        self.newest
+        let left = self.released.as_ref().map(|stamp| stamp.hlc).unwrap_or_default();
+        let clocks = self.sources.values().filter(|source| !source.held).map(Source::clock);
+        clocks.max().unwrap_or_default().max(left)
     }
 
-    /// Where to resume a stream: boot and last sequence that came.
+    /// Where to resume a stream: boot and last sequence that came. None where it has to begin with a snapshot.
     pub fn cursor(&self, node: &str) -> Option<(BootEpoch, Sequence)> {
-        self.sources.get(node).filter(|source| source.boot > 0).map(|source| (source.boot, source.seq))
+        let source = self.sources.get(node)?;
+        Some((source.boot, source.read?))
+    }
+
+    /// Events of this stream are missing, or led to another state than the node has: it has to begin anew.
+    pub fn wants_snapshot(&self, node: &str) -> bool {
+        self.sources.get(node).is_some_and(|source| source.wants_snapshot)
     }
 
     /// What is added to the stamps of a source whose clock is far off, microseconds.
@@ -284,11 +274,75 @@ impl Merge {
         self.sources.get(node).map(|source| source.state).unwrap_or_default()
     }
 
-    fn put(&mut self, stamp: Stamp, item: Item, adjusted: bool) {
-        self.arrivals += 1;
-        // At one stamp, a snapshot comes after the event that it includes.
-        let rank = u8::from(!matches!(item, Item::Event(_)));
-        self.pending.push(Pending { stamp, rank, number: self.arrivals, item, adjusted });
+    /// Takes the next event of a source.
+    fn take(&mut self, node: &NodeName, boot: BootEpoch, event: Event) {
+        let Some(source) = self.sources.get_mut(node) else { return };
+        // A burst stands for many.
+        let first = match &event.fact {
+            Fact::Burst { first, .. } => *first,
+            _ => event.seq,
+        };
+        if boot < source.boot {
+            return self.put_gap(node, boot, first, event.seq);
+        }
+        match source.read {
+            Some(read) if event.seq <= read => return,
+            Some(read) if first > read + 1 => return self.miss(node, boot, read + 1, first - 1),
+            // They are in the snapshot that has to come, and in the gap before it.
+            None if source.blind_from.is_some() => return,
+            _ => {}
+        }
+        let Some(source) = self.sources.get_mut(node) else { return };
+        if let Some(read) = &mut source.read {
+            *read = event.seq;
+        }
+        let (raw, placed) = (event.hlc, source.place(event.hlc));
+        let hlc = self.after_cause(node, &event, placed);
+        let stamp = Stamp { hlc, node: node.clone(), boot, seq: event.seq };
+        self.put(Pending { stamp, raw, item: Item::Event(event), adjusted: hlc != raw });
+    }
+
+    /// These did not come, and nobody said so: the stream has to begin anew.
+    fn miss(&mut self, node: &NodeName, boot: BootEpoch, first: Sequence, last: Sequence) {
+        self.put_gap(node, boot, first, last);
+        if let Some(source) = self.sources.get_mut(node) {
+            source.lose_track(last + 1);
+        }
+    }
+
+    fn put_gap(&mut self, node: &NodeName, boot: BootEpoch, first: Sequence, last: Sequence) {
+        let to = self.newest();
+        let Some(source) = self.sources.get(node) else { return };
+        // Beside the last event that came: whatever follows it is unknown.
+        let from = if source.floor == Hlc::default() { source.clock() } else { source.floor };
+        let to_us = to.wall_us().max(from.wall_us());
+        let gap = GapView { node: node.clone(), boot, first, last, from_us: from.wall_us(), to_us };
+        let stamp = Stamp { hlc: from, node: node.clone(), boot, seq: last };
+        self.put(Pending { stamp, raw: Hlc::default(), item: Item::Gap(gap), adjusted: false });
+    }
+
+    fn put(&mut self, pending: Pending) {
+        let Some(source) = self.sources.get_mut(&pending.stamp.node) else { return };
+        source.push(pending);
+        self.waiting += 1;
+    }
+
+    /// The reader itself noticed something: now, as far as the streams tell.
+    fn notice(&mut self, node: &NodeName, item: Item) {
+        let before = self.noticed.back().map(|pending| pending.stamp.hlc).unwrap_or_default();
+        let hlc = self.newest().max(before);
+        let stamp = Stamp { hlc, node: node.clone(), boot: 0, seq: 0 };
+        self.noticed.push_back(Pending { stamp, raw: hlc, item, adjusted: false });
+        self.waiting += 1;
+    }
+
+    /// Who has the earliest item: a source, or (none) the reader itself.
+    fn first(&self) -> Option<(Option<NodeName>, Hlc)> {
+        let sources = self.sources.iter().filter(|(_, source)| !source.held || self.waiting > PENDING_MAX);
+        let fronts = sources.filter_map(|(node, source)| Some((Some(node), &source.queue.front()?.stamp)));
+        let noticed = self.noticed.front().map(|pending| (None, &pending.stamp));
+        let (node, stamp) = fronts.chain(noticed).min_by(|a, b| a.1.cmp(b.1))?;
+        Some((node.cloned(), stamp.hlc))
     }
 
     fn change_state(&mut self, node: &NodeName, state: StreamState) {
@@ -297,44 +351,115 @@ impl Merge {
             return;
         }
         source.state = state;
-        let stamp = self.local_stamp(node);
-        self.put(stamp, Item::Stream(state), false);
+        self.notice(node, Item::Stream(state));
     }
 
-    /// The stamp of what the reader itself notices: now, as far as the streams tell.
-    fn local_stamp(&self, node: &NodeName) -> Stamp {
-        Stamp { hlc: self.newest, node: node.clone(), boot: 0, seq: 0 }
-    }
-
-    fn median_lag(&self, except: &NodeName) -> Option<i64> {
-        let mut lags: Vec<i64> = self
+    fn notice_silence(&mut self, now_ms: f64) {
+        let stalled_ms = self.polled_ms.map_or(0.0, |polled_ms| now_ms - polled_ms);
+        self.polled_ms = Some(now_ms);
+        if stalled_ms > STALL_MS {
+            // Nobody could hear anything meanwhile: what came waits to be read.
+            for source in self.sources.values_mut() {
+                source.heard_ms = (source.heard_ms + stalled_ms).min(now_ms);
+            }
+        }
+        let silent: Vec<NodeName> = self
             .sources
             .iter()
-            .filter(|(node, source)| *node != except && source.open && source.beats)
-            .map(|(_, source)| source.lag_us)
+            .filter(|(_, source)| source.state == StreamState::Live && now_ms - source.heard_ms > SILENT_MS)
+            .map(|(node, _)| node.clone())
             .collect();
-        sort_by(&mut lags, i64::cmp);
-        (lags.len() >= 2).then(|| lags[lags.len() / 2])
+        for node in silent {
+            self.change_state(&node, StreamState::Silent);
+        }
     }
 
-    /// Keeps a message's receive after its send: whichever comes second is moved, and marked.
-    fn after_cause(&mut self, event: &Event, hlc: Hlc) -> (Hlc, bool) {
+    /// A new source whose clock looks far off waits until it is judged.
+    fn hold(&mut self, now_ms: f64) {
+        let unjudged: Vec<NodeName> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.held || source.skew.judged_us().is_none())
+            .map(|(node, _)| node.clone())
+            .collect();
+        if unjudged.is_empty() {
+            return;
+        }
+        let all_us = self.median_us(|source| source.skew.guess_us());
+        let several = self.sources.values().filter(|source| source.open).count() >= JUDGES_MIN;
+        for node in unjudged {
+            let Some(source) = self.sources.get_mut(&node) else { continue };
+            let off_us = source.skew.guess_us().zip(all_us).map(|(own, all)| own - all);
+            let far = off_us.is_some_and(|us| !(-BEHIND_US..=AHEAD_US).contains(&us));
+            let age_ms = now_ms - source.since_ms;
+            let doubtful = far && age_ms < HELD_MS || all_us.is_none() && several && age_ms < BLIND_MS;
+            source.held = doubtful && source.skew.judged_us().is_none();
+        }
+    }
+
+    /// A stamp came: where that ends a time in which stamps are counted as one, the clock is judged.
+    fn note_clock(&mut self, node: &NodeName, raw: Hlc, now_ms: f64) {
+        let Some(source) = self.sources.get_mut(node) else { return };
+        if !source.skew.note(raw.wall_us(), now_ms) {
+            return;
+        }
+        let Some(all_us) = self.median_us(|source| source.skew.judged_us()) else { return };
+        let Some(source) = self.sources.get_mut(node) else { return };
+        if let Some(shift_us) = source.judge(all_us)
+            && source.shift(shift_us)
+        {
+            // What left already is stamped in the future. A snapshot has it: that is where it goes on.
+            let first = source.queue.front().map(|pending| pending.stamp.seq);
+            let next = first.or(source.read.map(|read| read + 1));
+            self.waiting -= source.drop_waiting();
+            source.lose_track(next.unwrap_or(1));
+        }
+    }
+
+    /// The same for the node's own wall clock, which places nothing: people are told where it is off.
+    fn note_wall(&mut self, node: &NodeName, wall_us: u64, now_ms: f64) {
+        let Some(source) = self.sources.get_mut(node) else { return };
+        if !source.wall_skew.note(wall_us, now_ms) {
+            return;
+        }
+        let Some(all_us) = self.median_us(|source| source.wall_skew.judged_us()) else { return };
+        let Some(source) = self.sources.get_mut(node) else { return };
+        let Some(own_us) = source.wall_skew.judged_us() else { return };
+        let off_us = own_us - all_us;
+        if off_us.abs_diff(source.told_us) > CLOCK_NEWS_US {
+            source.told_us = off_us;
+            self.notice(node, Item::Clock { off_us });
+        }
+    }
+
+    /// The middle of all clocks. None where they are too few to say who is right.
+    fn median_us(&self, clock: impl Fn(&Source) -> Option<i64>) -> Option<i64> {
+        let open = self.sources.values().filter(|source| source.open);
+        let mut clocks: Vec<i64> = open.filter_map(clock).collect();
+        sort_by(&mut clocks, i64::cmp);
+        (clocks.len() >= JUDGES_MIN).then(|| clocks[clocks.len() / 2])
+    }
+
+    /// Keeps a message's receive after its send: whichever comes second is moved, as far as its source's order allows.
+    fn after_cause(&mut self, node: &NodeName, event: &Event, hlc: Hlc) -> Hlc {
         let (message, sends) = match &event.fact {
             Fact::Sent { message, .. } => (message, true),
             Fact::Received { message, .. } => (message, false),
-            _ => return (hlc, false),
+            _ => return hlc,
         };
-        // A re-sent event finds its own entry; it is dropped by its sequence later.
+        let near = |other: Hlc| hlc.wall_us().abs_diff(other.wall_us()) <= MOVED_US_MAX;
         match (self.ends.get(message), sends) {
             (Some(&End { at: received, sends: false }), true) => {
                 self.ends.remove(message);
-                if hlc >= received { (Hlc(received.0.saturating_sub(1)), true) } else { (hlc, false) }
+                let floor = self.sources.get(node).map(|source| source.floor);
+                let before = Hlc(received.0.saturating_sub(1)).max(floor.unwrap_or_default());
+                if hlc >= received && near(received) { hlc.min(before) } else { hlc }
             }
             (Some(&End { at: sent, sends: true }), false) => {
                 self.ends.remove(message);
-                if hlc <= sent { (Hlc(sent.0 + 1), true) } else { (hlc, false) }
+                if hlc <= sent && near(sent) { Hlc(sent.0 + 1) } else { hlc }
             }
-            (Some(_), _) => (hlc, false),
+            (Some(_), _) => hlc,
             (None, _) => {
                 self.ends.insert(message.clone(), End { at: hlc, sends });
                 self.ends_order.push_back(message.clone());
@@ -343,133 +468,8 @@ impl Merge {
                         self.ends.remove(&oldest);
                     }
                 }
-                (hlc, false)
+                hlc
             }
         }
-    }
-}
-
-fn shifted(hlc: Hlc, shift_us: i64) -> Hlc {
-    if shift_us == 0 {
-        return hlc;
-    }
-    Hlc::new(hlc.wall_us().saturating_add_signed(shift_us), hlc.logical())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::fact::{Message, Role};
-    use super::*;
-    use crate::ids::GroupId;
-
-    fn event(seq: Sequence, us: u64) -> Event {
-        let fact = Fact::RoleChanged {
-            group: GroupId::CONTROL,
-            role: Role::Follower,
-            term: seq,
-            voted_for: None,
-            leader: None,
-            silent_us: None,
-        };
-        Event { seq, hlc: Hlc::new(us, 0), wall_us: us, fact }
-    }
-
-    fn batch(node: &str, events: Vec<Event>) -> Batch {
-        Batch { node: node.into(), boot: 1, events }
-    }
-
-    fn open(nodes: &[&str]) -> Merge {
-        let mut merge = Merge::default();
-        for node in nodes {
-            merge.handle_open(&(*node).into(), 1, 0.0);
-            merge.handle_beat(&(*node).into(), Hlc::new(1, 0), 0, 0.0);
-        }
-        merge.poll(0.0);
-        merge
-    }
-
-    fn told(placed: &[Placed]) -> Vec<(&str, u64, bool)> {
-        placed
-            .iter()
-            .filter(|placed| matches!(placed.item, Item::Event(_)))
-            .map(|placed| (placed.stamp.node.as_str(), placed.stamp.hlc.wall_us(), placed.late))
-            .collect()
-    }
-
-    #[test]
-    fn nothing_leaves_before_every_live_stream_has_passed_it() {
-        let mut merge = open(&["a", "b"]);
-        merge.handle_batch(batch("a", vec![event(1, 100), event(2, 300)]), 10.0);
-        assert_eq!(told(&merge.poll(10.0)), []);
-        merge.handle_batch(batch("b", vec![event(1, 200)]), 20.0);
-        assert_eq!(told(&merge.poll(20.0)), [("a", 100, false), ("b", 200, false)]);
-        merge.handle_beat(&"b".into(), Hlc::new(300, 0), 1, 30.0);
-        assert_eq!(told(&merge.poll(30.0)), [("a", 300, false)]);
-    }
-
-    #[test]
-    fn a_silent_stream_leaves_the_watermark_and_what_it_brings_later_is_marked() {
-        let mut merge = open(&["a", "b"]);
-        merge.handle_batch(batch("a", vec![event(1, 100)]), 200.0);
-        assert_eq!(told(&merge.poll(200.0)), []);
-        assert_eq!(told(&merge.poll(SILENT_MS + 1.0)), [("a", 100, false)]);
-        assert_eq!(merge.state("b"), StreamState::Silent);
-        merge.handle_batch(batch("b", vec![event(1, 50)]), 400.0);
-        assert_eq!(told(&merge.poll(400.0)), [("b", 50, true)]);
-        assert_eq!(merge.state("b"), StreamState::Live);
-    }
-
-    #[test]
-    fn a_closed_connection_leaves_at_once() {
-        let mut merge = open(&["a", "b"]);
-        merge.handle_batch(batch("a", vec![event(1, 100)]), 10.0);
-        merge.handle_close(&"b".into());
-        let placed = merge.poll(10.0);
-        assert_eq!(told(&placed), [("a", 100, false)]);
-        assert!(placed.iter().any(|p| p.item == Item::Stream(StreamState::Silent) && p.stamp.node == "b"));
-    }
-
-    #[test]
-    fn a_receive_is_never_before_its_send() {
-        let message = MessageId { from: "a".into(), boot: 1, number: 1 };
-        let (group, body) = (GroupId::CONTROL, Message::ReadIndex);
-        let sent = Fact::Sent { message: message.clone(), group, to: "b".into(), body: body.clone() };
-        let received = Fact::Received { message, group, body };
-        for sender_first in [true, false] {
-            let mut merge = open(&["a", "b"]);
-            let send = batch("a", vec![Event { fact: sent.clone(), ..event(1, 500) }]);
-            let receive = batch("b", vec![Event { fact: received.clone(), ..event(1, 400) }]);
-            let (first, second) = if sender_first { (send, receive) } else { (receive, send) };
-            merge.handle_batch(first, 10.0);
-            merge.handle_batch(second, 10.0);
-            for node in ["a", "b"] {
-                merge.handle_beat(&node.into(), Hlc::new(900, 0), 1, 20.0);
-            }
-            let placed = merge.poll(20.0);
-            let order: Vec<_> = placed.iter().map(|p| (p.stamp.node.as_str(), p.adjusted)).collect();
-            assert_eq!(
-                order,
-                if sender_first { [("a", false), ("b", true)] } else { [("a", true), ("b", false)] }
-            );
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_an_hour_off_is_shifted_and_said_so() {
-        let mut merge = open(&["a", "b", "c"]);
-        let hour_us = 3_600_000_000;
-        let now_us = 100_000;
-        for (node, us) in [("a", now_us), ("b", now_us), ("c", now_us + hour_us)] {
-            merge.handle_beat(&node.into(), Hlc::new(us, 0), 0, 100.0);
-        }
-        assert_eq!(merge.shift_us("a"), 0);
-        assert_eq!(merge.shift_us("c"), -(hour_us as i64));
-        merge.handle_batch(batch("c", vec![event(1, now_us + hour_us + 7)]), 101.0);
-        for node in ["a", "b"] {
-            merge.handle_beat(&node.into(), Hlc::new(now_us + 100, 0), 0, 110.0);
-        }
-        let placed = merge.poll(110.0);
-        let shifted = placed.iter().find(|p| p.stamp.seq == 1).map(|p| (p.stamp.hlc.wall_us(), p.adjusted));
-        assert_eq!(shifted, Some((now_us + 7, true)));
     }
 }

@@ -4,6 +4,7 @@
 //! Every type here travels as JSON and as postcard: no internally tagged enum, no skipped field.
 
 pub mod choice;
+pub mod compare;
 pub mod fact;
 pub mod fold;
 mod fold_cache;

@@ -76,8 +76,10 @@ pub struct Line {
     pub topic: Topic,
     /// It is about loss, refusal or failure.
     pub bad: bool,
-    /// Of how many alike it stands for the last one; 1 for a single one.
+    /// How often the very same was said; 1 for once.
     pub count: u32,
+    /// How many others it stands for, which said the like of something else.
+    pub others: u32,
     /// It was inserted late, or its time was moved.
     pub late: bool,
     /// Lines with the same word may be drawn together when there are too many; empty for never.
@@ -134,6 +136,7 @@ pub fn narrate(view: &View, node: &NodeName, event: &Event) -> Option<Line> {
         topic: said.topic,
         bad: said.bad,
         count: 1,
+        others: 0,
         late: false,
         alike: said.alike,
         words: said.words,
@@ -142,7 +145,8 @@ pub fn narrate(view: &View, node: &NodeName, event: &Event) -> Option<Line> {
 
 /// The sentence for events that will never come.
 pub fn narrate_gap(gap: &GapView) -> Line {
-    let count = gap.last.saturating_sub(gap.first) + 1;
+    let count = counted(gap.last.saturating_sub(gap.first) + 1, "event", "events");
+    let peristiwa = gap.last.saturating_sub(gap.first) + 1;
     let node = &gap.node;
     Line {
         at_us: gap.from_us,
@@ -150,11 +154,13 @@ pub fn narrate_gap(gap: &GapView) -> Line {
         topic: Topic::Link,
         bad: true,
         count: 1,
+        others: 0,
         late: false,
         alike: "",
         words: [
-            format!("{count} events of {node} will never come; its newest state follows").into(),
-            format!("{count} peristiwa dari {node} tidak akan datang; keadaan terbarunya menyusul").into(),
+            format!("{count} of {node} will never come; its newest state follows").into(),
+            format!("{peristiwa} peristiwa dari {node} tidak akan datang; keadaan terbarunya menyusul")
+                .into(),
         ],
     }
 }
@@ -196,8 +202,9 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         Fact::Snapshotted { group: GroupId::CONTROL, last: Some(last), bytes, installed } => {
             Some(snapshotted(node, *last, *bytes, *installed))
         }
-        Fact::MembershipChanged { group: GroupId::CONTROL, voters, .. } => {
-            let news = view.membership.voters != *voters;
+        Fact::MembershipChanged { group: GroupId::CONTROL, index, voters, .. } => {
+            // What a node finds in its log when it starts is history.
+            let news = view.membership.index < *index && view.membership.voters != *voters;
             news.then(|| {
                 words::filled(
                     Topic::Log,
@@ -226,22 +233,43 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         Fact::RequestEnded { request, outcome, status, took_us } => {
             ended(view, node, *request, outcome, *status, *took_us)
         }
+        Fact::Compared { group, index, sums } => {
+            view.comparisons.differs(node, *group, *index, sums).then(|| differs(node, *group))
+        }
         Fact::Burst { first, last, .. } => {
             let count = last.saturating_sub(*first) + 1;
+            let node = node.to_smolstr();
             Some(
-                words::said(
+                words::filled(
                     Topic::Log,
                     [
-                        "{0} is busy: {1} events are shown as one burst",
+                        "{0} is busy: {1} shown as one burst",
                         "{0} sibuk: {1} peristiwa ditampilkan sebagai satu rombongan",
                     ],
-                    &[&node.to_smolstr(), &count.to_smolstr()],
+                    [&[&node, &counted(count, "event is", "events are")], &[&node, &count.to_smolstr()]],
                 )
                 .alike("burst"),
             )
         }
         _ => None,
     }
+}
+
+fn differs(node: &NodeName, group: GroupId) -> Said {
+    let name = |control: &str| match group {
+        GroupId::CONTROL => control.to_smolstr(),
+        shard => format!("s{}", shard.0).into(),
+    };
+    let node = node.to_smolstr();
+    words::filled(
+        Topic::Link,
+        [
+            "This page showed another state of {0} than {1} has: it takes over what {1} has now",
+            "Halaman ini menampilkan keadaan {0} yang bukan milik {1}: keadaan {1} sekarang diambil",
+        ],
+        [&[&name("the control group"), &node], &[&name("grup kontrol"), &node]],
+    )
+    .bad()
 }
 
 fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
@@ -251,15 +279,21 @@ fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
     if part.role != Role::Leader || dull {
         return None;
     }
-    let (quorum, what) = (part.quorum(), &entry.what);
+    let (quorum, what) = (part.quorum() as u64, &entry.what);
+    let index = index.to_smolstr();
+    let disks = match quorum {
+        1 => "the disk of the only node".to_owned(),
+        _ => format!("the disks of {quorum} nodes, a majority"),
+    };
+    let disk = match quorum {
+        1 => "disk satu-satunya node".to_owned(),
+        _ => format!("disk {quorum} node, mayoritas"),
+    };
     Some(
-        words::said(
+        words::filled(
             Topic::Log,
-            [
-                "Entry {0} ({1}) is on the disks of {2} nodes, a majority: committed",
-                "Entri {0} ({1}) ada di disk {2} node, mayoritas: ter-commit",
-            ],
-            &[&index.to_smolstr(), &what.to_smolstr(), &quorum.to_smolstr()],
+            ["Entry {0} ({1}) is on {2}: committed", "Entri {0} ({1}) ada di {2}: ter-commit"],
+            [&[&index, what, &disks], &[&index, what, &disk]],
         )
         .alike("committed"),
     )
@@ -377,6 +411,11 @@ fn seconds(us: u64) -> [String; 2] {
     };
     let comma = text.replace('.', ",");
     [text, comma]
+}
+
+/// `1 node`, `2 nodes`. Indonesian has one form for all numbers.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `a`, `a and b`, `a, b and c`.

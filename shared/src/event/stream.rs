@@ -21,8 +21,8 @@ use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Te
 use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
-/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache,
-/// version 6 deliveries that never arrived.
+/// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache, version 6
+/// deliveries that never arrived, comparisons and the index of the membership.
 pub const STREAM_VERSION: u16 = 6;
 
 /// Most events in one batch.
@@ -200,6 +200,9 @@ pub struct GroupSnapshot {
     pub purged: Option<LogIndex>,
     /// The last entries, at most 64.
     pub tail: Vec<EntrySummary>,
+    /// Index of the membership that voters and learners are of. None in streams before version 6.
+    #[serde(default)]
+    pub membership: Option<LogIndex>,
 }
 
 /// A node's process, as the supervisor knows it.

@@ -15,6 +15,7 @@ use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, T
 use crate::sorted::SortedMap;
 
 mod cache;
+mod compare;
 mod locks;
 mod queues;
 mod ring;
@@ -23,6 +24,7 @@ pub use cache::{
     CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate,
     Recalled, Recalls, ShardValues,
 };
+pub use compare::{Comparisons, Difference, OpenComparison};
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
 pub use queues::{
     Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
@@ -73,6 +75,12 @@ pub struct View {
     pub cache: CacheView,
     /// Events that will never come, newest last; at most [`RECENT_MAX`].
     pub gaps: Arc<Vec<GapView>>,
+    /// Comparisons with what nodes say that they have.
+    pub comparisons: Arc<Comparisons>,
+    /// Whom the supervisor knows; none while no supervisor said.
+    pub supervised: Option<Arc<Vec<NodeName>>>,
+    /// Who left the cluster, newest last; at most [`RECENT_MAX`].
+    pub left: Arc<Vec<NodeName>>,
 }
 
 /// A node's process.
@@ -126,7 +134,7 @@ pub struct NodeView {
     pub stale: bool,
     /// Its part in each group.
     pub groups: SortedMap<GroupId, Arc<GroupView>>,
-    /// Distance of its own wall clock from its HLC at its last event, microseconds; shown where it is large.
+    /// How far its own wall clock is from the others', microseconds, by many stamps; shown where it is large.
     pub clock_offset_us: i64,
 }
 
@@ -421,6 +429,11 @@ impl View {
     /// A node's part in the control group.
     pub fn control(&self, name: &str) -> Option<&GroupView> {
         self.node(name)?.groups.get(&GroupId::CONTROL).map(Arc::as_ref)
+    }
+
+    /// Whether the node was a member once, or known to the supervisor, and is not any more.
+    pub fn has_left(&self, name: &str) -> bool {
+        self.left.iter().any(|left| left == name)
     }
 
     /// Nodes in the order in which they stand on the circle.

@@ -4,7 +4,7 @@ use postcard::ser_flavors::Flavor;
 
 /// The running hash; also takes what postcard encodes, without a buffer between.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fnv(u64);
+pub(crate) struct Fnv(u64);
 
 impl Default for Fnv {
     fn default() -> Self {

@@ -5,7 +5,7 @@
 //! different parts of it in use: log, replies, lease clock and snapshots work the same everywhere.
 
 pub mod cluster;
-mod fnv;
+pub(crate) mod fnv;
 mod refound;
 pub mod replies;
 pub mod shards;

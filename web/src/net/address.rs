@@ -17,12 +17,32 @@ pub struct Place {
 }
 
 impl Place {
-    /// A member's `host:port`, with its host replaced by the one that the page was loaded from.
-    pub fn address_of(&self, member: &str) -> String {
-        match member.rsplit_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_ok() => format!("{}:{port}", self.hostname),
-            _ => member.to_owned(),
+    /// Where this browser is.
+    pub fn here() -> Option<Place> {
+        let location = leptos::prelude::window().location();
+        let (hostname, host) = (location.hostname().ok()?, location.host().ok()?);
+        Some(Place { hostname, host, secure: location.protocol().ok()? == "https:" })
+    }
+
+    /// Where to reach a member that is known as `host:port`, beside these others. Members on several hosts, and those of
+    /// a page that came from one of them, are where they say. Members of one host that calls itself something else
+    /// (`127.0.0.1` for `localhost`, or behind a tunnel) are under the host that the page was loaded from.
+    pub fn address_of<'a>(&self, member: &str, members: impl Iterator<Item = &'a str> + Clone) -> String {
+        let split =
+            |address: &'a str| address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+        let anywhere = |host: &str| matches!(host, "0.0.0.0" | "[::]" | "::" | "*" | "");
+        let Some((host, port)) = member.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok())
+        else {
+            return member.to_owned();
+        };
+        let mut hosts =
+            members.clone().filter_map(split).map(|(host, _)| host).filter(|host| !anywhere(host));
+        let several = hosts.next().is_some_and(|first| hosts.any(|other| other != first));
+        let from_member = members.clone().any(|address| address == self.host);
+        if anywhere(host) || !(several || from_member) {
+            return [&self.hostname, ":", port].concat();
         }
+        member.to_owned()
     }
 
     /// The URL of an address's stream, resumed after a cursor where there is one.
@@ -66,8 +86,30 @@ mod tests {
             ("192.168.1.7", "0.0.0.0:8004", "192.168.1.7:8004"),
             ("localhost", "elsewhere", "elsewhere"),
         ] {
-            assert_eq!(place(hostname, false).address_of(member), address);
+            assert_eq!(place(hostname, false).address_of(member, [member].into_iter()), address);
         }
+    }
+
+    #[test]
+    fn members_on_several_hosts_are_where_they_say() {
+        let five = ["10.0.0.1:8001", "10.0.0.2:8001", "10.0.0.3:8001", "10.0.0.4:8001", "[fd00::5]:8001"];
+        let at = |hostname: &str, host: &str| Place {
+            hostname: hostname.into(),
+            host: host.into(),
+            secure: false,
+        };
+        for place in [at("10.0.0.2", "10.0.0.2:8001"), at("localhost", "localhost:8001")] {
+            for member in five {
+                assert_eq!(place.address_of(member, five.into_iter()), member);
+            }
+        }
+        // Of one host that advertises its own address, the page was loaded from a member: it is where it says.
+        let here = ["10.0.0.1:8001", "10.0.0.1:8002"];
+        assert_eq!(at("10.0.0.1", "10.0.0.1:8001").address_of(here[1], here.into_iter()), here[1]);
+        // Through a tunnel only the ports are known.
+        assert_eq!(at("localhost", "localhost:9000").address_of(here[1], here.into_iter()), "localhost:8002");
+        let mixed = ["10.0.0.1:8001", "0.0.0.0:8002", "10.0.0.3:8003"];
+        assert_eq!(at("10.0.0.1", "10.0.0.1:8001").address_of(mixed[1], mixed.into_iter()), "10.0.0.1:8002");
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub trait Sink {
     fn cursor(&self, source: &NodeName) -> Option<(BootEpoch, Sequence)>;
     /// Whether a try makes sense: a source that is known not to be there is not asked.
     fn there(&self, source: &NodeName) -> bool;
+    /// The source left the cluster: nobody has to ask for it any more.
+    fn left(&self, source: &NodeName) -> bool;
+    /// Something of the source's stream is missing or false: it has to begin again, with a snapshot.
+    fn wants_snapshot(&self, source: &NodeName) -> bool;
     /// Whether anybody looks: a page that was hidden for long reads nothing.
     fn wanted(&self) -> bool;
 }
@@ -68,9 +72,15 @@ impl Streams {
 
     /// Opens what is not open yet, and follows a member that moved.
     pub fn open_members(&self, members: &[MemberAddress]) {
+        let all = || members.iter().map(|member| member.address.as_str());
         for member in members {
-            self.open(member.node.clone(), self.inner.place.address_of(&member.address));
+            self.open(member.node.clone(), self.inner.place.address_of(&member.address, all()));
         }
+    }
+
+    /// The source's task ends; if it comes back, its members' hellos say so.
+    fn release(&self, source: &NodeName) {
+        self.inner.sources.borrow_mut().remove(source);
     }
 
     /// Ends all tasks at their next turn.

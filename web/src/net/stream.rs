@@ -45,6 +45,10 @@ pub(super) fn spawn(streams: Streams, source: Option<NodeName>, address: Rc<RefC
                 sleep_ms(UNWANTED_MS).await;
                 continue;
             }
+            if let Some(source) = source.as_ref().filter(|source| streams.inner.sink.left(source)) {
+                streams.release(source);
+                return;
+            }
             if source.as_ref().is_some_and(|source| !streams.inner.sink.there(source)) {
                 tries = 0;
                 sleep_ms(ABSENT_MS).await;
@@ -103,7 +107,7 @@ async fn connect(streams: &Streams, source: &mut Option<NodeName>, address: &str
         }
         let Some(source) = source.as_ref() else { return End::Foreign };
         sink.frame(source, frame);
-        if streams.inner.closed.get() || !sink.wanted() {
+        if streams.inner.closed.get() || !sink.wanted() || sink.wants_snapshot(source) || sink.left(source) {
             return end;
         }
     }

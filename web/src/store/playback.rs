@@ -14,6 +14,7 @@ use orrery_shared::event::view::View;
 use orrery_shared::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence};
 use orrery_shared::placement::Token;
 
+use super::recording::shared;
 use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
 use crate::dom::{ReadSignal, RwSignal};
@@ -66,6 +67,10 @@ pub struct Playback {
     pub feed: ReadSignal<Arc<Vec<Arc<Line>>>>,
     /// Who served the page.
     pub origin: ReadSignal<Origin>,
+    /// The cluster as it is now, as far as the streams have told, whatever moment is shown: for what is done to it. At
+    /// most ten times a second.
+    pub present: ReadSignal<Arc<View>>,
+    machine: StoredValue<Option<Rc<Machine>>, LocalStorage>,
     controls: StoredValue<Vec<Control>>,
     painters: StoredValue<Vec<(u64, Painter)>, LocalStorage>,
 }
@@ -87,6 +92,10 @@ struct Machine {
     set_clock: RwSignal<ClockState>,
     set_feed: RwSignal<Arc<Vec<Arc<Line>>>>,
     set_origin: RwSignal<Origin>,
+    set_present: RwSignal<Arc<View>>,
+    /// What was handed out as present: how much was recorded then.
+    present_of: Cell<Option<u64>>,
+    present_ms: Cell<f64>,
 }
 
 /// What the controls can ask of the view clock, and what the page knows of the recording by itself.
@@ -135,6 +144,7 @@ impl Playback {
         let set_clock = RwSignal::new(ClockState { playing: true, ..ClockState::default() });
         let set_feed = RwSignal::new(Arc::new(Vec::new()));
         let set_origin = RwSignal::new(Origin::default());
+        let set_present = RwSignal::new(Arc::new(View::default()));
         let playback = Playback {
             view: set_view.read_only(),
             calm: set_calm.read_only(),
@@ -142,6 +152,8 @@ impl Playback {
             clock: set_clock.read_only(),
             feed: set_feed.read_only(),
             origin: set_origin.read_only(),
+            present: set_present.read_only(),
+            machine: StoredValue::new_local(None),
             controls: StoredValue::new(Vec::new()),
             painters: StoredValue::new_local(Vec::new()),
         };
@@ -158,6 +170,9 @@ impl Playback {
             set_clock,
             set_feed,
             set_origin,
+            set_present,
+            present_of: Cell::new(None),
+            present_ms: Cell::new(0.0),
         });
         #[cfg(feature = "fixture")]
         if let Some(name) = crate::fixture::asked() {
@@ -167,8 +182,10 @@ impl Playback {
             machine.set_feed.set(Arc::new(crate::fixture::feed(&name)));
             machine.set_clock.set(crate::fixture::clock());
             machine.set_origin.set(Origin::Supervisor);
+            machine.set_present.set(Arc::new(crate::fixture::view(&name)));
             return playback;
         }
+        playback.machine.set_value(Some(machine.clone()));
         connect(machine.clone());
         turn(playback, machine);
         playback
@@ -177,6 +194,15 @@ impl Playback {
     /// The page's playback; [`Playback::provide`] comes first.
     pub fn expect() -> Playback {
         expect_context()
+    }
+
+    /// Looks at the cluster as it is now, as far as the streams have told, whatever moment is shown.
+    pub fn now<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        let machine = self.machine.get_value();
+        match machine.as_ref().and_then(|machine| machine.runtime.try_borrow().ok()) {
+            Some(runtime) => look(runtime.head()),
+            None => self.present.with_untracked(|view| look(view)),
+        }
     }
 
     /// Asks something of the view clock; done at the next frame.
@@ -268,6 +294,14 @@ impl Playback {
         if let Some(feed) = changes.feed {
             machine.feed_due.set(Some(feed));
         }
+        if machine.present_of.get() != Some(changes.generation)
+            && now_ms - machine.present_ms.get() >= CALM_MS
+        {
+            machine.present_of.set(Some(changes.generation));
+            machine.present_ms.set(now_ms);
+            let head = shared(machine.runtime.borrow().head());
+            machine.set_present.set(head);
+        }
         if clock.rate < CALM_RATE || now_ms - machine.calm_ms.get() >= CALM_MS {
             self.hand_out_calmly(machine, now_ms);
         }
@@ -315,6 +349,14 @@ impl Sink for Machine {
         self.runtime.borrow().there(source)
     }
 
+    fn left(&self, source: &NodeName) -> bool {
+        self.runtime.borrow().left(source)
+    }
+
+    fn wants_snapshot(&self, source: &NodeName) -> bool {
+        self.runtime.borrow().merge().wants_snapshot(source)
+    }
+
     fn wanted(&self) -> bool {
         if !document().hidden() {
             self.hidden_since_ms.set(None);
@@ -328,12 +370,7 @@ impl Sink for Machine {
 
 /// Asks who served the page and opens the streams.
 fn connect(machine: Rc<Machine>) {
-    let location = window().location();
-    let (Ok(hostname), Ok(host), Ok(protocol)) = (location.hostname(), location.host(), location.protocol())
-    else {
-        return;
-    };
-    let place = Place { hostname, host, secure: protocol == "https:" };
+    let Some(place) = Place::here() else { return };
     let streams = Streams::new(place.clone(), machine.clone());
     spawn_local(async move {
         let asked = match Request::get(&place.url("/demo/nodes")).send().await {

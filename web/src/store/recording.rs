@@ -208,7 +208,7 @@ impl Recording {
             }
             Item::Stream(state) => self.marks.handle_stream(&placed.stamp.node, *state, at_us),
             Item::Snapshot(snapshot) => self.marks.handle_snapshot(snapshot, at_us),
-            Item::Members { .. } => {}
+            Item::Members { .. } | Item::Clock { .. } => {}
         }
     }
 
@@ -291,7 +291,7 @@ fn worth_a_step(placed: &Placed) -> bool {
             Fact::Heartbeats { .. } | Fact::TimerStarted { .. } | Fact::Burst { .. } | Fact::Synced { .. }
         ),
         Item::Gap(_) | Item::Stream(_) => true,
-        Item::Snapshot(_) | Item::Members { .. } => false,
+        Item::Snapshot(_) | Item::Members { .. } | Item::Clock { .. } => false,
     }
 }
 
@@ -310,6 +310,7 @@ fn fold(view: &mut View, placed: &Placed) {
         Item::Gap(gap) => view.gap(gap.clone()),
         Item::Stream(state) => view.stream(&placed.stamp.node, *state, at_us),
         Item::Members { members, profile } => view.members(&placed.stamp.node, members, profile),
+        Item::Clock { off_us } => view.clock(&placed.stamp.node, *off_us),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Runtime {
     live_offset_us: Option<f64>,
     last_ms: Option<f64>,
     shown: Shown,
+    /// Differences from what nodes have that were answered by asking for a snapshot.
+    differences: u32,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +108,11 @@ impl Runtime {
         &self.merge
     }
 
+    /// The cluster after everything that came.
+    pub fn head(&self) -> &View {
+        self.recording.head()
+    }
+
     /// Whether a source may be there: false while the supervisor, whose stream is live, says that it is not.
     pub fn there(&self, source: &NodeName) -> bool {
         if source == SUPERVISOR || self.merge.state(SUPERVISOR) != StreamState::Live {
@@ -113,6 +120,11 @@ impl Runtime {
         }
         // One that the supervisor does not know any more left the cluster.
         self.recording.head().node(source).is_some_and(|node| node.process != Process::Down)
+    }
+
+    /// The source was asked out of the cluster, or was removed from it.
+    pub fn left(&self, source: &NodeName) -> bool {
+        self.recording.head().has_left(source)
     }
 
     /// Takes what is ready into the recording.
@@ -126,6 +138,12 @@ impl Runtime {
         recording.extend(ready, |node, at_us, fact| director.handle_fact(node, at_us, fact, shown_us, score));
         if let Some(start_us) = recording.start_us() {
             score.forget_before(start_us * 1_000);
+        }
+        let comparisons = &recording.head().comparisons;
+        let found = comparisons.differences > self.differences;
+        self.differences = comparisons.differences;
+        if let Some(difference) = comparisons.last.as_ref().filter(|_| found) {
+            self.merge.handle_difference(&difference.node);
         }
     }
 
@@ -232,6 +250,7 @@ impl Runtime {
         self.live_offset_us = None;
         self.clock = ViewClock::default();
         self.shown = Shown::default();
+        self.differences = 0;
     }
 }
 

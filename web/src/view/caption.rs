@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use orrery_shared::event::narrate::{Line, Topic, UNWILLING};
 
 use super::rich::{plain, rich};
+use super::trouble::PastNote;
 use super::{Shared, local_time};
 use crate::dom::{IntoMarkup, Markup, Memo, RwSignal, component, effect, view};
 use crate::store::Playback;
@@ -74,7 +75,7 @@ fn chosen(lines: &[Arc<Line>], going: Going) -> Option<Arc<Line>> {
 
 /// The narrator.
 #[component]
-pub(crate) fn Caption(shared: Shared) -> Markup {
+pub(crate) fn Caption(shared: Shared, past: Memo<Option<u64>>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let going = Memo::new(move |_| {
         playback.clock.with(|clock| match clock.slowdown() {
@@ -95,6 +96,9 @@ pub(crate) fn Caption(shared: Shared) -> Markup {
             parts.push((t.ui.raw_times)(&time, &time));
             if line.count > 1 {
                 parts.push(format!("{}×", line.count));
+            }
+            if line.others > 0 {
+                parts.push((t.ui.more_alike)(line.others));
             }
         }
         parts.extend(slower.get().map(t.ui.shown_slower));
@@ -128,7 +132,7 @@ pub(crate) fn Caption(shared: Shared) -> Markup {
     view! {
         <div class="caption" class:bad=move || line.get().is_some_and(|line| line.bad) data-testid="caption">
             <p>{sentence}</p>
-            <small>{times}</small>
+            <small><PastNote past /> {times}</small>
             <div class="unseen" aria-live="polite">{move || aloud.get()}</div>
         </div>
     }
@@ -141,7 +145,7 @@ mod tests {
     fn line(at_us: u64, topic: Topic, alike: &'static str) -> Arc<Line> {
         let words = [at_us.to_string().into(), at_us.to_string().into()];
         let node = "node1".into();
-        Arc::new(Line { at_us, node, topic, bad: false, count: 1, late: false, alike, words })
+        Arc::new(Line { at_us, node, topic, bad: false, count: 1, others: 0, late: false, alike, words })
     }
 
     #[test]

@@ -19,13 +19,13 @@ fn glyph(topic: Topic) -> &'static str {
     match topic {
         Topic::Log => "▢",
         Topic::Request => "→",
-        Topic::Lock => "⚿",
+        Topic::Lock => "▣",
         Topic::Link => "⚡",
         Topic::Ring => "◍",
         Topic::Queue => "✉",
         Topic::Cache => "▤",
         Topic::Election => "♛",
-        Topic::Process => "⏻",
+        Topic::Process => "◉",
         Topic::Deadlock => "⟳",
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn Feed(shared: Shared) -> Markup {
             <ol data-testid="feed">
                 {keyed(move || {
                     let row = |line: Arc<Line>| {
-                        let key = format!("{} {} {} {}", line.at_us, line.node, line.count, line.words[0]);
+                        let key = format!("{} {} {} {} {}", line.at_us, line.node, line.count, line.others, line.words[0]);
                         item(key, move || draw(line, shared))
                     };
                     lines.get().into_iter().map(row).collect()
@@ -73,6 +73,8 @@ pub(crate) fn Feed(shared: Shared) -> Markup {
 fn draw(line: Arc<Line>, shared: Shared) -> Markup {
     let ui = Ui::expect();
     let count = if line.count > 1 { format!(" {}×", line.count) } else { String::new() };
+    let others = line.others;
+    let more = move || (others > 0).then(|| [" ", &(ui.t().ui.more_alike)(others)].concat());
     let (bad, late, topic, at_us) = (line.bad, line.late, line.topic, line.at_us);
     view! {
         <li class:bad=bad class:late=late>
@@ -80,8 +82,35 @@ fn draw(line: Arc<Line>, shared: Shared) -> Markup {
             <time>{local_time(at_us)}</time>
             <p>
                 {move || rich(line.text(ui.lang.get().language()), &shared.order.get())}
-                <span class="count">{count}</span>
+                <span class="count">{count}{more}</span>
             </p>
         </li>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Arrows, geometric shapes and dingbats are in the fonts of every system; newer symbols are boxes on many.
+    #[test]
+    fn fonts_have_every_glyph() {
+        use Topic as T;
+        let all = [
+            T::Log,
+            T::Request,
+            T::Lock,
+            T::Link,
+            T::Ring,
+            T::Queue,
+            T::Cache,
+            T::Election,
+            T::Process,
+            T::Deadlock,
+        ];
+        for topic in all {
+            let known = |c: char| matches!(u32::from(c), 0x2190..=0x21ff | 0x25a0..=0x25ff | 0x2600..=0x26b8 | 0x2701..=0x27ff);
+            assert!(glyph(topic).chars().all(known), "{}", glyph(topic));
+        }
     }
 }

@@ -4,9 +4,33 @@ use super::{Inner, Shared, StateMachine};
 use crate::cache::Values;
 use crate::engine::host::Host;
 use crate::event::Fact;
+use crate::event::compare::{self, Sums};
 use crate::ids::{GroupId, LogIndex};
 
 impl<H: Host> StateMachine<H> {
+    /// Says between two facts what the group has, for readers to compare with. Only a leader has told all of it.
+    pub fn tell_sums(&self) {
+        let Shared { host, group, .. } = &*self.shared;
+        let (machine, index) = {
+            let inner = self.inner();
+            let Some(applied) = inner.applied.filter(|_| inner.leading.is_some() && host.records()) else {
+                return;
+            };
+            // Facts are told under this lock: the fork has all of them up to here, and none after.
+            host.emit(Fact::Comparing { group: *group, index: applied.index });
+            (inner.machine.clone(), applied.index)
+        };
+        let sums = match machine.queue() {
+            None => Sums { locks: compare::of_locks(&machine.lock_table(Some(index))), ..Sums::default() },
+            Some(queues) => Sums {
+                locks: None,
+                queues: compare::of_queues(&queues.view(Some(index))),
+                values: machine.values().and_then(|values| compare::of_values(&values.view(Some(index)))),
+            },
+        };
+        host.emit(Fact::Compared { group: *group, index, sums });
+    }
+
     /// A new leader's first words: the state, then what happened in the last seconds.
     pub(super) fn resume(&self, inner: &Inner<H>) {
         let Shared { host, group, resend_us, .. } = &*self.shared;

@@ -151,12 +151,20 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
     let said = match (pre, granted) {
         (false, true) => {
             let (have, need) = (election.granted.len() + 1, part.quorum());
-            words::said(
-                Topic::Election,
+            let told = if have > need {
+                [
+                    "{0} votes for {1} in term {2}, too: {3} votes, {4} were needed",
+                    "{0} juga memilih {1} di term {2}: {3} suara, yang dibutuhkan {4}",
+                ]
+            } else {
                 [
                     "{0} votes for {1} in term {2}: {3} of {4} needed",
                     "{0} memilih {1} di term {2}: {3} dari {4} yang dibutuhkan",
-                ],
+                ]
+            };
+            words::said(
+                Topic::Election,
+                told,
                 &[
                     &from.to_smolstr(),
                     &node.to_smolstr(),

@@ -30,7 +30,13 @@ impl Feed {
             let from = self.lines.len() - BUSY_LINES;
             let alike = self.lines.range(from..).position(|other| other.alike == line.alike);
             if let Some(found) = alike.and_then(|at| self.lines.remove(from + at)) {
-                line.count = found.count.saturating_add(1);
+                // One sentence does not say another's fact: those are counted apart.
+                if found.words == line.words {
+                    line.count = found.count.saturating_add(1);
+                    line.others = found.others;
+                } else {
+                    line.others = found.others.saturating_add(found.count);
+                }
             }
             self.lines.push_back(Arc::new(line));
         } else {

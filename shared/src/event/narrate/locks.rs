@@ -8,9 +8,15 @@ use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::event::view::View;
 use crate::lock::{Holder, Mode, WaitEdge};
 
+/// People are called by their names; which of their sessions it is, the table says.
+fn who(holder: &Holder) -> &str {
+    &holder.client
+}
+
 pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
     match fact {
         ServiceFact::LockGranted { resource, holder, mode, fencing_token, wait, reentrant, .. } => {
+            let holder = who(holder);
             let how = mode_words(*mode);
             let words = if *reentrant {
                 (
@@ -31,7 +37,8 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             Some(Said::new(Topic::Lock, words.0, words.1).alike("granted"))
         }
         ServiceFact::LockQueued { resource, holder, position, .. } => {
-            let holders = holders_of(view, resource);
+            let (holder, holders) = (who(holder), holders_of(view, resource));
+            let have = if holders.len() == 1 { "has" } else { "have" };
             let words = if holders.is_empty() {
                 (
                     format!("{holder} waits for {resource}, place {position}"),
@@ -40,7 +47,7 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             } else {
                 (
                     format!(
-                        "{holder} waits for {resource}, place {position}: {} has it",
+                        "{holder} waits for {resource}, place {position}: {} {have} it",
                         list(&holders, "and")
                     ),
                     format!(
@@ -58,33 +65,22 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 words::filled(
                     Topic::Lock,
                     ["{0} waits for {1} no longer: {2}", "{0} tidak lagi menunggu {1}: {2}"],
-                    [
-                        &[&holder.to_smolstr(), &resource.to_smolstr(), &why[0].to_smolstr()],
-                        &[&holder.to_smolstr(), &resource.to_smolstr(), &why[1].to_smolstr()],
-                    ],
+                    [&[who(holder), resource, why[0]], &[who(holder), resource, why[1]]],
                 )
                 .bad()
                 .alike("wait ended"),
             )
         }
         ServiceFact::Deadlock { cycle, victim, .. } => Some(deadlock(cycle, victim)),
-        ServiceFact::SessionOpened { client, session, .. } => Some(
-            words::said(
-                Topic::Lock,
-                ["{0} opens session {1}", "{0} membuka sesi {1}"],
-                &[&client.to_smolstr(), &session.0.to_smolstr()],
-            )
-            .alike("session"),
+        ServiceFact::SessionOpened { client, .. } => Some(
+            words::said(Topic::Lock, ["{0} opens a session", "{0} membuka sesi"], &[client]).alike("session"),
         ),
-        ServiceFact::SessionEnded { client, session, cause } => {
+        ServiceFact::SessionEnded { client, cause, .. } => {
             let why = cause_words(*cause);
             let said = words::filled(
                 Topic::Lock,
-                ["{0}'s session {1} ended: {2}", "Sesi {0} milik {1} berakhir: {2}"],
-                [
-                    &[&client.to_smolstr(), &session.0.to_smolstr(), &why[0].to_smolstr()],
-                    &[&session.0.to_smolstr(), &client.to_smolstr(), &why[1].to_smolstr()],
-                ],
+                ["{0}'s session ended: {1}", "Sesi milik {0} berakhir: {1}"],
+                [&[client, why[0]], &[client, why[1]]],
             );
             Some(if *cause == ReleaseCause::SessionExpired { said.bad() } else { said })
         }
@@ -96,6 +92,7 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
 }
 
 fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
+    let holder = who(holder);
     match cause {
         ReleaseCause::Client => words::said(
             Topic::Lock,
@@ -130,11 +127,11 @@ fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
 fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
     let english: Vec<String> = cycle
         .iter()
-        .map(|edge| format!("{} waits for {} ({})", edge.waiter, edge.blocker, edge.resource))
+        .map(|edge| format!("{} waits for {} ({})", who(&edge.waiter), who(&edge.blocker), edge.resource))
         .collect();
     let indonesian: Vec<String> = cycle
         .iter()
-        .map(|edge| format!("{} menunggu {} ({})", edge.waiter, edge.blocker, edge.resource))
+        .map(|edge| format!("{} menunggu {} ({})", who(&edge.waiter), who(&edge.blocker), edge.resource))
         .collect();
     words::filled(
         Topic::Deadlock,
@@ -142,10 +139,7 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
             "Deadlock: {0}. The youngest wait goes: {1} is refused",
             "Deadlock: {0}. Penunggu termuda mengalah: {1} ditolak",
         ],
-        [
-            &[&list(&english, "and").to_smolstr(), &victim.to_smolstr()],
-            &[&list(&indonesian, "dan").to_smolstr(), &victim.to_smolstr()],
-        ],
+        [&[&list(&english, "and"), who(victim)], &[&list(&indonesian, "dan"), who(victim)]],
     )
     .bad()
 }
@@ -153,7 +147,7 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
 fn holders_of(view: &View, resource: &str) -> Vec<String> {
     let found = view.lock_table().resources.iter().find(|locked| locked.resource == resource);
     found
-        .map(|locked| locked.holders.iter().map(|held| held.holder.to_string()).collect())
+        .map(|locked| locked.holders.iter().map(|held| held.holder.client.to_string()).collect())
         .unwrap_or_default()
 }
 

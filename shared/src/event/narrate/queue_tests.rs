@@ -80,8 +80,8 @@ fn facts() -> Vec<(QueueFact, &'static str, &'static str)> {
         (delivered(1), "Ayu (billing) gets s4-12 of orders", "Ayu (billing) mendapat s4-12 dari orders"),
         (
             delivered(2),
-            "Ayu (billing) gets s4-12 of orders again, attempt 2: nobody acknowledged it",
-            "Ayu (billing) mendapat s4-12 dari orders lagi, percobaan 2: belum ada yang mengakuinya",
+            "Ayu (billing) gets s4-12 of orders, attempt 2: nobody acknowledged it before",
+            "Ayu (billing) mendapat s4-12 dari orders, percobaan 2: sebelumnya tak ada yang mengakuinya",
         ),
         (
             acknowledged(Some(9)),
@@ -110,8 +110,8 @@ fn facts() -> Vec<(QueueFact, &'static str, &'static str)> {
         ),
         (
             QueueFact::RedeliveryDue { topic: t(), number, group: g(), consumer: "Ayu".into(), attempts: 1 },
-            "Ayu did not acknowledge s4-12 of orders in time (attempt 1): billing gets it again",
-            "Ayu tidak mengakui s4-12 dari orders tepat waktu (percobaan 1): billing menerimanya lagi",
+            "Ayu did not acknowledge s4-12 of orders in time (attempt 1): it is ready for billing again",
+            "Ayu tidak mengakui s4-12 dari orders tepat waktu (percobaan 1): pesannya siap lagi untuk billing",
         ),
         (
             dead(DeadCause::TimedOut),
@@ -192,6 +192,70 @@ fn every_queue_fact_is_told_in_both_languages() {
 }
 
 #[test]
+fn one_message_is_told_as_one_and_none_as_none() {
+    let (t, g) = (|| TopicName::from("orders"), || SmolStr::from("billing"));
+    let dead = QueueFact::DeadLettered {
+        topic: t(),
+        number: 12,
+        key: None,
+        group: g(),
+        attempts: 1,
+        cause: DeadCause::Nacked,
+    };
+    let purged = QueueFact::Purged {
+        topic: t(),
+        what: PurgeWhat::All,
+        group: None,
+        waiting: 1,
+        in_flight: 0,
+        dead: 0,
+        delayed: 0,
+        freed: 1,
+        freed_bytes: 1,
+    };
+    let created =
+        |waiting| QueueFact::GroupCreated { topic: t(), group: g(), from: StartFrom::Earliest, waiting };
+    let freed = QueueFact::Freed { topic: t(), freed: 1, freed_bytes: 1 };
+    for (fact, english) in [
+        (
+            dead,
+            "1 delivery of s4-12 to billing failed, the last one was given back: it is in orders.dead now",
+        ),
+        (purged, "1 message of orders in s4 is purged, unread"),
+        (freed, "1 message of orders in s4 goes: no consumer group wants it any more"),
+        (created(0), "billing begins to read orders in s4 from its first message: none waits"),
+        (created(1), "billing begins to read orders in s4 from its first message: 1 waits"),
+        (created(2), "billing begins to read orders in s4 from its first message: 2 wait"),
+    ] {
+        let fact = ServiceFact::Queue(fact);
+        let fact = Fact::Service { group: GroupId(4), index: 12, n: 0, clock_ms: 5, fact };
+        assert_eq!(told(&View::default(), fact)[0], english);
+    }
+}
+
+#[test]
+fn leaders_of_several_shards_are_not_one_leader_several_times() {
+    let mut feed = Feed::default();
+    for (at, shard) in (0..).zip(1..=20) {
+        let fact = Fact::RoleChanged {
+            group: GroupId(shard),
+            role: Role::Leader,
+            term: 2,
+            voted_for: None,
+            leader: None,
+            silent_us: None,
+        };
+        let event = Event { seq: at, hlc: Hlc::new(1_000_000 + at * 500, 0), wall_us: 0, fact };
+        feed.push(narrate(&View::default(), &"node3".into(), &event).unwrap());
+    }
+    for line in feed.until(u64::MAX, 100) {
+        assert_eq!(line.count, 1, "{line:?}");
+    }
+    let stands_for: u32 = feed.until(u64::MAX, 100).iter().map(|line| line.count + line.others).sum();
+    assert_eq!(stands_for, 20);
+}
+
+#[test]
 fn a_busy_queue_is_a_few_lines_that_stand_for_all() {
     let mut feed = Feed::default();
     let story: Vec<QueueFact> = facts().into_iter().map(|(fact, ..)| fact).take(6).collect();
@@ -203,7 +267,7 @@ fn a_busy_queue_is_a_few_lines_that_stand_for_all() {
     }
     let lines = feed.until(u64::MAX, 100);
     assert!(lines.len() < 20, "{}", lines.len());
-    assert_eq!(lines.iter().map(|line| line.count).sum::<u32>(), 1_200);
+    assert_eq!(lines.iter().map(|line| line.count + line.others).sum::<u32>(), 1_200);
 }
 
 fn table(version: u64, nodes: &[&str], replicas: &[[&str; 2]]) -> ShardTable {

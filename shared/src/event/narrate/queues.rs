@@ -3,7 +3,7 @@
 use smol_str::ToSmolStr;
 
 use super::words::{self, Words};
-use super::{Said, Topic};
+use super::{Said, Topic, counted};
 use crate::ids::GroupId;
 use crate::queue::fact::{DeadCause, ExpiryCause};
 use crate::queue::{DEAD_SUFFIX, MessageId, QueueFact, StartFrom};
@@ -45,8 +45,8 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                 (
                     "redelivered",
                     [
-                        "{0} ({1}) gets {2} of {3} again, attempt {4}: nobody acknowledged it",
-                        "{0} ({1}) mendapat {2} dari {3} lagi, percobaan {4}: belum ada yang mengakuinya",
+                        "{0} ({1}) gets {2} of {3}, attempt {4}: nobody acknowledged it before",
+                        "{0} ({1}) mendapat {2} dari {3}, percobaan {4}: sebelumnya tak ada yang mengakuinya",
                     ],
                 )
             };
@@ -89,19 +89,19 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
         }
         QueueFact::RedeliveryDue { topic, number, group, consumer, attempts } => {
             let words = [
-                "{0} did not acknowledge {1} of {2} in time (attempt {3}): {4} gets it again",
-                "{0} tidak mengakui {1} dari {2} tepat waktu (percobaan {3}): {4} menerimanya lagi",
+                "{0} did not acknowledge {1} of {2} in time (attempt {3}): it is ready for {4} again",
+                "{0} tidak mengakui {1} dari {2} tepat waktu (percobaan {3}): pesannya siap lagi untuk {4}",
             ];
             said("redelivery", words, &[consumer, &id(number), topic, &attempts.to_smolstr(), group]).bad()
         }
         QueueFact::DeadLettered { topic, number, group, attempts, cause, .. } => {
             let words = match cause {
                 DeadCause::TimedOut => [
-                    "{0} deliveries of {1} to {2} failed, the last one was not acknowledged in time: it is in {3}{4} now",
+                    "{5} of {1} to {2} failed, the last one was not acknowledged in time: it is in {3}{4} now",
                     "{0} pengiriman {1} ke {2} gagal, yang terakhir tidak diakui tepat waktu: kini ia ada di {3}{4}",
                 ],
                 DeadCause::Nacked => [
-                    "{0} deliveries of {1} to {2} failed, the last one was given back: it is in {3}{4} now",
+                    "{5} of {1} to {2} failed, the last one was given back: it is in {3}{4} now",
                     "{0} pengiriman {1} ke {2} gagal, yang terakhir dikembalikan: kini ia ada di {3}{4}",
                 ],
                 DeadCause::HungUp => [
@@ -109,8 +109,9 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                     "{0} pengiriman {1} ke {2} gagal, dan konsumen berikutnya memutus koneksi: kini ia ada di {3}{4}",
                 ],
             };
-            said("dead letter", words, &[&attempts.to_smolstr(), &id(number), group, topic, DEAD_SUFFIX])
-                .bad()
+            let failed = counted(u64::from(*attempts), "delivery", "deliveries");
+            let attempts = attempts.to_smolstr();
+            said("dead letter", words, &[&attempts, &id(number), group, topic, DEAD_SUFFIX, &failed]).bad()
         }
         QueueFact::Redriven { topic, number, group } => {
             let words = [
@@ -137,24 +138,24 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
             said("expired", words, &[&id(number), topic]).bad()
         }
         QueueFact::Purged { topic, waiting, in_flight, dead, delayed, .. } => {
-            let words = [
-                "{0} messages of {1} in {2} are purged, unread",
-                "{0} pesan {1} di {2} dibuang tanpa dibaca",
-            ];
+            let words = ["{3} of {1} in {2} {4} purged, unread", "{0} pesan {1} di {2} dibuang tanpa dibaca"];
             let count = waiting + in_flight + dead + delayed;
-            said("", words, &[&count.to_smolstr(), topic, &shard.to_smolstr()]).bad()
+            let (gone, are) = (counted(count, "message", "messages"), if count == 1 { "is" } else { "are" });
+            said("", words, &[&count.to_smolstr(), topic, &shard.to_smolstr(), &gone, are]).bad()
         }
         QueueFact::Freed { topic, freed, .. } => {
             let words = [
-                "{0} messages of {1} in {2} go: only the deleted group had not acknowledged them",
+                "{3} of {1} in {2} {4}: only the deleted group had not acknowledged {5}",
                 "{0} pesan {1} di {2} dihapus: hanya grup yang dihapus yang belum mengakuinya",
             ];
-            said("freed", words, &[&freed.to_smolstr(), topic, &shard.to_smolstr()])
+            let gone = counted(*freed, "message", "messages");
+            let (go, them) = if *freed == 1 { ("goes", "it") } else { ("go", "them") };
+            said("freed", words, &[&freed.to_smolstr(), topic, &shard.to_smolstr(), &gone, go, them])
         }
         QueueFact::GroupCreated { topic, group, from, waiting } => {
             let words = match from {
                 StartFrom::Earliest => [
-                    "{0} begins to read {1} in {2} from its first message: {3} wait",
+                    "{0} begins to read {1} in {2} from its first message: {4}",
                     "{0} mulai membaca {1} di {2} dari pesan pertama: {3} menunggu",
                 ],
                 StartFrom::Latest => [
@@ -162,7 +163,11 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                     "{0} mulai membaca {1} di {2} dari pesan berikutnya; yang sudah ada tetap disimpan untuk grup lain",
                 ],
             };
-            said("group created", words, &[group, topic, &shard.to_smolstr(), &waiting.to_smolstr()])
+            let wait = match waiting {
+                0 => "none waits".to_owned(),
+                waiting => counted(*waiting, "waits", "wait"),
+            };
+            said("group created", words, &[group, topic, &shard.to_smolstr(), &waiting.to_smolstr(), &wait])
         }
         QueueFact::GroupDeleted { topic, group } => {
             let words = [

@@ -17,10 +17,12 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
     }
     let (shards, nodes) = (table.shards.len(), table.nodes.len());
     if known.version == 0 {
-        return Some(words::said(
+        let on = super::counted(nodes as u64, "node", "nodes");
+        let laid = super::counted(shards as u64, "shard", "shards");
+        return Some(words::filled(
             Topic::Ring,
-            ["The ring is laid out: {0} shards on {1} nodes", "Cincin telah ditata: {0} shard pada {1} node"],
-            &[&shards.to_smolstr(), &nodes.to_smolstr()],
+            ["The ring is laid out: {0} on {1}", "Cincin telah ditata: {0} shard pada {1} node"],
+            [&[&laid, &on], &[&shards.to_smolstr(), &nodes.to_smolstr()]],
         ));
     }
     let ring = ring_of(table);

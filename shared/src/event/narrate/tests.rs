@@ -213,6 +213,81 @@ fn the_story_is_told_in_both_languages() {
     }
 }
 
+/// The view of one node that leads `voters`, and what it says of an entry that is committed.
+fn committed_by(voters: usize) -> [SmolStr; 2] {
+    let names: Vec<NodeName> = (1..=voters).map(|at| format!("node{at}").as_str().into()).collect();
+    let mut view = View::default();
+    let group = GroupId::CONTROL;
+    let entry = EntrySummary { index: 7, term: 5, what: "acquire printer Ayu".into() };
+    let facts = [
+        Fact::MembershipChanged { group, index: Some(0), voters: names, learners: vec![] },
+        role(Role::Leader, None, Some("node1")),
+        Fact::Appended { group, entries: vec![entry], first: 7, last: 7 },
+    ];
+    for (seq, fact) in (1..).zip(facts) {
+        view.apply(&"node1".into(), 1, &event(seq, fact));
+    }
+    narrate(&view, &"node1".into(), &event(9, Fact::Committed { group, index: 7 })).unwrap().words
+}
+
+#[test]
+fn numbers_of_nodes_and_people_are_told_as_what_they_are() {
+    assert_eq!(
+        committed_by(1).each_ref().map(SmolStr::as_str),
+        [
+            "Entry 7 (acquire printer Ayu) is on the disk of the only node: committed",
+            "Entri 7 (acquire printer Ayu) ada di disk satu-satunya node: ter-commit"
+        ]
+    );
+    assert!(committed_by(2)[0].contains("the disks of 2 nodes"), "{:?}", committed_by(2));
+    let gap = |first, last| {
+        let node = "node3".into();
+        narrate_gap(&GapView { node, boot: 1, first, last, from_us: 0, to_us: 0 }).words[0].clone()
+    };
+    assert_eq!(gap(4, 4), "1 event of node3 will never come; its newest state follows");
+    assert_eq!(gap(4, 5), "2 events of node3 will never come; its newest state follows");
+    // Two hold it shared, one of them under a session, whose number is not a part of its name.
+    let mut view = View::default();
+    let session = Some(crate::lock::SessionId(1_234));
+    let shared = |client: &str, token, session| ServiceFact::LockGranted {
+        resource: "printer".into(),
+        holder: Holder { client: client.into(), session },
+        mode: Mode::Shared,
+        fencing_token: token,
+        expires_at_ms: None,
+        wait: None,
+        reentrant: false,
+    };
+    for (seq, fact) in [(1, shared("Ayu", 1, None)), (2, shared("Budi", 2, session))] {
+        let line = narrate(&view, &"node1".into(), &event(seq, service(seq, fact.clone()))).unwrap();
+        assert!(!line.words[0].contains("1234"), "{line:?}");
+        view.apply(&"node1".into(), 1, &event(seq, service(seq, fact)));
+    }
+    let waits = narrate(&view, &"node1".into(), &event(3, service(3, queued("Citra")))).unwrap();
+    assert_eq!(waits.words[0], "Citra waits for printer, place 1: Ayu and Budi have it");
+}
+
+#[test]
+fn a_vote_beyond_the_majority_is_one_too_many_and_not_four_of_three() {
+    let mut view = View::default();
+    let facts = [
+        voters(),
+        role(Role::Candidate, Some(1), None),
+        reply("node1", true),
+        reply("node2", true),
+        reply("node4", true),
+    ];
+    let mut told = Vec::new();
+    for (seq, fact) in (1..).zip(facts) {
+        let event = event(seq, fact);
+        told.extend(narrate(&view, &"node3".into(), &event));
+        view.apply(&"node3".into(), 1, &event);
+    }
+    let last = told.last().unwrap();
+    assert_eq!(last.words[0], "node4 votes for node3 in term 5, too: 4 votes, 3 were needed");
+    assert_eq!(last.words[1], "node4 juga memilih node3 di term 5: 4 suara, yang dibutuhkan 3");
+}
+
 fn line(at_us: u64, alike: &'static str) -> Line {
     Line {
         at_us,
@@ -220,6 +295,7 @@ fn line(at_us: u64, alike: &'static str) -> Line {
         topic: Topic::Lock,
         bad: false,
         count: 1,
+        others: 0,
         late: false,
         alike,
         words: ["x".into(), "y".into()],

@@ -1,0 +1,109 @@
+//! A reader's view against what the nodes have.
+//!
+//! Every 10 s the leader of a group says between two facts that it compares ([`Fact::Comparing`](super::Fact::Comparing)),
+//! and a moment later which sums its state had then ([`Fact::Compared`](super::Fact::Compared)). A reader that folded
+//! the same facts has the same sums. Compared is what a fold reproduces: holders, waiters and sessions of the lock table;
+//! counters of topics and their consumer groups; addresses and versions of cached values. Not compared is what a view
+//! shows only in part: a lock table, queues or values beyond its bounds have no sum.
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::LockTable;
+use super::view::{ShardQueues, ShardValues, View};
+use crate::cache::view::ValuesView;
+use crate::ids::{GroupId, LogIndex};
+use crate::machine::fnv::Fnv;
+use crate::queue::QueueView;
+
+/// A lock table of more resources and sessions is not compared.
+pub const ROWS_MAX: usize = 4_096;
+
+/// Sums of one group's state; none of what the group does not have, or what is shown only in part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// The lock table.
+    pub locks: Option<u64>,
+    /// The queues.
+    pub queues: Option<u64>,
+    /// The cached values.
+    pub values: Option<u64>,
+}
+
+impl Sums {
+    /// Whether both have a sum of the same thing, and not the same one.
+    pub fn differ(&self, other: &Sums) -> bool {
+        let pairs = [(self.locks, other.locks), (self.queues, other.queues), (self.values, other.values)];
+        pairs.into_iter().any(|(one, other)| one.is_some() && other.is_some() && one != other)
+    }
+
+    /// Of a group in a view, and the index up to which it is folded. None where nothing of the group is known.
+    pub fn of_view(view: &View, group: GroupId) -> Option<(LogIndex, Sums)> {
+        if group == GroupId::CONTROL {
+            let locks = &view.locks;
+            let index = locks.table.applied.max(locks.whole)?;
+            return Some((index, Sums { locks: of_locks(&locks.table), ..Sums::default() }));
+        }
+        let (queues, values) = (view.queues.get(&group), view.cache.values.get(&group));
+        let folded = queues.map(|queues| queues.applied.max(queues.whole));
+        let index = folded.max(values.map(|values| values.applied.max(values.whole))).flatten()?;
+        let queues = queues.and_then(|queues| of_shard_queues(queues));
+        Some((index, Sums { locks: None, queues, values: values.and_then(of_shard_values) }))
+    }
+}
+
+/// Of a lock table.
+pub fn of_locks(table: &LockTable) -> Option<u64> {
+    if table.resources.len() + table.sessions.len() > ROWS_MAX {
+        return None;
+    }
+    let resources = table.resources.iter().map(|at| {
+        let holders = at.holders.iter();
+        let holders = holders.map(|held| (&held.holder, held.mode, held.fencing_token, held.expires_at_ms));
+        let waiters = at.waiters.iter();
+        let waiters = waiters.map(|waiter| (&waiter.holder, waiter.mode, waiter.wait, waiter.upgrade));
+        (&at.resource, holders.collect::<Vec<_>>(), waiters.collect::<Vec<_>>())
+    });
+    sum(&(resources.collect::<Vec<_>>(), &table.sessions))
+}
+
+/// Of queues as a node shows them.
+pub fn of_queues(view: &QueueView) -> Option<u64> {
+    let topics = view.topics.iter().map(|topic| &topic.stats);
+    // A topic that has nothing any more need not be known to everybody.
+    let topics = topics.filter(|topic| topic.messages > 0 || !topic.groups.is_empty());
+    let topics = topics.map(|topic| {
+        let groups = topic.groups.iter();
+        let groups = groups.map(|at| (&at.group, at.waiting, at.in_flight, at.dead, at.totals));
+        let counters = (topic.messages, topic.bytes, topic.delayed, topic.totals);
+        (&topic.topic, counters, groups.collect::<Vec<_>>())
+    });
+    sum(&topics.collect::<Vec<_>>()).filter(|_| view.more_topics == 0)
+}
+
+fn of_shard_queues(queues: &ShardQueues) -> Option<u64> {
+    let topics = queues.topics.iter();
+    let topics = topics.filter(|(_, topic)| topic.messages > 0 || !topic.groups.is_empty());
+    let topics = topics.map(|(name, topic)| {
+        let groups = topic.groups.iter();
+        let groups = groups.map(|(name, at)| (name, at.waiting, at.in_flight, at.dead, at.totals));
+        let counters = (topic.messages, topic.bytes, topic.delayed, topic.totals);
+        (name, counters, groups.collect::<Vec<_>>())
+    });
+    sum(&topics.collect::<Vec<_>>()).filter(|_| queues.more_topics == 0)
+}
+
+/// Of cached values as a node shows them.
+pub fn of_values(view: &ValuesView) -> Option<u64> {
+    let values = view.values.iter().map(|value| (&value.address, value.version));
+    sum(&(view.begun, view.opened, values.collect::<Vec<_>>())).filter(|_| view.more == 0)
+}
+
+fn of_shard_values(shard: &ShardValues) -> Option<u64> {
+    let values = shard.values.iter().map(|(address, value)| (address, value.version));
+    sum(&(shard.begun, shard.opened, values.collect::<Vec<_>>())).filter(|_| !shard.more)
+}
+
+/// What postcard writes of it, as one number. Only against mistakes, not against adversaries.
+fn sum(what: &impl Serialize) -> Option<u64> {
+    postcard::serialize_with_flavor(what, Fnv::default()).ok()
+}

@@ -1,0 +1,144 @@
+//! One source of the merge: what came from it and waits, in the order in which its node numbered it.
+
+use std::collections::VecDeque;
+
+use super::skew::Skew;
+use super::{AHEAD_US, BEHIND_US, Item};
+use crate::event::Stamp;
+use crate::event::view::StreamState;
+use crate::hlc::Hlc;
+use crate::ids::{BootEpoch, Sequence};
+
+/// What waits for its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub stamp: Stamp,
+    /// As its node stamped it.
+    pub raw: Hlc,
+    pub item: Item,
+    pub adjusted: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Source {
+    /// Waits, in the order of its sequence. Stamps in it never go back.
+    pub queue: VecDeque<Pending>,
+    /// Nothing older will come, as the node stamps.
+    clock: Hlc,
+    /// The last stamp that was given to anything of it.
+    pub floor: Hlc,
+    /// The last stamp of it that left: what waits may be stamped anew down to here.
+    released: Hlc,
+    /// When anything came last, milliseconds of the reader's monotonic clock.
+    pub heard_ms: f64,
+    /// When it came first.
+    pub since_ms: f64,
+    /// The connection is open.
+    pub open: bool,
+    /// Hybrid logical clock against the reader's: what places its stamps.
+    pub skew: Skew,
+    /// The node's own wall clock against the reader's: what people are told.
+    pub wall_skew: Skew,
+    /// What people were told.
+    pub told_us: i64,
+    /// Added to its stamps.
+    pub shift_us: i64,
+    /// Its clock looks far off and is not judged yet: its items wait, and nobody waits for it.
+    pub held: bool,
+    pub boot: BootEpoch,
+    /// Up to where everything of the boot came, or was reported as missing. None before there is anything to go on from.
+    pub read: Option<Sequence>,
+    /// Something is missing: only a snapshot helps.
+    pub wants_snapshot: bool,
+    /// The first sequence that is passed over until that snapshot comes.
+    pub blind_from: Option<Sequence>,
+    pub state: StreamState,
+}
+
+impl Source {
+    /// A stream that was never heard before.
+    pub fn new(now_ms: f64) -> Source {
+        Source { since_ms: now_ms, ..Source::default() }
+    }
+
+    /// Everything older than this came.
+    pub fn clock(&self) -> Hlc {
+        shifted(self.clock, self.shift_us).max(self.floor)
+    }
+
+    /// Nothing older than `raw` will come.
+    pub fn pass(&mut self, raw: Hlc) {
+        self.clock = self.clock.max(raw);
+    }
+
+    /// Where a new item goes that its node stamped `raw`: never before what came from it earlier.
+    pub fn place(&self, raw: Hlc) -> Hlc {
+        shifted(raw, self.shift_us).max(self.floor)
+    }
+
+    /// Adds what is next in its sequence.
+    pub fn push(&mut self, pending: Pending) {
+        debug_assert!(pending.stamp.hlc >= self.floor, "stamps of a source never go back");
+        self.floor = pending.stamp.hlc;
+        self.pass(pending.raw);
+        self.queue.push_back(pending);
+    }
+
+    /// The next item leaves.
+    pub fn pop(&mut self) -> Option<Pending> {
+        let pending = self.queue.pop_front()?;
+        self.released = pending.stamp.hlc;
+        Some(pending)
+    }
+
+    /// Its clock was judged anew: what did not leave yet is stamped by it. True where something that left before is
+    /// stamped far later than what comes now: the order begins anew, and nothing but a snapshot can begin it.
+    pub fn shift(&mut self, shift_us: i64) -> bool {
+        self.shift_us = shift_us;
+        let ahead_us = self.released.wall_us().saturating_sub(shifted(self.clock, shift_us).wall_us());
+        let anew = ahead_us > AHEAD_US as u64;
+        if anew {
+            self.released = Hlc::default();
+        }
+        let mut floor = self.released;
+        for pending in &mut self.queue {
+            let hlc = shifted(pending.raw, shift_us).max(floor);
+            pending.adjusted |= hlc != pending.raw;
+            pending.stamp.hlc = hlc;
+            floor = hlc;
+        }
+        self.floor = floor;
+        anew
+    }
+
+    /// What the shift has to be, where the middle of all clocks is `all_us` from the reader's. None to leave it as it is.
+    pub fn judge(&self, all_us: i64) -> Option<i64> {
+        let distance_us = self.skew.judged_us()? - all_us;
+        let ahead = |us: i64| us > AHEAD_US && self.skew.stays_above(all_us + AHEAD_US - self.shift_us);
+        let shifted_us = distance_us + self.shift_us;
+        if ahead(shifted_us) || shifted_us < -BEHIND_US {
+            return Some(-distance_us);
+        }
+        let near = (-BEHIND_US..=AHEAD_US).contains(&distance_us);
+        (self.shift_us != 0 && near).then_some(0)
+    }
+
+    /// From here on nothing of it makes sense before a snapshot.
+    pub fn lose_track(&mut self, from: Sequence) {
+        self.blind_from = Some(self.blind_from.map_or(from, |known| known.min(from)));
+        self.read = None;
+        self.wants_snapshot = true;
+    }
+
+    /// What waits is passed over, too; how much that is.
+    pub fn drop_waiting(&mut self) -> usize {
+        std::mem::take(&mut self.queue).len()
+    }
+}
+
+fn shifted(hlc: Hlc, shift_us: i64) -> Hlc {
+    if shift_us == 0 {
+        return hlc;
+    }
+    Hlc::new(hlc.wall_us().saturating_add_signed(shift_us), hlc.logical())
+}

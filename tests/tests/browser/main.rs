@@ -11,3 +11,4 @@ mod nodes;
 mod queue;
 mod ring;
 mod time;
+mod truth;

@@ -177,8 +177,10 @@ async fn everything_can_be_done_with_keys() -> Result<(), Failure> {
             }
         }
         page.keys("k").await?;
+        page.until("what would happen", &format!("$('armed')?.textContent.includes('{}')", old.name)).await?;
+        page.keys("k").await?;
         leader(page, old.term()).await?;
-        page.keys("t").await?;
+        page.keys("tt").await?;
         crate::dash::status(page, &old.name, "up").await
     })
     .await

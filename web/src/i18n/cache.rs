@@ -48,6 +48,7 @@ pub struct Cache {
     pub hit: &'static str,
     pub cause: fn(Cause) -> &'static str,
     pub table: &'static str,
+    pub event: &'static str,
     pub stimulus: fn(Stimulus) -> &'static str,
     pub action: fn(Action) -> &'static str,
     pub rates: &'static str,

@@ -42,6 +42,7 @@ pub static STRINGS: Strings = Strings {
             if from == to { format!("raw time {from}") } else { format!("raw times {from} to {to}") }
         },
         shown_slower: |times| format!("shown {}× slower", grouped(times, Lang::En)),
+        more_alike: |count| format!("and {count} more of this kind"),
         nothing_yet: "Waiting for the first fact from the nodes.",
     },
     clock: Clock {
@@ -104,6 +105,7 @@ pub static STRINGS: Strings = Strings {
         publish: "Publish",
         stream: "Stream",
         stop: "Stop",
+        rate: "Rate",
         per_second: |rate| format!("{rate} per s"),
         streamed: |sent, failed| match failed {
             0 => format!("{sent} sent"),
@@ -121,6 +123,7 @@ pub static STRINGS: Strings = Strings {
         crash: |consumer| format!("{consumer} crashes"),
         crash_hint: "It never acknowledges: its messages come back when they are visible again",
         visible_again: "visible again",
+        dead_now: "dead letter",
         ready: "ready",
         in_flight: "in flight",
         delayed: "delayed",
@@ -128,11 +131,17 @@ pub static STRINGS: Strings = Strings {
         dead: "dead",
         redrive: "Redrive",
         more: |count| format!("and {count} more"),
-        behind_key: |count| format!("{count} behind an earlier message of their key"),
+        behind_key: |count| match count {
+            1 => "1 behind an earlier message of its key".to_owned(),
+            _ => format!("{count} behind an earlier message of their key"),
+        },
         flight_label: |consumer, id, attempt, rest| {
             format!("{consumer} has {id}, attempt {attempt}; visible again in {rest}")
         },
-        letter_label: |attempts| format!("dead letter after {attempts} attempts"),
+        letter_label: |attempts| match attempts {
+            1 => "dead letter after 1 attempt".to_owned(),
+            _ => format!("dead letter after {attempts} attempts"),
+        },
         empty: "No topic yet. Publish a message to see its bins.",
         choose_topic: "Name a topic first.",
         ring: "The ring",
@@ -241,8 +250,14 @@ pub static STRINGS: Strings = Strings {
         fault_down: |node, ago| format!("{node} down for {ago}"),
         fault_paused: |node, ago| format!("{node} paused for {ago}"),
         fault_cut: |from, to| format!("{from} → {to} cut"),
-        fault_gap: |node, events| format!("{events} events of {node} lost"),
+        fault_gap: |node, events| match events {
+            "1" => format!("1 event of {node} lost"),
+            _ => format!("{events} events of {node} lost"),
+        },
         fault_clock: |node, offset| format!("clock of {node} off by {offset}"),
+        has_left: |node| format!("{node} is not in the cluster any more. Choose another node."),
+        which_log: |group| format!("The log of {group}."),
+        control_group: "the control group",
     },
     scenarios: Scenarios {
         leader_crash: Meaning {
@@ -277,6 +292,9 @@ pub static STRINGS: Strings = Strings {
         step_want: |client, resource| format!("{client} wants {resource}"),
         step_silent: |client| format!("{client} falls silent"),
         no_leader: "there is no leader now",
+        nothing_broken: "Every node runs and no link is cut: there is nothing to restore.",
+        needs_clients: |count| format!("it needs {count} clients: add one"),
+        press_again: |key, what| format!("{key} again: {what} · Esc: no"),
     },
     legend: Legend {
         title: "Legend",
@@ -333,6 +351,17 @@ pub static STRINGS: Strings = Strings {
         stream_broken: |node| {
             format!("Events of {node} do not arrive; what is drawn of it may be old. Trying again.")
         },
+        unreached: |nodes| {
+            format!("This page cannot reach the events of {nodes}; the other nodes hear from them.")
+        },
+        past: |time| format!("You look at {time}; what you do happens now."),
+        differed: |times| match times {
+            1 => "Once this page showed something else than a node had, and took over the node's state."
+                .to_owned(),
+            _ => format!(
+                "{times} times this page showed something else than a node had, and took over the node's state."
+            ),
+        },
         served_by_node: "Served by a node without a supervisor: watching and locking work, killing and starting do not.",
         unreachable: "No answer: the node is not reachable. It is unknown whether the request was carried out.",
         unknown_outcome: |key| format!("Retry with the same key {key}: it takes effect once."),
@@ -370,7 +399,8 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} waits for **{resource}**, place **{position}**.")
         }
         A::Timeout { resource, client, holders } => {
-            format!("{client} gave up waiting for **{resource}**: {} still has it.", list(holders))
+            let have = if holders.len() > 1 { "have" } else { "has" };
+            format!("{client} gave up waiting for **{resource}**: {} still {have} it.", list(holders))
         }
         A::Deadlock { resource, cycle, victim, .. } => format!(
             "Deadlock: {} wait in a circle. **{victim}** is refused **{resource}**, because its wait is the youngest.",
@@ -390,7 +420,8 @@ fn answer(answer: &LockAnswer) -> String {
             format!("{client} does not hold **{resource}**: it is free.")
         }
         A::NotHolder { resource, client, holders, .. } => {
-            format!("{client} does not hold **{resource}**: {} does.", list(holders))
+            let hold = if holders.len() > 1 { "do" } else { "does" };
+            format!("{client} does not hold **{resource}**: {} {hold}.", list(holders))
         }
         A::NotWaiting { resource, client } => format!("{client} does not wait for **{resource}**."),
     }
@@ -400,7 +431,14 @@ fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
     let QueueAsk { topic, client, .. } = ask;
     match answer {
         QueueAnswer::Published { id, replicas } => {
-            format!("**{id}** is in **{topic}**, on a majority of {}.", list(replicas))
+            // The answer says whose replicas there are, and not who of them has it already.
+            match replicas.len() {
+                0 | 1 => format!("**{id}** is in **{topic}**, on disk."),
+                all => format!(
+                    "**{id}** is in **{topic}**, on the disks of {} of its {all} replicas.",
+                    all / 2 + 1
+                ),
+            }
         }
         QueueAnswer::Delivered(messages) => match messages.as_slice() {
             [] => format!("Nothing is ready for {client} in **{topic}**."),
@@ -418,6 +456,7 @@ fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
             _ => format!("**{id}** is not with {client}."),
         },
         QueueAnswer::Redriven(0) => format!("**{topic}** has no dead letter to bring back."),
+        QueueAnswer::Redriven(1) => format!("**1** dead letter of **{topic}** waits again."),
         QueueAnswer::Redriven(count) => format!("**{count}** dead letters of **{topic}** wait again."),
     }
 }

@@ -69,6 +69,7 @@ pub static CACHE: Cache = Cache {
         Cause::Unknown => "outcome of a write unknown",
     },
     table: "The whole table",
+    event: "Event",
     stimulus: |stimulus| match stimulus {
         Stimulus::LocalRead => "read here",
         Stimulus::LocalWrite => "write here",

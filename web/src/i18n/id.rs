@@ -42,6 +42,7 @@ pub static STRINGS: Strings = Strings {
             if from == to { format!("waktu asli {from}") } else { format!("waktu asli {from} sampai {to}") }
         },
         shown_slower: |times| format!("ditampilkan {}× lebih lambat", grouped(times, Lang::Id)),
+        more_alike: |count| format!("dan {count} lagi sejenis"),
         nothing_yet: "Menunggu fakta pertama dari node.",
     },
     clock: Clock {
@@ -104,6 +105,7 @@ pub static STRINGS: Strings = Strings {
         publish: "Terbitkan",
         stream: "Aliran",
         stop: "Hentikan",
+        rate: "Laju",
         per_second: |rate| format!("{rate} per dtk"),
         streamed: |sent, failed| match failed {
             0 => format!("{sent} terkirim"),
@@ -121,6 +123,7 @@ pub static STRINGS: Strings = Strings {
         crash: |consumer| format!("{consumer} macet"),
         crash_hint: "Tidak pernah mengakui: pesannya kembali setelah terlihat lagi",
         visible_again: "terlihat lagi",
+        dead_now: "pesan mati",
         ready: "siap",
         in_flight: "dibawa",
         delayed: "ditunda",
@@ -243,6 +246,9 @@ pub static STRINGS: Strings = Strings {
         fault_cut: |from, to| format!("{from} → {to} dipotong"),
         fault_gap: |node, events| format!("{events} peristiwa {node} hilang"),
         fault_clock: |node, offset| format!("jam {node} meleset {offset}"),
+        has_left: |node| format!("{node} sudah keluar dari klaster. Pilih node lain."),
+        which_log: |group| format!("Log {group}."),
+        control_group: "grup kontrol",
     },
     scenarios: Scenarios {
         leader_crash: Meaning {
@@ -280,6 +286,9 @@ pub static STRINGS: Strings = Strings {
         step_want: |client, resource| format!("{client} ingin {resource}"),
         step_silent: |client| format!("{client} menjadi diam"),
         no_leader: "sekarang tidak ada pemimpin",
+        nothing_broken: "Semua node berjalan dan tidak ada jalur yang diputus: tidak ada yang perlu dipulihkan.",
+        needs_clients: |count| format!("perlu {count} klien: tambahkan satu"),
+        press_again: |key, what| format!("{key} sekali lagi: {what} · Esc: batal"),
     },
     legend: Legend {
         title: "Keterangan",
@@ -335,6 +344,15 @@ pub static STRINGS: Strings = Strings {
         no_leader_yet: "Tidak ada pemimpin: pemilihan segera dimulai.",
         stream_broken: |node| {
             format!("Peristiwa {node} tidak sampai; gambarnya mungkin usang. Mencoba lagi.")
+        },
+        unreached: |nodes| {
+            format!("Halaman ini tidak dapat menjangkau peristiwa {nodes}; node lain mendengarnya.")
+        },
+        past: |time| format!("Anda melihat {time}; yang Anda lakukan terjadi sekarang."),
+        differed: |times| {
+            format!(
+                "{times} kali halaman ini menampilkan hal yang bukan milik sebuah node, lalu mengambil keadaannya."
+            )
         },
         served_by_node: "Disajikan oleh node tanpa pengawas: menonton dan mengunci bisa, mematikan dan memulai tidak.",
         unreachable: "Tidak ada jawaban: node tidak terjangkau. Tidak diketahui apakah permintaan dijalankan.",
@@ -402,9 +420,10 @@ fn answer(answer: &LockAnswer) -> String {
 fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
     let QueueAsk { topic, client, .. } = ask;
     match answer {
-        QueueAnswer::Published { id, replicas } => {
-            format!("**{id}** ada di **{topic}**, pada mayoritas dari {}.", list(replicas))
-        }
+        QueueAnswer::Published { id, replicas } => match replicas.len() {
+            0 | 1 => format!("**{id}** ada di **{topic}**, di disk."),
+            all => format!("**{id}** ada di **{topic}**, di disk {} dari {all} replikanya.", all / 2 + 1),
+        },
         QueueAnswer::Delivered(messages) => match messages.as_slice() {
             [] => format!("Tidak ada yang siap untuk {client} di **{topic}**."),
             [one] if one.attempt > 1 => {

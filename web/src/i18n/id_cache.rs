@@ -69,6 +69,7 @@ pub static CACHE: Cache = Cache {
         Cause::Unknown => "hasil tulisan tidak diketahui",
     },
     table: "Tabel lengkap",
+    event: "Peristiwa",
     stimulus: |stimulus| match stimulus {
         Stimulus::LocalRead => "baca di sini",
         Stimulus::LocalWrite => "tulis di sini",

@@ -130,6 +130,7 @@ pub struct Ui {
     pub raw_times: fn(&str, &str) -> String,
     pub shown_slower: fn(u64) -> String,
     pub nothing_yet: &'static str,
+    pub more_alike: fn(u32) -> String,
 }
 
 /// The transport of the view clock.
@@ -198,6 +199,7 @@ pub struct Queue {
     pub publish: &'static str,
     pub stream: &'static str,
     pub stop: &'static str,
+    pub rate: &'static str,
     pub per_second: fn(u64) -> String,
     pub streamed: fn(&str, u64) -> String,
     pub group: &'static str,
@@ -212,6 +214,7 @@ pub struct Queue {
     pub crash: fn(&str) -> String,
     pub crash_hint: &'static str,
     pub visible_again: &'static str,
+    pub dead_now: &'static str,
     pub ready: &'static str,
     pub in_flight: &'static str,
     pub delayed: &'static str,
@@ -318,6 +321,9 @@ pub struct Cluster {
     pub fault_cut: fn(&str, &str) -> String,
     pub fault_gap: fn(&str, &str) -> String,
     pub fault_clock: fn(&str, &str) -> String,
+    pub has_left: fn(&str) -> String,
+    pub which_log: fn(&str) -> String,
+    pub control_group: &'static str,
 }
 
 /// Scenarios.
@@ -340,6 +346,9 @@ pub struct Scenarios {
     pub step_want: fn(&str, &str) -> String,
     pub step_silent: fn(&str) -> String,
     pub no_leader: &'static str,
+    pub nothing_broken: &'static str,
+    pub needs_clients: fn(usize) -> String,
+    pub press_again: fn(&str, &str) -> String,
 }
 
 /// The legend.
@@ -400,6 +409,9 @@ pub struct Trouble {
     pub no_quorum: fn(usize, usize, usize) -> String,
     pub no_leader_yet: &'static str,
     pub stream_broken: fn(&str) -> String,
+    pub unreached: fn(&str) -> String,
+    pub past: fn(&str) -> String,
+    pub differed: fn(u32) -> String,
     pub served_by_node: &'static str,
     pub unreachable: &'static str,
     pub unknown_outcome: fn(&str) -> String,

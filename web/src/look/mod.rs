@@ -57,6 +57,52 @@ impl Status {
     }
 }
 
+/// Whether a node is there, as far as this page can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Its events come, or the supervisor or another node says so.
+    There,
+    /// It is stopped or gone, or others lost it.
+    Gone,
+    /// Its events do not come, and nobody says anything of it.
+    Unreached,
+}
+
+/// A heartbeat that was answered so long ago still says that the other end is there.
+const ANSWERED_US: u64 = 3_000_000;
+
+impl Presence {
+    /// Of a node.
+    pub fn of(view: &View, node: &NodeView) -> Presence {
+        match (Status::of(node), node.process) {
+            (Status::Up, _) | (Status::Silent, Process::Up) => return Presence::There,
+            (Status::Down | Status::Paused, _) => return Presence::Gone,
+            (Status::Silent | Status::Unknown, _) => {}
+        }
+        let live = |name: &NodeName| view.node(name).is_some_and(|node| node.stream == StreamState::Live);
+        let told = || view.links.iter().filter(|((from, to), _)| *to == node.name && live(from));
+        let now_us = view.at.wall_us();
+        let heard = told().any(|(_, link)| {
+            let beats = link.beats.answered > 0 && now_us.saturating_sub(link.beats.at_us) < ANSWERED_US;
+            link.up == Some(true) || (beats && link.up != Some(false))
+        });
+        if heard {
+            Presence::There
+        } else if told().any(|(_, link)| link.up == Some(false)) {
+            Presence::Gone
+        } else {
+            Presence::Unreached
+        }
+    }
+}
+
+/// Nodes whose events this page does not get, although nobody says that they are gone.
+pub fn unreached(view: &View) -> Vec<NodeName> {
+    let silent = |node: &&NodeView| node.process == Process::Unknown && node.stream != StreamState::Live;
+    let nodes = view.in_order().filter(silent);
+    nodes.filter(|node| Presence::of(view, node) != Presence::Gone).map(|node| node.name.clone()).collect()
+}
+
 /// Value of `data-role`.
 pub fn role_name(role: Role) -> &'static str {
     match role {
@@ -150,6 +196,8 @@ pub struct Summary {
     pub voters: usize,
     /// Voters whose process is there and not stopped.
     pub voters_up: usize,
+    /// Voters of whom this page knows nothing.
+    pub voters_unreached: usize,
     /// Newest commit index that anybody reported.
     pub commit: Option<LogIndex>,
     /// `realistic`, `classroom` or empty.
@@ -162,13 +210,14 @@ impl Summary {
     /// Of the view.
     pub fn of(view: &View) -> Summary {
         let leadership = view.leadership();
-        let alive = |name: &NodeName| {
-            view.node(name).is_some_and(|node| matches!(Status::of(node), Status::Up | Status::Silent))
+        let is = |name: &NodeName, presence: Presence| {
+            view.node(name).is_some_and(|node| Presence::of(view, node) == presence)
         };
+        let alive = |name: &NodeName| is(name, Presence::There);
         let voters =
             if view.membership.voters.is_empty() { view.order.as_slice() } else { &view.membership.voters };
         let parts = || view.order.iter().filter_map(|name| view.control(name));
-        let leader = leadership.leader.filter(|leader| alive(leader));
+        let leader = leadership.leader.filter(|leader| !is(leader, Presence::Gone));
         Summary {
             term: leadership.term,
             leader: leader.map(|leader| {
@@ -179,6 +228,7 @@ impl Summary {
             all: view.order.len(),
             voters: voters.len(),
             voters_up: voters.iter().filter(|name| alive(name)).count(),
+            voters_unreached: voters.iter().filter(|name| is(name, Presence::Unreached)).count(),
             commit: parts().filter_map(|part| part.commit).max(),
             profile: view.profile.clone(),
             electing: parts().any(|part| part.role == Role::Candidate),
@@ -192,7 +242,7 @@ impl Summary {
 
     /// Fewer than a majority of the voters are there.
     pub fn without_quorum(&self) -> bool {
-        self.voters > 0 && self.voters_up < self.quorum()
+        self.voters > 0 && self.voters_up + self.voters_unreached < self.quorum()
     }
 }
 

@@ -17,12 +17,13 @@ use orrery_shared::ids::NodeName;
 
 use crate::json::{object, quoted};
 use crate::look::Status;
+use crate::net::address::Place;
 
 /// How long the supervisor may take to kill, start, pause or resume.
 const PROCESS_TIMEOUT_MS: u64 = 10_000;
 
-/// How long a node may take to cut a link.
-const FAULT_TIMEOUT_MS: u64 = 3_000;
+/// How long the nodes may take to break or heal links.
+const FAULT_TIMEOUT_MS: u64 = 6_000;
 
 /// A process operation of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +109,13 @@ pub fn client_of(name: &str) -> &str {
     name.split_once('@').map_or(name, |(client, _)| client)
 }
 
-/// `http://host:port` of a node: its port, under the host that the page was loaded from.
+/// `http://host:port` of a node.
 pub fn base(view: &View, node: &NodeName) -> Option<String> {
-    let address = &view.node(node)?.address;
-    let port = address.rsplit_once(':')?.1;
-    let location = window().location();
-    Some(format!("{}//{}:{port}", location.protocol().ok()?, location.hostname().ok()?))
+    let address = view.node(node).map(|node| node.address.as_str()).filter(|address| !address.is_empty())?;
+    let all = view.nodes.values().map(|node| node.address.as_str());
+    let place = Place::here()?;
+    let scheme = if place.secure { "https://" } else { "http://" };
+    Some([scheme, &place.address_of(address, all.collect::<Vec<_>>().into_iter())].concat())
 }
 
 /// Sends a request of a service under a key and waits for its answer, at most `timeout_ms`. `read` finds the answer
@@ -142,10 +144,14 @@ pub fn get(url: &str, timeout_ms: u64) -> Body {
     answer(Request::get(url).build(), timeout_ms)
 }
 
-/// Cuts or heals the link from the node at `base` to a peer.
-pub async fn cut_link(base: &str, peer: &NodeName, cut: bool) -> Result<(), Failure> {
-    let body = object(&[("peer", quoted(peer)), ("cut", cut.to_string())]);
-    done(post(&format!("{base}/fault/link"), &body, None, FAULT_TIMEOUT_MS).await?)
+/// Cuts or heals these directions of links (from, to), all at once, through whoever served the page.
+pub async fn cut_links(links: &[(NodeName, NodeName)], cut: bool) -> Result<(), Failure> {
+    let fault = |(from, to): &(NodeName, NodeName)| {
+        object(&[("from", quoted(from)), ("to", quoted(to)), ("cut", cut.to_string())])
+    };
+    let faults: Vec<String> = links.iter().map(fault).collect();
+    let body = object(&[("faults", ["[", &faults.join(","), "]"].concat())]);
+    done(post("/faults", &body, None, FAULT_TIMEOUT_MS).await?)
 }
 
 /// Asks the cluster, through the node at `base`, to let `node` lead.

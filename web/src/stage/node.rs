@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orrery_shared::event::fact::Role;
 use orrery_shared::event::view::{GroupView, Timer};
-use orrery_shared::ids::NodeName;
+use orrery_shared::ids::{GroupId, NodeName};
 
 use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOTE_RING};
 use super::glyph::{Crown, hexagon};
@@ -220,7 +220,7 @@ fn Strip(name: NodeName) -> Markup {
     let playback = Playback::expect();
     let cells = Memo::new(move |_| {
         playback.view.with(|view| {
-            let window = look::log::window(view, STRIP_CELLS);
+            let window = look::log::window(view, GroupId::CONTROL, STRIP_CELLS);
             look::log::cells(view.control(&name), window)
         })
     });

@@ -85,6 +85,8 @@ pub struct Actions {
     pub outcomes: RwSignal<Vec<Arc<Outcome>>>,
     /// What went wrong with a process or a scenario, as a sentence.
     pub notice: RwSignal<Option<String>>,
+    /// What the next press of a key would do, as a sentence, and the key: it does it only when it is pressed again.
+    pub armed: RwSignal<Option<(String, String)>>,
     /// The scenario that runs, and its present step.
     pub scenario: RwSignal<Option<(super::scenario::Scenario, String)>>,
     waits: StoredValue<Vec<(ClientName, SmolStr)>>,
@@ -99,6 +101,7 @@ impl Actions {
             ui,
             outcomes: RwSignal::new(Vec::new()),
             notice: RwSignal::new(None),
+            armed: RwSignal::new(None),
             scenario: RwSignal::new(None),
             waits: StoredValue::new(Vec::new()),
             turn: StoredValue::new(0),
@@ -177,7 +180,7 @@ impl Actions {
 
     /// A node, with where it is.
     pub fn at(self, name: &NodeName) -> Option<(NodeName, String)> {
-        let base = self.playback.view.with_untracked(|view| request::base(view, name))?;
+        let base = self.playback.now(|view| request::base(view, name))?;
         Some((name.clone(), base))
     }
 
@@ -220,7 +223,7 @@ impl Actions {
 
     /// In turn one that is reachable as far as the page knows.
     pub fn any(self) -> Option<(NodeName, String)> {
-        let name = self.playback.view.with_untracked(|view| {
+        let name = self.playback.now(|view| {
             let up = || view.in_order().filter(|node| Status::of(node).reachable());
             let turn = self.turn.get_value();
             self.turn.set_value(turn.wrapping_add(1));
@@ -343,7 +346,7 @@ impl Actions {
     pub fn lead(self, node: NodeName) {
         self.notice.set(None);
         spawn_local(async move {
-            let base = self.playback.view.with_untracked(|view| request::base(view, &node));
+            let base = self.playback.now(|view| request::base(view, &node));
             let Some(base) = base else { return };
             if let Err(failure) = request::transfer_leader(&base, &node).await {
                 self.notice.set(Some(format!("{node}: {}", self.words(&failure))));
@@ -353,40 +356,23 @@ impl Actions {
 
     /// Cuts or heals both directions between two nodes.
     pub async fn part(self, one: &NodeName, other: &NodeName, cut: bool) -> Result<(), String> {
-        let mut first = Ok(());
-        for (from, to) in [(one, other), (other, one)] {
-            let Some((_, base)) = self.at(from) else { continue };
-            let answer = request::cut_link(&base, to, cut).await;
-            first = first.and(answer.map_err(|failure| self.words(&failure)));
-        }
-        first
+        self.links(&[(one.clone(), other.clone()), (other.clone(), one.clone())], cut).await
     }
 
-    /// Cuts or heals both directions between a node and each of the others. Stops at the first failure while
-    /// cutting; healing goes on to the end.
+    /// Cuts or heals both directions between a node and each of the others, all at once: a network that breaks link by
+    /// link is another story than one that breaks.
     pub async fn isolate(self, node: &NodeName, cut: bool) -> Result<(), String> {
-        let (others, bases): (Vec<NodeName>, Vec<_>) = self.playback.view.with_untracked(|view| {
-            let others = view.order.iter().filter(|other| *other != node).cloned().collect();
-            (others, view.order.iter().map(|name| (name.clone(), request::base(view, name))).collect())
+        let others: Vec<NodeName> = self.playback.now(|view| {
+            let members =
+                if view.membership.voters.is_empty() { &*view.order } else { &view.membership.voters };
+            members.iter().filter(|other| *other != node).cloned().collect()
         });
-        let base = |name: &NodeName| {
-            bases.iter().find(|(other, _)| other == name).and_then(|(_, base)| base.clone())
-        };
-        let pairs = others.iter().flat_map(|other| [(node, other), (other, node)]);
-        let mut first = Ok(());
-        for (from, to) in pairs {
-            let Some(base) = base(from) else { continue };
-            let answer = request::cut_link(&base, to, cut).await;
-            // A node that is not there has no link to cut.
-            let failed = answer.err().filter(|failure| !matches!(failure, Failure::NoAnswer));
-            if let Some(failure) = failed {
-                first = first.and(Err(self.words(&failure)));
-                if cut {
-                    break;
-                }
-            }
-        }
-        first
+        let both = |other: &NodeName| [(node.clone(), other.clone()), (other.clone(), node.clone())];
+        self.links(&others.iter().flat_map(both).collect::<Vec<_>>(), cut).await
+    }
+
+    async fn links(self, links: &[(NodeName, NodeName)], cut: bool) -> Result<(), String> {
+        request::cut_links(links, cut).await.map_err(|failure| self.words(&failure))
     }
 
     fn words(self, failure: &Failure) -> String {

@@ -100,7 +100,7 @@ fn Transport() -> Markup {
                 type="button"
                 data-testid="step-back"
                 title=told(|t| t.clock.step_back)
-                aria-label=told(|t| t.clock.step_back)
+                aria-label=move || [ui.t().clock.step, ": ", ui.t().clock.step_back].concat()
                 on:click=move |_| playback.step(false)
             >
                 "◀" <span class="word">{told(|t| t.clock.step)}</span>
@@ -120,7 +120,7 @@ fn Transport() -> Markup {
                 type="button"
                 data-testid="step-forward"
                 title=told(|t| t.clock.step_forward)
-                aria-label=told(|t| t.clock.step_forward)
+                aria-label=move || [ui.t().clock.step, ": ", ui.t().clock.step_forward].concat()
                 on:click=move |_| playback.step(true)
             >
                 <span class="word">{told(|t| t.clock.step)}</span> "▶"

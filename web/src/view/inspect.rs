@@ -45,8 +45,11 @@ pub(crate) fn Inspect(shared: Shared) -> Markup {
         <div class="card inspect" data-testid="inspect">
             <div class="chips">{chips}</div>
             {move || {
-                if ui.selected.get().is_none() {
+                let Some(chosen) = ui.selected.get() else {
                     return view! { <p class="quiet">{ui.t().cluster.choose_node}</p> };
+                };
+                if !shared.order.get().contains(&chosen) {
+                    return view! { <p class="quiet" data-testid="has-left">{(ui.t().cluster.has_left)(&chosen)}</p> };
                 }
                 view! {
                     <ProcessButtons node={ui.selected.into()} prefix="inspect-" />

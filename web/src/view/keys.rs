@@ -1,6 +1,9 @@
-//! Every action has a key.
+//! Every action has a key. What can do harm needs it twice.
+
+use std::time::Duration;
 
 use leptos::prelude::*;
+use orrery_shared::ids::NodeName;
 use wasm_bindgen::JsCast;
 
 use super::actions::{Actions, Operation};
@@ -26,30 +29,170 @@ pub fn other_theme(ui: Ui) {
 /// What the panels do with their keys.
 type Desks = (Desk, CacheDesk);
 
+/// A key that was pressed once and not again within this time does nothing.
+const ARMED: Duration = Duration::from_secs(6);
+
 /// Listens on the whole page; keys typed into a field stay there.
 pub fn listen(actions: Actions, desks: Desks) {
+    // Whether the focus is where a pointer put it: then Space is the view clock's, and presses nothing again.
+    let pointed = StoredValue::new(false);
+    let _ = window_event_listener(leptos::ev::pointerdown, move |_| pointed.set_value(true));
+    let _ = window_event_listener(leptos::ev::click, move |event| {
+        // Zero clicks: a key pressed it.
+        if event.detail() > 0 {
+            leave_button();
+        }
+    });
     let _ = window_event_listener(leptos::ev::keydown, move |event| {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
             return;
         }
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-        let (tag, role) = target.map_or((String::new(), None), |t| (t.tag_name(), t.get_attribute("role")));
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlElement>().ok());
+        let (tag, role) =
+            target.as_ref().map_or((String::new(), None), |t| (t.tag_name(), t.get_attribute("role")));
         let key = event.key();
         if matches!(tag.as_str(), "INPUT" | "SELECT" | "TEXTAREA") && key != "Escape" {
             return;
         }
-        let presses =
-            matches!(key.as_str(), " " | "Enter") && (tag == "BUTTON" || tag == "SUMMARY" || role.is_some());
-        if !presses && act(&key, event.shift_key(), actions, desks) {
+        if matches!(key.as_str(), "Tab") {
+            pointed.set_value(false);
+        }
+        if matches!(role.as_deref(), Some("tab" | "radio"))
+            && let Some(element) = &target
+            && move_within(element, &key)
+        {
+            return event.prevent_default();
+        }
+        let pressable = tag == "BUTTON" || tag == "SUMMARY" || role.is_some();
+        let presses = pressable && (key == "Enter" || key == " " && !pointed.get_value());
+        if !presses && act(&key, event.shift_key(), event.repeat(), actions, desks) {
             event.prevent_default();
         }
     });
 }
 
+/// What a pointer pressed keeps no focus: the next Space would press it again.
+fn leave_button() {
+    let active =
+        document().active_element().and_then(|active| active.dyn_into::<web_sys::HtmlElement>().ok());
+    if let Some(button) = active.filter(|active| active.tag_name() == "BUTTON") {
+        // A button that keeps its focus is no harm: keys know that a pointer put it there.
+        let _ = button.blur();
+    }
+}
+
+/// Arrows go from one tab, or one choice of a few, to the next. False where the key is none of them.
+fn move_within(element: &web_sys::HtmlElement, key: &str) -> bool {
+    let next = match key {
+        "ArrowLeft" | "ArrowUp" => element.previous_element_sibling(),
+        "ArrowRight" | "ArrowDown" => element.next_element_sibling(),
+        "Home" => element.parent_element().and_then(|list| list.first_element_child()),
+        "End" => element.parent_element().and_then(|list| list.last_element_child()),
+        _ => return false,
+    };
+    let next = next.filter(|next| next.get_attribute("role") == element.get_attribute("role"));
+    if let Some(next) = next.and_then(|next| next.dyn_into::<web_sys::HtmlElement>().ok()) {
+        // Without the focus the choice is made all the same.
+        let _ = next.focus();
+        next.click();
+    }
+    true
+}
+
 /// Does what a key stands for. False where it stands for nothing.
-fn act(key: &str, shift: bool, actions: Actions, desks: Desks) -> bool {
+fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bool {
     let (playback, ui) = (actions.playback, actions.ui);
-    clock(key, shift, playback) || choose(key, shift, playback, ui) || operate(key, actions, desks)
+    let armed = actions.armed.get_untracked();
+    if armed.is_some() && !held {
+        actions.armed.set(None);
+    }
+    if clock(key, shift, playback) || choose(key, shift, playback, ui) {
+        return true;
+    }
+    let Some(deed) = Deed::of(key, actions) else {
+        // A key that is held down does not ask for the same lock again and again.
+        return held || operate(key, actions, desks);
+    };
+    if held {
+        return true;
+    }
+    let key = key.to_uppercase();
+    if armed.is_some_and(|(other, _)| other == key) {
+        deed.run(actions, desks);
+    } else {
+        let t = ui.t();
+        let sentence = (t.scenarios.press_again)(&key, &deed.words(actions));
+        actions.armed.set(Some((key.clone(), sentence.clone())));
+        set_timeout(
+            move || {
+                let same = |armed: &Option<(String, String)>| armed.as_ref() == Some(&(key, sentence));
+                if actions.armed.with_untracked(same) {
+                    actions.armed.set(None);
+                }
+            },
+            ARMED,
+        );
+    }
+    true
+}
+
+/// What a letter does only when it is pressed a second time.
+enum Deed {
+    /// Something to a node's process.
+    Process(NodeName, ProcessAction),
+    /// Another leader.
+    Lead(NodeName),
+    /// Deletes the cache line of the form.
+    Delete,
+    /// A scenario.
+    Scenario(Scenario),
+}
+
+impl Deed {
+    fn of(key: &str, actions: Actions) -> Option<Deed> {
+        let chosen = || actions.ui.selected.get_untracked();
+        let process = |action| Some(Deed::Process(chosen()?, action));
+        match key {
+            "k" | "K" => process(ProcessAction::Kill),
+            "t" | "T" => process(ProcessAction::Start),
+            "p" | "P" => process(ProcessAction::Pause),
+            "r" | "R" => process(ProcessAction::Resume),
+            "j" | "J" => Some(Deed::Lead(chosen()?)),
+            "u" | "U" if actions.ui.tab.get_untracked() == Tab::Cache => Some(Deed::Delete),
+            _ => Scenario::of_key(key).map(Deed::Scenario),
+        }
+    }
+
+    /// What would happen.
+    fn words(&self, actions: Actions) -> String {
+        let t = actions.ui.t();
+        match self {
+            Deed::Process(node, action) => {
+                let verb = match action {
+                    ProcessAction::Kill => t.cluster.kill,
+                    ProcessAction::Start => t.cluster.start,
+                    ProcessAction::Pause => t.cluster.pause,
+                    ProcessAction::Resume => t.cluster.resume,
+                };
+                [verb, " ", node].concat()
+            }
+            Deed::Lead(node) => [node.as_str(), ": ", t.cluster.make_leader].concat(),
+            Deed::Delete => t.cache.delete.to_owned(),
+            Deed::Scenario(scenario) => {
+                let words = scenario.words(t);
+                [words.name, ". ", words.text].concat()
+            }
+        }
+    }
+
+    fn run(self, actions: Actions, desks: Desks) {
+        match self {
+            Deed::Process(node, action) => actions.process(node, action),
+            Deed::Lead(node) => actions.lead(node),
+            Deed::Delete => desks.1.delete(),
+            Deed::Scenario(scenario) => scenario::run(scenario, actions),
+        }
+    }
 }
 
 fn clock(key: &str, shift: bool, playback: Playback) -> bool {
@@ -94,31 +237,14 @@ fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
 }
 
 fn operate(key: &str, actions: Actions, desks: Desks) -> bool {
-    let on_node = |action| {
-        if let Some(node) = actions.ui.selected.get_untracked() {
-            actions.process(node, action);
-        }
-    };
     match key {
-        "k" | "K" => on_node(ProcessAction::Kill),
-        "t" | "T" => on_node(ProcessAction::Start),
-        "p" | "P" => on_node(ProcessAction::Pause),
-        "r" | "R" => on_node(ProcessAction::Resume),
-        "j" | "J" => {
-            if let Some(node) = actions.ui.selected.get_untracked() {
-                actions.lead(node);
-            }
-        }
         _ if actions.ui.tab.get_untracked() == Tab::Queue && queue(key, desks.0) => {}
         _ if actions.ui.tab.get_untracked() == Tab::Cache && cache(key, desks.1) => {}
         "i" | "I" => actions.submit(Operation::Acquire),
         "o" | "O" => actions.submit(Operation::Queue),
         "u" | "U" => actions.submit(Operation::Release),
         "y" | "Y" => actions.submit(Operation::Renew),
-        _ => match Scenario::of_key(key) {
-            Some(scenario) => scenario::run(scenario, actions),
-            None => return false,
-        },
+        _ => return false,
     }
     true
 }
@@ -140,7 +266,6 @@ fn cache(key: &str, desk: CacheDesk) -> bool {
     match key {
         "i" | "I" => desk.read(),
         "o" | "O" => desk.write(),
-        "u" | "U" => desk.delete(),
         "y" | "Y" => desk.toggle_load(),
         _ => return false,
     }

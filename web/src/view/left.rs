@@ -100,6 +100,10 @@ fn Scenarios() -> Markup {
             .filter(|(_, step)| !step.is_empty())
             .map(|(_, step)| view! { <p class="step">{step}</p> })
     };
+    let armed = move || {
+        let armed = actions.armed.get();
+        armed.map(|(_, words)| view! { <p class="notice armed" role="alert" data-testid="armed">{words}</p> })
+    };
     let notice = move || {
         actions.notice.get().map(|notice| {
             view! {
@@ -122,6 +126,7 @@ fn Scenarios() -> Markup {
             <h2>{told(|t| t.ui.scenarios)}</h2>
             {Scenario::ALL.map(row)}
             {step}
+            {armed}
             {notice}
         </section>
     }
@@ -178,12 +183,17 @@ fn Faults() -> Markup {
 #[component]
 fn Origins(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
+    let differed = Memo::new(move |_| playback.present.with(|view| view.comparisons.differences));
     view! {
         <section class="foot">
             <p class="profile-foot">{move || shared.summary.with(|summary| (ui.t().cluster.timing)(&summary.profile))}</p>
             {move || {
                 (playback.origin.get() == Origin::Node)
                     .then(|| view! { <p data-testid="served-by-node">{ui.t().trouble.served_by_node}</p> })
+            }}
+            {move || {
+                let times = differed.get();
+                (times > 0).then(|| view! { <p data-testid="differed">{(ui.t().trouble.differed)(times)}</p> })
             }}
             <label class="check">
                 <input

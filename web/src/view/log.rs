@@ -1,9 +1,10 @@
-//! The log matrix: one row per node, one column per index.
+//! The log matrix of one group: one row per node, one column per index.
 
-use orrery_shared::ids::{LogIndex, NodeName};
+use orrery_shared::ids::{GroupId, LogIndex, NodeName};
 
 use super::Shared;
-use crate::dom::{Markup, Memo, component, list, view};
+use crate::dom::{Markup, Memo, RwSignal, component, list, view};
+use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::{self, hue};
 use crate::store::Playback;
@@ -13,12 +14,20 @@ use crate::ui::told;
 /// Columns.
 const COLUMNS: u64 = 12;
 
+/// The control group, or a shard: `s3`.
+fn name_of(group: GroupId, t: &'static Strings) -> String {
+    if group == GroupId::CONTROL { t.cluster.control_group.to_owned() } else { format!("s{}", group.0) }
+}
+
 /// The panel.
 #[component]
 pub(crate) fn LogPanel(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let window = Memo::new(move |_| playback.calm.with(|view| look::log::window(view, COLUMNS)));
-    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view)));
+    let group = RwSignal::new(GroupId::CONTROL);
+    let groups = Memo::new(move |_| playback.calm.with(|view| look::log::groups(view)));
+    let title = move || (ui.t().cluster.which_log)(&name_of(group.get(), ui.t()));
+    let window = Memo::new(move |_| playback.calm.with(|view| look::log::window(view, group.get(), COLUMNS)));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view, group.get())));
     let columns = move || window.get().collect::<Vec<_>>();
     let rows = move || shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>();
     let line = move || {
@@ -29,6 +38,23 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
     };
     view! {
         <div class="card log">
+            <h2 data-testid="log-title">{title}</h2>
+            <div class="chips" role="radiogroup" aria-label=told(|t| t.ui.tab_log)>
+                {move || list(groups.get(), move |choice| {
+                    view! {
+                        <button
+                            type="button"
+                            role="radio"
+                            class="chip"
+                            aria-checked=move || (group.get() == choice).to_string()
+                            data-testid=format!("log-of-{}", choice.0)
+                            on:click=move |_| group.set(choice)
+                        >
+                            {move || name_of(choice, ui.t())}
+                        </button>
+                    }
+                })}
+            </div>
             <p class="quiet">{told(|t| t.cluster.log_hint)}</p>
             <table class="matrix" data-testid="log">
                 <thead>
@@ -44,30 +70,35 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
                     </tr>
                 </thead>
                 <tbody>
-                    {move || list(rows(), |(place, name)| view! { <Row name place shared /> })}
+                    {move || list(rows(), |(place, name)| view! { <Row name place group /> })}
                 </tbody>
             </table>
             {line}
             <Key />
         </div>
-        <Entries />
+        <Entries group />
     }
 }
 
 #[component]
-fn Row(name: NodeName, place: usize, shared: Shared) -> Markup {
+fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view)));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view, group.get())));
     let leads = {
         let name = name.clone();
-        move || {
-            shared.summary.with(|summary| summary.leader.as_ref().is_some_and(|(leader, _)| *leader == name))
-        }
+        Memo::new(move |_| {
+            playback.calm.with(|view| view.leadership_of(group.get()).leader.as_ref() == Some(&name))
+        })
     };
     let cells = {
         let name = name.clone();
         Memo::new(move |_| {
-            playback.calm.with(|view| look::log::cells(view.control(&name), look::log::window(view, COLUMNS)))
+            playback.calm.with(|view| {
+                look::log::cells(
+                    look::log::part(view, &name, group.get()),
+                    look::log::window(view, group.get(), COLUMNS),
+                )
+            })
         })
     };
     let word = move |cell: &look::log::Cell| {
@@ -82,7 +113,7 @@ fn Row(name: NodeName, place: usize, shared: Shared) -> Markup {
         <tr class=hue(place) data-testid=format!("log-{name}")>
             <th scope="row">
                 <b class="hued">{name.to_string()}</b>
-                <span class="small-crown">{move || if leads() { "♛" } else { "" }}</span>
+                <span class="small-crown">{move || if leads.get() { "♛" } else { "" }}</span>
             </th>
             {move || list(cells.get(), move |cell| {
                 let index = cell.index;
@@ -117,17 +148,19 @@ fn Key() -> Markup {
 
 /// What the entries say, newest first.
 #[component]
-fn Entries() -> Markup {
+fn Entries(group: RwSignal<GroupId>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let entries = Memo::new(move |_| {
         playback.calm.with(|view| {
-            let commit = view.order.iter().filter_map(|name| view.control(name)?.commit).max();
-            let said = look::log::window(view, COLUMNS).rev().map(|index| {
-                let said = look::log::what(view, index);
+            let of = group.get();
+            let part = |name: &NodeName| look::log::part(view, name, of);
+            let commit = view.order.iter().filter_map(|name| part(name)?.commit).max();
+            let said = look::log::window(view, of, COLUMNS).rev().map(|index| {
+                let said = look::log::what(view, of, index);
                 let have = view
                     .order
                     .iter()
-                    .filter(|name| view.control(name).is_some_and(|part| part.mark(index).is_some()));
+                    .filter(|name| part(name).is_some_and(|part| part.mark(index).is_some()));
                 (index, said, have.count(), commit.is_some_and(|commit| index <= commit))
             });
             said.collect::<Vec<(LogIndex, _, usize, bool)>>()

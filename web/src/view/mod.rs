@@ -4,10 +4,10 @@
 //! - header: `pill-term`, `pill-leader`, `pill-up`, `pill-committed`, `pill-profile`, `back-mark`, `step-back`,
 //!   `pause`, `step-forward`, `live`, `rate-hundredth`, `rate-director`, `rate-real`, `badge` (`data-live`),
 //!   `lang-en`, `lang-id`, `theme`, `legend-button`; `legend`, `legend-close`;
-//! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `layer-cache`, `scenario-NAME`, `faults`, `notice`, `served-by-node`;
+//! - left: `layer-consensus`, `layer-locks`, `layer-queue`, `layer-cache`, `scenario-NAME`, `faults`, `notice`, `armed`, `served-by-node`;
 //! - stage: `stage`, `term`, `node-NODE` (`data-role`, `data-status`, `data-term`, `data-deposed`), `votes`,
 //!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
-//!   `caption`, `banner`, `nothing`, `shard-N` (`data-state`, `data-leader`), `ghost-N` (`data-moved`), `ring-change` (`data-state`,
+//!   `caption`, `banner`, `past`, `nothing`, `shard-N` (`data-state`, `data-leader`), `ghost-N` (`data-moved`), `ring-change` (`data-state`,
 //!   `data-moved`, `data-ideal`, `data-modulo`); `stage-line` (`data-address`), `badge-NODE` (`data-state`), `fan` (`data-count`);
 //! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
 //!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
@@ -131,8 +131,9 @@ fn Stage(shared: Shared) -> Markup {
     });
     let clients = StageClients::provide();
     let scene = NodeRef::<leptos::html::Div>::new();
+    let past = trouble::past(shared);
     view! {
-        <main class="stage">
+        <main class="stage" class:past=move || past.get().is_some()>
             <trouble::Banner shared />
             <div class="scene" node_ref=scene on:click=move |_| ui.popover.set(false)>
                 <Standing geometry shared clients />
@@ -140,7 +141,7 @@ fn Stage(shared: Shared) -> Markup {
                 <popover::Popover geometry scene shared />
                 <trouble::Nothing shared />
             </div>
-            <caption::Caption shared />
+            <caption::Caption shared past />
         </main>
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static st
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let status = Memo::new(move |_| {
         let node = node.get();
-        node.map_or(Status::Unknown, |node| playback.view.with(|view| NodeLook::of(view, &node).status))
+        node.map_or(Status::Unknown, |node| playback.present.with(|view| NodeLook::of(view, &node).status))
     });
     let allowed = move || playback.origin.get() != Origin::Node;
     let button = move |action: ProcessAction| {
@@ -69,7 +69,7 @@ pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static st
     };
     let may_lead = Memo::new(move |_| {
         node.get().is_some_and(|node| {
-            playback.view.with(|view| {
+            playback.present.with(|view| {
                 let look = NodeLook::of(view, &node);
                 look.status == Status::Up && look.role == Role::Follower
             })

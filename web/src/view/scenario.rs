@@ -178,6 +178,9 @@ impl Play {
     async fn deadlock(self, count: usize) -> Result<(), String> {
         let people: Vec<ClientName> =
             self.actions.ui.clients.get_untracked().iter().take(count).cloned().collect();
+        if people.len() < count {
+            return Err((self.t.scenarios.needs_clients)(count));
+        }
         let forks: Vec<SmolStr> = (1..=count).map(|number| format!("fork-{number}").into()).collect();
         // What an earlier run left behind would hide the circle.
         for person in &people {
@@ -209,7 +212,7 @@ impl Play {
 
     async fn holder_dies(self) -> Result<(), String> {
         let people = self.actions.ui.clients.get_untracked();
-        let [first, second, ..] = people.as_slice() else { return Ok(()) };
+        let [first, second, ..] = people.as_slice() else { return Err((self.t.scenarios.needs_clients)(2)) };
         let what = SmolStr::new_static("exam-room");
         for person in [first, second] {
             self.quietly(Operation::Cancel, person, &what).await;
@@ -234,21 +237,26 @@ impl Play {
     }
 
     async fn restore(self) -> Result<(), String> {
-        let broken: Vec<(NodeName, Status)> = self.playback().view.with_untracked(|view| {
-            view.in_order().map(|node| (node.name.clone(), Status::of(node))).collect()
-        });
+        let broken: Vec<(NodeName, Status)> = self
+            .playback()
+            .now(|view| view.in_order().map(|node| (node.name.clone(), Status::of(node))).collect());
+        let mut found = false;
         for (node, status) in broken {
+            found |= matches!(status, Status::Down | Status::Paused);
             match status {
                 Status::Down => self.process(&node, ProcessAction::Start).await?,
                 Status::Paused => self.process(&node, ProcessAction::Resume).await?,
                 Status::Up | Status::Silent | Status::Unknown => {}
             }
         }
-        let cut: Vec<NodeName> = self.playback().view.with_untracked(|view| {
+        let cut: Vec<NodeName> = self.playback().now(|view| {
             view.links.iter().filter(|(_, link)| link.cut).map(|((from, _), _)| from.clone()).collect()
         });
-        for node in cut {
-            self.actions.isolate(&node, false).await?;
+        for node in &cut {
+            self.actions.isolate(node, false).await?;
+        }
+        if !found && cut.is_empty() {
+            self.actions.notice.set(Some(self.t.scenarios.nothing_broken.to_owned()));
         }
         Ok(())
     }
@@ -262,7 +270,7 @@ impl Play {
     }
 
     fn leader(self) -> Result<NodeName, String> {
-        let leader = self.playback().view.with_untracked(|view| view.leadership().leader);
+        let leader = self.playback().now(|view| view.leadership().leader);
         leader.ok_or_else(|| self.t.scenarios.no_leader.to_owned())
     }
 
@@ -290,7 +298,7 @@ impl Play {
 
     /// Only where the table says that there is something to undo.
     async fn quietly(self, operation: Operation, client: &ClientName, resource: &SmolStr) {
-        let there = self.playback().view.with_untracked(|view| {
+        let there = self.playback().now(|view| {
             view.locks.table.resources.iter().filter(|lock| lock.resource == *resource).any(|lock| {
                 match operation {
                     Operation::Cancel => lock.waiters.iter().any(|other| other.holder.client == *client),
@@ -307,7 +315,7 @@ impl Play {
     async fn until(self, reached: Box<dyn Fn(&View) -> bool>) -> bool {
         const LOOK_EVERY_MS: u64 = 100;
         for _ in 0..PATIENCE_MS / LOOK_EVERY_MS {
-            if self.playback().view.with_untracked(|view| reached(view)) {
+            if self.playback().now(|view| reached(view)) {
                 return true;
             }
             request::sleep_ms(LOOK_EVERY_MS).await;

@@ -5,9 +5,10 @@ use orrery_shared::event::view::StreamState;
 use orrery_shared::ids::NodeName;
 use std::time::Duration;
 
-use super::Shared;
+use super::{Shared, local_time};
+use crate::clock::Badge;
 use crate::dom::{Markup, Memo, RwSignal, component, view};
-use crate::look::{NodeLook, Status};
+use crate::look::{NodeLook, Status, unreached};
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -46,10 +47,47 @@ pub(crate) fn Nothing(shared: Shared) -> Markup {
     }
 }
 
+/// So far behind, what is shown is the past also while it goes on.
+const PAST_US: u64 = 1_500_000;
+
+/// The moment that is shown, where it is not now.
+pub(crate) fn past(shared: Shared) -> Memo<Option<u64>> {
+    let playback = Playback::expect();
+    Memo::new(move |_| {
+        let known = shared.summary.with(|summary| summary.all > 0);
+        playback.clock.with(|clock| match clock.badge() {
+            Badge::Behind { behind_us } if known && (!clock.playing || behind_us > PAST_US) => {
+                // Whole seconds are what the words show.
+                Some(clock.now_us / 1_000_000 * 1_000_000)
+            }
+            _ => None,
+        })
+    })
+}
+
+/// Says that the stage shows the past, and that what is done happens now.
+#[component]
+pub(crate) fn PastNote(past: Memo<Option<u64>>) -> Markup {
+    let ui = Ui::expect();
+    move || {
+        past.get().map(|at_us| {
+            view! {
+                <strong class="past-note" data-testid="past">
+                    {move || (ui.t().trouble.past)(local_time(at_us).split('.').next().unwrap_or_default())}
+                </strong>
+            }
+        })
+    }
+}
+
 /// A line over the stage: no quorum, no leader, streams that broke.
 #[component]
 pub(crate) fn Banner(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
+    // Streams need a moment to open.
+    let late = RwSignal::new(false);
+    set_timeout(move || late.set(true), PATIENCE);
+    let unreached = Memo::new(move |_| playback.calm.with(|view| unreached(view)));
     let broken = Memo::new(move |_| {
         playback.view.with(|view| {
             let silent = view.in_order().filter(|node| {
@@ -64,6 +102,11 @@ pub(crate) fn Banner(shared: Shared) -> Markup {
             (summary.all > 0 && summary.without_quorum())
                 .then(|| (t.trouble.no_quorum)(summary.voters_up, summary.voters, summary.quorum()))
         });
+        let unreached = unreached.get();
+        if quorum.is_none() && late.get() && !unreached.is_empty() {
+            let names: Vec<_> = unreached.iter().map(NodeName::as_str).collect();
+            return Some((t.trouble.unreached)(&names.join(", ")));
+        }
         quorum.or_else(|| {
             let broken = broken.get();
             let names: Vec<_> = broken.iter().map(NodeName::as_str).collect();

@@ -148,7 +148,7 @@ fn whole_table(look: Memo<Option<EdgeLook>>) -> Markup {
         <table class="plain mesi-table" tabindex="0" data-testid="mesi-table">
             <thead>
                 <tr>
-                    <th></th>
+                    <th>{told(|t| t.cache.event)}</th>
                     {list(State::ALL, |state| view! { <th>{state.letter()}</th> })}
                 </tr>
             </thead>

@@ -164,6 +164,6 @@ fn LoadChip() -> Markup {
             {word}
             <span class="streamed" data-testid="loaded">{count}</span>
         </button>
-        {choice(desk.rate, "load-rate", &[2, 5, 20, 50], |rate, t| (t.queue.per_second)(rate))}
+        {choice(desk.rate, "load-rate", &[2, 5, 20, 50], |t| t.queue.rate, |rate, t| (t.queue.per_second)(rate))}
     }
 }

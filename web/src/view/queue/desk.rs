@@ -150,7 +150,7 @@ impl Desk {
         let hash = hash_parts(KEYLESS_DOMAIN, &[&ask.topic, idempotency]);
         let playback = self.actions.playback;
         // A point that would be another shard's is not what placed it.
-        let fits = playback.view.with_untracked(|view| shard_of(hash, view.ring.shards()) == id.shard);
+        let fits = playback.now(|view| shard_of(hash, view.ring.shards()) == id.shard);
         if key.is_empty() && fits {
             playback.control(Control::Published { group: id.shard, number: id.number, hash });
         }

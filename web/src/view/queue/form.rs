@@ -51,13 +51,17 @@ pub(crate) fn QueueForm() -> Markup {
             <div class="row minor">
                 <label>
                     {told(|t| t.queue.max)}
-                    {choice(desk.max, "max", &[1, 5, 10], |value, _| value.to_string())}
+                    {choice(desk.max, "max", &[1, 5, 10], |t| t.queue.max, |value, _| value.to_string())}
                 </label>
                 <label>
                     {told(|t| t.queue.visibility)}
-                    {choice(desk.visibility_ms, "visibility", &[2_000, 5_000, 30_000, 120_000], |ms, _| {
-                        format!("{} s", ms / 1_000)
-                    })}
+                    {choice(
+                        desk.visibility_ms,
+                        "visibility",
+                        &[2_000, 5_000, 30_000, 120_000],
+                        |t| t.queue.visibility,
+                        |ms, _| format!("{} s", ms / 1_000),
+                    )}
                 </label>
             </div>
             <HeldList />
@@ -94,6 +98,7 @@ pub(in crate::view) fn choice(
     value: RwSignal<u64>,
     test_id: &'static str,
     choices: &'static [u64],
+    label: fn(&'static Strings) -> &'static str,
     word: fn(u64, &'static Strings) -> String,
 ) -> Markup {
     let ui = Ui::expect();
@@ -107,6 +112,7 @@ pub(in crate::view) fn choice(
     };
     view! {
         <select
+            aria-label=told(label)
             data-testid=test_id
             on:change=move |event| {
                 if let Ok(choice) = event_target_value(&event).parse::<u64>() {
@@ -159,7 +165,7 @@ fn StreamRow() -> Markup {
                 {word}
                 <span class="streamed" data-testid="streamed">{count}</span>
             </button>
-            {choice(desk.rate, "rate", &[1, 5, 20], |rate, t| (t.queue.per_second)(rate))}
+            {choice(desk.rate, "rate", &[1, 5, 20], |t| t.queue.rate, |rate, t| (t.queue.per_second)(rate))}
             <AskNode />
         </div>
     }

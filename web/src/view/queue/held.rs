@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use smol_str::ToSmolStr as _;
+
 use super::desk::{Desk, Held};
 use crate::dom::{Markup, Memo, component, item, keyed, view};
+use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
 
@@ -41,7 +44,18 @@ pub(crate) fn HeldList() -> Markup {
 }
 
 fn draw(held: Arc<Held>) -> Markup {
-    let desk = Desk::expect();
+    let (ui, playback, desk) = (Ui::expect(), Playback::expect(), Desk::expect());
+    // A delivery that was the last attempt does not come back: nobody acknowledges it any more.
+    let dead = {
+        let held = held.clone();
+        Memo::new(move |_| {
+            held.late
+                && playback.calm.with(|view| {
+                    let mut letters = view.dead_letters(&held.topic);
+                    letters.any(|at| at.what.group == *held.group && at.id.to_smolstr() == held.message.id)
+                })
+        })
+    };
     let button = |done: bool| {
         let held = held.clone();
         let id = &held.message.id;
@@ -73,9 +87,10 @@ fn draw(held: Arc<Held>) -> Markup {
                 {(message.attempt > 1).then(|| view! { <em>{format!("{}×", message.attempt)}</em> })}
                 <span class="text" title=message.text.clone()>{message.text.clone()}</span>
             </p>
-            {held.late.then(|| view! { <small>{told(|t| t.queue.visible_again)}</small> })}
-            {button(true)}
-            {button(false)}
+            {held.late.then(|| view! {
+                <small>{move || if dead.get() { ui.t().queue.dead_now } else { ui.t().queue.visible_again }}</small>
+            })}
+            <span class="held-buttons" class:none=move || dead.get()>{button(true)}{button(false)}</span>
         </div>
     }
 }

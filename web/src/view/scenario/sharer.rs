@@ -71,7 +71,7 @@ impl Play {
 
     /// Neither the home nor who is cut off leads the control group, where there is a choice: elections are another story.
     fn cast(self) -> Option<Cast> {
-        self.playback().view.with_untracked(|view| {
+        self.playback().now(|view| {
             let leader = view.leadership().leader;
             let homes =
                 || ADDRESSES.into_iter().filter_map(|address| Some((address, view.home_of(address)?.1?)));

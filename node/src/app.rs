@@ -342,6 +342,7 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         replicas: config.replicas,
         down_after: config.down_after,
         founds: config.join.is_empty(),
+        replace: config.replace,
         cache: Limits {
             lines_max: config.cache_lines,
             bytes_max: config.cache_bytes,
@@ -420,7 +421,7 @@ mod tests {
     use crate::cli::{Cli, Command};
 
     fn request_timeout(more: &[&str]) -> Duration {
-        let line = ["orrery", "node"].iter().chain(more);
+        let line = ["orrery", "node", "--id", "node1"].iter().chain(more);
         let Command::Node(args) = Cli::try_parse_from(line).unwrap().command else {
             unreachable!("it says node")
         };

@@ -113,8 +113,8 @@ impl From<ProfileName> for Profile {
 /// `orrery node`
 #[derive(Debug, Args)]
 pub struct NodeArgs {
-    /// The node's name, unique in the cluster.
-    #[arg(long, env = "NODE_ID", default_value = "node1")]
+    /// The node's name, unique in the cluster. There is no default: two nodes of one name would be taken for one.
+    #[arg(long, env = "NODE_ID")]
     pub id: String,
 
     /// Address to listen on, for clients and peers: HOST:PORT. Replaces --host and --port.
@@ -141,6 +141,11 @@ pub struct NodeArgs {
     /// member, its data folder says so, and this is not looked at any more.
     #[arg(long, env = "JOIN", default_value = "", value_name = "HOST:PORT,...")]
     pub join: String,
+
+    /// This node has an empty data folder and takes the place of the member of its name at once, instead of after
+    /// --down-after-s. A member that answers keeps its place.
+    #[arg(long)]
+    pub replace: bool,
 
     /// A node that was not heard of for so many seconds is replaced in its shards; 0: never.
     #[arg(long, env = "DOWN_AFTER_S", default_value_t = 30, value_name = "SECONDS")]

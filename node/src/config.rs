@@ -1,7 +1,7 @@
 //! From flags and environment to a checked configuration. Where these come from: [`crate::settings`].
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::cli::{CachePolicy, NodeArgs, ProfileName};
 
 /// What peers prove to each other when nobody set a secret. Public, therefore good for loopback only.
 const DEFAULT_SECRET: &str = "orrery on loopback";
+
+/// Most addresses that are suggested.
+const SUGGESTIONS_MAX: usize = 6;
 
 /// Most peers in `--peers`.
 const PEERS_MAX: usize = 64;
@@ -41,6 +44,8 @@ pub struct NodeConfig {
     pub peers: Vec<PeerAddress>,
     /// Where a cluster is to be joined, instead: `host:port` of some of its nodes.
     pub join: Vec<String>,
+    /// It takes the place of the member of its name, where that one does not answer.
+    pub replace: bool,
     /// A node that is away for so long is replaced; none: never.
     pub down_after: Option<Duration>,
     /// Its data.
@@ -94,7 +99,12 @@ impl NodeConfig {
         let listen_text = args.listen.unwrap_or_else(|| join(&args.host, args.port));
         let listen = resolve(&listen_text)?;
         let advertise = match args.advertise {
-            Some(address) => checked_address(&address, "--advertise")?,
+            Some(address) => advertised(&address)?,
+            None if listen.ip().is_unspecified() => bail!(
+                "--listen {listen_text}: a node that listens on every address of this machine has to say under which one \
+                 the others reach it: add --advertise HOST:PORT{}",
+                suggestions(&own_addresses(), listen.port())
+            ),
             None => listen_text,
         };
         let peers = parse_peers(&args.peers, &id)?;
@@ -129,6 +139,7 @@ impl NodeConfig {
             advertise,
             peers,
             join,
+            replace: args.replace,
             down_after: (args.down_after_s > 0).then(|| Duration::from_secs(args.down_after_s.into())),
             data: args.data,
             profile: args.profile,
@@ -168,6 +179,40 @@ fn join(host: &str, port: u16) -> String {
     } else {
         format!("{host}:{port}")
     }
+}
+
+/// What others are to dial: not the wildcard, which is every machine's own.
+fn advertised(text: &str) -> Result<String> {
+    let address = checked_address(text, "--advertise")?;
+    let wildcard = address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified());
+    ensure!(
+        !wildcard,
+        "--advertise {text}: nobody can reach a node under that address; name the machine's own"
+    );
+    Ok(address)
+}
+
+/// The addresses of this machine's interfaces, those first that other machines may reach.
+fn own_addresses() -> Vec<IpAddr> {
+    let networks = sysinfo::Networks::new_with_refreshed_list();
+    // A link-local address of version 6 means nothing without its interface.
+    let usable = |address: &IpAddr| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let found =
+        networks.values().flat_map(|network| network.ip_networks().iter().map(|network| network.addr));
+    let mut addresses: Vec<IpAddr> = found.filter(usable).collect();
+    addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv6(), *address));
+    addresses.dedup();
+    addresses
+}
+
+/// What could be advertised, as the end of a sentence.
+fn suggestions(addresses: &[IpAddr], port: u16) -> String {
+    let each: Vec<String> = addresses
+        .iter()
+        .take(SUGGESTIONS_MAX)
+        .map(|address| format!("--advertise {}", SocketAddr::new(*address, port)))
+        .collect();
+    if each.is_empty() { String::new() } else { format!(". Of this machine: {}", each.join(", ")) }
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {
@@ -276,7 +321,8 @@ mod tests {
     use crate::cli::{Cli, Command};
 
     fn node(arguments: &[&str]) -> Result<NodeConfig> {
-        let line = ["orrery", "node"].iter().chain(arguments).copied();
+        let id = if arguments.contains(&"--id") { &[][..] } else { &["--id", "node1"] };
+        let line = ["orrery", "node"].iter().chain(id).chain(arguments).copied();
         let Command::Node(args) = Cli::try_parse_from(line)?.command else { unreachable!() };
         NodeConfig::from_args(*args)
     }
@@ -314,7 +360,11 @@ mod tests {
             (&["--join", "nowhere"], "--join"),
             (&["--join", "127.0.0.1:8001", "--peers", "node2=127.0.0.1:8002"], "--join"),
             (&["--listen", "127.0.0.1"], "127.0.0.1"),
-            (&["--listen", "0.0.0.0:8001"], "CLUSTER_SECRET"),
+            (&["--listen", "0.0.0.0:8001", "--advertise", "10.0.0.7:8001"], "CLUSTER_SECRET"),
+            (&["--listen", "0.0.0.0:8001", "--secret", "a secret text"], "--advertise"),
+            (&["--listen", "[::]:8001", "--secret", "a secret text"], "--advertise"),
+            (&["--listen", "0.0.0.0:8001", "--advertise", "0.0.0.0:8001"], "--advertise"),
+            (&["--listen", "127.0.0.1:8001", "--advertise", "[::]:8001"], "--advertise"),
             (&["--secret", "short"], "secret"),
             (&["--request-timeout-ms", "1"], "--request-timeout-ms"),
             (&["--heartbeat-ms", "9"], "--heartbeat-ms"),
@@ -324,6 +374,29 @@ mod tests {
             let error = format!("{:#}", node(arguments).unwrap_err());
             assert!(error.contains(word), "{arguments:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_node_has_no_name_by_default() {
+        // The variable may be set where the tests run.
+        let command = Cli::command();
+        let node = command.find_subcommand("node").unwrap();
+        let id = node.get_arguments().find(|argument| argument.get_id() == "id").unwrap();
+        assert!(id.is_required_set() && id.get_default_values().is_empty());
+    }
+
+    #[test]
+    fn a_wildcard_is_refused_with_addresses_that_could_be_advertised() {
+        let addresses = ["10.0.0.7", "2001:db8::7", "127.0.0.1"].map(|text| text.parse().unwrap());
+        let words = suggestions(&addresses, 8001);
+        assert!(words.ends_with(
+            "--advertise 10.0.0.7:8001, --advertise [2001:db8::7]:8001, --advertise 127.0.0.1:8001"
+        ));
+        assert_eq!(suggestions(&[], 8001), "");
+        let own = own_addresses();
+        assert!(own.iter().any(IpAddr::is_loopback), "{own:?}");
+        let error = node(&["--listen", "0.0.0.0:8009", "--secret", "a secret text"]).unwrap_err().to_string();
+        assert!(error.contains("--advertise 127.0.0.1:8009"), "{error}");
     }
 
     #[test]

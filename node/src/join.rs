@@ -50,8 +50,8 @@ fn others(config: &NodeConfig, cluster: Cluster) -> Result<Vec<StaticPeer>> {
     let namesake = cluster.members.iter().find(|member| member.node == config.id);
     if let Some(namesake) = namesake {
         ensure!(
-            namesake.address == config.advertise,
-            "the cluster has a {} already, at {}: choose another --id",
+            namesake.address == config.advertise || config.replace,
+            "the cluster has a {} already, at {}: choose another --id, or take its place with --replace once it is away",
             config.id,
             namesake.address
         );

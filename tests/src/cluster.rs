@@ -27,7 +27,7 @@ pub struct Cluster {
     folder: Folder,
     http: Client,
     binary: PathBuf,
-    port: u16,
+    ports: Vec<u16>,
     flags: Vec<String>,
 }
 
@@ -51,11 +51,12 @@ impl Cluster {
     pub async fn start_with(name: &str, count: usize, flags: &[&str]) -> Result<Cluster> {
         let binary = orrery_binary()?;
         let folder = Folder::new(name)?;
-        let port = free_ports(u16::try_from(count)?)?;
+        let first = free_ports(u16::try_from(count)?)?;
+        let ports = (first..).take(count).collect();
         let http = Client::builder().no_proxy().timeout(REQUEST).build()?;
         let nodes = (0..count).map(|_| Node { running: None, paused: false }).collect();
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut cluster = Cluster { nodes, folder, http, binary, port, flags };
+        let mut cluster = Cluster { nodes, folder, http, binary, ports, flags };
         for at in 0..count {
             cluster.start_node(at)?;
         }
@@ -85,7 +86,7 @@ impl Cluster {
 
     /// Where it listens, `host:port`.
     pub fn address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", usize::from(self.port) + at)
+        format!("127.0.0.1:{}", self.ports[at])
     }
 
     /// Every node's address.
@@ -128,6 +129,11 @@ impl Cluster {
 
     /// Starts a node's process on its data folder, if it does not run.
     pub fn start_node(&mut self, at: usize) -> Result<()> {
+        self.start_node_with(at, &[])
+    }
+
+    /// The same with further flags.
+    pub fn start_node_with(&mut self, at: usize, flags: &[&str]) -> Result<()> {
         if self.is_running(at) {
             return Ok(());
         }
@@ -151,7 +157,8 @@ impl Cluster {
             "--data",
             &data,
         ];
-        let arguments = arguments.into_iter().chain(self.flags.iter().map(String::as_str));
+        let arguments =
+            arguments.into_iter().chain(self.flags.iter().map(String::as_str)).chain(flags.iter().copied());
         // Flags beat the environment: what a developer has set must not change the test.
         let running = Running::start(&name, &self.binary, arguments, &[], self.folder.path())?;
         self.nodes[at] = Node { running: Some(running), paused: false };
@@ -165,6 +172,54 @@ impl Cluster {
             Some(mut running) => running.kill(),
             None => Ok(()),
         }
+    }
+
+    /// A node that does not run listens elsewhere from its next start on; the lists of peers of the others have its old
+    /// address.
+    pub fn move_node(&mut self, at: usize) -> Result<()> {
+        ensure!(!self.is_running(at), "{} runs", self.name(at));
+        self.ports[at] = free_ports(1)?;
+        Ok(())
+    }
+
+    /// A process of a node's name on an empty folder and a port of its own, beside the node or instead of it.
+    pub fn start_namesake(&self, at: usize, flags: &[&str]) -> Result<Running> {
+        let name = self.name(at);
+        let address = format!("127.0.0.1:{}", free_ports(1)?);
+        let others = (0..self.len()).filter(|other| *other != at);
+        let peers: Vec<String> =
+            others.map(|other| format!("{}={}", self.name(other), self.address(other))).collect();
+        let folder = Folder::new(&format!("{name}-namesake"))?;
+        let data = folder.path().join("data").display().to_string();
+        let peers = peers.join(",");
+        let arguments = [
+            "node",
+            "--end-with-stdin",
+            "--id",
+            &name,
+            "--listen",
+            &address,
+            "--peers",
+            &peers,
+            "--data",
+            &data,
+        ];
+        let arguments = arguments.into_iter().chain(flags.iter().copied());
+        Running::start(&format!("{name}-namesake"), &self.binary, arguments, &[], self.folder.path())
+    }
+
+    /// SIGTERM, and the end of it.
+    pub fn stop(&mut self, at: usize) -> Result<()> {
+        self.nodes[at].paused = false;
+        let Some(mut running) = self.nodes[at].running.take() else { return Ok(()) };
+        let status = running.terminate()?;
+        ensure!(status.success(), "{} ended with {status}\n{}", self.name(at), running.log_tail());
+        Ok(())
+    }
+
+    /// Everything that a running node has printed.
+    pub fn log(&self, at: usize) -> String {
+        self.nodes[at].running.as_ref().map(Running::log).unwrap_or_default()
     }
 
     /// SIGSTOP.

@@ -22,6 +22,9 @@ const CACHE_SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 240 };
 /// Beyond them: those that once found something.
 const CACHE_FOUND: [u64; 0] = [];
 
+/// Seeds in the middle of which data folders are set back.
+const SET_BACK_SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 80 };
+
 /// These tests use all cores each: one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -95,6 +98,17 @@ fn the_seeds_of_today_hold() {
         assert!(failed.is_empty(), "day {day}: {}", failed.join("\n\n"));
         assert_eq!(reports.len(), runs.len());
     }
+}
+
+#[test]
+fn every_folder_that_is_set_back_is_noticed() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let runs: Vec<Options> = (1..=SET_BACK_SEEDS).map(Options::of_set_back_seed).collect();
+    let reports = run_all(&runs, |report| report.failure.is_none());
+    let failed: Vec<String> =
+        reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert_eq!(reports.len(), runs.len());
 }
 
 #[test]

@@ -8,7 +8,11 @@ use crate::config::NodeConfig;
 
 /// What comes of a command line, of variables, and of a file `.env`.
 fn settings(line: &str, environment: &[(&str, &str)], file: &str) -> Result<Settings, Refused> {
-    let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+    let mut arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+    if arguments.get(1).is_some_and(|command| command == "node") && !line.contains("--id") {
+        // A node has no name by default.
+        arguments.extend(["--id", "node1"].map(OsString::from));
+    }
     let known = variables();
     let lines = dotenv::parse(file, &|key| key == LOG || known.iter().any(|name| name == key));
     let look = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());

@@ -95,6 +95,9 @@ pub struct Status {
     /// Groups that this node serves no more, because its state of them is another one than that of the other replicas.
     #[serde(default)]
     pub diverged: Vec<Diverged>,
+    /// Why this node takes part in nothing and serves nobody; none where it does.
+    #[serde(default)]
+    pub halted: Option<String>,
 }
 
 /// A group that a node gave up.

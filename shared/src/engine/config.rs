@@ -88,6 +88,8 @@ pub struct EngineConfig {
     pub compare_every: Duration,
     /// Whether it may found a cluster with its static peers. Who joins a cluster that exists waits for that one instead.
     pub founds: bool,
+    /// An empty node takes the place of the member of its name at once, where that one does not answer.
+    pub replace: bool,
     /// Newest version of the commands that this program knows.
     pub command_version: u16,
     /// Number of shards that a first formation mints.
@@ -187,6 +189,7 @@ impl EngineConfig {
             down_after: Some(Duration::from_secs(30)),
             compare_every: Duration::from_secs(60),
             founds: true,
+            replace: false,
             command_version: COMMAND_VERSION,
             shards: 8,
             replicas: 3,

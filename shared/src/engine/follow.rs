@@ -64,6 +64,16 @@ async fn step<H: Host>(group: &Group<H>, shard: &ShardReplicas) -> Step {
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
     let present: BTreeSet<NodeId> = membership.nodes().map(|(id, _)| *id).collect();
     if voters == wanted_ids {
+        let moved: BTreeMap<NodeId, Member> = membership
+            .nodes()
+            .filter_map(|(id, node)| {
+                Some((*id, wanted.get(id).filter(|wanted| wanted.address != node.address)?.clone()))
+            })
+            .collect();
+        if !moved.is_empty() {
+            change(group, ChangeMembers::SetNodes(moved), true).await;
+            return Step::Moving;
+        }
         let learners: BTreeSet<NodeId> = present.difference(&wanted_ids).copied().collect();
         if learners.is_empty() {
             return Step::Settled;

@@ -6,35 +6,74 @@
 //! the log. Each step can be repeated after a crash at any point. Whoever answers that it is formed already makes
 //! this node join instead: an empty disk under a member's name never votes under the old identity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::Select2;
+use smol_str::SmolStr;
 
 use super::group::Group;
-use super::host::{Host, Urgency};
+use super::host::{CallError, Host, Urgency};
 use super::identity::{self, Foundation, Identity};
 use super::node::Engine;
-use super::peer::{PeerRequest, PeerResponse, Probed};
+use super::peer::{PeerRequest, PeerResponse, Probed, ReadOutcome};
 use super::publish::lock;
 use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
-use crate::machine::{Command, ControlCommand, ControlReply, IdempotencyKey, Member, Operation, Reply};
+use crate::machine::{
+    Command, ControlCommand, ControlReply, IdempotencyKey, Machine, Member, Operation, Reply,
+};
 
 /// How long one question waits for its answer.
 pub(super) const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is asked within that time: a lost message must not cost all of it.
+const ASK_TRIES: u32 = 5;
+/// Between two rounds of questions.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long admitting takes at most, at the leader.
 const ADMIT_WITHIN: Duration = Duration::from_secs(4);
 
+/// How often it is said whom this node waits for.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
 /// What the others said.
 enum Survey {
-    /// Everybody answered, and nobody holds anything.
+    /// Everybody answered, nobody holds anything, and all mean the same cluster.
     AllEmpty,
     /// Somebody is part of a cluster.
     Formed(NodeName),
-    /// Ask again.
-    Incomplete,
+    /// Ask again. Whom it waits for, and why.
+    Incomplete(BTreeMap<NodeName, String>),
+}
+
+/// Says whom this node waits for: at once where a reason is new, and all of them now and then.
+#[derive(Default)]
+pub struct Waiting {
+    told: BTreeSet<(NodeName, String)>,
+    said_us: u64,
+    /// The whole sentence; empty while nobody is waited for.
+    pub sentence: String,
+}
+
+impl Waiting {
+    /// These are waited for now; what is to be logged.
+    fn are(&mut self, reasons: &BTreeMap<NodeName, String>, now_us: u64) -> Option<String> {
+        let all: Vec<String> = reasons.iter().map(|(peer, why)| format!("{peer} ({why})")).collect();
+        self.sentence =
+            if all.is_empty() { String::new() } else { format!("waiting for {}", all.join(", ")) };
+        let mut new = false;
+        for (peer, why) in reasons {
+            new |= self.told.insert((peer.clone(), why.clone()));
+        }
+        let due = now_us.saturating_sub(self.said_us) >= SAY_EVERY.as_micros() as u64;
+        if all.is_empty() || !new && !due {
+            return None;
+        }
+        self.said_us = now_us;
+        Some(self.sentence.clone())
+    }
 }
 
 /// Who asks to be admitted.
@@ -47,9 +86,18 @@ pub struct Joiner {
     pub attempt: u64,
     /// Version of the commands that it knows.
     pub commands: u16,
+    /// Its profile.
+    pub profile: SmolStr,
+    /// It is to take the place of the member of its name.
+    pub replace: bool,
 }
 
 impl Joiner {
+    /// Under which every try of one attempt is the same.
+    fn key(name: &NodeName, attempt: u64) -> IdempotencyKey {
+        IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 }
+    }
+
     /// Whether it would understand what is in the log.
     fn knows_enough<H: Host>(&self, group: &Group<H>) -> Result<(), String> {
         let used = group.state.read(|machine| machine.cluster().version());
@@ -62,7 +110,7 @@ impl Joiner {
 
 /// Brings this node into a cluster, then ends.
 pub async fn run<H: Host>(engine: Engine<H>) {
-    let mut pause = Duration::from_millis(20);
+    let mut pause = PAUSE_MIN;
     while !engine.stopping() {
         let done = match engine.identity() {
             Some(identity @ Identity::Formed { founder, .. }) => {
@@ -70,7 +118,10 @@ pub async fn run<H: Host>(engine: Engine<H>) {
                 if engine.group(GroupId::CONTROL).is_none() && !engine.take_part(&identity).await {
                     return;
                 }
-                if founder {
+                while !engine.proven() && !engine.stopping() && engine.halted().is_none() {
+                    engine.inner.proven_changed.wait().await;
+                }
+                if founder && engine.proven() {
                     engine.initialize().await;
                 }
                 return;
@@ -85,19 +136,23 @@ pub async fn run<H: Host>(engine: Engine<H>) {
                     Select2::Second(Survey::AllEmpty) if engine.config().founds => {
                         engine.found_if_smallest().await
                     }
-                    Select2::Second(Survey::AllEmpty | Survey::Incomplete) => false,
+                    Select2::Second(Survey::AllEmpty) => false,
+                    Select2::Second(Survey::Incomplete(reasons)) => {
+                        engine.waits_for(&reasons);
+                        false
+                    }
                     Select2::Second(Survey::Formed(member)) => engine.join(&member).await,
                 }
             }
         };
         if done {
-            pause = Duration::from_millis(20);
+            pause = PAUSE_MIN;
             continue;
         }
         // Somebody else may have founded meanwhile.
         let changed = engine.inner.identity_changed.wait();
         if let Select2::Second(()) = H::Runtime::select2(changed, H::Runtime::sleep(pause)).await {
-            pause = (pause * 2).min(Duration::from_millis(500));
+            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 }
@@ -108,14 +163,20 @@ impl<H: Host> Engine<H> {
         self.static_members().into_iter().filter(|member| member.name != *me).collect()
     }
 
-    /// One question about the cluster itself.
+    /// One question about the cluster itself, which may be asked twice: tried again where no answer came.
     pub(super) async fn ask(
         &self,
         to: &Member,
-        request: PeerRequest<H::Runtime>,
-    ) -> Option<PeerResponse<H::Runtime>> {
-        let urgency = Urgency::Normal;
-        self.inner.peers.call(GroupId::CONTROL, to, urgency, request, ASK_WITHIN).await.ok()
+        request: impl Fn() -> PeerRequest<H::Runtime>,
+    ) -> Result<PeerResponse<H::Runtime>, CallError> {
+        let (peers, within) = (&self.inner.peers, ASK_WITHIN / ASK_TRIES);
+        let mut tries = 1;
+        loop {
+            match peers.call(GroupId::CONTROL, to, Urgency::Normal, request(), within).await {
+                Err(CallError::NoAnswer) if tries < ASK_TRIES => tries += 1,
+                answer => return answer,
+            }
+        }
     }
 
     /// Whether the control group's log has entries here.
@@ -126,23 +187,59 @@ impl<H: Host> Engine<H> {
     async fn survey(&self) -> Survey {
         let others = self.others();
         // All at once: where messages get lost, one after the other would take long.
-        let answers = join_all(others.iter().map(|other| self.ask(other, PeerRequest::Probe))).await;
-        let mut survey = Survey::AllEmpty;
+        let answers = join_all(others.iter().map(|other| self.ask(other, || PeerRequest::Probe))).await;
+        let mut reasons = BTreeMap::new();
         for (other, answer) in others.into_iter().zip(answers) {
-            match answer {
-                Some(PeerResponse::Probe(Probed::Empty { .. })) => {}
+            let why = match answer {
+                Ok(PeerResponse::Probe(Probed::Empty { names, profile, .. })) => {
+                    self.differs(&names, &profile)
+                }
                 // Whoever is formed is proof of a cluster, whatever the others say.
-                Some(PeerResponse::Probe(Probed::Formed(_))) => return Survey::Formed(other.name),
-                _ => survey = Survey::Incomplete,
-            }
+                Ok(PeerResponse::Probe(Probed::Formed(_))) => return Survey::Formed(other.name),
+                Ok(PeerResponse::Probe(Probed::Founding(theirs))) => {
+                    Some(format!("it is founding the cluster {}", theirs.cluster))
+                }
+                Ok(PeerResponse::Refused { why }) => Some(why),
+                Ok(_) => Some("it answers something unexpected".into()),
+                Err(CallError::NotSent(why)) => Some(why),
+                Err(CallError::NoAnswer) => Some("it does not answer".into()),
+            };
+            reasons.extend(why.map(|why| (other.name, why)));
         }
-        survey
+        if reasons.is_empty() { Survey::AllEmpty } else { Survey::Incomplete(reasons) }
+    }
+
+    /// Why an empty node that was told to form a cluster with these does not mean the same cluster.
+    fn differs(&self, names: &[NodeName], profile: &str) -> Option<String> {
+        let mine: Vec<NodeName> = self.static_members().into_iter().map(|member| member.name).collect();
+        // Whoever joins is told of those who are there, and they not of it.
+        if self.config().founds && names != mine {
+            let (theirs, mine) = (names.join(", "), mine.join(", "));
+            return Some(format!("it was told of other peers: {theirs}; this node of {mine}"));
+        }
+        let ours = self.config().profile.name();
+        (profile != ours).then(|| {
+            format!("it was started with --profile {profile}, this node with {ours}: they do not fit")
+        })
+    }
+
+    /// Says whom this node waits for, and why.
+    fn waits_for(&self, reasons: &BTreeMap<NodeName, String>) {
+        let said = lock(&self.inner.waiting).are(reasons, self.uptime_us());
+        if let Some(said) = said {
+            tracing::info!("{said}");
+        }
     }
 
     /// Mints the cluster, where this node has the smallest name; otherwise waits to be told.
     async fn found_if_smallest(&self) -> bool {
         let mut members = self.static_members();
-        if members.first().is_none_or(|first| first.name != self.inner.local.name) {
+        let Some(first) = members.first().map(|first| first.name.clone()) else { return false };
+        if first != self.inner.local.name {
+            self.waits_for(&BTreeMap::from([(
+                first,
+                "it has the smallest name, so it founds the cluster".into(),
+            )]));
             return false;
         }
         for (member, id) in members.iter_mut().zip(1..) {
@@ -161,38 +258,50 @@ impl<H: Host> Engine<H> {
 
     /// Has everybody write the cluster down; when all have, this node is formed.
     async fn spread(&self, foundation: Foundation) -> bool {
-        let others = self.others();
-        let told = join_all(others.iter().map(|other| self.tell(other, &foundation))).await;
-        if told.contains(&false) {
-            return false;
+        let mut untold = self.others();
+        let mut pause = PAUSE_MIN;
+        while !untold.is_empty() {
+            let told = join_all(untold.iter().map(|other| self.tell(other, &foundation))).await;
+            // Who wrote it down once is not asked again.
+            let reasons: BTreeMap<NodeName, String> = untold
+                .iter()
+                .zip(told)
+                .filter_map(|(other, told)| told.err().map(|why| (other.name.clone(), why)))
+                .collect();
+            untold.retain(|other| reasons.contains_key(&other.name));
+            if untold.is_empty() {
+                break;
+            }
+            self.waits_for(&reasons);
+            if self.stopping() {
+                return false;
+            }
+            H::Runtime::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
         }
         let Some(me) = foundation.member(&self.inner.local.name).cloned() else { return false };
         self.write_identity(Identity::Formed { foundation, me, founder: true }).await
     }
 
     /// Has one node write the cluster down, unless it did already.
-    async fn tell(&self, other: &Member, foundation: &Foundation) -> bool {
-        let vacancy = match self.ask(other, PeerRequest::Probe).await {
-            Some(PeerResponse::Probe(Probed::Empty { vacancy })) => vacancy,
-            Some(PeerResponse::Probe(Probed::Founding(theirs) | Probed::Formed(theirs)))
+    async fn tell(&self, other: &Member, foundation: &Foundation) -> Result<(), String> {
+        let vacancy = match self.ask(other, || PeerRequest::Probe).await {
+            Ok(PeerResponse::Probe(Probed::Empty { vacancy, .. })) => vacancy,
+            Ok(PeerResponse::Probe(Probed::Founding(theirs) | Probed::Formed(theirs)))
                 if theirs.cluster == foundation.cluster =>
             {
-                return true;
+                return Ok(());
             }
-            Some(PeerResponse::Probe(_)) => {
-                tracing::warn!(peer = %other.name, "it belongs to another cluster: none can be founded with it");
-                return false;
-            }
-            _ => return false,
+            Ok(PeerResponse::Probe(_)) => return Err("it belongs to another cluster".into()),
+            Ok(_) => return Err("it answers something unexpected".into()),
+            Err(CallError::NotSent(why)) => return Err(why),
+            Err(CallError::NoAnswer) => return Err("it does not answer".into()),
         };
-        let request = PeerRequest::Found { foundation: foundation.clone(), vacancy };
+        let request = || PeerRequest::Found { foundation: foundation.clone(), vacancy };
         match self.ask(other, request).await {
-            Some(PeerResponse::Founded) => true,
-            Some(PeerResponse::Refused { why }) => {
-                tracing::warn!(peer = %other.name, why, "the cluster cannot be founded yet");
-                false
-            }
-            _ => false,
+            Ok(PeerResponse::Founded) => Ok(()),
+            Ok(PeerResponse::Refused { why }) => Err(why),
+            _ => Err("it does not answer".into()),
         }
     }
 
@@ -235,13 +344,16 @@ impl<H: Host> Engine<H> {
 
     /// Asks for an identity in a cluster that exists.
     async fn join(&self, member: &NodeName) -> bool {
-        tracing::info!(%member, "the cluster exists already: joining it");
+        tracing::debug!(%member, "the cluster exists already: joining it");
         let Ok(attempt) = identity::join_attempt(&self.inner.host).await else { return false };
+        let mut reasons = BTreeMap::new();
         for asked in self.others() {
             let request = PeerRequest::Join {
                 address: self.inner.local.address.clone(),
                 attempt,
                 commands: self.config().command_version,
+                profile: self.config().profile.name().into(),
+                replace: self.config().replace,
             };
             let within = ADMIT_WITHIN + ASK_WITHIN;
             let answer =
@@ -251,11 +363,12 @@ impl<H: Host> Engine<H> {
                     return self.write_identity(Identity::Formed { foundation, me, founder: false }).await;
                 }
                 Ok(PeerResponse::Refused { why }) => {
-                    tracing::info!(peer = %asked.name, why, "not admitted yet")
+                    reasons.insert(asked.name, why);
                 }
                 _ => {}
             }
         }
+        self.waits_for(&reasons);
         false
     }
 
@@ -273,8 +386,16 @@ impl<H: Host> Engine<H> {
         };
         let group = self.group(GroupId::CONTROL).ok_or("this node is starting")?;
         joiner.knows_enough(&group)?;
-        let Joiner { name, address, attempt, .. } = &joiner;
-        let key = IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 };
+        let Joiner { name, address, attempt, replace, .. } = &joiner;
+        let profile = self.config().profile.name();
+        if joiner.profile != profile {
+            return Err(format!(
+                "{name} was started with --profile {}, the cluster runs {profile}: their timers do not fit",
+                joiner.profile
+            ));
+        }
+        self.is_vacant(&group, name, *attempt, *replace).await?;
+        let key = Joiner::key(name, *attempt);
         let operation =
             Operation::Control(ControlCommand::Admit { name: name.clone(), address: address.clone() });
         let command = Command { key: Some(key), operation };
@@ -297,6 +418,65 @@ impl<H: Host> Engine<H> {
         members.push(member.clone());
         members.sort_by(|a, b| a.name.cmp(&b.name));
         Ok((member, Foundation { members, ..foundation }))
+    }
+
+    /// Whether an empty node may have that name; asked of who leads.
+    async fn is_vacant(
+        &self,
+        group: &Group<H>,
+        name: &NodeName,
+        attempt: u64,
+        replace: bool,
+    ) -> Result<(), String> {
+        if group.leads() {
+            return self.is_vacant_here(name, attempt, replace).await;
+        }
+        let leader = group.leader().ok_or("nobody leads now")?;
+        match self.ask(&leader, || PeerRequest::Vacant { name: name.clone(), attempt, replace }).await {
+            Ok(PeerResponse::Vacant) => Ok(()),
+            Ok(PeerResponse::Refused { why }) => Err(why),
+            _ => Err(format!("{}, which leads, does not answer", leader.name)),
+        }
+    }
+
+    /// Whether an empty node may have that name: nobody has it; or the member of that name does not answer, and either was
+    /// away for as long as it takes to be replaced, or somebody decided so. The same attempt may ask again.
+    pub(super) async fn is_vacant_here(
+        &self,
+        name: &NodeName,
+        attempt: u64,
+        replace: bool,
+    ) -> Result<(), String> {
+        let group = self.group(GroupId::CONTROL).ok_or("this node is starting")?;
+        // Whoever was deposed without a word hears nobody, and knows nothing of who is there.
+        if !group.leads() || !matches!(group.read_index(ASK_WITHIN).await, ReadOutcome::Index(_)) {
+            return Err("nobody leads whom a majority confirms".into());
+        }
+        let key = Joiner::key(name, attempt);
+        let look = |machine: &Machine| (machine.cluster().member(name).cloned(), machine.remembers(&key));
+        let (Some(holder), false) = group.state.read(look) else { return Ok(()) };
+        let answers = group.heard_of(group.config().heartbeat * 5).contains(&holder.id);
+        if answers || holder.id == group.me {
+            return Err(format!(
+                "the cluster has a {name} already, which answers at {}: a name is one node. Choose another --id, or stop \
+                 that one first",
+                holder.address
+            ));
+        }
+        let silent_s = lock(&self.inner.silent_s).get(&holder.id).copied().unwrap_or_default();
+        match group.config().down_after {
+            _ if replace => Ok(()),
+            Some(after) if u64::from(silent_s) >= after.as_secs() => Ok(()),
+            Some(after) => Err(format!(
+                "the cluster has a {name} already, which does not answer since {silent_s} s: its place is taken after {} s, \
+                 or at once by a node that is started with --replace",
+                after.as_secs()
+            )),
+            None => Err(format!(
+                "the cluster has a {name} already, which does not answer: its place is taken only by a node that is \
+                 started with --replace"
+            )),
+        }
     }
 
     /// The founder brings the first membership into the log; openraft refuses when there is one.
@@ -332,6 +512,7 @@ impl<H: Host> Engine<H> {
         if identity.save(&self.inner.host).await.is_err() {
             return false;
         }
+        lock(&self.inner.waiting).sentence.clear();
         *lock(&self.inner.identity) = Some(identity);
         self.inner.identity_changed.notify();
         true
@@ -351,4 +532,29 @@ impl<H: Host> Engine<H> {
 /// Voters in the order of their names, as far as there is room; openraft makes all of these voters.
 fn first_membership(foundation: &Foundation, voters_max: usize) -> BTreeMap<NodeId, Member> {
     foundation.members.iter().take(voters_max).map(|member| (member.id, member.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_waited_for_is_said_once_a_reason_and_then_every_five_seconds() {
+        let mut waiting = Waiting::default();
+        let reasons = |pairs: &[(&str, &str)]| -> BTreeMap<NodeName, String> {
+            pairs.iter().map(|(peer, why)| (NodeName::from(*peer), (*why).to_owned())).collect()
+        };
+        let (second, missing) = (1_000_000, reasons(&[("node2", "it does not answer")]));
+        let said = waiting.are(&missing, second).expect("it is new");
+        assert_eq!(said, "waiting for node2 (it does not answer)");
+        assert_eq!(waiting.are(&missing, 2 * second), None);
+        let both = reasons(&[("node2", "it does not answer"), ("node3", "the cluster secrets differ")]);
+        let said = waiting.are(&both, 3 * second).expect("node3 is new");
+        assert!(said.contains("node2 (") && said.contains("node3 (the cluster secrets differ)"), "{said}");
+        assert_eq!(waiting.are(&both, 7 * second), None);
+        assert!(waiting.are(&both, 8 * second).is_some());
+        assert_eq!(waiting.are(&missing, 9 * second), None, "it was said before");
+        assert_eq!(waiting.are(&BTreeMap::new(), 20 * second), None);
+        assert_eq!(waiting.sentence, "");
+    }
 }

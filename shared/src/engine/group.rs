@@ -19,17 +19,18 @@ use super::cache_service::Home;
 use super::clock;
 use super::config::EngineConfig;
 use super::confirm::Confirmed;
-use super::host::Host;
+use super::host::{Host, Urgency};
 use super::log::LogStore;
 use super::network::{Factory, Peers};
 use super::node::StartError;
-use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
+use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::queue_service::refused_beforehand;
 use super::signal::Signal;
 use super::state::{Moved, StateMachine, Turns};
 use super::timer::{Grid, Scoped, Sink, Timers, drawn};
-use super::types::{Image, Snapshot, StoredMembership, Types, Vote};
+use super::types::{Image, LogId, Snapshot, StoredMembership, Types, Vote};
+use super::witness::{Held, Promise};
 use crate::event::Fact;
 use crate::event::fact::Role;
 use crate::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
@@ -84,6 +85,11 @@ pub struct Group<H: Host> {
     stopping: AtomicBool,
     stopped: AtomicBool,
 }
+
+/// How long a node may take to answer before leadership is handed to it: an election time-out, and no less than this.
+const HAND_OVER_ASK_MIN: Duration = Duration::from_millis(500);
+/// How many entries it may lack: the rest is sent before it stands for election.
+const HAND_OVER_BEHIND_MAX: u64 = 256;
 
 /// No node has this identity.
 const NOBODY: NodeId = NodeId(0);
@@ -271,6 +277,52 @@ impl<H: Host> Group<H> {
         }
     }
 
+    /// What the disk holds, for a comparison.
+    pub fn held(&self) -> Held {
+        let term = self.log.vote().map_or(0, |vote| vote.leader_id.term);
+        Held { term, last: self.log.ever_had().max(self.state.applied_id()) }
+    }
+
+    /// At the leader: what it knows at this moment of what a follower's disk holds.
+    pub fn promise_of(&self, of: NodeId) -> Option<Promise> {
+        let term = self.leading_term()?;
+        let metrics = self.raft.data_metrics();
+        let matching = metrics.borrow_watched().replication.as_ref()?.get(&of).cloned()??;
+        let committed = self.log.committed().map(|committed| committed.min(matching));
+        let last = Some(matching).filter(|id| id.leader_id.term == term);
+        Some(Promise { group: self.id, term, last, committed })
+    }
+
+    /// A leader has everything that is committed (Raft §5.4.3). Where this one has another entry, or none, in the place of
+    /// one that is committed here, some disks forgot what they had acknowledged: nobody can say any more what is true.
+    fn contradicts(&self, ids: impl Iterator<Item = LogId>) -> io::Result<Option<String>> {
+        let Some(committed) = self.log.committed() else { return Ok(None) };
+        for theirs in ids.take_while(|id| id.index <= committed.index).filter(|id| *id != committed) {
+            let ours = self.log.term_at(theirs.index)?.filter(|term| *term != theirs.leader_id.term);
+            if let Some(ours) = ours {
+                return Ok(Some(format!(
+                    "in {} the entry {} of term {ours} was committed, and a leader has one of term {} in its place",
+                    self.id, theirs.index, theirs.leader_id.term
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at what a leader sends before it can replace anything; an error is a sentence.
+    fn check_against(&self, vote: &Vote, ids: impl Iterator<Item = LogId>) -> Result<(), String> {
+        if self.log.vote().is_some_and(|mine| *vote < mine) {
+            return Ok(());
+        }
+        let Some(why) = self.contradicts(ids).map_err(|error| error.to_string())? else { return Ok(()) };
+        let why = format!(
+            "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it \
+             has what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"
+        );
+        self.peers.witness.contradicts(why.clone());
+        Err(why)
+    }
+
     /// A leader's AppendEntries, with entries or as a heartbeat, which says how long ago a majority confirmed that leader. An
     /// error is a sentence.
     pub async fn append(
@@ -279,6 +331,8 @@ impl<H: Host> Group<H> {
         confirmed_us: Option<u64>,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, String> {
         let vote = append.vote;
+        let ids = append.prev_log_id.into_iter().chain(append.entries.iter().map(|entry| entry.log_id));
+        self.check_against(&vote, ids)?;
         let response = self.raft.append_entries(append).await.map_err(|error| error.to_string())?;
         if self.heard(&vote)
             && let Some(age_us) = confirmed_us
@@ -406,21 +460,47 @@ impl<H: Host> Group<H> {
         }
     }
 
-    /// Asks a voter to stand for election at once, and waits until it leads.
-    pub async fn hand_over(&self, to: NodeId, within: Duration) -> bool {
-        if to != self.me && !self.transfer_to(to).await {
-            return false;
+    /// Asks a voter to stand for election at once, and waits until it leads. A leader that hands over appends nothing any
+    /// more, so the voter has to answer first, and to have nearly everything. An error is a sentence.
+    pub async fn hand_over(&self, to: NodeId, within: Duration) -> Result<(), String> {
+        let target = self.membership().get_node(&to).cloned().ok_or_else(|| format!("{to} is no member"))?;
+        if to != self.me {
+            self.check_successor(&target).await?;
+            if !self.transfer_to(to).await {
+                return Err(format!(
+                    "{} could not commit its clock before it, or is stopping",
+                    self.peers.local_name()
+                ));
+            }
         }
         let nap = (self.config.heartbeat / 8).max(Duration::from_millis(1));
         let mut waited = Duration::ZERO;
         while waited < within {
             if self.leader().is_some_and(|leader| leader.id == to) {
-                return true;
+                return Ok(());
             }
             H::Runtime::sleep(nap).await;
             waited += nap;
         }
-        false
+        let leads = self.leader().map_or_else(|| "nobody".into(), |leader| leader.name);
+        Err(format!("{} was asked to and did not take over in time; {leads} leads now", target.name))
+    }
+
+    /// Whether that voter could lead now.
+    async fn check_successor(&self, target: &Member) -> Result<(), String> {
+        let within = self.config.election_max.max(HAND_OVER_ASK_MIN);
+        let call = self.peers.call(self.id, target, Urgency::Election, PeerRequest::Version, within);
+        let leads = || format!("{} still leads", self.peers.local_name());
+        if !matches!(call.await, Ok(PeerResponse::Version { .. })) {
+            return Err(format!("{} does not answer; {}", target.name, leads()));
+        }
+        let last = self.log.summary().last.unwrap_or_default();
+        let behind = self.matching().get(&target.id).map(|has| last.saturating_sub(*has));
+        match behind {
+            Some(behind) if behind <= HAND_OVER_BEHIND_MAX => Ok(()),
+            Some(behind) => Err(format!("{} is {behind} entries behind; {}", target.name, leads())),
+            None => Err(format!("{} takes no entries now; {}", target.name, leads())),
+        }
     }
 
     /// Takes a part of a snapshot; the last one installs it.
@@ -431,6 +511,9 @@ impl<H: Host> Group<H> {
             return PeerResponse::Snapshot(SnapshotResponse::new(vote));
         }
         let SnapshotPart { transfer, vote, meta, total, offset, bytes } = part;
+        if let Err(why) = self.check_against(&vote, meta.last_log_id.into_iter()) {
+            return PeerResponse::Refused { why };
+        }
         let complete = {
             let mut assemblies = lock(&self.assemblies);
             let fresh = || Assembly { transfer, received: 0, chunks: Vec::new() };

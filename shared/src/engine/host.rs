@@ -78,6 +78,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn dismissed(&self, why: &str) {
         self.fail_stop(why);
     }
+    /// This node takes part in nothing and serves nobody from here on, because its disk is not what it was, or contradicts
+    /// a leader's. It goes on saying so.
+    fn halted(&self, _why: &str) {}
 }
 
 /// What to do with a data directory whose contents cannot be trusted. Nothing is deleted by itself.

@@ -14,8 +14,9 @@ use super::host::{Host, Transport};
 use super::moves::Planner;
 use super::node::Engine;
 use super::peer::PeerRequest;
+use super::publish::lock;
 use crate::ids::{GroupId, NodeId};
-use crate::machine::Member;
+use crate::machine::{Command, ControlCommand, ControlReply, MOVES_SINCE, Member, Operation, Reply};
 
 /// A learner is promoted when it is at most this many entries behind.
 const CAUGHT_UP_ENTRIES: u64 = 256;
@@ -23,6 +24,8 @@ const CAUGHT_UP_ENTRIES: u64 = 256;
 const VOTERS_KEPT: usize = 3;
 /// A learner that heard nothing for so long asks whether it is a member still.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long a node's word about its own address may take.
+const MOVE_WITHIN: Duration = Duration::from_secs(2);
 /// Longest wait for one change of the membership; it goes on by itself afterwards.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,7 @@ pub async fn run<H: Host>(engine: Engine<H>) {
             engine.inner.host.transport().members(&members);
             linked = members;
         }
+        engine.say_where(&control).await;
         if control.learns_in_silence(SILENCE_MAX) {
             ask_whether_dismissed(&engine, &linked).await;
         }
@@ -52,7 +56,29 @@ pub async fn run<H: Host>(engine: Engine<H>) {
 /// nobody tells anything asks them here; what they answer is looked at where all answers arrive.
 async fn ask_whether_dismissed<H: Host>(engine: &Engine<H>, members: &[Member]) {
     let others = members.iter().filter(|member| member.name != engine.inner.local.name);
-    join_all(others.map(|member| engine.ask(member, PeerRequest::Version))).await;
+    join_all(others.map(|member| engine.ask(member, || PeerRequest::Version))).await;
+}
+
+impl<H: Host> Engine<H> {
+    /// This node was started with another address than the record has: it says so, once its folder is proven.
+    async fn say_where(&self, control: &Group<H>) {
+        let address = &self.inner.local.address;
+        let moved = control.state.read(|machine| {
+            let record = machine.cluster();
+            let here = record.member(&self.inner.local.name).filter(|member| member.id == control.me)?;
+            (record.version() >= MOVES_SINCE && here.address != *address).then(|| here.address.clone())
+        });
+        let (Some(before), true) = (moved, self.ready()) else { return };
+        // Applied twice it changes nothing more; asked again a second later where it failed.
+        let operation = Operation::Control(ControlCommand::Move { id: control.me, address: address.clone() });
+        match self.propose(GroupId::CONTROL, Command { key: None, operation }, MOVE_WITHIN).await {
+            Ok((_, Reply::Control(ControlReply::Refused { why }))) => {
+                tracing::warn!("this node cannot move from {before} to {address}: {why}");
+            }
+            Ok(_) => tracing::info!("this node moved from {before} to {address}"),
+            Err(error) => tracing::info!(%error, "this node's new address is not known to all yet"),
+        }
+    }
 }
 
 /// What a leader does when it begins to lead, and once a second: the cluster's first command, the membership.
@@ -65,10 +91,12 @@ pub async fn lead<H: Host>(engine: Engine<H>) {
             matches!(H::Runtime::select2(group.begun_to_lead.wait(), pause).await, Select2::Second(()));
         if !group.leads() {
             planner = Planner::default();
+            lock(&engine.inner.silent_s).clear();
             continue;
         }
         engine.record_foundation(&group).await;
         let absent = if second { planner.absent(&group) } else { BTreeSet::new() };
+        lock(&engine.inner.silent_s).clone_from(planner.silent_s());
         reconcile(&group, &absent).await;
         engine.raise_version(&group).await;
         engine.place_shards(&group).await;
@@ -78,12 +106,17 @@ pub async fn lead<H: Host>(engine: Engine<H>) {
     }
 }
 
-/// Serves requests once everything that was committed before this boot is applied again.
+/// Takes part once everybody who answers was met; serves requests once everything that was committed before this boot is
+/// applied again.
 pub async fn watch_readiness<H: Host>(engine: Engine<H>) {
     let Some(group) = engine.group(GroupId::CONTROL) else { return };
+    if !engine.prove().await {
+        return;
+    }
+    group.raft.runtime_config().elect(true);
     // It ends early only when the group does.
     let recovered = group.raft.wait_for_recovery(None).await.is_ok();
-    if recovered && !engine.stopping() && engine.knows_its_commands(&group) {
+    if recovered && !engine.stopping() && engine.halted().is_none() && engine.knows_its_commands(&group) {
         engine.set_ready();
         // What the map says counts from now on.
         group.state.map_changed().notify();
@@ -114,6 +147,11 @@ async fn reconcile<H: Host>(group: &Group<H>, absent: &BTreeSet<NodeId>) {
         .filter(|(id, _)| !nodes.contains_key(id))
         .map(|(id, node)| (*id, node.clone()))
         .collect();
+    let moved: BTreeMap<NodeId, Member> = recorded
+        .iter()
+        .filter(|(id, node)| nodes.get(id).is_some_and(|present| present.address != node.address))
+        .map(|(id, node)| (*id, node.clone()))
+        .collect();
     let away = voters.iter().find(|id| absent.contains(id)).filter(|_| voters.len() > VOTERS_KEPT);
     if gone_voters.contains(&group.me)
         && let Some(next) = voters.iter().find(|id| !gone.contains(id) && has_nearly_all(group, **id))
@@ -126,6 +164,8 @@ async fn reconcile<H: Host>(group: &Group<H>, absent: &BTreeSet<NodeId>) {
         change(group, ChangeMembers::RemoveNodes(gone), false).await;
     } else if !new.is_empty() {
         change(group, ChangeMembers::AddNodes(new), false).await;
+    } else if !moved.is_empty() {
+        change(group, ChangeMembers::SetNodes(moved), true).await;
     } else if let Some(away) = away {
         change(group, ChangeMembers::RemoveVoters(BTreeSet::from([*away])), true).await;
     } else if voters.len() < group.config().voters_max

@@ -95,7 +95,7 @@ pub async fn join_attempt<H: Host>(host: &H) -> io::Result<u64> {
 }
 
 /// Writes a value of the node itself and waits for the sync.
-async fn write<H: Host>(host: &H, key: &'static str, value: Bytes) -> io::Result<()> {
+pub(super) async fn write<H: Host>(host: &H, key: &'static str, value: Bytes) -> io::Result<()> {
     let (sender, receiver) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
     // The receiver is gone only when the node is.
     host.disk().submit(vec![Write::Node { key, value }], Box::new(move |result| drop(sender.send(result))));

@@ -23,6 +23,7 @@ use super::host::{Disk, Host, WAY_BACK, Write};
 use super::publish::{Publisher, TAIL_MAX, lock};
 use super::signal::Signal;
 use super::types::{Entry, LogId, Types, Vote};
+use super::witness::Promise;
 use crate::ids::{GroupId, LogIndex, NodeId, Term};
 use crate::lock::LeaseMs;
 use crate::machine::{Command, Operation};
@@ -174,6 +175,30 @@ impl<H: Host> LogStore<H> {
         inner.last < inner.given_up
     }
 
+    /// What the disk surely holds; none before there was a vote.
+    pub fn promise(&self) -> Option<Promise> {
+        let inner = lock(&self.shared.inner);
+        let term = inner.vote?.leader_id.term;
+        let synced = inner.synced_id();
+        Some(Promise {
+            group: self.shared.group,
+            term,
+            last: synced.filter(|id| id.leader_id.term == term),
+            committed: inner.committed.filter(|id| Some(id.index) <= inner.synced),
+        })
+    }
+
+    /// What is known to be committed.
+    pub fn committed(&self) -> Option<LogId> {
+        lock(&self.shared.inner).committed
+    }
+
+    /// The term of an entry that is here.
+    pub fn term_at(&self, index: LogIndex) -> io::Result<Option<Term>> {
+        let found = self.read(index, index + 1, usize::MAX)?;
+        Ok(found.first().filter(|entry| entry.log_id.index == index).map(|entry| entry.log_id.leader_id.term))
+    }
+
     /// What makes this node begin with nothing, were it to have the group again.
     pub fn forgetting(&self) -> io::Result<Write> {
         let given_up = self.ever_had().map(|id| codec::encode(DISK_VERSION, &id)).transpose()?;
@@ -307,6 +332,17 @@ impl Inner {
         }
         let log_id = self.committed.and_then(|id| codec::encode(DISK_VERSION, &id).ok());
         Some(Write::Committed { group, log_id })
+    }
+
+    /// The last entry that was synced, where it is known by more than its index.
+    fn synced_id(&self) -> Option<LogId> {
+        let synced = self.synced?;
+        if let Some(known) = [self.last, self.purged].into_iter().flatten().find(|id| id.index == synced) {
+            return Some(known);
+        }
+        let first = self.cache.front()?.0.log_id.index;
+        let at = usize::try_from(synced.checked_sub(first)?).ok()?;
+        self.cache.get(at).map(|(entry, _)| entry.log_id)
     }
 
     /// Forgets the oldest entries of the cache as far as they are on the disk and over the bound.

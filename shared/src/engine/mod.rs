@@ -19,6 +19,7 @@ mod identity;
 mod line;
 mod lock_service;
 pub mod log;
+mod meeting;
 mod moves;
 mod network;
 mod node;
@@ -47,6 +48,7 @@ mod timing;
 pub mod types;
 mod version;
 mod waits;
+mod witness;
 
 pub use cache_service::CacheService;
 pub use config::{EngineConfig, Profile};

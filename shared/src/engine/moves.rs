@@ -57,7 +57,6 @@ enum Next {
 impl Planner {
     /// Called once a second at the leader: who is away for so long that it has to be replaced?
     pub fn absent<H: Host>(&mut self, group: &Group<H>) -> BTreeSet<NodeId> {
-        let Some(patience) = group.config().down_after else { return BTreeSet::new() };
         let heard = group.heard_of(group.config().heartbeat * 5);
         let members: Vec<NodeId> =
             group.membership().nodes().map(|(id, _)| *id).filter(|id| *id != group.me).collect();
@@ -65,8 +64,14 @@ impl Planner {
         for id in members.into_iter().filter(|id| !heard.contains(id)) {
             self.silent_s.insert(id, before.get(&id).map_or(1, |seconds| seconds.saturating_add(1)));
         }
+        let Some(patience) = group.config().down_after else { return BTreeSet::new() };
         let patience_s = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX).max(1);
         self.silent_s.iter().filter(|(_, seconds)| **seconds > patience_s).map(|(id, _)| *id).collect()
+    }
+
+    /// For how many seconds nothing was heard of whom.
+    pub fn silent_s(&self) -> &BTreeMap<NodeId, u32> {
+        &self.silent_s
     }
 
     /// One step, once a second at the leader: at most one shard is placed anew; or, when all are where they belong, a
@@ -197,7 +202,7 @@ impl<H: Host> Engine<H> {
     /// A member shall go: its shards move away, then it is dismissed. Answers when that is decided, not when it is done.
     /// Any node may be asked, also for itself.
     pub async fn leave(&self, name: &NodeName, within: Duration) -> Result<(), ApiError> {
-        let not_ready = || ApiError::new(ErrorCode::NotReady, "This node is not part of a cluster yet.");
+        let not_ready = || self.not_ready("This node is not part of a cluster yet.");
         let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
         // Under a key, so that it may be tried again. Doing it twice would do nothing more.
         let key = IdempotencyKey {

@@ -28,6 +28,7 @@ use super::publish::lock;
 use super::round_trip::RoundTrips;
 use super::timing::Timings;
 use super::types::{Image, Snapshot, Types, Vote};
+use super::witness::Witness;
 use crate::event::Fact;
 use crate::event::fact::{LostWhy, Message, MessageId};
 use crate::event::stream::HeartbeatLeg;
@@ -57,6 +58,8 @@ pub struct Peers<H: Host> {
     pub(super) round_trips: RoundTrips,
     /// Of this node, and of those peers that have another one.
     pub(super) timing: Timings,
+    /// What was seen of the others.
+    pub(super) witness: Witness<H>,
 }
 
 /// Heartbeats on one link since they were last reported.
@@ -70,7 +73,7 @@ struct Beats {
 
 impl<H: Host> Peers<H> {
     /// Nothing sent yet.
-    pub fn new(host: H, local: Local, config: &EngineConfig) -> Self {
+    pub fn new(host: H, local: Local, config: &EngineConfig, witness: Witness<H>) -> Self {
         Peers {
             host,
             local,
@@ -81,12 +84,19 @@ impl<H: Host> Peers<H> {
             heartbeats: Heartbeats::default(),
             round_trips: RoundTrips::new(config),
             timing: Timings::new(config),
+            witness,
         }
     }
 
     /// From now on messages carry this identity.
     pub fn identify(&self, formed: Formed) {
+        self.witness.join(formed.cluster);
         *lock(&self.formed) = Some(Arc::new(formed));
+    }
+
+    /// This node's name.
+    pub fn local_name(&self) -> &NodeName {
+        &self.local.name
     }
 
     /// What this node is part of.
@@ -106,6 +116,7 @@ impl<H: Host> Peers<H> {
             from_id,
             to_id,
             boot: self.local.boot,
+            life: self.witness.boot().id,
             number: self.next_message.fetch_add(1, Ordering::Relaxed),
             hlc: self.host.stamp(),
             group,
@@ -123,6 +134,7 @@ impl<H: Host> Peers<H> {
         within: Duration,
     ) -> Result<PeerResponse<H::Runtime>, CallError> {
         let heartbeat = request.is_heartbeat();
+        let consensus = request.is_consensus();
         let shown = if self.host.records() { request.shown() } else { None };
         let asked = Asked::of(&request);
         let envelope = self.envelope(to.id, group, request);
@@ -159,6 +171,12 @@ impl<H: Host> Peers<H> {
                 }
                 if let PeerResponse::Dismissed { why } = &answer.body {
                     self.host.dismissed(why);
+                }
+                // A promise of a boot that nobody wrote down could be forgotten without a trace.
+                if consensus && !self.witness.has_met(answer.from_id, answer.life) {
+                    self.witness.forget(answer.from_id, answer.life);
+                    let why = format!("{} and {} have not met yet", self.local.name, to.name);
+                    return Ok(PeerResponse::Refused { why });
                 }
                 Ok(answer.body)
             }

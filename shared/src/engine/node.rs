@@ -9,19 +9,25 @@ use openraft::AsyncRuntime;
 
 use super::cache_service::{self, CacheService, Copies};
 use super::config::EngineConfig;
+use super::formation::Waiting;
 use super::group::{Around, Group};
 use super::host::{Host, Transport, WAY_BACK};
 use super::identity::Identity;
 use super::lock_service::LockService;
+use super::meeting::halted_on_disk;
 use super::network::Peers;
 use super::publish::{Publisher, lock};
 use super::queue_service::{Memory, QueueService};
 use super::requests::Requests;
 use super::signal::Signal;
 use super::state::Turns;
+use super::witness::Witness;
 use crate::api::node::Compared;
 use crate::ids::{BootEpoch, ClusterId, GroupId, NodeId, NodeName};
 use crate::machine::Member;
+
+/// For how long a member is looked for under one address before the other is tried.
+const LOOK_US: u64 = 2_000_000;
 
 /// Who this node is by its configuration. The data directory may know more (see [`Formed`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +148,19 @@ pub(super) struct Inner<H: Host> {
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
     pub(super) vacancy: u64,
     started_us: u64,
-    ready: AtomicBool,
+    pub(super) ready: AtomicBool,
+    /// Everybody who answers was met: it may take part (see [`super::meeting`]).
+    pub(super) proven: AtomicBool,
+    /// Set when that is so, for the task that forms or joins.
+    pub(super) proven_changed: Signal,
+    /// Why it takes part in nothing.
+    pub(super) halted: Mutex<Option<String>>,
+    /// Whom it waits for before it is part of a cluster.
+    pub(super) waiting: Mutex<Waiting>,
+    /// Where members said that they are, by their identities.
+    pub(super) addresses: Mutex<BTreeMap<NodeId, String>>,
+    /// At the leader of the control group: for how many seconds nothing was heard of a member.
+    pub(super) silent_s: Mutex<BTreeMap<NodeId, u32>>,
     stopping: AtomicBool,
 }
 
@@ -157,7 +175,10 @@ impl<H: Host> Engine<H> {
             return Err(StartError::Diverged(why.clone()));
         }
         let publisher = Arc::new(Publisher::new(host.clone()));
-        let peers = Arc::new(Peers::new(host.clone(), local.clone(), &config));
+        let cluster = identity.as_ref().and_then(Identity::formed).map(|formed| formed.cluster);
+        let halted = halted_on_disk(host.disk(), cluster)?;
+        let witness = Witness::open(host.clone(), cluster).await?;
+        let peers = Arc::new(Peers::new(host.clone(), local.clone(), &config, witness));
         let engine = Engine {
             inner: Arc::new(Inner {
                 started_us: host.monotonic_us(),
@@ -179,14 +200,29 @@ impl<H: Host> Engine<H> {
                 compared: Mutex::default(),
                 queues: Memory::default(),
                 ready: AtomicBool::new(false),
+                proven: AtomicBool::new(false),
+                proven_changed: Signal::default(),
+                halted: Mutex::new(halted.clone()),
+                waiting: Mutex::default(),
+                addresses: Mutex::default(),
+                silent_s: Mutex::default(),
                 stopping: AtomicBool::new(false),
             }),
         };
         engine.inner.host.transport().members(&engine.members());
+        if let Some(why) = halted {
+            tracing::error!("this node serves nobody: {why}");
+            engine.inner.host.halted(&why);
+            if let Some(formed) = identity.as_ref().and_then(Identity::formed) {
+                engine.inner.peers.identify(formed);
+            }
+            return Ok(engine);
+        }
         if let Some(identity @ Identity::Formed { .. }) = identity {
             engine.join_groups(&identity).await?;
         }
         drop(H::Runtime::spawn(super::formation::run(engine.clone())));
+        drop(H::Runtime::spawn(super::meeting::keep(engine.clone())));
         drop(H::Runtime::spawn(super::housekeeping::run(engine.clone())));
         drop(H::Runtime::spawn(cache_service::keep_copies(engine.clone())));
         Ok(engine)
@@ -203,6 +239,8 @@ impl<H: Host> Engine<H> {
         publisher.name(std::slice::from_ref(me));
         peers.identify(formed);
         let group = Group::start(self.around(me.id), GroupId::CONTROL).await?;
+        // Not before it met everybody who answers (see `meeting`).
+        group.raft.runtime_config().elect(false);
         lock(&self.inner.groups).insert(GroupId::CONTROL, group);
         host.transport().members(&self.members());
         drop(H::Runtime::spawn(super::housekeeping::watch_readiness(self.clone())));
@@ -230,6 +268,8 @@ impl<H: Host> Engine<H> {
         self.inner.stopping.store(true, Ordering::Relaxed);
         self.inner.ready.store(false, Ordering::Relaxed);
         self.inner.identity_changed.notify();
+        self.inner.proven_changed.notify();
+        self.inner.peers.witness.wake.notify();
         self.inner.copies.wake();
         for group in self.groups() {
             group.stop().await;
@@ -290,7 +330,7 @@ impl<H: Host> Engine<H> {
     pub async fn wait_ready(&self, within: Duration) -> bool {
         let nap = self.inner.config.heartbeat.min(Duration::from_millis(20)).max(Duration::from_millis(1));
         let mut waited = Duration::ZERO;
-        while !self.ready() && waited < within {
+        while !self.ready() && self.halted().is_none() && waited < within {
             H::Runtime::sleep(nap).await;
             waited += nap;
         }
@@ -316,8 +356,26 @@ impl<H: Host> Engine<H> {
                 None => self.static_members(),
             };
         }
+        for member in &mut members {
+            self.look_up(member);
+        }
         members.sort_by(|a, b| a.name.cmp(&b.name));
         members
+    }
+
+    /// Where that member is looked for: where it said that it is when it was met; before that where it is said to be by
+    /// configuration and where the record has it, in turns: either may be out of date.
+    fn look_up(&self, member: &mut Member) {
+        let Local { name, address, peers, .. } = &self.inner.local;
+        if member.name == *name {
+            member.address.clone_from(address);
+        } else if let Some(learned) = lock(&self.inner.addresses).get(&member.id) {
+            member.address.clone_from(learned);
+        } else if let Some(peer) = peers.iter().find(|peer| peer.name == member.name)
+            && (self.uptime_us() / LOOK_US).is_multiple_of(2)
+        {
+            member.address.clone_from(&peer.address);
+        }
     }
 
     /// Everybody by configuration, this node included, sorted by name, without identities.

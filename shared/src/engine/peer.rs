@@ -11,6 +11,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::digest::{DigestAnswer, Verdict};
 use super::identity::Foundation;
@@ -18,6 +19,7 @@ use super::queue_service::{QueueAsk, QueueTold};
 use super::summary;
 use super::timing::Timing;
 use super::types::{LogId, SnapshotMeta, Types, Vote};
+use super::witness::Meeting;
 use crate::cache::message::{Ask, AskKind, Recall, RecallKind, Recalled, Told};
 use crate::cache::{Address, Version};
 use crate::event::fact::Message;
@@ -39,6 +41,8 @@ pub struct Envelope<B> {
     pub to_id: NodeId,
     /// The sender's boot.
     pub boot: BootEpoch,
+    /// Random id of that boot of its data folder: a copy of the folder boots under another one.
+    pub life: u64,
     /// The message's number in that boot.
     pub number: u64,
     /// The sender's stamp.
@@ -92,6 +96,10 @@ pub enum PeerRequest<R: AsyncRuntime> {
         attempt: u64,
         /// Version of the commands that I know.
         commands: u16,
+        /// My profile.
+        profile: SmolStr,
+        /// Somebody decided that I take the place of the member of my name, which is away.
+        replace: bool,
     },
     /// Hand leadership over, if you lead.
     HandOver {
@@ -146,6 +154,17 @@ pub enum PeerRequest<R: AsyncRuntime> {
     },
     /// These are the hashes of all replicas: judge yourself.
     Verdict(Verdict),
+    /// This is who I am in this boot, and what I have seen of you.
+    Meet(Meeting),
+    /// May an empty node have that name, if you lead the control group?
+    Vacant {
+        /// Which name.
+        name: NodeName,
+        /// See `Join`.
+        attempt: u64,
+        /// See `Join`.
+        replace: bool,
+    },
 }
 
 /// One group's heartbeat.
@@ -260,6 +279,10 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Digest(DigestAnswer),
     /// To `Verdict`: it judged itself.
     Judged,
+    /// To `Meet`: the same of the answering node.
+    Met(Meeting),
+    /// To `Vacant`: it may.
+    Vacant,
 }
 
 /// What a home knows of a line.
@@ -337,6 +360,10 @@ pub enum Probed {
         /// Random in every boot. A cluster is founded only with nodes that repeat the one that the founder heard: a founding
         /// message that comes late, or twice, means nothing to a node that lost its disk since.
         vacancy: u64,
+        /// With whom it was told to form one, itself included, sorted.
+        names: Vec<NodeName>,
+        /// Its profile.
+        profile: SmolStr,
     },
     /// It is founding this cluster.
     Founding(Foundation),
@@ -348,6 +375,19 @@ impl<R: AsyncRuntime> PeerRequest<R> {
     /// Counted, not shown one by one.
     pub fn is_heartbeat(&self) -> bool {
         matches!(self, PeerRequest::Heartbeats { .. })
+    }
+
+    /// A part of the consensus: it counts only between nodes that have met.
+    pub fn is_consensus(&self) -> bool {
+        matches!(
+            self,
+            PeerRequest::Append(_)
+                | PeerRequest::Vote(_)
+                | PeerRequest::PreVote(_)
+                | PeerRequest::TransferLeader(_)
+                | PeerRequest::Snapshot(_)
+                | PeerRequest::Heartbeats { .. }
+        )
     }
 
     /// The same for people. None for heartbeats and for formation, which are not drawn.
@@ -394,6 +434,8 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             | PeerRequest::Directory { .. }
             | PeerRequest::Digest { .. }
             | PeerRequest::Verdict(_)
+            | PeerRequest::Meet(_)
+            | PeerRequest::Vacant { .. }
             | PeerRequest::Heartbeats { .. } => None,
         }
     }
@@ -462,6 +504,8 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Directory(_)
             | PeerResponse::Digest(_)
             | PeerResponse::Judged
+            | PeerResponse::Met(_)
+            | PeerResponse::Vacant
             | PeerResponse::Heartbeats(_) => None,
         }
     }

@@ -104,8 +104,22 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// A boot that was not met has no vote here, and nothing that it sends is acknowledged.
+    fn is_stranger_now(&self, envelope: &Envelope<PeerRequest<H::Runtime>>) -> bool {
+        let witness = &self.inner.peers.witness;
+        let stranger = !self.proven() || !witness.has_met(envelope.from_id, envelope.life);
+        if stranger {
+            witness.forget(envelope.from_id, envelope.life);
+        }
+        stranger
+    }
+
     async fn answer(&self, envelope: Envelope<PeerRequest<H::Runtime>>) -> PeerResponse<H::Runtime> {
         let peers = &self.inner.peers;
+        if envelope.body.is_consensus() && self.is_stranger_now(&envelope) {
+            let why = format!("{} and {} have not met yet", envelope.from, self.inner.local.name);
+            return PeerResponse::Refused { why };
+        }
         if envelope.body.is_heartbeat() {
             peers.heartbeat_received(&envelope.from);
         } else if self.inner.host.records()
@@ -116,7 +130,11 @@ impl<H: Host> Engine<H> {
         let Envelope { from, from_id, boot, group, body, .. } = envelope;
         match body {
             PeerRequest::Probe => PeerResponse::Probe(match self.identity() {
-                None => Probed::Empty { vacancy: self.inner.vacancy },
+                None => Probed::Empty {
+                    vacancy: self.inner.vacancy,
+                    names: self.static_members().into_iter().map(|member| member.name).collect(),
+                    profile: self.config().profile.name().into(),
+                },
                 Some(Identity::Founding(foundation)) => Probed::Founding(foundation),
                 // Only a log that was begun proves that every founder wrote the cluster down before: until then
                 // an empty node is one that was not told yet, and not one that lost its disk.
@@ -124,9 +142,16 @@ impl<H: Host> Engine<H> {
                 Some(Identity::Formed { foundation, .. }) => Probed::Founding(foundation),
             }),
             PeerRequest::Found { foundation, vacancy } => self.found(&from, foundation, vacancy).await,
-            PeerRequest::Join { address, attempt, commands } => {
-                self.admit(Joiner { name: from, address, attempt, commands }).await
+            PeerRequest::Join { address, attempt, commands, profile, replace } => {
+                self.admit(Joiner { name: from, address, attempt, commands, profile, replace }).await
             }
+            PeerRequest::Vacant { name, attempt, replace } => {
+                match self.is_vacant_here(&name, attempt, replace).await {
+                    Ok(()) => PeerResponse::Vacant,
+                    Err(why) => PeerResponse::Refused { why },
+                }
+            }
+            PeerRequest::Meet(meeting) => self.answer_meeting(&from, from_id, meeting).await,
             PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
             PeerRequest::Heartbeats { beats, timing } => self.answer_heartbeats(&from, beats, timing).await,
             // Also a node without a replica of the shard has copies of its lines.
@@ -220,10 +245,12 @@ pub(super) async fn answer_in<H: Host>(
         }
         PeerRequest::HandOver { to, within_ms } => {
             let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
-            if group.leads() && group.hand_over(to, within).await {
-                PeerResponse::HandedOver
-            } else {
-                refused(&"leadership was not handed over")
+            match group.leads() {
+                false => refused(&"this node does not lead any more"),
+                true => match group.hand_over(to, within).await {
+                    Ok(()) => PeerResponse::HandedOver,
+                    Err(why) => refused(&why),
+                },
             }
         }
         PeerRequest::Standing => match follow::standing(group).await {
@@ -239,6 +266,8 @@ pub(super) async fn answer_in<H: Host>(
         | PeerRequest::Directory { .. }
         | PeerRequest::Digest { .. }
         | PeerRequest::Verdict(_)
+        | PeerRequest::Meet(_)
+        | PeerRequest::Vacant { .. }
         | PeerRequest::Heartbeats { .. } => refused(&"this is not a group's business"),
     }
 }

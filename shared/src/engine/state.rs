@@ -209,6 +209,11 @@ impl<H: Host> StateMachine<H> {
         self.inner().membership.nodes().any(|(member, _)| *member == id)
     }
 
+    /// The last entry that was applied.
+    pub fn applied_id(&self) -> Option<LogId> {
+        self.inner().applied
+    }
+
     /// Applied index.
     pub fn applied(&self) -> Option<LogIndex> {
         self.inner().applied.map(|id| id.index)

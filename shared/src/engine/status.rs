@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::confirm::Leadership;
 use super::group::Group;
-use super::host::{Host, Transport, Urgency};
+use super::host::{CallError, Host, Transport, Urgency};
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, millis};
@@ -76,7 +76,12 @@ impl<H: Host> Engine<H> {
     pub fn health(&self) -> Health {
         let shown = self.inner.publisher.group(GroupId::CONTROL);
         Health {
-            status: if self.ready() { "ok" } else { "starting" }.into(),
+            status: match (self.ready(), self.halted().is_some()) {
+                (true, _) => "ok",
+                (_, true) => "halted",
+                (false, false) => "starting",
+            }
+            .into(),
             node: self.inner.local.name.clone(),
             role: shown.role,
             term: shown.term,
@@ -136,6 +141,7 @@ impl<H: Host> Engine<H> {
             time_since_last_contact: silent_us.map(|us| us as f64 / 1e6),
             profile: self.inner.config.profile.name().into(),
             diverged: self.diverged(),
+            halted: self.halted(),
         }
     }
 
@@ -245,7 +251,7 @@ impl<H: Host> Engine<H> {
 
     /// Hands the control group's leadership to another voter and waits for it. Any node may be asked.
     pub async fn transfer_leader(&self, to: &NodeName, within: Duration) -> Result<(), ApiError> {
-        let not_ready = || ApiError::new(ErrorCode::NotReady, "This node is not part of a cluster yet.");
+        let not_ready = || self.not_ready("This node is not part of a cluster yet.");
         let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
         let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
         let Some(target) = self.members().into_iter().find(|member| member.name == *to) else {
@@ -259,10 +265,19 @@ impl<H: Host> Engine<H> {
             group.hand_over(target.id, within).await
         } else {
             let request = PeerRequest::HandOver { to: target.id, within_ms: millis(within) };
-            let answer = self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await;
-            matches!(answer, Ok(PeerResponse::HandedOver))
+            match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+                Ok(PeerResponse::HandedOver) => Ok(()),
+                Ok(PeerResponse::Refused { why }) => Err(why),
+                Ok(_) | Err(CallError::NoAnswer) => Err(format!(
+                    "{} leads and was asked to hand over, and did not say what became of it",
+                    leader.name
+                )),
+                Err(CallError::NotSent(_)) => {
+                    Err(format!("{} leads and cannot be reached from here", leader.name))
+                }
+            }
         };
-        if done { Ok(()) } else { Err(unavailable(format!("{to} did not take over in time."))) }
+        done.map_err(|why| unavailable(format!("Leadership did not go to {to}: {why}.")))
     }
 }
 

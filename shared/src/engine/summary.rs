@@ -51,6 +51,7 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::RaiseVersion { to, .. } => format_smolstr!("version {to}"),
             ControlCommand::PlaceShards { base, .. } => format_smolstr!("shard map {}", base + 1),
             ControlCommand::Leave { name } => format_smolstr!("leave {name}"),
+            ControlCommand::Move { id, address } => format_smolstr!("move {id} to {address}"),
         },
         Operation::Queue(queue) => queue_command(queue),
         Operation::Cache(cache) => cache_command(cache),

@@ -6,7 +6,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::shards::{Placement, SHARDS_MAX, ShardMap, ShardReplicas};
-use super::{ControlCommand, ControlReply, Member};
+use super::{ControlCommand, ControlReply, MOVES_SINCE, Member};
 use crate::event::fact::{PlacedShard, ShardTable};
 use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
 use crate::names;
@@ -165,6 +165,7 @@ impl ClusterRecord {
             ControlCommand::RaiseVersion { to, members } => self.raise_version(*to, members),
             ControlCommand::PlaceShards { base, placements } => self.place_shards(*base, placements),
             ControlCommand::Leave { name } => self.leave(name),
+            ControlCommand::Move { id, address } => self.move_member(*id, address),
         };
         match done {
             Ok(()) => ControlReply::Done,
@@ -253,6 +254,26 @@ impl ClusterRecord {
             return Err(format!("{stay} nodes would stay, and every shard needs {needed}"));
         }
         self.leaving.insert(name.clone());
+        Ok(())
+    }
+
+    /// The map's founders stay as they are: every replica of a shard begins with the same entry.
+    fn move_member(&mut self, id: NodeId, address: &str) -> Result<(), String> {
+        if self.version < MOVES_SINCE {
+            return Err(format!("the cluster uses version {} of its commands", self.version));
+        }
+        if let Some(other) = self.members().find(|member| member.id != id && member.address == address) {
+            return Err(format!("{address} is the address of {}", other.name));
+        }
+        let Some(member) = self.members().find(|member| member.id == id) else {
+            return Err(format!("{id} is no member"));
+        };
+        let member = Member { address: address.to_owned(), ..member.clone() };
+        let mut map = ShardMap::clone(&self.map);
+        let replicas = map.shards.iter_mut().flat_map(|shard| &mut shard.replicas);
+        replicas.filter(|replica| replica.id == id).for_each(|replica| replica.clone_from(&member));
+        self.map = Arc::new(map);
+        self.members.insert(member.name.clone(), member);
         Ok(())
     }
 

@@ -34,7 +34,7 @@ use replies::{Known, Remembered, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
 /// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
-/// one request from a wait, and deliveries that are given back.
+/// one request from a wait, deliveries that are given back, and members that move.
 pub const COMMAND_VERSION: u16 = 4;
 
 /// Since this version of the commands a request withdraws from its wait by itself.
@@ -45,6 +45,9 @@ pub const GIVE_BACK_SINCE: u16 = 4;
 
 /// Since this version of the commands shards keep cache lines.
 pub const CACHE_SINCE: u16 = 3;
+
+/// Since this version of the commands a member may change its address.
+pub const MOVES_SINCE: u16 = 4;
 
 /// `<client>/<number>`: makes the retry of a mutation safe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,6 +146,13 @@ pub enum ControlCommand {
     Leave {
         /// The node's name.
         name: NodeName,
+    },
+    /// A member is reached elsewhere from now on. Since version 4.
+    Move {
+        /// Which.
+        id: NodeId,
+        /// Its new address, `host:port`.
+        address: String,
     },
 }
 

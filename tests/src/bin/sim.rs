@@ -26,6 +26,9 @@ struct Arguments {
     /// The seeds of the cache: other clients.
     #[arg(long)]
     cache: bool,
+    /// The same seeds, in the middle of which data folders are set back to earlier copies.
+    #[arg(long, conflicts_with = "cache")]
+    set_back: bool,
     /// Print every event (with --seed).
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -34,7 +37,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let begun = Instant::now();
-    let of_seed = if arguments.cache { Options::of_cache_seed } else { Options::of_seed };
+    let of_seed = match (arguments.cache, arguments.set_back) {
+        (true, _) => Options::of_cache_seed,
+        (_, true) => Options::of_set_back_seed,
+        _ => Options::of_seed,
+    };
     let done = Mutex::new(0u64);
     let see = |report: &Report| {
         let mut done = done.lock().expect("nothing panics in here");

@@ -11,13 +11,22 @@ use super::runtime::{TaskGroup, WORLD};
 /// Longest time until a crashed node starts again, microseconds.
 const DOWN_US_MAX: u64 = 2_000_000;
 
+/// Longest time until a node serves after a start where nothing fails, and until it notices that its folder was set back;
+/// and the longest one that it serves in between. Microseconds.
+const SET_BACK_US_MAX: u64 = 15_000_000;
+const SET_BACK_AFTER_US_MAX: u64 = 2_000_000;
+
 /// Does something bad to a cluster.
 type Fault = fn(&Arc<Cluster>);
 
 impl Cluster {
     /// All rounds of faults; ends early after a violation.
     pub async fn torment(self: &Arc<Self>) {
-        for _ in 0..self.faults.rounds {
+        let every = self.faults.rounds / (self.faults.set_backs + 1) + 1;
+        for round in 1..=self.faults.rounds {
+            if round % every == 0 {
+                self.set_back_one().await;
+            }
             let pause = self.random(self.faults.pause_between_us.clone());
             self.sleep_us(pause).await;
             if self.checks.failure().is_some() {
@@ -25,6 +34,43 @@ impl Cluster {
             }
             self.inject();
         }
+    }
+
+    /// A node's folder is copied between two boots, and later an earlier folder stands in its place. Everybody else is there:
+    /// the node has to notice before it takes part, and comes back empty as somebody else. The clients go on meanwhile.
+    async fn set_back_one(self: &Arc<Self>) {
+        self.heal();
+        let node = self.random_node();
+        self.crash(node);
+        let copy = self.copy_folder(node);
+        self.start(node);
+        let serves = async |cluster: &Arc<Self>| {
+            let engine = cluster.network.engine(node);
+            engine.is_some_and(|engine| engine.ready() && engine.status().leader_id.is_some())
+        };
+        let within_us = self.sim.now_us() + SET_BACK_US_MAX;
+        while !serves(self).await {
+            if self.sim.now_us() > within_us || self.checks.failure().is_some() {
+                return self.checks.fail(format!("node {node} does not serve after a start"));
+            }
+            self.sleep_us(10_000).await;
+        }
+        let pause = self.random(0..SET_BACK_AFTER_US_MAX);
+        self.sleep_us(pause).await;
+        self.crash(node);
+        self.set_back(node, copy);
+        self.start(node);
+        let within_us = self.sim.now_us() + SET_BACK_US_MAX;
+        while !self.has_noticed(node) {
+            if self.sim.now_us() > within_us || self.checks.failure().is_some() {
+                return self.checks.fail(format!("node {node} does not notice that its folder was set back"));
+            }
+            self.sleep_us(10_000).await;
+        }
+        self.crash(node);
+        self.empty_folder(node);
+        self.start(node);
+        self.network.set_faults(self.faults.links.clone());
     }
 
     /// No fault any more: everybody is up and hears everybody.

@@ -12,7 +12,7 @@ use orrery_shared::ids::GroupId;
 
 use super::bugs::Bugs;
 use super::checks::{Checks, Found};
-use super::disk::{Machine, SimDisk};
+use super::disk::{Folder, Machine, SimDisk};
 use super::faults::Faults;
 use super::host::{Clocks, SimHost, Stopped};
 use super::network::{Network, SimTransport, address, name};
@@ -45,6 +45,20 @@ struct Node {
     boot: SyncCell<u32>,
     up: SyncCell<bool>,
     part: SyncCell<Part>,
+    /// Its folder was set back: it has to notice, and this is why it took part in nothing.
+    set_back: SyncCell<SetBack>,
+}
+
+/// What became of a folder that was set back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SetBack {
+    /// It is as it was.
+    #[default]
+    No,
+    /// An earlier copy was put in its place.
+    Unnoticed,
+    /// The node says so.
+    Noticed,
 }
 
 /// What a node has to do with the cluster.
@@ -123,13 +137,48 @@ impl Cluster {
         self.sim.spawn_in(WORLD, async move { cluster.crash(id) });
     }
 
+    /// A node takes part in nothing any more. It says so only where its folder was set back.
+    fn halted(self: &Arc<Self>, id: TaskGroup, why: &str) {
+        let node = &self.nodes[&id];
+        self.trace.note(format_args!("HALTED node{id}: {why}"));
+        if node.set_back.get() == SetBack::No || !why.contains("older than what") {
+            return self.checks.fail(format!("node {id} halted: {why}"));
+        }
+        node.set_back.set(SetBack::Noticed);
+    }
+
+    /// Keeps a copy of the folder of a node that does not run.
+    pub fn copy_folder(&self, id: TaskGroup) -> Folder {
+        self.nodes[&id].machine.copy()
+    }
+
+    /// An earlier copy is put in the place of the folder of a node that does not run.
+    pub fn set_back(&self, id: TaskGroup, folder: Folder) {
+        self.trace.note(format_args!("SET BACK node{id}"));
+        self.nodes[&id].machine.replace(folder);
+        self.nodes[&id].set_back.set(SetBack::Unnoticed);
+    }
+
+    /// Whether the node noticed.
+    pub fn has_noticed(&self, id: TaskGroup) -> bool {
+        self.nodes[&id].set_back.get() == SetBack::Noticed
+    }
+
+    /// A node that does not run has an empty folder from now on.
+    pub fn empty_folder(&self, id: TaskGroup) {
+        self.trace.note(format_args!("EMPTY node{id}"));
+        self.nodes[&id].machine.replace(Folder::default());
+        self.nodes[&id].set_back.set(SetBack::No);
+        self.checks.emptied(id);
+    }
+
     /// What a node's host says when it stops itself goes to [`Cluster::stopped`].
     fn hear(self: &Arc<Self>, id: TaskGroup) -> Stopped {
         let cluster = Arc::downgrade(self);
-        Arc::new(move |why| {
-            if let Some(cluster) = cluster.upgrade() {
-                cluster.stopped(id, why);
-            }
+        Arc::new(move |why, halted| match cluster.upgrade() {
+            Some(cluster) if halted => cluster.halted(id, why),
+            Some(cluster) => cluster.stopped(id, why),
+            None => {}
         })
     }
 
@@ -185,6 +234,8 @@ impl Cluster {
             request_timeout: Duration::from_secs(2),
             shards: self.faults.shards,
             compare_every: Duration::from_secs(2),
+            // A folder that was set back is emptied, and its node started again: somebody decided so.
+            replace: true,
             prefer_after: Duration::from_secs(1),
             down_after: (self.faults.down_after_s > 0).then(|| Duration::from_secs(self.faults.down_after_s)),
             ..defaults

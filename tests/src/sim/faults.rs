@@ -46,6 +46,8 @@ pub struct Faults {
     pub snapshot_entries: u64,
     /// Entries that stay behind a snapshot.
     pub keep_entries: u64,
+    /// How often, in the middle of it all, an earlier copy of a node's folder is put in the place of its folder.
+    pub set_backs: u32,
     /// More nodes than a minority may be down or cut off at the same time: nothing can go on then, and
     /// nothing may go wrong either.
     pub beyond_minority: bool,
@@ -135,6 +137,7 @@ impl Faults {
             resources: 1 + rng.range(0..4) as u32,
             snapshot_entries: *rng.pick(&[20, 60, 200, 100_000]).unwrap_or(&60),
             keep_entries: rng.range(0..30),
+            set_backs: 0,
             beyond_minority: rng.chance(400),
             shards: 1 + rng.range(0..2) as u16,
             shard_clients: 1 + rng.range(0..3) as u32,
@@ -154,6 +157,13 @@ impl Faults {
         } else {
             faults
         }
+    }
+
+    /// The same seed with folders that are set back, and as many nodes as it takes to go on without one.
+    pub fn of_set_back_seed(seed: u64) -> Faults {
+        let faults = Faults::of_seed(seed);
+        let weights = Weights { join: 0, leave: 0, ..faults.weights };
+        Faults { nodes: faults.nodes.max(3), spares: 0, set_backs: 1, weights, ..faults }
     }
 
     /// What the same seed means for the cache: others who ask, the same faults, and links that are cut for longer than a lease

@@ -9,8 +9,12 @@ use super::run::{Load, Options, Report, run};
 
 /// The command that repeats a failing seed.
 pub fn repeat_command(load: Load, seed: u64) -> String {
-    let cache = if load == Load::Cache { " --cache" } else { "" };
-    format!("cargo xtask sim{cache} --seed {seed}")
+    let which = match load {
+        Load::Mixed => "",
+        Load::Cache => " --cache",
+        Load::SetBack => " --set-back",
+    };
+    format!("cargo xtask sim{which} --seed {seed}")
 }
 
 /// Runs all of it and reports in the order of `runs`. `see` is told of each when it is done, in any order, and

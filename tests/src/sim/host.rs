@@ -23,8 +23,8 @@ pub struct Clocks {
     hlc: SyncCell<HlcClock>,
 }
 
-/// Hears why a node stopped itself.
-pub type Stopped = Arc<dyn Fn(&str) + Send + Sync>;
+/// Hears why a node stopped itself, or (`true`) why it takes part in nothing any more.
+pub type Stopped = Arc<dyn Fn(&str, bool) + Send + Sync>;
 
 /// One boot of one node.
 #[derive(Clone)]
@@ -98,6 +98,10 @@ impl Host for SimHost {
     }
 
     fn fail_stop(&self, why: &str) {
-        (self.0.stopped)(why);
+        (self.0.stopped)(why, false);
+    }
+
+    fn halted(&self, why: &str) {
+        (self.0.stopped)(why, true);
     }
 }

@@ -7,7 +7,8 @@ use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
 use orrery_shared::engine::Engine;
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
-use orrery_shared::machine::{Command, Operation};
+use orrery_shared::machine::{Command, IdempotencyKey, Operation};
+use smol_str::format_smolstr;
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -31,6 +32,8 @@ pub enum Load {
     Mixed,
     /// Clients of the cache.
     Cache,
+    /// The first, while folders are set back.
+    SetBack,
 }
 
 /// What to run.
@@ -59,10 +62,16 @@ impl Options {
         Options { load: Load::Cache, ..Options::of_seed(seed) }
     }
 
+    /// What a seed means where folders are set back, with nothing broken.
+    pub fn of_set_back_seed(seed: u64) -> Options {
+        Options { load: Load::SetBack, ..Options::of_seed(seed) }
+    }
+
     fn meaning(&self) -> Faults {
         match self.load {
             Load::Mixed => Faults::of_seed(self.seed),
             Load::Cache => Faults::of_cache_seed(self.seed),
+            Load::SetBack => Faults::of_set_back_seed(self.seed),
         }
     }
 }
@@ -247,7 +256,10 @@ async fn probe(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
 async fn probe_shards(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
     for group in cluster.groups().into_iter().filter(|group| *group != GroupId::CONTROL) {
         let Some(engine) = cluster.network.engine(node) else { return false };
-        let command = Command { key: None, operation: Operation::AdvanceClock { to_ms: 0 } };
+        // Under a key, so that a lost message costs one try and not all the time.
+        let number = u64::from(group.0) + 1 + cluster.sim.now_us() * 64;
+        let key = IdempotencyKey { client: format_smolstr!("prober{node}"), number };
+        let command = Command { key: Some(key), operation: Operation::AdvanceClock { to_ms: 0 } };
         let probed = cluster.sim.spawn_in(node, async move {
             engine.propose(group, command, engine.config().request_timeout).await.is_ok()
         });

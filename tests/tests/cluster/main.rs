@@ -17,6 +17,7 @@ mod leave;
 mod links;
 mod queue;
 mod restart;
+mod rollback;
 mod supervisor;
 mod wiped;
 

@@ -86,3 +86,46 @@ fn same(before: &LockStatus, after: &LockStatus) -> Result<()> {
     ensure!(before.table.clock_ms <= after.table.clock_ms, "the lease clock went back");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_moved_says_where_it_is() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start("moved", 3).await?;
+    let outcome = moved(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn moved(cluster: &mut Cluster) -> Result<()> {
+    let leader = cluster.wait_leader().await?;
+    cluster.stop(leader)?;
+    cluster.move_node(leader)?;
+    cluster.start_node(leader)?;
+    let (name, address) = (cluster.name(leader), cluster.address(leader));
+    for at in 0..cluster.len() {
+        until("everybody to know where it is", READY, || async {
+            let members = cluster.record(at).await?.members;
+            let known = members.iter().any(|member| member.node == name && member.address == address);
+            ensure!(known, "{members:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    // The others reach it there: with one of them it is a majority.
+    cluster.wait_leader().await?;
+    let gone = (leader + 1) % cluster.len();
+    cluster.stop(gone)?;
+    cluster.wait_leader().await?;
+    cluster.done(leader, "/lock/acquire", &json!({"resource": "printer", "client": "Ayu"})).await?;
+
+    // Everybody moves at once: each is found by the list that it is started with.
+    for at in 0..cluster.len() {
+        cluster.stop(at)?;
+        cluster.move_node(at)?;
+    }
+    for at in 0..cluster.len() {
+        cluster.start_node(at)?;
+    }
+    cluster.wait_leader().await?;
+    cluster.done(0, "/lock/acquire", &json!({"resource": "scanner", "client": "Budi"})).await?;
+    Ok(())
+}

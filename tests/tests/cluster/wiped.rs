@@ -27,6 +27,59 @@ async fn a_lost_disk_is_a_new_member_and_never_votes_as_the_old_one() -> Result<
     cluster.explained(outcome)
 }
 
+/// An empty folder under a living member's name, as a `.env` that was copied to a second machine gives: nobody is evicted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_node_does_not_evict_the_member_of_its_name() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start("namesake", 3).await?;
+    let outcome = namesake(&mut cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn namesake(cluster: &mut Cluster) -> Result<()> {
+    let leader = cluster.wait_leader().await?;
+    let before = cluster.record(0).await?.members;
+    let mut second = cluster.start_namesake(leader, &["--replace"])?;
+    let words = format!("the cluster has a {} already, which answers at", cluster.name(leader));
+    until("the second one to hear why", READY, || {
+        let log = second.log();
+        let words = words.clone();
+        async move {
+            ensure!(log.contains(&words), "{log}");
+            Ok(())
+        }
+    })
+    .await?;
+    ensure!(cluster.record(0).await?.members == before, "somebody was evicted");
+    ensure!(cluster.agreed_leader().await? == leader, "the leader was deposed");
+    cluster.done(leader, "/lock/acquire", &json!({"resource": "printer", "client": "Ayu"})).await?;
+    second.terminate()?;
+
+    // The member is away: its place is taken by decision only.
+    cluster.stop(leader)?;
+    cluster.wait_leader().await?;
+    let mut waits = cluster.start_namesake(leader, &[])?;
+    let words = format!("the cluster has a {} already, which does not answer", cluster.name(leader));
+    until("it to hear when it may", READY, || {
+        let log = waits.log();
+        let words = words.clone();
+        async move {
+            ensure!(log.contains(&words) && log.contains("--replace"), "{log}");
+            Ok(())
+        }
+    })
+    .await?;
+    waits.terminate()?;
+    let _taken = cluster.start_namesake(leader, &["--replace"])?;
+    let asked = (leader + 1) % 3;
+    until("it to be a member", READY, || async {
+        let after = member(cluster, asked, &cluster.name(leader)).await?;
+        ensure!(after.incarnation == 2 && after.voter, "{after:?}");
+        Ok(())
+    })
+    .await
+}
+
 async fn scenario(cluster: &mut Cluster) -> Result<()> {
     let hold = json!({"resource": "printer", "client": "Ayu", "ttl_ms": 3_600_000});
     let granted = cluster.done(0, "/lock/acquire", &hold).await?;
@@ -39,7 +92,7 @@ async fn scenario(cluster: &mut Cluster) -> Result<()> {
     }
     cluster.copy_data(2)?;
     cluster.wipe(2)?;
-    cluster.start_node(2)?;
+    cluster.start_node_with(2, &["--replace"])?;
     let end = Instant::now() + ELECTIONS;
     while Instant::now() < end {
         for at in [0, 1, 2] {

@@ -78,9 +78,8 @@ impl<H: Host> CacheService<H> {
             if let Some(shard) = self.shard_now(address) {
                 return Ok(shard);
             }
-            if waited >= within || self.engine.stopping() {
-                return Err(ApiError::new(
-                    ErrorCode::NotReady,
+            if waited >= within || self.engine.stopping() || self.engine.halted().is_some() {
+                return Err(self.engine.not_ready(
                     "This node is not ready: it is starting, or some member of the cluster runs a version without the \
                      cache. Nothing was done.",
                 ));

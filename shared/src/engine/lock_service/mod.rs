@@ -233,8 +233,7 @@ impl<H: Host> LockService<H> {
         if self.engine.ready() || self.engine.wait_ready(within).await {
             return Ok(());
         }
-        Err(ApiError::new(
-            ErrorCode::NotReady,
+        Err(self.engine.not_ready(
             "This node is not ready: it is starting and has not heard from a majority. Nothing was done.",
         ))
     }

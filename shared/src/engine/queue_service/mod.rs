@@ -107,9 +107,8 @@ impl<H: Host> QueueService<H> {
             if self.engine.ready() && map.version > 0 {
                 return Ok(map);
             }
-            if waited >= within || self.engine.stopping() {
-                return Err(ApiError::new(
-                    ErrorCode::NotReady,
+            if waited >= within || self.engine.stopping() || self.engine.halted().is_some() {
+                return Err(self.engine.not_ready(
                     "This node is not ready: it is starting, or the cluster has no shards yet. Nothing was done.",
                 ));
             }

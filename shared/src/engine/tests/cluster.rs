@@ -163,7 +163,7 @@ async fn a_node_that_lost_its_disk_rejoins_under_a_new_identity() {
     let old = engines[2].formed().unwrap().me;
     world.stop("node3").await;
     world.wipe("node3");
-    let again = world.start("node3", 3, quick()).await;
+    let again = world.start("node3", 3, EngineConfig { replace: true, ..quick() }).await;
     assert!(again.wait_ready(Duration::from_secs(20)).await);
     let me = again.formed().unwrap().me;
     assert!(me.id > old.id && me.incarnation == old.incarnation + 1, "{me}");

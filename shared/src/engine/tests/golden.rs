@@ -24,6 +24,7 @@ use crate::engine::peer::{
 use crate::engine::queue_service::{Look, QueueAsk, QueueTold};
 use crate::engine::timing::Timing;
 use crate::engine::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
+use crate::engine::witness::{Boot, Boots, Meeting, Promise, Testimony};
 use crate::hlc::Hlc;
 use crate::ids::{ClusterId, GroupId, NodeId};
 use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait};
@@ -31,6 +32,7 @@ use crate::machine::{Command, IdempotencyKey, Member, Operation, Reply};
 
 type Request = PeerRequest<TokioRuntime>;
 type Response = PeerResponse<TokioRuntime>;
+type WitnessRow = (Option<ClusterId>, Vec<(NodeId, Testimony)>);
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -119,7 +121,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("read-index", PeerRequest::ReadIndex { within_ms: 5_000 }),
         ("probe", PeerRequest::Probe),
         ("found", PeerRequest::Found { foundation: foundation(), vacancy: 11 }),
-        ("join", PeerRequest::Join { address: "127.0.0.1:8003".into(), attempt: 9, commands: 1 }),
+        ("join", join()),
         ("hand-over", PeerRequest::HandOver { to: NodeId(3), within_ms: 5_000 }),
         ("version", PeerRequest::Version),
         ("queue-ready", PeerRequest::Queue { ask: ask(), within_ms: 5_000 }),
@@ -139,7 +141,44 @@ fn requests() -> Vec<(&'static str, Request)> {
                 timing: Timing { heartbeat_ms: 44, election_ms_min: 132, election_ms_max: 220 },
             },
         ),
+        ("meet", PeerRequest::Meet(meeting())),
+        ("vacant", PeerRequest::Vacant { name: "node3".into(), attempt: 9, replace: true }),
     ]
+}
+
+fn join() -> Request {
+    PeerRequest::Join {
+        address: "127.0.0.1:8003".into(),
+        attempt: 9,
+        commands: 1,
+        profile: "realistic".into(),
+        replace: false,
+    }
+}
+
+fn empty() -> Probed {
+    Probed::Empty { vacancy: 11, names: vec!["node1".into(), "node2".into()], profile: "realistic".into() }
+}
+
+fn testimony() -> Testimony {
+    let promise =
+        Promise { group: GroupId(3), term: 4, last: Some(log_id(4, 20)), committed: Some(log_id(3, 19)) };
+    Testimony { boot: Boot { number: 6, id: 0x11fe }, promises: vec![promise] }
+}
+
+fn meeting() -> Meeting {
+    Meeting {
+        boot: Boot { number: 2, id: 0xb007 },
+        promises: testimony().promises,
+        seen: Some(testimony()),
+        halted: false,
+        address: "127.0.0.1:8002".into(),
+        profile: "realistic".into(),
+    }
+}
+
+fn witness_row() -> WitnessRow {
+    (Some(ClusterId(0xc1)), vec![(NodeId(2), testimony())])
 }
 
 fn write() -> Ask {
@@ -173,7 +212,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("applied", PeerResponse::Propose(Outcome::Applied { index: 2, reply: Reply::Lock(reply) })),
         ("not-leader", PeerResponse::Propose(Outcome::NotLeader { leader: Some(member(1)) })),
         ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index { index: 2, clock_ms: Some(7_000) })),
-        ("empty", PeerResponse::Probe(Probed::Empty { vacancy: 11 })),
+        ("empty", PeerResponse::Probe(empty())),
         ("formed", PeerResponse::Probe(Probed::Formed(foundation()))),
         ("founded", PeerResponse::Founded),
         ("joined", PeerResponse::Joined { me: member(3), foundation: foundation() }),
@@ -198,6 +237,8 @@ fn responses() -> Vec<(&'static str, Response)> {
                 BeatAnswer::Refused { why: "no".into() },
             ]),
         ),
+        ("met", PeerResponse::Met(meeting())),
+        ("vacant", PeerResponse::Vacant),
     ]
 }
 
@@ -208,6 +249,7 @@ fn envelope<B>(body: B) -> Envelope<B> {
         from_id: NodeId(2),
         to_id: NodeId(1),
         boot: 3,
+        life: 0x11fe,
         number: 77,
         hlc: Hlc::new(1_700_000_000_000_000, 1),
         group: GroupId::CONTROL,
@@ -236,6 +278,8 @@ fn golden_bytes_of_the_present_versions() {
     line(&mut lines, "disk founding", DISK_VERSION, &Identity::Founding(foundation()));
     let formed = Identity::Formed { foundation: foundation(), me: member(1), founder: true };
     line(&mut lines, "disk formed", DISK_VERSION, &formed);
+    line(&mut lines, "disk boots", DISK_VERSION, &Boots::of(6, [0xb007, 0x11fe]));
+    line(&mut lines, "disk witness", DISK_VERSION, &witness_row());
     for (name, request) in requests() {
         line(&mut lines, &format!("request {name}"), PEER_VERSION, &envelope(request));
     }
@@ -295,6 +339,12 @@ fn golden_bytes_are_still_understood() {
             }
             (_, "founding" | "formed") => {
                 codec::encode(DISK_VERSION, &codec::decode::<Identity>(DISK_VERSION, &bytes).expect(name))
+            }
+            (_, "boots") => {
+                codec::encode(DISK_VERSION, &codec::decode::<Boots>(DISK_VERSION, &bytes).expect(name))
+            }
+            (_, "witness") => {
+                codec::encode(DISK_VERSION, &codec::decode::<WitnessRow>(DISK_VERSION, &bytes).expect(name))
             }
             _ => codec::encode(DISK_VERSION, &codec::decode::<Entry>(DISK_VERSION, &bytes).expect(name)),
         };

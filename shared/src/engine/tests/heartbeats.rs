@@ -12,6 +12,7 @@ use crate::engine::network::{News, Peers};
 use crate::engine::node::Local;
 use crate::engine::peer::Beat;
 use crate::engine::types::Vote;
+use crate::engine::witness::Witness;
 use crate::engine::{EngineConfig, Profile};
 use crate::ids::{GroupId, NodeId};
 use crate::machine::Member;
@@ -40,7 +41,8 @@ fn a_commit_index_is_news_once() {
 async fn whoever_is_in_a_hurry_takes_along_who_waits() {
     let host = TestHost::lonely(MemoryDisk::default());
     let local = Local { name: "node1".into(), address: "127.0.0.1:1".into(), boot: 1, peers: Vec::new() };
-    let peers = Arc::new(Peers::new(host.clone(), local, &EngineConfig::new(Profile::Realistic)));
+    let witness = Witness::open(host.clone(), None).await.unwrap();
+    let peers = Arc::new(Peers::new(host.clone(), local, &EngineConfig::new(Profile::Realistic), witness));
     let to = Member { id: NodeId(2), name: "node2".into(), incarnation: 1, address: "127.0.0.1:2".into() };
     let [waits, hurries] =
         [(1, false), (2, true)].map(|(group, at_once)| peers.heartbeat(&to, beat(group), at_once));

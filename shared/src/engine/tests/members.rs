@@ -6,7 +6,7 @@ use std::time::Duration;
 use openraft_rt_tokio::TokioRuntime;
 
 use super::cluster::{acquire, release, token};
-use super::world::{MemoryDisk, TestHost, World, eventually, quick};
+use super::world::{MemoryDisk, TestHost, World, eventually, eventually_async, quick};
 use crate::api::lock::LockAnswer;
 use crate::engine::EngineConfig;
 use crate::engine::codec::{self, PEER_VERSION};
@@ -15,7 +15,9 @@ use crate::engine::identity::join_attempt;
 use crate::engine::peer::{Envelope, PeerRequest, PeerResponse};
 use crate::event::Fact;
 use crate::event::fact::Role;
-use crate::ids::NodeName;
+use crate::hlc::Hlc;
+use crate::ids::{GroupId, NodeId, NodeName};
+use crate::machine::COMMAND_VERSION;
 
 type Asked = Envelope<PeerRequest<TokioRuntime>>;
 type Answered = Envelope<PeerResponse<TokioRuntime>>;
@@ -53,7 +55,7 @@ async fn a_founding_message_that_comes_late_means_nothing_to_a_lost_disk() {
     world.wipe("node3");
     // It can ask nobody: all that it hears is what was sent to its earlier boot.
     world.cut("node3", true);
-    let again = world.start("node3", 3, quick()).await;
+    let again = world.start("node3", 3, EngineConfig { replace: true, ..quick() }).await;
     let founder: NodeName = "node1".into();
     for message in founding {
         let answer: Answered = codec::decode(PEER_VERSION, &again.serve(&founder, message).await).unwrap();
@@ -179,4 +181,78 @@ async fn of_nine_nodes_seven_vote_and_a_lost_learner_changes_nothing() {
     })
     .await;
     assert_eq!(again.status().role, Role::Learner);
+}
+
+/// Two disks under one name: the world has one address for it, so the member that is there is asked by its own engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_whose_holder_answers_is_not_given_away_and_one_that_is_away_is_only_by_decision() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    let join = |attempt, replace| {
+        let body: PeerRequest<TokioRuntime> = PeerRequest::Join {
+            address: "node3:1".into(),
+            attempt,
+            commands: COMMAND_VERSION,
+            profile: "realistic".into(),
+            replace,
+        };
+        let envelope = Envelope {
+            cluster: None,
+            from: "node3".into(),
+            from_id: NodeId(0),
+            to_id: NodeId(0),
+            boot: 1,
+            life: 1,
+            number: attempt,
+            hlc: Hlc::default(),
+            group: GroupId::CONTROL,
+            body,
+        };
+        codec::encode(PEER_VERSION, &envelope).unwrap()
+    };
+    let answer = async |attempt, replace| {
+        let from: NodeName = "node3".into();
+        let answer = engines[0].serve(&from, join(attempt, replace)).await;
+        codec::decode::<Answered>(PEER_VERSION, &answer).unwrap().body
+    };
+    let before = engines[0].cluster().members;
+    for replace in [false, true] {
+        let PeerResponse::Refused { why } = answer(1, replace).await else { panic!("it evicted a member") };
+        assert!(why.contains("which answers at node3:0"), "{why}");
+    }
+    assert_eq!(engines[0].cluster().members, before, "nobody was evicted");
+
+    world.stop("node3").await;
+    let refused = eventually_async("its silence to be noticed", async || match answer(2, false).await {
+        PeerResponse::Refused { why } if why.contains("does not answer since") => Some(why),
+        _ => None,
+    })
+    .await;
+    assert!(refused.contains("after 30 s") && refused.contains("--replace"), "{refused}");
+    let PeerResponse::Joined { me, .. } = answer(3, true).await else { panic!("it was decided") };
+    assert_eq!((me.incarnation, me.address.as_str()), (2, "node3:1"));
+    // Its answer may have been lost: the same attempt is the same identity, and needs no other decision.
+    let PeerResponse::Joined { me: again, .. } = answer(3, false).await else { panic!("it asks again") };
+    assert_eq!(again, me);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_does_not_go_to_who_does_not_answer() {
+    let world = Arc::new(World::default());
+    world.cluster(3).await;
+    let leader = world.leader().await;
+    let (name, term) = (leader.local().name.clone(), leader.status().term);
+    let others: Vec<NodeName> = World::names(3).into_iter().filter(|other| *other != name).collect();
+    world.cut(&others[0], true);
+    for asked in [&name, &others[1]] {
+        let asked = world.engine(asked);
+        let refused = asked.transfer_leader(&others[0], Duration::from_secs(8)).await.unwrap_err();
+        let words = format!("{} does not answer; {name} still leads", others[0]);
+        assert!(refused.message.contains(&words), "{refused:?}");
+    }
+    let now = world.leader().await.status();
+    assert_eq!((now.node_id, now.term), (name.clone(), term), "nobody was deposed");
+    world.cut(&others[0], false);
+    leader.transfer_leader(&others[1], Duration::from_secs(10)).await.unwrap();
+    assert_eq!(world.leader().await.local().name, others[1]);
 }

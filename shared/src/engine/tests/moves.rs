@@ -132,7 +132,7 @@ async fn a_node_joins_gets_its_shards_and_leaves_again() {
     // The same name comes again, as somebody else.
     world.stop("node1").await;
     world.wipe("node1");
-    engines.insert(0, world.start("node1", 4, EngineConfig { founds: false, ..many() }).await);
+    engines.insert(0, world.start("node1", 4, EngineConfig { founds: false, replace: true, ..many() }).await);
     assert!(engines[0].wait_ready(WITHIN).await);
     assert_eq!(engines[0].formed().unwrap().me.incarnation, 2);
     in_place(&engines, &names, &[]).await;

@@ -138,7 +138,7 @@ async fn a_lost_disk_never_votes_in_its_old_shards() {
     let (first, _) = engines[0].propose(GroupId(1), keyed("Ayu", 1, clock(5)), WITHIN).await.unwrap();
     world.stop("node3").await;
     world.wipe("node3");
-    let again = world.start("node3", 3, many()).await;
+    let again = world.start("node3", 3, EngineConfig { replace: true, ..many() }).await;
     assert!(again.wait_ready(WITHIN).await);
     eventually("node3 to know the map", || (again.shard_map().version > 0).then_some(())).await;
     let (second, _) = again.propose(GroupId(1), keyed("Ayu", 2, clock(6)), WITHIN).await.unwrap();

@@ -119,6 +119,17 @@ impl World {
         lock(&self.boots).remove(name);
     }
 
+    /// Keeps a copy of a node's disk as it is now.
+    pub fn copy_disk(&self, name: &str) -> MemoryDisk {
+        let copied = lock(&self.disk(name).state).copy();
+        MemoryDisk { state: Arc::new(Mutex::new(copied)) }
+    }
+
+    /// A node that does not run has this disk from now on.
+    pub fn put_disk(&self, name: &str, disk: MemoryDisk) {
+        lock(&self.disks).insert(name.into(), disk);
+    }
+
     /// Cuts (or heals) all links of a node.
     pub fn cut(&self, name: &str, on: bool) {
         let mut cut = lock(&self.cut);
@@ -201,6 +212,18 @@ pub async fn eventually_within<T>(within: Duration, what: &str, mut look: impl F
         }
         assert!(Instant::now() < end, "{what} did not come");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The same where looking takes a while.
+pub async fn eventually_async<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what} did not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -325,7 +348,7 @@ struct DiskState {
     stalled: Option<Vec<Done>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct GroupRows {
     entries: BTreeMap<LogIndex, Bytes>,
     vote: Option<Bytes>,
@@ -365,6 +388,16 @@ impl MemoryDisk {
 }
 
 impl DiskState {
+    fn copy(&self) -> Self {
+        DiskState {
+            groups: self.groups.clone(),
+            values: self.values.clone(),
+            files: self.files.clone(),
+            writes: self.writes,
+            stalled: None,
+        }
+    }
+
     fn write(&mut self, write: Write) {
         match write {
             Write::Entries { group, entries } => {

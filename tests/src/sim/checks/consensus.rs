@@ -214,6 +214,13 @@ impl Consensus {
         Ok(())
     }
 
+    /// A node lost everything: its votes were another identity's.
+    pub fn emptied(&mut self, node: TaskGroup) {
+        self.votes.retain(|(_, _, voter), _| *voter != node);
+        self.terms.retain(|(owner, _), _| *owner != node);
+        self.voters.retain(|(owner, _), _| *owner != node);
+    }
+
     /// A node reports something.
     pub fn fact(&mut self, node: TaskGroup, fact: &Fact) -> Verdict {
         if let Fact::RoleChanged { group, term, .. } = fact {

@@ -125,6 +125,11 @@ impl Checks {
         self.verdict(verdict);
     }
 
+    /// A node's folder is empty: whoever it is from now on, it is somebody else.
+    pub fn emptied(&self, node: TaskGroup) {
+        self.consensus.borrow_mut().emptied(node);
+    }
+
     /// Called after every poll of a node's task: compares what was applied meanwhile.
     pub fn after_poll(&self, network: &Network) {
         for (node, group) in self.applied.take() {

@@ -79,6 +79,18 @@ impl CrashFile {
         image.opening += 1;
     }
 
+    /// What is on the disk for sure.
+    pub fn durable(&self) -> Vec<u8> {
+        self.image().durable.clone()
+    }
+
+    /// The disk has this from now on, and no process has it open.
+    pub fn replace(&self, bytes: Vec<u8>) {
+        let mut image = self.image();
+        *image =
+            Image { cached: bytes.clone(), durable: bytes, unsynced: Vec::new(), opening: image.opening + 1 };
+    }
+
     fn image(&self) -> MutexGuard<'_, Image> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

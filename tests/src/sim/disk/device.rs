@@ -37,7 +37,25 @@ pub struct Machine {
     files: SyncCell<SnapshotFiles>,
 }
 
+/// What a data folder had at some moment.
+#[derive(Clone, Default)]
+pub struct Folder {
+    file: Vec<u8>,
+    files: SnapshotFiles,
+}
+
 impl Machine {
+    /// A copy of the folder of a node that does not run.
+    pub fn copy(&self) -> Folder {
+        Folder { file: self.file.durable(), files: self.files.borrow_mut().clone() }
+    }
+
+    /// The folder is this one from now on: an earlier copy, or an empty one.
+    pub fn replace(&self, folder: Folder) {
+        self.file.replace(folder.file);
+        self.files.replace(folder.files);
+    }
+
     /// Everything that was not synced is lost or torn.
     pub fn crash(&self, rng: &mut SplitMix) {
         self.file.crash(rng);

@@ -16,7 +16,7 @@ const TEMPORARY: &str = ".part";
 type Path = (GroupId, String);
 
 /// A file that has no name yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Writing {
     path: Path,
     encoder: Option<SnapshotEncoder>,
@@ -24,7 +24,7 @@ struct Writing {
 }
 
 /// A node's snapshot folder. Survives crashes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SnapshotFiles {
     present: BTreeMap<Path, Bytes>,
     /// Being written: what a crash leaves of them is open.

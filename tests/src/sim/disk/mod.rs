@@ -6,7 +6,7 @@ mod device;
 mod files;
 
 pub use backend::{CrashFile, OpenFile, SECTOR_BYTES};
-pub use device::{DiskFaults, DiskWatch, Machine, SimDisk};
+pub use device::{DiskFaults, DiskWatch, Folder, Machine, SimDisk};
 pub use files::SnapshotFiles;
 
 #[cfg(test)]

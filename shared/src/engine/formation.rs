@@ -449,7 +449,7 @@ impl<H: Host> Engine<H> {
     ) -> Result<(), String> {
         let group = self.group(GroupId::CONTROL).ok_or("this node is starting")?;
         // Whoever was deposed without a word hears nobody, and knows nothing of who is there.
-        if !group.leads() || !matches!(group.read_index(ASK_WITHIN).await, ReadOutcome::Index(_)) {
+        if !group.leads() || !matches!(group.read_index(ASK_WITHIN).await, ReadOutcome::Index { .. }) {
             return Err("nobody leads whom a majority confirms".into());
         }
         let key = Joiner::key(name, attempt);

@@ -144,7 +144,7 @@ impl<H: Host> Engine<H> {
         let request = PeerRequest::Meet(self.meeting(to.id, promises.to_vec()));
         let call = self.inner.peers.call(GroupId::CONTROL, to, Urgency::Election, request, ASK_WITHIN);
         if let Ok(PeerResponse::Met(theirs)) = call.await
-            && self.compare(&to.name, to.id, &theirs).await
+            && self.compare_with(&to.name, to.id, &theirs).await
         {
             self.inner.peers.witness.told(to.id, promises.to_vec());
         }
@@ -163,13 +163,13 @@ impl<H: Host> Engine<H> {
         }
         // What is told is what was known before: this boot of theirs says nothing about itself.
         let mine = self.meeting(from_id, self.promises());
-        self.compare(from, from_id, &theirs).await;
+        self.compare_with(from, from_id, &theirs).await;
         PeerResponse::Met(Meeting { halted: self.halted().is_some(), ..mine })
     }
 
     /// Compares what a node has seen of this one with this node's disk, and writes down what it says of itself. True where
     /// from now on what that boot says counts.
-    async fn compare(&self, from: &NodeName, from_id: NodeId, theirs: &Meeting) -> bool {
+    async fn compare_with(&self, from: &NodeName, from_id: NodeId, theirs: &Meeting) -> bool {
         let witness = &self.inner.peers.witness;
         if let Some(seen) = &theirs.seen {
             match self.contradiction(seen) {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use orrery_shared::cache::node::{Limits, Policy};
 use orrery_shared::engine::host::{Disk, Host as _, Write};
@@ -29,8 +28,9 @@ use crate::http::guard::Guard;
 use crate::http::{NodeState, router};
 use crate::join;
 use crate::metrics::Metrics;
+use crate::server::{self, OnDeaf, Site, raise_descriptors};
 use crate::storage::NativeDisk;
-use crate::transport::{Links, OnDismissed, OnLink, PeerIdentity, Serve, listen};
+use crate::transport::{Links, OnDismissed, OnLink, PeerIdentity, Serve, Trust, listen};
 
 /// Names of the host's own values on the disk.
 const BOOT: &str = "host.boot";
@@ -64,8 +64,14 @@ pub async fn run(mut config: NodeConfig, stop: impl Future<Output = ()> + Send +
     let listener = listen(config.listen).await?;
     config.listens_on(listener.local_addr()?);
     let running = assemble(&config).await?;
-    let router = running.router.clone();
-    serve_until(listener, router, stop, running.stop()).await?;
+    let site = Site { router: running.router.clone(), tls: running.links.trust().acceptor() };
+    let limits = server::Limits::new(config.connections_max, raise_descriptors());
+    let engine = running.engine.clone();
+    let on_deaf = Box::new(move || {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.give_up_leadership().await });
+    });
+    serve_until(listener, site, limits, on_deaf, stop, running.stop()).await?;
     tracing::info!(node = %config.id, "node stopped");
     Ok(())
 }
@@ -84,7 +90,13 @@ pub async fn assemble(config: &NodeConfig) -> Result<Running> {
     if formed.is_none() && !config.join.is_empty() {
         local.peers = join::members(config).await?;
     }
-    let links = links(config, &recorder, boot, formed);
+    let trust = Trust::new(&config.id, &config.credentials, &config.data)?;
+    if !trust.is_encrypted() {
+        tracing::warn!(
+            "links are open to all programs of this user on this machine: no secret and no certificates are set"
+        );
+    }
+    let links = links(config, trust, &recorder, boot, formed);
     let transport = FaultyTransport::new(links.clone());
     let metrics = Arc::new(Metrics::new());
     let host = NodeHost::new(disk.clone(), transport.clone(), recorder.clone(), metrics.clone());
@@ -145,27 +157,20 @@ impl Drop for Running {
 /// Serves until `stop`; then runs `end` while open requests get a little time.
 pub async fn serve_until(
     listener: crate::transport::Listener,
-    router: axum::Router,
+    site: Site,
+    limits: server::Limits,
+    on_deaf: OnDeaf,
     stop: impl Future<Output = ()> + Send + 'static,
     end: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (stopping, mut stopped) = watch::channel(false);
-    let listener = listener.tap_io(|stream| {
-        // Without it, small answers could wait for the peer's delayed acknowledgement.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        stop.await;
-        // The receiver lives as long as this function.
-        let _ = stopping.send(true);
-    });
-    let mut server = tokio::spawn(server.into_future());
+    let (stopping, stopped) = watch::channel(false);
+    let mut server = tokio::spawn(server::serve(listener, site, limits, on_deaf, stopped));
     tokio::select! {
-        result = &mut server => return result?.context("the HTTP server failed"),
-        _ = stopped.changed() => {}
+        result = &mut server => return result.context("the HTTP server failed"),
+        () = stop => {}
     }
+    // The server's end of it lives as long as the server.
+    let _ = stopping.send(true);
     end.await;
     // Streams and peers stay open for ever: they are not waited for.
     if timeout(STOP_SERVER_MAX, &mut server).await.is_err() {
@@ -301,7 +306,13 @@ async fn upkeep(
     }
 }
 
-fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch, formed: Option<Formed>) -> Links {
+fn links(
+    config: &NodeConfig,
+    trust: Trust,
+    recorder: &Recorder,
+    boot: BootEpoch,
+    formed: Option<Formed>,
+) -> Links {
     // What the disk says is said from the first handshake on.
     let identity = PeerIdentity {
         cluster: formed.as_ref().map(|formed| formed.cluster),
@@ -316,7 +327,7 @@ fn links(config: &NodeConfig, recorder: &Recorder, boot: BootEpoch, formed: Opti
         recorder.emit(if open { Fact::LinkUp { peer } } else { Fact::LinkDown { peer } });
     });
     let on_dismissed: OnDismissed = Arc::new(|why| fail_stop(&format!("{why}. {TO_JOIN_AGAIN}.")));
-    Links::new(identity, config.secret.clone(), on_link, on_dismissed)
+    Links::new(identity, trust, on_link, on_dismissed)
 }
 
 fn local(config: &NodeConfig, boot: BootEpoch) -> Local {

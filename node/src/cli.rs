@@ -28,6 +28,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Begin a new cluster from the data folder of one node, after a majority was lost for ever.
     Recover(RecoverArgs),
+    /// Make certificates by which nodes know each other.
+    Cert(CertArgs),
     /// Measure.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -169,14 +171,26 @@ pub struct NodeArgs {
     #[arg(long, env = "ELECTION_MS", value_name = "MS")]
     pub election_ms: Option<u64>,
 
-    /// Shared by all nodes of the cluster: a peer must prove that it knows it. Without one, a fixed default is used
-    /// that is public, and the node refuses to listen on anything but loopback.
+    /// Shared by all nodes of the cluster, at least 16 bytes: each makes its certificate from it, and links are encrypted.
+    /// Without a secret and certificates, the node listens on loopback only, and programs of the same user are its peers.
     #[arg(long, env = "CLUSTER_SECRET", hide_env_values = true, value_name = "TEXT")]
     pub secret: Option<String>,
 
     /// Read the cluster secret from this file instead.
     #[arg(long, env = "CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
+
+    /// A secret that is accepted of others, too, while the cluster changes from one to another.
+    #[arg(long, env = "ACCEPT_SECRET", hide_env_values = true, value_name = "TEXT")]
+    pub accept_secret: Option<String>,
+
+    /// Read the secret that is accepted, too, from this file.
+    #[arg(long, env = "ACCEPT_SECRET_FILE", value_name = "FILE")]
+    pub accept_secret_file: Option<PathBuf>,
+
+    /// Instead of a secret: a folder with ca.pem, NAME.pem and NAME-key.pem, where NAME is the node's. `orrery cert` makes them.
+    #[arg(long, env = "CERTS_DIR", value_name = "DIR")]
+    pub certs: Option<PathBuf>,
 
     /// Further pages (HOST:PORT, separated by commas) that may call this node from a browser: the supervisor's.
     #[arg(long, env = "ALLOW_ORIGINS", default_value = "", value_name = "HOST:PORT,...")]
@@ -206,6 +220,11 @@ pub struct NodeArgs {
     /// Which copy goes when there is no more room.
     #[arg(long, env = "CACHE_POLICY", value_enum, default_value_t)]
     pub cache_policy: CachePolicy,
+
+    /// Most connections of clients; at the bound, the one that was idle for the longest time is closed. Where the system
+    /// allows few open files, at most half of these.
+    #[arg(long, env = "CONNECTIONS_MAX", default_value_t = 4_096, value_name = "N")]
+    pub connections_max: usize,
 
     /// Accept `/faults`, which breaks links on purpose.
     #[arg(long, env = "FAULTS")]
@@ -292,6 +311,26 @@ pub struct DemoArgs {
     /// Stop by itself after this many seconds.
     #[arg(long = "for", value_name = "SECONDS")]
     pub for_seconds: Option<u64>,
+}
+
+/// `orrery cert`
+#[derive(Clone, Debug, Args)]
+pub struct CertArgs {
+    /// Folder for the certificates. The authority's key stays there; an authority that is there is used again.
+    #[arg(long, default_value = "certs", value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Names of the nodes that get a certificate, separated by commas.
+    #[arg(long, default_value = "", value_name = "NAME,...")]
+    pub nodes: String,
+
+    /// For how many days they are good.
+    #[arg(long, default_value_t = 3_650, value_name = "DAYS")]
+    pub days: u32,
+
+    /// Make a new authority. The old one stays accepted until it is removed from ca.pem.
+    #[arg(long)]
+    pub new_ca: bool,
 }
 
 /// `orrery bench`

@@ -13,8 +13,8 @@ use orrery_shared::names;
 
 use crate::cli::{CachePolicy, NodeArgs, ProfileName};
 
-/// What peers prove to each other when nobody set a secret. Public, therefore good for loopback only.
-const DEFAULT_SECRET: &str = "orrery on loopback";
+/// Shortest secret of a cluster, in bytes: it can be guessed at by whoever reaches a node.
+const SECRET_BYTES_MIN: usize = 16;
 
 /// Most addresses that are suggested.
 const SUGGESTIONS_MAX: usize = 6;
@@ -56,8 +56,8 @@ pub struct NodeConfig {
     pub heartbeat: Option<Duration>,
     /// Longest election time-out; the profile's where none is given.
     pub election: Option<Duration>,
-    /// What peers prove to know.
-    pub secret: Secret,
+    /// By what peers know each other.
+    pub credentials: Credentials,
     /// Pages besides the members' own that may call it: `host:port`.
     pub allow_origins: Vec<String>,
     /// Bound of a request beyond the wait that it asks for; the profile's where none is given.
@@ -72,6 +72,8 @@ pub struct NodeConfig {
     pub cache_bytes: u64,
     /// What goes first.
     pub cache_policy: CachePolicy,
+    /// Most connections of clients.
+    pub connections_max: usize,
     /// Whether links may be broken on purpose.
     pub faults: bool,
     /// Whether events are recorded.
@@ -80,6 +82,25 @@ pub struct NodeConfig {
     pub events_kept: usize,
     /// End with the standard input.
     pub end_with_stdin: bool,
+}
+
+/// By what the nodes of a cluster know each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing is set: good for loopback only.
+    None,
+    /// Whoever knows the secret is a node.
+    Secret {
+        /// This node's.
+        own: Secret,
+        /// Others that are accepted too, while one takes the place of another.
+        accepted: Vec<Secret>,
+    },
+    /// Whoever has a certificate of an accepted authority is the node of that name.
+    Certificates {
+        /// `ca.pem`, `NAME.pem`, `NAME-key.pem`.
+        folder: PathBuf,
+    },
 }
 
 /// Bytes that all nodes of a cluster share. Never printed.
@@ -95,7 +116,7 @@ impl std::fmt::Debug for Secret {
 impl NodeConfig {
     /// Checks what the command line said.
     pub fn from_args(args: NodeArgs) -> Result<NodeConfig> {
-        let id = name(&args.id, "--id")?;
+        let id = node_name(&args.id, "--id")?;
         let listen_text = args.listen.unwrap_or_else(|| join(&args.host, args.port));
         let listen = resolve(&listen_text)?;
         let advertise = match args.advertise {
@@ -114,7 +135,15 @@ impl NodeConfig {
             join.is_empty() || peers.is_empty(),
             "--join is for a cluster that exists, --peers for one that is to be formed: give one of them"
         );
-        let secret = secret(args.secret, args.secret_file.as_deref(), &listen)?;
+        let own = secret("--secret", args.secret, args.secret_file.as_deref())?;
+        let accepted = secret("--accept-secret", args.accept_secret, args.accept_secret_file.as_deref())?;
+        let credentials = credentials(own, accepted, args.certs)?;
+        if credentials == Credentials::None {
+            check_loopback(
+                &listen,
+                peers.iter().map(|peer| peer.address.as_str()).chain(join.iter().map(String::as_str)),
+            )?;
+        }
         let allow_origins = list(&args.allow_origins)
             .map(|address| checked_address(address, "--allow-origins"))
             .collect::<Result<_>>()?;
@@ -132,6 +161,7 @@ impl NodeConfig {
             (1 << 20..=1 << 32).contains(&args.cache_bytes),
             "--cache-bytes must be 1048576 to 4294967296: a line may have 256 KiB"
         );
+        ensure!((8..=1_048_576).contains(&args.connections_max), "--connections-max must be 8 to 1048576");
         ensure!((1_024..=4_194_304).contains(&args.events_kept), "--events-kept must be 1024 to 4194304");
         Ok(NodeConfig {
             id,
@@ -145,7 +175,7 @@ impl NodeConfig {
             profile: args.profile,
             heartbeat,
             election,
-            secret,
+            credentials,
             allow_origins,
             request_timeout: args.request_timeout_ms.map(Duration::from_millis),
             shards: args.shards,
@@ -153,6 +183,7 @@ impl NodeConfig {
             cache_lines: args.cache_lines,
             cache_bytes: args.cache_bytes,
             cache_policy: args.cache_policy,
+            connections_max: args.connections_max,
             faults: args.faults,
             events: !args.no_events,
             events_kept: args.events_kept,
@@ -228,7 +259,8 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-fn name(text: &str, flag: &str) -> Result<NodeName> {
+/// A checked name of a node.
+pub fn node_name(text: &str, flag: &str) -> Result<NodeName> {
     names::check(text).map_err(|why| anyhow!("{flag}: a node's name {why}"))?;
     ensure!(
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
@@ -253,7 +285,7 @@ fn parse_peers(text: &str, id: &NodeName) -> Result<Vec<PeerAddress>> {
         let Some((peer, address)) = part.split_once('=') else {
             bail!("--peers: {part:?} is not NAME=HOST:PORT");
         };
-        let peer = name(peer, "--peers")?;
+        let peer = node_name(peer, "--peers")?;
         let address = checked_address(address, "--peers")?;
         if peer == *id {
             continue; // one list may be given to all nodes
@@ -266,27 +298,49 @@ fn parse_peers(text: &str, id: &NodeName) -> Result<Vec<PeerAddress>> {
     Ok(peers)
 }
 
-fn secret(text: Option<String>, file: Option<&Path>, listen: &SocketAddr) -> Result<Secret> {
+fn secret(flag: &str, text: Option<String>, file: Option<&Path>) -> Result<Option<Secret>> {
     let bytes = match (text, file) {
         (Some(_), Some(_)) => {
-            bail!("--secret and --secret-file (CLUSTER_SECRET, CLUSTER_SECRET_FILE): give one of them")
+            bail!("{flag} and {flag}-file, or their variables: give one of them")
         }
         (Some(text), None) => text.into_bytes(),
         (None, Some(file)) => std::fs::read(file)
-            .with_context(|| format!("the cluster secret cannot be read from {}", file.display()))?
+            .with_context(|| format!("{flag}-file: {} cannot be read", file.display()))?
             .trim_ascii()
             .to_vec(),
-        (None, None) => {
-            ensure!(
-                listen.ip().is_loopback(),
-                "a node that listens on {listen} can be reached from other machines: set CLUSTER_SECRET \
-                 (or --secret-file) to the same text on all nodes"
-            );
-            DEFAULT_SECRET.as_bytes().to_vec()
-        }
+        (None, None) => return Ok(None),
     };
-    ensure!(bytes.len() >= 8, "the cluster secret has at least 8 bytes");
-    Ok(Secret(bytes))
+    ensure!(
+        bytes.len() >= SECRET_BYTES_MIN,
+        "{flag}: the cluster secret has at least {SECRET_BYTES_MIN} bytes; `openssl rand -hex 16` makes a good one"
+    );
+    Ok(Some(Secret(bytes)))
+}
+
+fn credentials(own: Option<Secret>, accepted: Option<Secret>, certs: Option<PathBuf>) -> Result<Credentials> {
+    match (own, certs) {
+        (Some(_), Some(_)) => bail!("--certs and --secret: give one of them"),
+        (Some(own), None) => Ok(Credentials::Secret { own, accepted: accepted.into_iter().collect() }),
+        (None, _) if accepted.is_some() => {
+            bail!("--accept-secret: give --secret too, which is this node's own")
+        }
+        (None, Some(folder)) => Ok(Credentials::Certificates { folder }),
+        (None, None) => Ok(Credentials::None),
+    }
+}
+
+/// Without a secret, everything is on this machine. A name is looked at when it is dialled.
+fn check_loopback<'a>(listen: &SocketAddr, others: impl Iterator<Item = &'a str>) -> Result<()> {
+    let advice = "set CLUSTER_SECRET (or --secret-file, or --certs) on all nodes";
+    ensure!(
+        listen.ip().is_loopback(),
+        "a node that listens on {listen} can be reached from other machines: {advice}"
+    );
+    for other in others {
+        let elsewhere = other.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
+        ensure!(!elsewhere, "links to {other} leave this machine: {advice}");
+    }
+    Ok(())
 }
 
 /// Where the demo keeps its data when nobody says otherwise: stable for the user, so that the next demo finds it.
@@ -361,15 +415,20 @@ mod tests {
             (&["--join", "127.0.0.1:8001", "--peers", "node2=127.0.0.1:8002"], "--join"),
             (&["--listen", "127.0.0.1"], "127.0.0.1"),
             (&["--listen", "0.0.0.0:8001", "--advertise", "10.0.0.7:8001"], "CLUSTER_SECRET"),
-            (&["--listen", "0.0.0.0:8001", "--secret", "a secret text"], "--advertise"),
-            (&["--listen", "[::]:8001", "--secret", "a secret text"], "--advertise"),
+            (&["--listen", "0.0.0.0:8001", "--secret", "sixteen letters!"], "--advertise"),
+            (&["--listen", "[::]:8001", "--secret", "sixteen letters!"], "--advertise"),
             (&["--listen", "0.0.0.0:8001", "--advertise", "0.0.0.0:8001"], "--advertise"),
             (&["--listen", "127.0.0.1:8001", "--advertise", "[::]:8001"], "--advertise"),
-            (&["--secret", "short"], "secret"),
+            (&["--secret", "fifteen letters"], "16 bytes"),
+            (&["--accept-secret", "sixteen letters!"], "--secret"),
+            (&["--secret", "sixteen letters!", "--certs", "folder"], "--certs"),
+            (&["--peers", "node2=192.168.1.7:8002"], "CLUSTER_SECRET"),
+            (&["--join", "192.168.1.7:8002"], "CLUSTER_SECRET"),
             (&["--request-timeout-ms", "1"], "--request-timeout-ms"),
             (&["--heartbeat-ms", "9"], "--heartbeat-ms"),
             (&["--heartbeat-ms", "100", "--election-ms", "400"], "--election-ms must be 500"),
             (&["--profile", "wan", "--heartbeat-ms", "1000"], "--election-ms must be 5000"),
+            (&["--connections-max", "1"], "--connections-max"),
         ] {
             let error = format!("{:#}", node(arguments).unwrap_err());
             assert!(error.contains(word), "{arguments:?}: {error}");

@@ -25,7 +25,8 @@ const FAIL_STOP_CODE: i32 = 70;
 pub const LEFT_CODE: i32 = 3;
 
 /// What a dismissed node has to be told.
-pub const TO_JOIN_AGAIN: &str = "Empty the data directory to join again";
+pub const TO_JOIN_AGAIN: &str = "To join again it needs a new data folder (--data); look at `GET /cluster` of other nodes first, and keep \
+     this folder until you know that it is not needed";
 
 /// One node's world. Cheap to clone.
 #[derive(Clone)]

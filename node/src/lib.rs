@@ -3,6 +3,7 @@
 pub mod app;
 pub mod backup;
 pub mod bench;
+pub mod cert;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod host;
 pub mod http;
 pub mod join;
 pub mod metrics;
+pub mod server;
 pub mod settings;
 pub mod storage;
 pub mod transport;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use orrery::cli::{BenchCommand, Command, worker_threads};
 use orrery::config::NodeConfig;
 use orrery::settings::{self, Settings, logging};
-use orrery::{app, backup, bench, demo};
+use orrery::{app, backup, bench, cert, demo};
 
 /// A node allocates and frees small values on several threads all the time; glibc spends a tenth more on a pair of
 /// acquire and release than this one does.
@@ -41,6 +41,7 @@ fn run() -> Result<()> {
             builder.worker_threads(worker_threads(None));
         }
         Command::Demo(_)
+        | Command::Cert(_)
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Recover(_)
@@ -58,6 +59,7 @@ fn run() -> Result<()> {
             Command::Backup(args) => backup::backup(args).await,
             Command::Restore(args) => backup::restore(args).await,
             Command::Recover(args) => backup::recover(args).await,
+            Command::Cert(args) => cert::run(&args),
             Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
             Command::Bench(BenchCommand::Cache(args)) => bench::run_cache(args).await,
             Command::Bench(BenchCommand::Bare { port }) => bench::run_bare(port).await,

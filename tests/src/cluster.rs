@@ -29,6 +29,8 @@ pub struct Cluster {
     binary: PathBuf,
     ports: Vec<u16>,
     flags: Vec<String>,
+    /// Files that each may have open, where that is limited.
+    descriptors: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,15 @@ impl Cluster {
 
     /// The same, where every node gets these flags too.
     pub async fn start_with(name: &str, count: usize, flags: &[&str]) -> Result<Cluster> {
+        Cluster::start_as(name, count, flags, None).await
+    }
+
+    /// The same, where no node may have more than so many files open (`ulimit -n`).
+    pub async fn start_limited(name: &str, count: usize, descriptors: u32) -> Result<Cluster> {
+        Cluster::start_as(name, count, &[], Some(descriptors)).await
+    }
+
+    async fn start_as(name: &str, count: usize, flags: &[&str], descriptors: Option<u32>) -> Result<Cluster> {
         let binary = orrery_binary()?;
         let folder = Folder::new(name)?;
         let first = free_ports(u16::try_from(count)?)?;
@@ -56,7 +67,7 @@ impl Cluster {
         let http = Client::builder().no_proxy().timeout(REQUEST).build()?;
         let nodes = (0..count).map(|_| Node { running: None, paused: false }).collect();
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut cluster = Cluster { nodes, folder, http, binary, ports, flags };
+        let mut cluster = Cluster { nodes, folder, http, binary, ports, flags, descriptors };
         for at in 0..count {
             cluster.start_node(at)?;
         }
@@ -160,9 +171,33 @@ impl Cluster {
         let arguments =
             arguments.into_iter().chain(self.flags.iter().map(String::as_str)).chain(flags.iter().copied());
         // Flags beat the environment: what a developer has set must not change the test.
-        let running = Running::start(&name, &self.binary, arguments, &[], self.folder.path())?;
+        let folder = self.folder.path();
+        let running = match self.descriptors {
+            None => Running::start(&name, &self.binary, arguments, &[], folder)?,
+            Some(descriptors) => {
+                let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+                let binary = self.binary.display().to_string();
+                let shell = ["-c", &script, &binary].into_iter().chain(arguments);
+                Running::start(&name, Path::new("/bin/sh"), shell, &[], folder)?
+            }
+        };
         self.nodes[at] = Node { running: Some(running), paused: false };
         Ok(())
+    }
+
+    /// With what nodes are started from now on.
+    pub fn set_flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
+    /// Everything that a node that runs has printed.
+    pub fn log(&self, at: usize) -> String {
+        self.nodes[at].running.as_ref().map(Running::log).unwrap_or_default()
+    }
+
+    /// The process id of a node that runs.
+    pub fn pid(&self, at: usize) -> Option<u32> {
+        self.nodes[at].running.as_ref().map(Running::pid)
     }
 
     /// SIGKILL.
@@ -378,7 +413,8 @@ impl Cluster {
     /// A DELETE without a body: status and body of the answer, whatever they are.
     pub async fn delete(&self, at: usize, path: &str) -> Result<Answer> {
         let url = format!("http://{}{path}", self.address(at));
-        read(self.http.delete(&url).timeout(Duration::from_secs(20)).send().await?).await
+        let request = self.http.delete(&url).header("content-type", "application/json");
+        read(request.timeout(Duration::from_secs(20)).send().await?).await
     }
 
     /// The same as [`Cluster::post`], where another status than 200 is an error.

@@ -29,6 +29,7 @@ use crate::client::Client;
 use crate::clock::wall_us;
 use crate::config;
 use crate::events::{Hub, Recorder};
+use crate::server::{Limits, Site, raise_descriptors};
 use crate::transport::{Listener, listen};
 use folder::Folder;
 use supervisor::{Plan, Supervisor};
@@ -38,6 +39,9 @@ const LEADER_MAX: Duration = Duration::from_secs(20);
 
 /// Events that the supervisor keeps: starts, exits and pauses are rare.
 const EVENTS_KEPT: usize = 4_096;
+
+/// Most browsers that the supervisor serves at one time, and tools beside them.
+const CONNECTIONS_MAX: usize = 1_024;
 
 /// Runs the demo until it is asked to stop. `log` is what `RUST_LOG` says, for the nodes too.
 pub async fn run(args: DemoArgs, log: Option<String>) -> Result<()> {
@@ -98,7 +102,9 @@ async fn serve(
         }
         println!("\nStopping …");
     };
-    let result = serve_until(listener, router, stop, async {}).await;
+    let limits = Limits::new(CONNECTIONS_MAX, raise_descriptors());
+    let result =
+        serve_until(listener, Site { router, tls: None }, limits, Box::new(|| {}), stop, async {}).await;
     announce.abort();
     result
 }

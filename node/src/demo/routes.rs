@@ -15,7 +15,7 @@ use crate::events::{Hub, ReaderQuery};
 use crate::faults::Change;
 use crate::http::guard::{self, Guard};
 use crate::http::{
-    Answer, Checked, Failure, FaultsAnswered, dashboard, method_not_allowed, not_found, open_events,
+    Answer, Checked, Failure, FaultsAnswered, dashboard, json_only, method_not_allowed, open_events,
     optional_json,
 };
 
@@ -38,10 +38,10 @@ pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
         .route("/demo/nodes/{id}/resume", post(resume))
         .route("/faults", get(faults).post(set_faults).delete(heal_faults))
         .route("/ws/events", get(events))
-        .merge(dashboard())
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .route_layer(middleware::from_fn(json_only))
+        .route_layer(middleware::from_fn_with_state(guard.clone(), guard::check))
+        .fallback_service(dashboard(guard))
         .with_state(DemoState { supervisor, hub })
 }
 

@@ -25,6 +25,7 @@ use crate::clock::wall_us;
 use crate::config::Secret;
 use crate::events::{Hub, Introduced, Known, Recorder, Source};
 use crate::http::guard::Guard;
+use crate::transport::same_user;
 
 /// How long a killed process may take to be gone.
 pub(super) const KILL_MAX: Duration = Duration::from_secs(5);
@@ -302,10 +303,12 @@ impl Shared {
         all.extend(arguments);
         all.extend(["--faults", "--no-dotenv", "--end-with-stdin"].map(str::to_owned));
         self.folder.claim(name)?;
-        // In the environment, not on the command line, which every user of the machine can read.
+        // In the environment, not on the command line, which every user of the machine can read. Where nodes know each other by
+        // their user, links stay on this machine and need not be encrypted.
         let secret = String::from_utf8_lossy(&self.plan.secret.0).into_owned();
-        let mut environment = vec![("CLUSTER_SECRET", secret)];
-        environment.extend(self.plan.log.clone().map(|log| ("RUST_LOG", log)));
+        let secret = (!same_user::can_be_known()).then_some(("CLUSTER_SECRET", secret));
+        let log = self.plan.log.clone().map(|log| ("RUST_LOG", log));
+        let environment: Vec<_> = secret.into_iter().chain(log).collect();
         process::start(&self.plan.program, &all, &environment, &self.folder.log(name))
     }
 

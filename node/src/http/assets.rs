@@ -2,30 +2,45 @@
 
 use std::sync::OnceLock;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::any;
+use axum::{Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
+use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 
-use super::not_found;
+use super::guard::{self, Guard};
+use super::{method_not_allowed, not_found};
 use crate::dashboard::{Asset, asset, gzipped};
 
-/// Routes of the dashboard's files, compressed for browsers that take it.
-pub fn dashboard<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/", get(file)).route("/{*path}", get(file)).layer(CompressionLayer::new().gzip(true))
+/// The dashboard's files, compressed for browsers that take it. A path without a file is not found, whatever the method
+/// and whoever asks: what is not there is no secret.
+pub fn dashboard(guard: Guard) -> Router {
+    let files = any(file).layer(CompressionLayer::new().gzip(true));
+    let checked: Router =
+        Router::new().fallback(files).layer(middleware::from_fn_with_state(guard.clone(), guard::check));
+    let missing: Router =
+        Router::new().fallback(not_found).layer(middleware::from_fn_with_state(guard, guard::let_read));
+    let choose = move |request: Request| {
+        let there = asset(request.uri().path()).is_some();
+        if there { checked.clone().oneshot(request) } else { missing.clone().oneshot(request) }
+    };
+    Router::new().fallback(choose)
 }
 
 async fn file(request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return method_not_allowed(request).await.into_response();
+    }
     let path = request.uri().path();
     let compressed = if takes_gzip(request.headers()) { gzipped(path) } else { None };
     let Some(file) = compressed.or_else(|| asset(path)) else {
-        return not_found(request.uri().clone()).await.into_response();
+        return not_found(request).await.into_response();
     };
     let known = request.headers().get(header::IF_NONE_MATCH);
     if known.is_some_and(|known| known.as_bytes() == file.etag.as_bytes()) {

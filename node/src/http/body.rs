@@ -4,7 +4,11 @@ use std::ops::RangeInclusive;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use orrery_shared::api::lock::{TTL_MS_RANGE, WAIT_MS_MAX};
 use orrery_shared::error::ErrorCode;
 use orrery_shared::ids::NAME_BYTES_MAX;
@@ -12,9 +16,12 @@ use orrery_shared::machine::IdempotencyKey;
 use orrery_shared::names;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
 use super::answer::Failure;
+use super::discard::{discard, discard_body};
 use super::{BODY_BYTES_MAX, BODY_TIME_MAX};
+use crate::server::Caller;
 
 /// How deep lists and objects of a body may be nested, its own braces counted. A message is delivered as it came, and many
 /// readers of JSON end at some depth: such a message would become a dead letter together with its whole batch.
@@ -64,14 +71,13 @@ pub async fn optional_json<T: DeserializeOwned + Check>(request: Request) -> Res
 
 /// Reads and decodes a JSON body.
 pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
-    let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers) {
-        return Err(Failure::new(
-            ErrorCode::UnsupportedMediaType,
-            "Send the body as JSON, with the header Content-Type: application/json.",
-        ));
+    if !is_json(request.headers()) {
+        discard_body(request).await;
+        return Err(not_announced_as_json());
     }
-    let bytes = read(&parts.headers, body).await?;
+    let (parts, body) = request.into_parts();
+    let caller = parts.extensions.get::<Caller>();
+    let bytes = read(&parts.headers, body, caller).await?;
     if is_deeper_than(&bytes, DEPTH_MAX) {
         return Err(Failure::bad_request(format!(
             "The body is nested deeper than {DEPTH_MAX} levels; many JSON readers give up at such a depth."
@@ -118,31 +124,60 @@ fn not_json(error: &serde_json::Error) -> Failure {
     Failure::new(ErrorCode::BadJson, format!("The body is not JSON: {error}."))
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-    let too_large = || {
-        Failure::new(ErrorCode::TooLarge, format!("The body is larger than {BODY_BYTES_MAX} bytes (1 MiB)."))
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
-        return Err(too_large());
+/// Whatever changes something says in its header that its body is JSON, also where there is none: no page of another
+/// site can send such a request without being asked first.
+pub async fn json_only(request: Request, next: Next) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if changes && !is_json(request.headers()) {
+        discard_body(request).await;
+        return not_announced_as_json().into_response();
     }
-    match tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
-        Ok(Err(_)) => Err(Failure::bad_request("The body broke off.")),
-        Err(_) => Err(Failure::bad_request("The body did not come in time.")),
+    next.run(request).await
+}
+
+fn not_announced_as_json() -> Failure {
+    Failure::new(
+        ErrorCode::UnsupportedMediaType,
+        "Send the body as JSON, with the header Content-Type: application/json.",
+    )
+}
+
+async fn read(headers: &HeaderMap, mut body: Body, caller: Option<&Caller>) -> Result<Bytes, Failure> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut bytes = BytesMut::new();
+    let all = async {
+        if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
+            return Some(Err(too_large()));
+        }
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Some(Err(Failure::bad_request("The body broke off."))) };
+            let Ok(part) = frame.into_data() else { continue };
+            if bytes.len() + part.len() > BODY_BYTES_MAX {
+                return Some(Err(too_large()));
+            }
+            if bytes.is_empty() && body.is_end_stream() {
+                return Some(Ok(part));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        None
+    };
+    let read = match timeout(BODY_TIME_MAX, all).await {
+        Ok(read) => read,
+        Err(_) => Some(Err(Failure::bad_request("The body did not come in time."))),
+    };
+    match read {
+        None => Ok(bytes.freeze()),
+        Some(Ok(whole)) => Ok(whole),
+        Some(Err(failure)) => {
+            discard(headers, body, caller).await;
+            Err(failure)
+        }
     }
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+fn too_large() -> Failure {
+    Failure::new(ErrorCode::TooLarge, format!("The body is larger than {BODY_BYTES_MAX} bytes (1 MiB)."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -16,6 +16,7 @@ use orrery_shared::error::ErrorCode;
 use parking_lot::RwLock;
 
 use super::answer::Failure;
+use super::discard::discard_body;
 
 /// What load balancers and orchestrators ask, by whatever name or address they know the node. It tells nothing that is secret.
 pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
@@ -58,6 +59,10 @@ impl Guard {
         allowed.ports.contains(&port) && (loopback || allowed.hosts.contains(&host.to_ascii_lowercase()))
     }
 
+    fn accepts_header(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| self.accepts_origin(origin))
+    }
+
     fn accepts_origin(&self, origin: &str) -> bool {
         origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).is_some_and(|authority| {
             // Where an origin names no port, its scheme's is meant.
@@ -82,22 +87,37 @@ pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> 
         && let Some(host) = host(request.headers(), request.uri())
         && !guard.accepts(&host)
     {
+        discard_body(request).await;
         let message = format!("This node is not reached under the name {host}.");
         return Failure::new(ErrorCode::ForbiddenOrigin, message).into_response();
     }
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
-        return next.run(request).await;
-    };
-    if !origin.to_str().is_ok_and(|origin| guard.accepts_origin(origin)) {
+    let origin = request.headers().get(header::ORIGIN);
+    if origin.is_some_and(|origin| !guard.accepts_header(origin)) {
+        discard_body(request).await;
         let message = "Pages of other sites may not call this cluster.";
         return Failure::new(ErrorCode::ForbiddenOrigin, message).into_response();
     }
-    let mut response = if is_preflight(&request) { preflight() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    let exposed = HeaderValue::from_static("idempotency-key, retry-after");
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    let origin = origin.cloned();
+    if origin.is_some() && is_preflight(&request) {
+        return readable(preflight(), origin);
+    }
+    readable(next.run(request).await, origin)
+}
+
+/// Refuses nobody, and tells browsers of the cluster's pages that they may read the answer.
+pub async fn let_read(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).filter(|origin| guard.accepts_header(origin)).cloned();
+    readable(next.run(request).await, origin)
+}
+
+fn readable(mut response: Response, origin: Option<HeaderValue>) -> Response {
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        let exposed = HeaderValue::from_static("idempotency-key, retry-after");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
     response
 }
 

@@ -8,6 +8,7 @@ mod assets;
 mod backup;
 mod body;
 mod cache;
+mod discard;
 mod fault;
 pub mod guard;
 mod lock;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, Uri};
+use axum::extract::Request;
 use axum::middleware;
 use axum::routing::{get, post};
 use orrery_shared::engine::Engine;
@@ -32,7 +33,8 @@ use orrery_shared::error::{ApiError, ErrorCode};
 
 pub use answer::{Answer, Failure};
 pub use assets::dashboard;
-pub use body::{Checked, optional_json, read_json};
+pub use body::{Checked, json_only, optional_json, read_json};
+pub use discard::discard_body;
 pub use fault::Answered as FaultsAnswered;
 use guard::Guard;
 pub use stream::open_events;
@@ -41,6 +43,7 @@ use crate::events::Hub;
 use crate::faults::FaultyTransport;
 use crate::host::NodeHost;
 use crate::metrics::Metrics;
+use crate::server::PEER_PATH;
 use crate::transport::Links;
 
 /// Largest body of a request.
@@ -117,21 +120,28 @@ pub fn router(state: NodeState) -> Router {
             .route("/fault/link", post(fault::link));
     }
     let api = api
-        .merge(dashboard())
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(guard, guard::check));
-    // Peers prove the cluster's secret in their handshake; they reach a node under names that it need not know.
-    Router::new().route("/peer", get(stream::peer)).merge(api).with_state(state)
+        .route_layer(middleware::from_fn(json_only))
+        .route_layer(middleware::from_fn_with_state(guard.clone(), guard::check))
+        .fallback_service(dashboard(guard));
+    // Peers prove who they are when they come; they reach a node under names that it need not know.
+    Router::new()
+        .route(PEER_PATH, get(stream::peer))
+        .method_not_allowed_fallback(method_not_allowed)
+        .merge(api)
+        .with_state(state)
 }
 
-/// No such path.
-pub async fn not_found(uri: Uri) -> Failure {
-    Failure(ApiError::new(ErrorCode::NotFound, format!("There is nothing at {}.", uri.path())))
+/// No such path, whatever the method.
+pub async fn not_found(request: Request) -> Failure {
+    let message = format!("There is nothing at {}.", request.uri().path());
+    discard_body(request).await;
+    Failure(ApiError::new(ErrorCode::NotFound, message))
 }
 
 /// A path that wants another method.
-pub async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
-    let message = format!("{} is not for the method {method}.", uri.path());
+pub async fn method_not_allowed(request: Request) -> Failure {
+    let message = format!("{} is not for the method {}.", request.uri().path(), request.method());
+    discard_body(request).await;
     Failure(ApiError::new(ErrorCode::MethodNotAllowed, message))
 }

@@ -1,17 +1,17 @@
 //! WebSockets: the event stream for readers, and the connections of peers.
 
-use axum::extract::Query;
-use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use orrery_shared::error::ErrorCode;
 
 use super::{Failure, NodeState};
 use crate::events::{Hub, ReaderQuery, serve_reader};
-use crate::transport::{PEER_BYTES_MAX, PEER_READ_BYTES, accept_peer};
+use crate::server::Caller;
+use crate::transport::{PEER_READ_BYTES, accept_peer};
 
 /// Most that a reader of events may send at once: it has nothing to say.
 const READER_BYTES_MAX: usize = 4_096;
@@ -46,6 +46,7 @@ pub fn open_events(
 /// `GET /peer`: a node dials. No browser has anything to do here.
 pub async fn peer(
     State(state): State<NodeState>,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
@@ -53,9 +54,11 @@ pub async fn peer(
         return Err(Failure::new(ErrorCode::ForbiddenOrigin, "This path is for nodes, not for pages."));
     }
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
+    let caller = caller.map(|Extension(caller)| caller);
+    let admission = state.links.admit(caller.as_ref()).await;
     let upgrade = upgrade
         .read_buffer_size(PEER_READ_BYTES)
-        .max_message_size(PEER_BYTES_MAX)
-        .max_frame_size(PEER_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| accept_peer(state.links, socket)).into_response())
+        .max_message_size(admission.message_bytes_max())
+        .max_frame_size(admission.message_bytes_max());
+    Ok(upgrade.on_upgrade(move |socket| accept_peer(state.links, socket, admission, caller)).into_response())
 }

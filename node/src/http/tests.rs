@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::app::{self, Running};
 use crate::cli::ProfileName;
-use crate::config::{NodeConfig, Secret};
+use crate::config::{Credentials, NodeConfig};
 
 /// A node on a folder of its own; both go when it is dropped.
 struct Setting {
@@ -48,7 +48,7 @@ async fn setting() -> Setting {
         profile: ProfileName::Realistic,
         heartbeat: None,
         election: None,
-        secret: Secret(b"only for this test".to_vec()),
+        credentials: Credentials::None,
         allow_origins: vec!["127.0.0.1:8000".into()],
         request_timeout: None,
         shards: 8,
@@ -56,6 +56,7 @@ async fn setting() -> Setting {
         cache_lines: 1_024,
         cache_bytes: 16 << 20,
         cache_policy: crate::cli::CachePolicy::Lru,
+        connections_max: 64,
         faults: true,
         events: true,
         events_kept: 1_024,

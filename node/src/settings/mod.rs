@@ -147,9 +147,20 @@ fn settle_alternatives(args: &mut NodeArgs, level: &dyn Fn(&str) -> Level) {
         std::cmp::Ordering::Less => args.join.clear(),
         std::cmp::Ordering::Equal => {}
     }
+    let secret = level("secret").max(level("secret_file"));
+    match secret.cmp(&level("certs")) {
+        std::cmp::Ordering::Greater => args.certs = None,
+        std::cmp::Ordering::Less => (args.secret, args.secret_file) = (None, None),
+        std::cmp::Ordering::Equal => {}
+    }
     match level("secret").cmp(&level("secret_file")) {
         std::cmp::Ordering::Greater => args.secret_file = None,
         std::cmp::Ordering::Less => args.secret = None,
+        std::cmp::Ordering::Equal => {}
+    }
+    match level("accept_secret").cmp(&level("accept_secret_file")) {
+        std::cmp::Ordering::Greater => args.accept_secret_file = None,
+        std::cmp::Ordering::Less => args.accept_secret = None,
         std::cmp::Ordering::Equal => {}
     }
 }

@@ -64,6 +64,10 @@ fn a_stronger_place_wins_across_alternatives() {
     assert_eq!((args.secret, args.secret_file), (None, Some("f".into())));
     let args = node("orrery node", &[("CLUSTER_SECRET", "from outside")], "CLUSTER_SECRET_FILE=f");
     assert_eq!((args.secret.as_deref(), args.secret_file), (Some("from outside"), None));
+    let args = node("orrery node --certs c", &[("CLUSTER_SECRET", "from outside")], "CLUSTER_SECRET_FILE=f");
+    assert_eq!((args.secret, args.secret_file, args.certs), (None, None, Some("c".into())));
+    let args = node("orrery node", &[("CLUSTER_SECRET", "from outside")], "CERTS_DIR=c");
+    assert_eq!((args.secret.as_deref(), args.certs), (Some("from outside"), None));
     let args = node("orrery node --port 1", &[("LISTEN", "127.0.0.1:2")], "");
     assert_eq!((args.listen, args.port), (None, 1));
     assert_eq!(

@@ -11,49 +11,119 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::frame::{Frame, Kind};
-use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Mismatch, Side, Verdict};
+use super::handshake::{self, Greeting, HANDSHAKE_MAX, Hello, Mismatch, Verdict};
 use super::outbox::Outbox;
+use super::text::printable;
+use super::trust::Proof;
 use super::{Links, Shared};
+use crate::server::Caller;
 
 /// Most requests of one peer that are worked on at once; then reading waits. Elections do not count: their number is
 /// bounded at the sender.
 const SERVING_MAX: usize = 4_096;
 
+/// What a connection proved before it said a word; or why it cannot be a peer's.
+#[derive(Clone, Debug)]
+pub struct Admission(Result<Proof, String>);
+
+impl Admission {
+    /// Most bytes of a message: whoever proved nothing says little.
+    pub fn message_bytes_max(&self) -> usize {
+        match self.0 {
+            Ok(_) => super::PEER_BYTES_MAX,
+            Err(_) => handshake::MESSAGE_BYTES_MAX,
+        }
+    }
+}
+
+impl Links {
+    /// Looks who a caller is.
+    pub async fn admit(&self, caller: Option<&Caller>) -> Admission {
+        Admission(match caller {
+            Some(caller) => {
+                let certificate = caller.certificate.as_deref().cloned();
+                self.shared.trust.admit(certificate, caller.at, caller.from).await
+            }
+            None => Err("nobody knows where it comes from".to_owned()),
+        })
+    }
+}
+
 /// Serves one connection of a peer until it breaks.
-pub async fn accept_peer(links: Links, mut socket: WebSocket) {
+pub async fn accept_peer(links: Links, mut socket: WebSocket, admission: Admission, caller: Option<Caller>) {
     let shared = links.shared;
-    match timeout(HANDSHAKE_MAX, welcome(&shared, &mut socket)).await {
+    let room_is_wanted = async {
+        match &caller {
+            Some(caller) => caller.evicted().await,
+            None => std::future::pending().await,
+        }
+    };
+    let welcomed = tokio::select! {
+        welcomed = timeout(HANDSHAKE_MAX, welcome(&shared, &mut socket, admission)) => welcomed,
+        () = room_is_wanted => return,
+    };
+    match welcomed {
         Ok(Ok(peer)) => {
+            if let Some(caller) = &caller {
+                caller.is_peers();
+            }
             shared.nudge(&peer);
             talk(&shared, peer, socket).await;
         }
-        Ok(Err(why)) => tracing::warn!("a peer was refused: {why}"),
+        Ok(Err(Refused { by_name, why })) => {
+            let from = caller.map(|caller| caller.from.to_string()).unwrap_or_default();
+            if shared.refusals.is_news(&by_name, &why) {
+                tracing::warn!(%from, "{by_name} was refused as a peer: {why}");
+            }
+        }
         Err(_) => tracing::debug!("a peer did not end its handshake in time"),
     }
 }
 
-async fn welcome(shared: &Shared, socket: &mut WebSocket) -> Result<NodeName, String> {
-    let challenge = Challenge::new();
-    send(socket, &challenge).await?;
-    let theirs: Introduction = match socket.recv().await {
-        Some(Ok(Message::Binary(bytes))) => handshake::decode(&bytes)?,
-        _ => return Err("it went away".to_owned()),
+/// Whom this node did not take for a peer.
+struct Refused {
+    /// Its name, as far as it said one.
+    by_name: String,
+    why: String,
+}
+
+async fn welcome(shared: &Shared, socket: &mut WebSocket, admission: Admission) -> Result<NodeName, Refused> {
+    let nameless = |why: String| Refused { by_name: "somebody".to_owned(), why: printable(&why) };
+    send(socket, &Greeting::new()).await.map_err(nameless)?;
+    let said = match socket.recv().await {
+        Some(Ok(Message::Binary(bytes))) => bytes,
+        _ => return Err(nameless("it went away".to_owned())),
     };
+    let proof = match (handshake::check_version(&said), admission.0) {
+        (Ok(()), Ok(proof)) => proof,
+        (Err(why), _) | (Ok(()), Err(why)) => {
+            send(socket, &Verdict::Refused(why.clone())).await.map_err(nameless)?;
+            return Err(nameless(why));
+        }
+    };
+    let Hello { identity: theirs, to, .. } = handshake::decode(&said).map_err(nameless)?;
     let own = shared.identity.read().clone();
-    let peer = theirs.identity.node.clone();
-    let checked =
-        theirs.check(&shared.secret, Side::Dialling, &challenge.nonce, &own, shared.incarnation_of(&peer));
-    let said = || {
-        let nonce = handshake::nonce();
-        Introduction::new(&shared.secret, Side::Accepting, &theirs.nonce, nonce, own.clone(), peer.clone())
+    let named = |why: String| Refused { by_name: printable(&theirs.node), why };
+    let checked = if to == own.node {
+        theirs.check(&proof, &own, shared.incarnation_of(&theirs.node))
+    } else {
+        Err(format!("{} was looked for, but {} is here", printable(&to), own.node).into())
     };
     let (verdict, outcome) = match checked {
-        Ok(()) => (Verdict::Welcome(said()), Ok(peer.clone())),
-        Err(Mismatch::Refused(why)) => (Verdict::Refused(why.clone()), Err(why)),
-        Err(Mismatch::Dismissed(why)) => (Verdict::Dismissed(said(), why.clone()), Err(why)),
+        Ok(()) => (Verdict::Welcome(own), Ok(theirs.node.clone())),
+        Err(Mismatch::Refused(why)) => (Verdict::Refused(why.clone()), Err(named(why))),
+        Err(Mismatch::Dismissed { incarnation }) => {
+            let why = given_up(&theirs.node, theirs.incarnation, incarnation);
+            (Verdict::Dismissed { incarnation }, Err(named(why)))
+        }
     };
-    send(socket, &verdict).await?;
+    send(socket, &verdict).await.map_err(nameless)?;
     outcome
+}
+
+/// That a name has a later incarnation.
+pub(super) fn given_up(node: &NodeName, incarnation: u32, later: u32) -> String {
+    format!("{} is in incarnation {later} by now: {incarnation} was given up", printable(node))
 }
 
 async fn send<T: serde::Serialize>(socket: &mut WebSocket, value: &T) -> Result<(), String> {

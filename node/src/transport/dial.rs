@@ -1,6 +1,7 @@
 //! The dialling end of a link: connects, reconnects, sends requests, hands answers back.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,18 +11,20 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use orrery_shared::engine::host::{CallError, Urgency};
 use orrery_shared::ids::NodeName;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::frame::{FRAME_BYTES_MAX, Frame, Kind};
-use super::handshake::{self, Challenge, HANDSHAKE_MAX, Introduction, Mismatch, Side, Verdict};
+use super::accept::given_up;
+use super::frame::{FRAME_BYTES_MAX, Frame, Kind, PEER_VERSION};
+use super::handshake::{self, HANDSHAKE_MAX, Hello, Mismatch, Verdict};
 use super::outbox::Outbox;
-use super::wire;
-use super::{PEER_READ_BYTES, PeerIdentity, Shared};
+use super::text::printable;
+use super::wire::{self, Dialled, Duplex, Refusal};
+use super::{PEER_READ_BYTES, Shared};
+use crate::server::PEER_PATH;
 
 /// Pause before the first new try, and the longest one. Each pause is drawn between half and all of it.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -30,7 +33,7 @@ const BACKOFF_MAX: Duration = Duration::from_millis(500);
 /// A link on which requests wait and nothing came for this long is taken for dead and dialled anew.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Pin<Box<dyn Duplex>>>;
 
 /// Where an answer goes.
 type Asker = oneshot::Sender<Result<Bytes, CallError>>;
@@ -154,55 +157,45 @@ impl Link {
 
     async fn connect(&self, shared: &Shared) -> Result<Socket, Refusal> {
         let unreachable = |error: &dyn std::fmt::Display| Refusal::Unreachable(error.to_string());
-        let stream = wire::dial(&self.address).await.map_err(|error| unreachable(&error))?;
-        let url = format!("ws://{}/peer", self.address);
+        let Dialled { stream, proof, own_end, other_end } =
+            wire::dial(&shared.trust, &self.address, &self.peer).await?;
+        let url = format!("ws://{}{PEER_PATH}", self.address);
         let config = WebSocketConfig::default()
             .read_buffer_size(PEER_READ_BYTES)
             .max_message_size(Some(FRAME_BYTES_MAX))
             .max_frame_size(Some(FRAME_BYTES_MAX));
-        let (mut socket, _) =
-            client_async_with_config(url, stream, Some(config)).await.map_err(|error| unreachable(&error))?;
+        let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await.map_err(broken)?;
 
-        let challenge: Challenge = receive(&mut socket).await?;
+        let greeting = receive(&mut socket).await?;
+        handshake::check_version(&greeting).map_err(Refusal::Mismatch)?;
+        // Only now: a connection that nobody has accepted yet is nobody's.
+        let proof = match proof {
+            Some(proof) => proof,
+            None => shared.trust.admit(None, own_end, other_end).await.map_err(Refusal::Mismatch)?,
+        };
         let own = shared.identity.read().clone();
-        let nonce = handshake::nonce();
-        let said = Introduction::new(
-            &shared.secret,
-            Side::Dialling,
-            &challenge.nonce,
-            nonce,
-            own.clone(),
-            self.peer.clone(),
-        );
-        let message = Message::Binary(handshake::encode(&said).into());
+        let hello = Hello { version: PEER_VERSION, identity: own.clone(), to: self.peer.clone() };
+        let message = Message::Binary(handshake::encode(&hello).into());
         socket.send(message).await.map_err(|error| unreachable(&error))?;
-        match receive(&mut socket).await? {
+        match handshake::decode(&receive(&mut socket).await?).map_err(Refusal::Mismatch)? {
             Verdict::Welcome(theirs) => {
-                self.check(shared, &theirs, &nonce, &own)?;
-                Ok(socket)
+                let committed = shared.incarnation_of(&theirs.node);
+                match theirs.check(&proof, &own, committed) {
+                    Ok(()) if theirs.node == self.peer => Ok(socket),
+                    Ok(()) => Err(Refusal::Mismatch(format!("{} answers there", printable(&theirs.node)))),
+                    Err(Mismatch::Refused(why)) => Err(Refusal::Mismatch(why)),
+                    Err(Mismatch::Dismissed { incarnation }) => {
+                        Err(Refusal::Mismatch(given_up(&theirs.node, theirs.incarnation, incarnation)))
+                    }
+                }
             }
-            Verdict::Refused(why) => Err(Refusal::Mismatch(why)),
-            Verdict::Dismissed(theirs, why) => {
-                self.check(shared, &theirs, &nonce, &own)?;
-                (shared.on_dismissed)(&why);
+            Verdict::Refused(why) => Err(Refusal::Mismatch(printable(&why))),
+            // What the other side proved holds for this number, too.
+            Verdict::Dismissed { incarnation } => {
+                let why = given_up(&own.node, own.incarnation, incarnation);
+                (shared.on_dismissed)(&format!("{} says that {why}", self.peer));
                 Err(Refusal::Mismatch(why))
             }
-        }
-    }
-
-    /// Whether the node that was dialled answers, and fits.
-    fn check(
-        &self,
-        shared: &Shared,
-        theirs: &Introduction,
-        nonce: &[u8; 16],
-        own: &PeerIdentity,
-    ) -> Result<(), Refusal> {
-        let committed = shared.incarnation_of(&theirs.identity.node);
-        match theirs.check(&shared.secret, Side::Accepting, nonce, own, committed) {
-            Ok(()) if theirs.identity.node == self.peer => Ok(()),
-            Ok(()) => Err(Refusal::Mismatch(format!("{} answers there", theirs.identity.node))),
-            Err(Mismatch::Refused(why) | Mismatch::Dismissed(why)) => Err(Refusal::Mismatch(why)),
         }
     }
 
@@ -280,19 +273,19 @@ impl Link {
     }
 }
 
-/// Why there is no connection.
-enum Refusal {
-    /// Nobody is there, or it went away.
-    Unreachable(String),
-    /// Somebody is there and does not fit.
-    Mismatch(String),
+/// Why a connection broke off before it was a link.
+fn broken(error: tokio_tungstenite::tungstenite::Error) -> Refusal {
+    match error {
+        tokio_tungstenite::tungstenite::Error::Io(error) => error.into(),
+        other => Refusal::Unreachable(other.to_string()),
+    }
 }
 
-async fn receive<T: for<'a> serde::Deserialize<'a>>(socket: &mut Socket) -> Result<T, Refusal> {
+async fn receive(socket: &mut Socket) -> Result<Bytes, Refusal> {
     match socket.next().await {
-        Some(Ok(Message::Binary(bytes))) => handshake::decode(&bytes).map_err(Refusal::Mismatch),
+        Some(Ok(Message::Binary(bytes))) => Ok(bytes),
         Some(Ok(_)) => Err(Refusal::Mismatch("not a node: it speaks something else".to_owned())),
-        Some(Err(error)) => Err(Refusal::Unreachable(error.to_string())),
+        Some(Err(error)) => Err(broken(error)),
         None => Err(Refusal::Unreachable("closed".to_owned())),
     }
 }

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use orrery_shared::engine::host::Urgency;
 
-/// Version of the frame. Both ends must have the same.
-pub(super) const FRAME_VERSION: u8 = 1;
+/// Version of the peers' protocol: the handshake, the frames and what the engine says in them. Both ends must have the same.
+pub(super) const PEER_VERSION: u8 = 2;
 
 /// Largest frame. The engine cuts snapshots into chunks of 64 KiB; a batch of entries stays well below this.
 pub(super) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -35,7 +35,7 @@ pub(super) struct Frame {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
     /// The other end speaks another version.
-    #[error("frame version {0}, not {FRAME_VERSION}")]
+    #[error("frame version {0}, not {PEER_VERSION}")]
     Version(u8),
     /// Shorter than a header, or a value that does not exist.
     #[error("malformed frame")]
@@ -46,7 +46,7 @@ impl Frame {
     /// The frame as the payload of one WebSocket message.
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + self.payload.len());
-        bytes.put_u8(FRAME_VERSION);
+        bytes.put_u8(PEER_VERSION);
         bytes.put_u8(match self.kind {
             Kind::Request => 0,
             Kind::Reply => 1,
@@ -65,7 +65,7 @@ impl Frame {
     /// The reverse. The payload shares the message's memory.
     pub fn decode(bytes: &Bytes) -> Result<Frame, FrameError> {
         let (&version, rest) = bytes.split_first().ok_or(FrameError::Malformed)?;
-        if version != FRAME_VERSION {
+        if version != PEER_VERSION {
             return Err(FrameError::Version(version));
         }
         let (&[kind, urgency], rest) = rest.split_first_chunk().ok_or(FrameError::Malformed)?;
@@ -94,22 +94,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn golden_bytes_of_version_1() {
+    fn golden_bytes_of_version_2() {
         let frame = Frame {
             kind: Kind::Reply,
             urgency: Urgency::Bulk,
             id: 0x0102_0304_0506_0708,
             payload: Bytes::from_static(b"hi"),
         };
-        let golden = Bytes::from_static(&[1, 1, 2, 8, 7, 6, 5, 4, 3, 2, 1, b'h', b'i']);
+        let golden = Bytes::from_static(&[2, 1, 2, 8, 7, 6, 5, 4, 3, 2, 1, b'h', b'i']);
         assert_eq!(frame.encode(), golden);
         assert_eq!(Frame::decode(&golden), Ok(frame));
     }
 
     #[test]
     fn what_is_not_a_frame_is_refused() {
-        assert_eq!(Frame::decode(&Bytes::from_static(&[2, 0, 0])), Err(FrameError::Version(2)));
-        for bytes in [&[][..], &[1], &[1, 0, 0, 1, 2], &[1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        assert_eq!(Frame::decode(&Bytes::from_static(&[1, 0, 0])), Err(FrameError::Version(1)));
+        for bytes in [&[][..], &[2], &[2, 0, 0, 1, 2], &[2, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert_eq!(Frame::decode(&Bytes::copy_from_slice(bytes)), Err(FrameError::Malformed));
         }
     }

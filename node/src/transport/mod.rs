@@ -7,10 +7,15 @@
 //! Invariant: this module moves bytes. It knows no Raft, no service and no fault.
 
 mod accept;
+pub mod certificates;
 mod dial;
 mod frame;
 mod handshake;
 mod outbox;
+mod refusals;
+pub mod same_user;
+mod text;
+mod trust;
 mod wire;
 
 #[cfg(test)]
@@ -28,12 +33,14 @@ use orrery_shared::ids::NodeName;
 use orrery_shared::machine::Member;
 use parking_lot::{Mutex, RwLock};
 
-pub use accept::accept_peer;
+pub use accept::{Admission, accept_peer};
 pub use handshake::PeerIdentity;
+pub use trust::Trust;
+pub(crate) use trust::{PROTOCOL, explain};
 pub use wire::{Listener, listen};
 
-use crate::config::Secret;
 use dial::Link;
+use refusals::Refusals;
 
 /// Largest message of a peer.
 pub const PEER_BYTES_MAX: usize = frame::FRAME_BYTES_MAX;
@@ -62,7 +69,7 @@ pub struct Links {
 
 /// What links and accepted connections have in common.
 pub(crate) struct Shared {
-    secret: Secret,
+    trust: Trust,
     identity: RwLock<PeerIdentity>,
     serve: OnceLock<Serve>,
     on_link: OnLink,
@@ -70,22 +77,29 @@ pub(crate) struct Shared {
     /// The committed incarnation of each member's name, as far as this node knows.
     incarnations: RwLock<BTreeMap<NodeName, u32>>,
     links: Mutex<BTreeMap<NodeName, Arc<Link>>>,
+    refusals: Refusals,
 }
 
 impl Links {
     /// No links yet: [`Transport::members`] opens them.
-    pub fn new(identity: PeerIdentity, secret: Secret, on_link: OnLink, on_dismissed: OnDismissed) -> Links {
+    pub fn new(identity: PeerIdentity, trust: Trust, on_link: OnLink, on_dismissed: OnDismissed) -> Links {
         Links {
             shared: Arc::new(Shared {
-                secret,
+                trust,
                 identity: RwLock::new(identity),
                 serve: OnceLock::new(),
                 on_link,
                 on_dismissed,
                 incarnations: RwLock::default(),
                 links: Mutex::default(),
+                refusals: Refusals::default(),
             }),
         }
+    }
+
+    /// How its links are protected.
+    pub fn trust(&self) -> &Trust {
+        &self.shared.trust
     }
 
     /// From now on, requests of peers are answered. Before, askers learn that this node is starting.

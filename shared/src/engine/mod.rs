@@ -32,6 +32,7 @@ mod publish;
 mod queue_service;
 pub mod refound;
 mod requests;
+mod resign;
 mod round_trip;
 mod running;
 mod serve;

@@ -101,7 +101,7 @@ impl Preferences {
 }
 
 /// Whether it answers, and has nearly everything. A group whose members change keeps its leader.
-fn is_healthy<H: Host>(group: &Group<H>, preferred: NodeId) -> bool {
+pub(super) fn is_healthy<H: Host>(group: &Group<H>, preferred: NodeId) -> bool {
     let membership = group.membership();
     if membership.get_joint_config().len() != 1 || !membership.voter_ids().any(|voter| voter == preferred) {
         return false;

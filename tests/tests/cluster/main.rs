@@ -9,6 +9,7 @@ mod backup;
 mod cache;
 mod chaos;
 mod client;
+mod connections;
 mod faults;
 mod fold;
 mod fold_queue;
@@ -18,6 +19,7 @@ mod links;
 mod queue;
 mod restart;
 mod rollback;
+mod secrets;
 mod supervisor;
 mod wiped;
 

@@ -224,7 +224,7 @@ async fn faults(demo: &Demo, known: &Known) -> Result<u32> {
         in_place(demo, |holders| holders.contains(&added)).await?;
         // One that was there from the start goes.
         let gone = before.iter().find(|name| *name != victim.as_str()).context("another node")?.clone();
-        let answer = demo.http().delete(format!("{url}/{gone}")).send().await?;
+        let answer = demo.http().delete(format!("{url}/{gone}")).json(&json!({})).send().await?;
         ensure!(answer.status() == 202, "{}", answer.text().await?);
         until("the node to be gone", MOVE_MAX, || async {
             ensure!(!present(demo).await?.contains(&gone), "{gone} is there");

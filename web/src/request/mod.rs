@@ -177,7 +177,7 @@ pub async fn add_node() -> Result<(), Failure> {
 
 /// Asks the supervisor to let a node go.
 pub async fn remove_node(node: &NodeName) -> Result<(), Failure> {
-    let request = Request::delete(&format!("/demo/nodes/{node}"));
+    let request = Request::delete(&format!("/demo/nodes/{node}")).header("Content-Type", "application/json");
     done(answer(request.build(), PROCESS_TIMEOUT_MS).await?)
 }
 

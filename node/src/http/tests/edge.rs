@@ -125,9 +125,32 @@ async fn unknown_paths_methods_and_queries() {
     assert_eq!((got.status, got.code().as_str()), (405, "method_not_allowed"));
     let got = setting.post("/health", "{}").await;
     assert_eq!((got.status, got.code().as_str()), (405, "method_not_allowed"));
-    let got = setting.post("/no/such/page", "{}").await;
-    assert!([404, 405].contains(&got.status), "{}", got.status);
-    got.code();
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        for path in [
+            "/no/such/page",
+            "/lock/acquire/",
+            "/lock",
+            "/fault/links",
+            "/demo/nodes",
+            "//health",
+            "/index.htm",
+        ] {
+            // Neither what a stranger is told, nor a missing content type, nor a preflight comes before it.
+            for (header, value) in [("host", "evil.example"), ("origin", "http://evil.example"), ("x", "y")] {
+                let request = Request::builder().method(method).uri(path).header(header, value);
+                let request = request.header("access-control-request-method", "POST");
+                let got = setting.send(request.body(Body::from("{}")).unwrap()).await;
+                assert_eq!(got.status, 404, "{method} {path} {header}");
+            }
+        }
+    }
+    let got = setting.post("/index.html", "{}").await;
+    assert_eq!((got.status, got.code().as_str()), (405, "method_not_allowed"));
+    // The cluster's own pages may read that there is nothing.
+    let request = Request::get("/nothing").header("origin", "http://localhost:8000");
+    let got = setting.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((got.status, got.code().as_str()), (404, "not_found"));
+    assert_eq!(got.headers["access-control-allow-origin"], "http://localhost:8000");
     let got = setting.get("/lock/status?colour=red").await;
     assert_eq!((got.status, got.code().as_str()), (400, "bad_request"));
     for wrong in

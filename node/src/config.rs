@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(suggestions(&[], 8001), "");
         let own = own_addresses();
         assert!(own.iter().any(IpAddr::is_loopback), "{own:?}");
-        let error = node(&["--listen", "0.0.0.0:8009", "--secret", "a secret text"]).unwrap_err().to_string();
+        let error = node(&["--listen", "0.0.0.0:8009", "--secret", "sixteen letters!"]).unwrap_err().to_string();
         assert!(error.contains("--advertise 127.0.0.1:8009"), "{error}");
     }
 

@@ -352,6 +352,7 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         shards: config.shards,
         replicas: config.replicas,
         down_after: config.down_after,
+        retry_window: config.retry_window,
         founds: config.join.is_empty(),
         replace: config.replace,
         cache: Limits {

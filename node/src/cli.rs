@@ -153,6 +153,12 @@ pub struct NodeArgs {
     #[arg(long, env = "DOWN_AFTER_S", default_value_t = 30, value_name = "SECONDS")]
     pub down_after_s: u32,
 
+    /// A request's Idempotency-Key is remembered for so many seconds of the cluster's lease clock. The same on all nodes: each
+    /// gives it to the requests that come through it.
+    #[arg(long, env = "RETRY_WINDOW_S", default_value_t = 600, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    pub retry_window_s: u32,
+
     /// Folder for this node's data.
     #[arg(long, env = "DATA_DIR", default_value = "orrery-data", value_name = "DIR")]
     pub data: PathBuf,

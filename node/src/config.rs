@@ -48,6 +48,8 @@ pub struct NodeConfig {
     pub replace: bool,
     /// A node that is away for so long is replaced; none: never.
     pub down_after: Option<Duration>,
+    /// For how long an idempotency key is remembered.
+    pub retry_window: Duration,
     /// Its data.
     pub data: PathBuf,
     /// Speed of the timers.
@@ -171,6 +173,7 @@ impl NodeConfig {
             join,
             replace: args.replace,
             down_after: (args.down_after_s > 0).then(|| Duration::from_secs(args.down_after_s.into())),
+            retry_window: Duration::from_secs(args.retry_window_s.into()),
             data: args.data,
             profile: args.profile,
             heartbeat,
@@ -454,7 +457,8 @@ mod tests {
         assert_eq!(suggestions(&[], 8001), "");
         let own = own_addresses();
         assert!(own.iter().any(IpAddr::is_loopback), "{own:?}");
-        let error = node(&["--listen", "0.0.0.0:8009", "--secret", "sixteen letters!"]).unwrap_err().to_string();
+        let error =
+            node(&["--listen", "0.0.0.0:8009", "--secret", "sixteen letters!"]).unwrap_err().to_string();
         assert!(error.contains("--advertise 127.0.0.1:8009"), "{error}");
     }
 

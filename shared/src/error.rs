@@ -30,17 +30,21 @@ pub enum ErrorCode {
     Conflict,
     /// The session is unknown, closed or expired. 409
     SessionExpired,
-    /// This idempotency number was forgotten, or came with another request: never applied again. 409
-    IdempotencyConflict,
+    /// This idempotency key came with another request before; this one is never applied under it. 409
+    KeyReused,
+    /// This idempotency number is older than what is remembered of its client: never applied again. 409
+    KeyTooOld,
     /// The cache line has another version than the one that was asked for; nothing changed. 409
     WrongVersion,
     /// The consumer group was deleted while the request waited for a message. 409
     GroupDeleted,
     /// A bound (waiters, sessions, locks of one client) is reached. 429
     LimitReached,
-    /// The group has no majority or no leader now; nothing was done. 503
+    /// No more idempotency keys can be remembered in that group now; nothing is forgotten early. 429
+    TooManyKeys,
+    /// The group has no majority or no leader now; this attempt did nothing. 503
     Unavailable,
-    /// The shard that the request is for has no majority or no leader now; nothing was done. 503
+    /// The shard that the request is for has no majority or no leader now; this attempt did nothing. 503
     ShardUnavailable,
     /// The request may or may not have taken effect: retry under the same idempotency key. 503
     OutcomeUnknown,
@@ -64,11 +68,12 @@ impl ErrorCode {
             | Self::Conflict
             | Self::SessionExpired
             | Self::GroupDeleted
-            | Self::IdempotencyConflict
+            | Self::KeyReused
+            | Self::KeyTooOld
             | Self::WrongVersion => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::LimitReached => 429,
+            Self::LimitReached | Self::TooManyKeys => 429,
             Self::Internal => 500,
             Self::NotImplemented => 501,
             Self::Unavailable | Self::ShardUnavailable | Self::OutcomeUnknown | Self::NotReady => 503,
@@ -87,6 +92,9 @@ pub struct ApiError {
     /// With `outcome_unknown`: the key under which a retry is safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// With `outcome_unknown`: for at least so many seconds from now that key is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_holds_s: Option<u64>,
     /// The shard that is not available, or whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<GroupId>,
@@ -143,6 +151,7 @@ impl ApiError {
             code,
             message: message.into(),
             idempotency_key: None,
+            key_holds_s: None,
             shard: None,
             version: None,
             shards: Vec::new(),

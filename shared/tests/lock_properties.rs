@@ -266,7 +266,7 @@ impl Run {
             Keyed::Next => Some(self.index * 2),
             Keyed::Late { by } => Some((self.index.saturating_sub(by)) * 2 + 1),
         };
-        let key = number.map(|number| IdempotencyKey { client: "k".into(), number });
+        let key = number.map(|number| IdempotencyKey { client: "k".into(), number }.into());
         if key.is_some() && self.sent.iter().any(|sent| sent.command.key == key) {
             return;
         }

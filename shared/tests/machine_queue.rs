@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::ids::GroupId;
-use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply};
+use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply, RequestKey};
 use orrery_shared::queue::{Handle, QueueCommand, QueueFact, QueueReply, StartFrom};
 
 /// A shard's log as it is applied.
@@ -13,8 +13,8 @@ struct Shard {
     index: u64,
 }
 
-fn key(number: u64) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey { client: "Ayu".into(), number })
+fn key(number: u64) -> Option<RequestKey> {
+    Some(IdempotencyKey { client: "Ayu".into(), number }.into())
 }
 
 fn publish(message: &str, wall_ms: u64) -> QueueCommand {
@@ -32,7 +32,7 @@ impl Shard {
         Shard { machine: Machine::of(GroupId(3)), index: 9 }
     }
 
-    fn apply(&mut self, key: Option<IdempotencyKey>, operation: Operation) -> Applied {
+    fn apply(&mut self, key: Option<RequestKey>, operation: Operation) -> Applied {
         self.index += 1;
         self.machine.apply(self.index, &Command { key, operation })
     }
@@ -56,7 +56,7 @@ fn a_retry_of_a_publish_is_the_same_one_whoever_took_it() {
     assert_eq!(first, QueueReply::Published { number: 10, delayed_until_ms: None });
     assert_eq!(shard.queue(1, publish("1", 2_000)), first, "another node has another wall clock");
     let other = shard.apply(key(1), Operation::Queue(publish("2", 1_000)));
-    assert_eq!((other.reply, other.facts), (Reply::KeyForgotten, Vec::new()));
+    assert_eq!((other.reply, other.facts), (Reply::KeyReused, Vec::new()));
     assert_eq!(shard.machine.queue().unwrap().stats_of("t").unwrap().totals.published, 1);
 }
 
@@ -67,12 +67,12 @@ fn a_retry_of_a_consume_has_its_payloads_and_one_in_vain_is_not_remembered() {
     shard.queue(9, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
     let nothing = QueueReply::Deliveries { messages: Vec::new(), more: false };
     assert_eq!(shard.queue(1, consume(1)), nothing);
-    assert!(!shard.machine.remembers(&key(1).unwrap()));
+    assert!(!shard.machine.remembers(&key(1).unwrap().shown()));
     shard.queue(2, publish("1", 0));
     let first = shard.queue(1, consume(1));
     let QueueReply::Deliveries { messages, .. } = &first else { panic!("{first:?}") };
     assert_eq!((messages.len(), &messages[0].message[..]), (1, &b"1"[..]));
-    assert!(shard.machine.remembers(&key(1).unwrap()));
+    assert!(shard.machine.remembers(&key(1).unwrap().shown()));
     assert_eq!(shard.queue(1, consume(1)), first);
     // Also from what a snapshot keeps, which is no payload.
     shard.machine = shard.restored();

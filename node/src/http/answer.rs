@@ -47,7 +47,9 @@ impl IntoResponse for Failure {
         if error.code.status() == 503 {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Some(key) = error.idempotency_key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {
+        if let Some(key) =
+            error.idempotency_key.as_deref().and_then(|key| HeaderValue::from_bytes(key.as_bytes()).ok())
+        {
             response.headers_mut().insert("idempotency-key", key);
         }
         response

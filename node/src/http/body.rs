@@ -193,17 +193,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failur
     let Some(value) = values.next() else { return Ok(None) };
     let wrong = || {
         Failure::bad_request(format!(
-            "The header Idempotency-Key is <client>/<number>, for example Ayu/17, once, with a client of 1 to \
+            "The header Idempotency-Key comes once, as <client>/<number>, for example Ayu/17, or as any other text, of 1 to \
              {NAME_BYTES_MAX} bytes, without control characters and spaces around it."
         ))
     };
-    let (client, number) =
-        value.to_str().ok().and_then(|text| text.trim().rsplit_once('/')).ok_or_else(wrong)?;
-    let number = number.parse().map_err(|_| wrong())?;
-    if values.next().is_some() || names::check(client).is_err() {
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| wrong())?.trim();
+    let key = IdempotencyKey::of(text);
+    if values.next().is_some() || names::check(&key.client).is_err() {
         return Err(wrong());
     }
-    Ok(Some(IdempotencyKey { client: client.into(), number }))
+    Ok(Some(key))
 }
 
 /// A name of a client, a resource, a node: by the one rule for all of them.

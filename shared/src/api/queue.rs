@@ -410,6 +410,9 @@ pub struct Settled {
     /// Where an outcome is unknown: the key under which a retry is safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// With `idempotency_key`: for at least so many seconds from now it is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_holds_s: Option<u64>,
 }
 
 /// One message in [`Settled`].

@@ -151,7 +151,13 @@ fn answers_read_as_the_api_says() {
     let expected = r#"{"status":"ok","messages":[{"id":"s3-7","message":{"a":1.50},"attempt":2,"receipt":"r8-0","published_at":5}]}"#;
     assert_eq!(text, expected);
     assert_eq!(serde_json::from_str::<Consumed>(&text).expect("the same"), consumed);
-    let settled = |status| Settled { status, messages: Vec::new(), message: None, idempotency_key: None };
+    let settled = |status| Settled {
+        status,
+        messages: Vec::new(),
+        message: None,
+        idempotency_key: None,
+        key_holds_s: None,
+    };
     for (status, word, http) in [
         (Settlement::Acknowledged, "acknowledged", 200),
         (Settlement::AlreadyAcknowledged, "already_acknowledged", 200),

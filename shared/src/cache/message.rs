@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Address, CacheReply, Stamp, State, Version};
 use crate::ids::{NodeName, Term};
-use crate::machine::IdempotencyKey;
+use crate::machine::RequestKey;
 
 /// What a node asks a home. It comes with a number that grows with every question of the node's boot: of two questions
 /// about one address the later one says that the node does not wait for the earlier one's answer any more. The order
@@ -31,7 +31,7 @@ pub enum Ask {
         /// Only where the line has this version.
         if_version: Option<Version>,
         /// Makes a retry safe.
-        key: IdempotencyKey,
+        key: RequestKey,
     },
     /// What the owner wrote.
     WriteBack {

@@ -199,7 +199,14 @@ pub enum CacheReply {
         /// Which, as a sentence.
         what: String,
     },
-    /// The key came with another request, or is too old to be known; nothing changed. No machine answers so: it is what
-    /// a home makes of the group's word.
+    /// The key is too old to be known; nothing changed. No machine answers so: it is what a home makes of the group's
+    /// word, as the two that follow are.
     KeyForgotten,
+    /// The key came with another request; nothing changed.
+    KeyReused,
+    /// No more keys can be remembered; nothing changed.
+    TooManyKeys {
+        /// Which bound, as a sentence.
+        what: String,
+    },
 }

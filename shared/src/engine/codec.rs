@@ -15,8 +15,8 @@ use xxhash_rust::const_xxh64::xxh64;
 /// written in it is still read.
 pub const DISK_VERSION: u8 = 2;
 /// Version of the frames between peers. Version 1 founded a cluster with messages that could be repeated; version 2 had no
-/// checksum, its heartbeats did not say whether a majority confirmed their leader, and its messages not of which boot of
-/// a data folder they are.
+/// checksum, its heartbeats did not say whether a majority confirmed their leader, its messages not of which boot of a data
+/// folder they are, and its keys had no time.
 pub const PEER_VERSION: u8 = 3;
 
 /// The version of the disk without a checksum.

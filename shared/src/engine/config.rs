@@ -66,6 +66,9 @@ pub struct EngineConfig {
     pub snapshot_frame_bytes: usize,
     /// A request's own time-out, beside the time that it asked to wait for a lock.
     pub request_timeout: Duration,
+    /// For how long a client's idempotency key is remembered, on the lease clock. It goes into each command, so nodes may
+    /// differ in it.
+    pub retry_window: Duration,
     /// How stale the lease clock may be when a command that counts from it is proposed, milliseconds. An
     /// expiry is proposed that much late, so that no lease ends early.
     pub clock_slack_ms: u64,
@@ -179,6 +182,7 @@ impl EngineConfig {
             append_bytes_max: 1 << 20,
             snapshot_frame_bytes: 60 << 10,
             request_timeout: Duration::from_millis(request_timeout),
+            retry_window: Duration::from_secs(600),
             clock_slack_ms: 20,
             resend: Duration::from_secs(5),
             resend_facts_max: 4_096,

@@ -22,7 +22,7 @@ use super::peer::{PeerRequest, PeerResponse, Probed, ReadOutcome};
 use super::publish::lock;
 use crate::ids::{ClusterId, GroupId, NodeId, NodeName};
 use crate::machine::{
-    Command, ControlCommand, ControlReply, IdempotencyKey, Machine, Member, Operation, Reply,
+    Command, ControlCommand, ControlReply, KeyName, Machine, Member, Operation, Reply, RequestKey,
 };
 
 /// How long one question waits for its answer.
@@ -32,6 +32,8 @@ const ASK_TRIES: u32 = 5;
 /// Between two rounds of questions.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// How long an identity that was given is remembered for the node that asked: it asks again under the same number.
+const JOIN_HOLD_MS: u64 = 600_000;
 /// How long admitting takes at most, at the leader.
 const ADMIT_WITHIN: Duration = Duration::from_secs(4);
 
@@ -93,9 +95,9 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// Under which every try of one attempt is the same.
-    fn key(name: &NodeName, attempt: u64) -> IdempotencyKey {
-        IdempotencyKey { client: format!("join {name} {attempt:016x}").into(), number: 1 }
+    /// Under which every try of one attempt is the same. Clients that take all room for keys keep no node out.
+    fn key(attempt: u64) -> RequestKey {
+        RequestKey { name: KeyName::Minted { origin: attempt, number: 1, settled: 0 }, hold_ms: JOIN_HOLD_MS }
     }
 
     /// Whether it would understand what is in the log.
@@ -395,7 +397,7 @@ impl<H: Host> Engine<H> {
             ));
         }
         self.is_vacant(&group, name, *attempt, *replace).await?;
-        let key = Joiner::key(name, *attempt);
+        let key = Joiner::key(*attempt);
         let operation =
             Operation::Control(ControlCommand::Admit { name: name.clone(), address: address.clone() });
         let command = Command { key: Some(key), operation };
@@ -452,7 +454,7 @@ impl<H: Host> Engine<H> {
         if !group.leads() || !matches!(group.read_index(ASK_WITHIN).await, ReadOutcome::Index { .. }) {
             return Err("nobody leads whom a majority confirms".into());
         }
-        let key = Joiner::key(name, attempt);
+        let key = Joiner::key(attempt).shown();
         let look = |machine: &Machine| (machine.cluster().member(name).cloned(), machine.remembers(&key));
         let (Some(holder), false) = group.state.read(look) else { return Ok(()) };
         let answers = group.heard_of(group.config().heartbeat * 5).contains(&holder.id);

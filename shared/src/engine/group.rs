@@ -90,6 +90,9 @@ pub struct Group<H: Host> {
 const HAND_OVER_ASK_MIN: Duration = Duration::from_millis(500);
 /// How many entries it may lack: the rest is sent before it stands for election.
 const HAND_OVER_BEHIND_MAX: u64 = 256;
+/// How old the lease clock may be where a key's time begins and nothing else does: shorter than what every key gets on top of
+/// its time.
+const KEY_CLOCK_SLACK_MS: u64 = 1_000;
 
 /// No node has this identity.
 const NOBODY: NodeId = NodeId(0);
@@ -390,15 +393,18 @@ impl<H: Host> Group<H> {
     /// far that it ends a lease that was counted from a slightly old value. Only moves that are in the log count
     /// as made.
     pub(super) fn clock_before(&self, commands: &[Command]) -> Option<LeaseMs> {
-        let counts = |command: &Command| {
-            matches!(command.operation, Operation::Lock(_) | Operation::Session(_) | Operation::Queue(_))
+        let slack_ms = |command: &Command| match command.operation {
+            Operation::Lock(_) | Operation::Session(_) | Operation::Queue(_) => {
+                Some(self.config.clock_slack_ms)
+            }
+            // A key's time counts from it, and nothing finer.
+            Operation::Cache(_) => command.key.as_ref().map(|_| KEY_CLOCK_SLACK_MS),
+            Operation::AdvanceClock { .. } | Operation::Control(_) | Operation::Shard(_) => None,
         };
-        if !commands.iter().any(counts) {
-            return None;
-        }
+        let slack_ms = commands.iter().filter_map(slack_ms).min()?;
         let clock = self.state.clock()?;
         let newest = clock.committed_ms.max(self.log.clock_of_term(lock(&self.leading).term));
-        if clock.now_ms <= newest + self.config.clock_slack_ms {
+        if clock.now_ms <= newest + slack_ms {
             return None;
         }
         let shortest_ms = clock::shortest_ms(self.id);

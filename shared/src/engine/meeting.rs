@@ -244,11 +244,11 @@ impl<H: Host> Engine<H> {
     /// Why nobody is served here now.
     pub(super) fn not_ready(&self, otherwise: &str) -> ApiError {
         let why = match self.halted() {
-            Some(why) => format!("This node serves nobody: {why}. Nothing was done."),
+            Some(why) => format!("This node serves nobody: {why}."),
             None => match &lock(&self.inner.waiting).sentence {
                 waiting if waiting.is_empty() => otherwise.to_owned(),
                 waiting => {
-                    format!("This node is not part of a cluster yet: it is {waiting}. Nothing was done.")
+                    format!("This node is not part of a cluster yet: it is {waiting}.")
                 }
             },
         };

@@ -47,6 +47,7 @@ mod tests;
 pub mod timer;
 mod timing;
 pub mod types;
+mod verdict;
 mod version;
 mod waits;
 mod witness;

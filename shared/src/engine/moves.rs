@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use openraft::AsyncRuntime;
-use smol_str::format_smolstr;
 
 use super::group::Group;
 use super::host::{Host, Urgency};
@@ -17,8 +16,8 @@ use super::shards::placements;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::{
-    ClusterRecord, Command, ControlCommand, ControlReply, IdempotencyKey, Member, Operation, Placement,
-    Reply, SHARDS_SINCE, ShardReplicas,
+    ClusterRecord, Command, ControlCommand, ControlReply, Member, Operation, Placement, Reply, SHARDS_SINCE,
+    ShardReplicas,
 };
 
 /// How long a leader waits for its own command.
@@ -205,12 +204,12 @@ impl<H: Host> Engine<H> {
         let not_ready = || self.not_ready("This node is not part of a cluster yet.");
         let group = self.group(GroupId::CONTROL).ok_or_else(not_ready)?;
         // Under a key, so that it may be tried again. Doing it twice would do nothing more.
-        let key = IdempotencyKey {
-            client: format_smolstr!("leave {name} {:016x}", self.inner.host.random()),
-            number: 1,
-        };
+        let key = self.inner.requests.own();
         let operation = Operation::Control(ControlCommand::Leave { name: name.clone() });
-        match self.propose(GroupId::CONTROL, Command { key: Some(key), operation }, within).await {
+        match self
+            .propose(GroupId::CONTROL, Command { key: Some(key.request().clone()), operation }, within)
+            .await
+        {
             Ok((index, Reply::Control(ControlReply::Done))) => {
                 // So that what this node shows next has it.
                 let _ = H::Runtime::timeout(ASK_WITHIN, group.state.wait_applied(index)).await;

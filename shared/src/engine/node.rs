@@ -182,7 +182,7 @@ impl<H: Host> Engine<H> {
         let engine = Engine {
             inner: Arc::new(Inner {
                 started_us: host.monotonic_us(),
-                requests: Requests::new(&local, host.random()),
+                requests: Requests::new(&local, &config, host.random()),
                 vacancy: host.random(),
                 copies: Copies::new(host.clone(), config.cache),
                 host,

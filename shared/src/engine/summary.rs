@@ -116,7 +116,9 @@ pub fn client(command: &Command) -> ClientName {
 pub fn reply(reply: &Reply) -> SmolStr {
     SmolStr::new_static(match reply {
         Reply::None => "done",
-        Reply::KeyForgotten => "key forgotten",
+        Reply::KeyForgotten => "key too old",
+        Reply::KeyReused => "key reused",
+        Reply::TooManyKeys { .. } => "too many keys",
         Reply::Misplaced => "not for this group",
         Reply::Shard(ShardReply::Placed) => "placed",
         Reply::Shard(ShardReply::Older { .. }) => "older map",
@@ -161,7 +163,9 @@ fn cache_reply(reply: &CacheReply) -> &'static str {
         CacheReply::WrongVersion { .. } => "wrong version",
         CacheReply::OldTenure { .. } => "old tenure",
         CacheReply::Full { .. } => "limit reached",
-        CacheReply::KeyForgotten => "key forgotten",
+        CacheReply::KeyForgotten => "key too old",
+        CacheReply::KeyReused => "key reused",
+        CacheReply::TooManyKeys { .. } => "too many keys",
     }
 }
 

@@ -6,6 +6,8 @@
 
 pub mod cluster;
 pub(crate) mod fnv;
+pub mod key;
+mod minted;
 mod refound;
 pub mod replies;
 pub mod shards;
@@ -15,9 +17,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
+pub use key::{IdempotencyKey, KeyName, RequestKey};
 pub use refound::{Census, Refounded, SKIPPED};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::{Decoder, SnapshotError};
@@ -30,11 +32,11 @@ use crate::lock::{
     TablePage, WaitEdge, WaitId, WaitSeen,
 };
 use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
-use replies::{Known, Remembered, Replies};
+use replies::{Known, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
 /// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
-/// one request from a wait, deliveries that are given back, and members that move.
+/// one request from a wait, deliveries that are given back, members that move, and keys that say how long they hold.
 pub const COMMAND_VERSION: u16 = 4;
 
 /// Since this version of the commands a request withdraws from its wait by itself.
@@ -49,26 +51,12 @@ pub const CACHE_SINCE: u16 = 3;
 /// Since this version of the commands a member may change its address.
 pub const MOVES_SINCE: u16 = 4;
 
-/// `<client>/<number>`: makes the retry of a mutation safe.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct IdempotencyKey {
-    /// Who numbers.
-    pub client: SmolStr,
-    /// Its number of this mutation.
-    pub number: u64,
-}
-
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.client, self.number)
-    }
-}
-
 /// One entry of a group's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// Under which the reply is kept, so that a retry gets it again.
-    pub key: Option<IdempotencyKey>,
+    #[serde(serialize_with = "key::serialize", deserialize_with = "key::deserialize")]
+    pub key: Option<RequestKey>,
     /// What to do.
     pub operation: Operation,
 }
@@ -186,7 +174,7 @@ pub enum Reply {
     Session(SessionReply),
     /// The control record's.
     Control(ControlReply),
-    /// The key's number is older than what is remembered, or came with another operation; nothing changed.
+    /// The key's number is older than what is remembered; nothing changed.
     KeyForgotten,
     /// A shard's own record.
     Shard(ShardReply),
@@ -196,6 +184,13 @@ pub enum Reply {
     Queue(QueueReply),
     /// A shard's cached values.
     Cache(CacheReply),
+    /// The key came with another operation before; nothing changed.
+    KeyReused,
+    /// No more keys can be remembered; nothing changed.
+    TooManyKeys {
+        /// Which bound, as a sentence.
+        what: String,
+    },
 }
 
 impl Reply {
@@ -314,30 +309,42 @@ impl Machine {
     /// come from them.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
         let mut step = Step {
-            locks: lock::Step { index, key: command.key.clone(), ..lock::Step::default() },
+            locks: lock::Step {
+                index,
+                key: command.key.as_ref().map(RequestKey::shown),
+                ..lock::Step::default()
+            },
             queues: queue::Step { index, ..queue::Step::default() },
             values: cache::values::Step { index, ..cache::values::Step::default() },
         };
         let Some(key) = &command.key else {
             let reply = self.operate(&command.operation, &mut step);
+            if matches!(command.operation, Operation::AdvanceClock { .. }) {
+                let now = self.clock_ms();
+                self.replies.clock_moved(now);
+            }
             return self.finish(reply, step);
         };
         let fingerprint = replies::fingerprint(&command.operation);
-        let reply = match self.replies.look_up(key, fingerprint) {
-            Known::Refused => Reply::KeyForgotten,
+        let now = self.clock_ms();
+        let reply = match self.replies.look_up(key, fingerprint, now) {
+            Known::Reused => Reply::KeyReused,
+            Known::TooOld => Reply::KeyForgotten,
+            Known::Full(what) => Reply::TooManyKeys { what },
             Known::Again(reply) => {
                 let waited = matches!(reply, Reply::Lock(LockReply::Waiting { .. }));
                 let reply = self.replay(&command.operation, reply, &mut step);
                 // What became of a wait is the key's outcome from now on, also where another key asked last.
                 if waited && !matches!(reply, Reply::Lock(LockReply::Waiting { .. })) {
-                    self.replies.settle(key, reply.clone());
+                    self.replies.settle(&key.shown(), &reply);
                 }
                 reply
             }
             Known::New => {
                 let reply = self.operate(&command.operation, &mut step);
                 if let Some(reply) = reply.remembered() {
-                    self.replies.remember(key.clone(), Remembered { index, fingerprint, reply });
+                    let now = self.clock_ms();
+                    self.replies.remember(index, key, fingerprint, &reply, now);
                 }
                 reply
             }
@@ -385,7 +392,7 @@ impl Machine {
     fn finish(&mut self, reply: Reply, step: Step) -> Applied {
         let Step { locks, queues, values } = step;
         for (key, settled) in locks.settled {
-            self.replies.settle(&key, Reply::Lock(settled));
+            self.replies.settle(&key, &Reply::Lock(settled));
         }
         // Only one of them has any.
         let mut facts = locks.facts;
@@ -405,12 +412,17 @@ impl Machine {
 
     /// Whether the answer to a command under that key is remembered.
     pub fn remembers(&self, key: &IdempotencyKey) -> bool {
-        self.replies.remembers(key)
+        self.replies.remembers(key, self.clock_ms())
+    }
+
+    /// How many answers are remembered under keys, and the bytes that they count for.
+    pub fn remembered(&self) -> (usize, u64) {
+        self.replies.size()
     }
 
     /// Whether "waiting" is all that the key's request was answered so far.
     pub fn remembers_waiting(&self, key: &IdempotencyKey) -> bool {
-        matches!(self.replies.reply(key), Some(Reply::Lock(LockReply::Waiting { .. })))
+        matches!(self.replies.reply(key, self.clock_ms()), Some(Reply::Lock(LockReply::Waiting { .. })))
     }
 
     /// The lock table as people see it, at this applied index.
@@ -447,10 +459,10 @@ impl Machine {
         };
         let seen = self.table.wait_seen(resource, holder, *mode, now_ms)?;
         let Some(key) = &command.key else { return Some(seen) };
-        let answer = match self.replies.look_up(key, replies::fingerprint(&command.operation)) {
+        let answer = match self.replies.peek(key, replies::fingerprint(&command.operation), self.clock_ms()) {
             Known::New => return Some(seen),
             Known::Again(answer) => answer,
-            Known::Refused => return None,
+            Known::Reused | Known::TooOld | Known::Full(_) => return None,
         };
         let same = matches!(answer, Reply::Lock(LockReply::Waiting { wait, .. }) if wait == seen.wait);
         same.then_some(seen)

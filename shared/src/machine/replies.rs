@@ -1,55 +1,132 @@
 //! Idempotency: the answers that a retry under the same key gets again.
 //!
-//! The bound is on the whole: the oldest answers (by log index) are forgotten first. A client keeps the highest of its
-//! forgotten numbers, so that a number at or below it which is not remembered is refused instead of applied again.
-//! Of clients that have nothing remembered any more only the last [`IDLE_CLIENTS_MAX`] are known.
+//! An answer is kept for the time that its command says, on the group's lease clock. It goes lazily: with later commands, a
+//! few at a time. So an idle group writes nothing for it, and no answer goes early. What is over its time counts as gone
+//! whether it was taken out or not. At a bound new keys are refused; nothing is forgotten to make room for them.
+//!
+//! - A client's numbers: the highest forgotten one is its floor. A number at or below it that is not remembered is refused,
+//!   never applied again. A client without remembered numbers keeps its floor while it is among the last
+//!   [`IDLE_CLIENTS_MAX`] of them.
+//! - Any other text may be used again once its time is over.
+//! - Keys that nodes minted: see [`super::minted`].
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
-use super::{IdempotencyKey, Operation, Reply};
+use super::key::{HOLD_MS_DEFAULT, IdempotencyKey, KeyName, RequestKey};
+use super::minted::{Minted, MintedRecord};
+use super::{Operation, Reply};
 use crate::cache::CacheCommand;
 use crate::ids::{ClientName, LogIndex};
-use crate::lock::LockCommand;
+use crate::lock::{LeaseMs, LockCommand};
 use crate::pages::Pages;
 use crate::queue::QueueCommand;
 
-/// Most remembered answers of all clients.
-pub const REPLIES_MAX: usize = 32_768;
+pub use super::minted::MINTED_BYTES_MAX;
 
-/// Most remembered answers of one client.
-pub const REPLIES_PER_CLIENT_MAX: u32 = 8_192;
+/// Most bytes of the answers under clients' keys in one group: some 240,000 answers.
+pub const KEYS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Most of them under the numbers of one client.
+pub const KEYS_PER_CLIENT_BYTES_MAX: u64 = KEYS_BYTES_MAX / 10;
+
+/// Most of them under keys that are any text: nobody knows whose they are.
+pub const TEXT_KEYS_BYTES_MAX: u64 = KEYS_BYTES_MAX / 2;
 
 /// Most clients whose numbers are all forgotten and still refused.
-pub const IDLE_CLIENTS_MAX: usize = 4_096;
+pub const IDLE_CLIENTS_MAX: usize = 16_384;
+
+/// What one answer takes beside its own bytes and those of a long key, and what a client takes: measured, rounded up.
+const ANSWER_BYTES: u64 = 128;
+const CLIENT_BYTES: u64 = 256;
+
+/// Texts of at most so many bytes need no memory of their own.
+const INLINE_BYTES: usize = 23;
+
+/// Most answers that go with a command, and with a move of the clock.
+const SWEEP_MAX: usize = 16;
+const SWEEP_CLOCK_MAX: usize = 1_024;
 
 /// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Replies {
+    /// Of clients' keys, by the log index of their commands.
+    kept: Pages<Kept>,
     clients: OrdMap<ClientName, Client>,
-    /// The remembered keys by the log index of their command.
-    by_age: Pages<IdempotencyKey>,
-    /// Clients without a remembered answer, by the log index of the last one that they had.
+    texts: OrdMap<SmolStr, LogIndex>,
+    /// Clients without a remembered number, by the log index of the last one that they had.
     idle: OrdMap<LogIndex, ClientName>,
+    bytes: u64,
+    text_bytes: u64,
+    minted: Minted,
 }
 
-/// One answer.
+/// An answer as it is kept: encoded, because most are a few bytes then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Remembered {
-    /// Of its command.
-    pub index: LogIndex,
+pub(super) struct Packed {
+    /// Value of the lease clock at which it is over.
+    pub expires_ms: LeaseMs,
     /// Of its operation.
-    pub fingerprint: u64,
-    pub reply: Reply,
+    fingerprint: u64,
+    reply: Box<[u8]>,
+}
+
+impl Packed {
+    pub(super) fn new(reply: &Reply, fingerprint: u64, expires_ms: LeaseMs) -> Packed {
+        let mut packed = Packed { expires_ms, fingerprint, reply: Box::default() };
+        packed.replace(reply);
+        packed
+    }
+
+    pub(super) fn replace(&mut self, reply: &Reply) {
+        // Encoding into a growing buffer fails for no type of ours.
+        self.reply = postcard::to_stdvec(reply).unwrap_or_default().into_boxed_slice();
+    }
+
+    /// Beside the struct itself.
+    pub(super) fn bytes(&self) -> u64 {
+        self.reply.len() as u64
+    }
+
+    /// To an operation of this fingerprint.
+    pub(super) fn known(&self, fingerprint: u64) -> Known {
+        if self.fingerprint != fingerprint {
+            return Known::Reused;
+        }
+        self.reply().map_or(Known::TooOld, Known::Again)
+    }
+
+    /// What was encoded; this program decodes what it encoded.
+    fn reply(&self) -> Option<Reply> {
+        postcard::from_bytes(&self.reply).ok()
+    }
+}
+
+/// One answer under a client's key.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    key: IdempotencyKey,
+    packed: Packed,
+}
+
+impl Kept {
+    fn bytes(&self) -> u64 {
+        let name = self.key.client.len();
+        // In the map of names, too.
+        let name = if name > INLINE_BYTES { 2 * name as u64 } else { 0 };
+        ANSWER_BYTES + name + self.packed.bytes()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Client {
-    /// By its numbers.
-    remembered: Pages<Remembered>,
+    /// The log indexes of its commands, by its numbers.
+    numbers: Pages<LogIndex>,
     forgotten_through: Option<u64>,
     /// Its key in `idle`, while it is there.
     idle_since: Option<LogIndex>,
+    bytes: u64,
 }
 
 /// What is known of a key.
@@ -58,26 +135,110 @@ pub(super) enum Known {
     New,
     /// This operation was applied under it, and this was the answer.
     Again(Reply),
-    /// It was forgotten, or belongs to another operation.
-    Refused,
+    /// Another operation was applied under it.
+    Reused,
+    /// It was forgotten, and is refused for good.
+    TooOld,
+    /// There is no room for one more; the sentence says which bound.
+    Full(String),
+}
+
+/// One answer as versions 1 to 3 of the snapshot had it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    pub index: LogIndex,
+    pub fingerprint: u64,
+    pub reply: Reply,
 }
 
 /// One piece in a snapshot. The order of the variants is part of the snapshot format: add at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum ReplyRecord {
-    Client { client: ClientName, forgotten_through: u64, idle_since: Option<LogIndex> },
-    Reply { key: IdempotencyKey, remembered: Remembered },
+    Client {
+        client: ClientName,
+        forgotten_through: u64,
+        idle_since: Option<LogIndex>,
+    },
+    /// Read, not written any more.
+    Reply {
+        key: IdempotencyKey,
+        remembered: Remembered,
+    },
+    /// Since version 4.
+    Kept {
+        index: LogIndex,
+        key: IdempotencyKey,
+        packed: Packed,
+    },
+    /// Since version 4.
+    Minted(MintedRecord),
 }
 
 impl Replies {
     /// What is known of a key that comes with an operation of this fingerprint.
-    pub(super) fn look_up(&self, key: &IdempotencyKey, fingerprint: u64) -> Known {
-        let Some(client) = self.clients.get(&key.client) else { return Known::New };
-        match client.remembered.get(key.number) {
-            Some(found) if found.fingerprint == fingerprint => Known::Again(found.reply.clone()),
-            Some(_) => Known::Refused,
-            None if client.forgotten_through.is_some_and(|through| key.number <= through) => Known::Refused,
-            None => Known::New,
+    pub(super) fn peek(&self, key: &RequestKey, fingerprint: u64, now: LeaseMs) -> Known {
+        match &key.name {
+            KeyName::Minted { origin, number, .. } => self.minted.look_up(*origin, *number, fingerprint, now),
+            KeyName::Client(key) => match self.of_client(key, fingerprint, now) {
+                Known::New => self.full(key).map_or(Known::New, Known::Full),
+                known => known,
+            },
+        }
+    }
+
+    /// The same for a command that is applied. Takes note of what a minted key says of those before it, and takes out a
+    /// little of what is over.
+    pub(super) fn look_up(&mut self, key: &RequestKey, fingerprint: u64, now: LeaseMs) -> Known {
+        self.sweep(now, SWEEP_MAX);
+        match &key.name {
+            KeyName::Minted { origin, settled, .. } => self.minted.settled(*origin, *settled),
+            KeyName::Client(client) if self.full(client).is_some() => self.sweep(now, SWEEP_CLOCK_MAX),
+            KeyName::Client(_) => {}
+        }
+        self.peek(key, fingerprint, now)
+    }
+
+    fn of_client(&self, key: &IdempotencyKey, fingerprint: u64, now: LeaseMs) -> Known {
+        let found = self.index_of(key).and_then(|index| self.kept.get(index)).map(|kept| &kept.packed);
+        let forgotten = || {
+            let through = self.clients.get(&key.client).and_then(|client| client.forgotten_through);
+            !key.is_text() && through.is_some_and(|through| key.number <= through)
+        };
+        match found {
+            Some(packed) if packed.expires_ms > now => packed.known(fingerprint),
+            Some(_) if !key.is_text() => Known::TooOld,
+            None if forgotten() => Known::TooOld,
+            Some(_) | None => Known::New,
+        }
+    }
+
+    /// Which bound one more key would pass, as a sentence.
+    fn full(&self, key: &IdempotencyKey) -> Option<String> {
+        let of_client = || self.clients.get(&key.client).map_or(0, |client| client.bytes);
+        if self.bytes >= KEYS_BYTES_MAX {
+            Some(format!(
+                "the answers remembered under keys take {KEYS_BYTES_MAX} bytes in this group, which is the bound"
+            ))
+        } else if key.is_text() && self.text_bytes >= TEXT_KEYS_BYTES_MAX {
+            Some(format!(
+                "the answers remembered under keys without a client's number take {TEXT_KEYS_BYTES_MAX} bytes in this group, \
+                 which is their bound"
+            ))
+        } else if !key.is_text() && of_client() >= KEYS_PER_CLIENT_BYTES_MAX {
+            Some(format!(
+                "the answers remembered for {} take {KEYS_PER_CLIENT_BYTES_MAX} bytes in this group, which is the bound of \
+                 one client",
+                key.client
+            ))
+        } else {
+            None
+        }
+    }
+
+    fn index_of(&self, key: &IdempotencyKey) -> Option<LogIndex> {
+        match key.is_text() {
+            true => self.texts.get(&key.client).copied(),
+            false => self.clients.get(&key.client)?.numbers.get(key.number).copied(),
         }
     }
 
@@ -87,59 +248,125 @@ impl Replies {
         client.remembered.get(key.number).map(|found| &found.reply)
     }
 
-    /// Whether there is an answer under that key.
-    pub(super) fn remembers(&self, key: &IdempotencyKey) -> bool {
-        self.clients.get(&key.client).is_some_and(|client| client.remembered.contains(key.number))
+    /// The answer under that key.
+    pub(super) fn reply(&self, key: &IdempotencyKey, now: LeaseMs) -> Option<Reply> {
+        let packed = match key.minted() {
+            Some((origin, number)) => self.minted.get(origin, number),
+            None => self.kept.get(self.index_of(key)?).map(|kept| &kept.packed),
+        };
+        packed.filter(|packed| packed.expires_ms > now)?.reply()
     }
 
-    /// Keeps the answer of a new key, and forgets what is over a bound.
-    pub(super) fn remember(&mut self, key: IdempotencyKey, remembered: Remembered) {
-        self.insert(key.clone(), remembered);
-        let full = |client: &&Client| client.remembered.len() > REPLIES_PER_CLIENT_MAX as usize;
-        let lowest = self.clients.get(&key.client).filter(full).and_then(|client| client.remembered.first());
-        if let Some((number, index)) = lowest.map(|(number, found)| (number, found.index)) {
-            self.forget(&IdempotencyKey { client: key.client, number }, index);
+    /// Whether there is an answer under that key.
+    pub(super) fn remembers(&self, key: &IdempotencyKey, now: LeaseMs) -> bool {
+        self.reply(key, now).is_some()
+    }
+
+    /// Keeps the answer of a new key, applied at `now`.
+    pub(super) fn remember(
+        &mut self,
+        index: LogIndex,
+        key: &RequestKey,
+        fingerprint: u64,
+        reply: &Reply,
+        now: LeaseMs,
+    ) {
+        let packed = Packed::new(reply, fingerprint, now.saturating_add(key.hold_ms));
+        match &key.name {
+            KeyName::Minted { origin, number, settled } => {
+                self.minted.remember((*origin, *number, *settled), packed);
+            }
+            KeyName::Client(key) => self.insert(index, Kept { key: key.clone(), packed }),
         }
-        if self.by_age.len() > REPLIES_MAX
-            && let Some((index, oldest)) = self.by_age.first().map(|(index, key)| (index, key.clone()))
-        {
-            self.forget(&oldest, index);
+    }
+
+    /// Replaces a remembered answer: what it promised was settled since.
+    pub(super) fn settle(&mut self, key: &IdempotencyKey, reply: &Reply) {
+        if let Some((origin, number)) = key.minted() {
+            return self.minted.settle(origin, number, reply);
+        }
+        let Some(index) = self.index_of(key) else { return };
+        let Some(kept) = self.kept.get_mut(index) else { return };
+        let before = kept.bytes();
+        kept.packed.replace(reply);
+        let after = kept.bytes();
+        self.count(key, before, after);
+    }
+
+    /// Takes out up to so much of what is over.
+    fn sweep(&mut self, now: LeaseMs, most: usize) {
+        for _ in 0..most {
+            let first = self.kept.first().filter(|(_, kept)| kept.packed.expires_ms <= now);
+            let Some(index) = first.map(|(index, _)| index) else { break };
+            self.forget(index);
+        }
+        self.minted.sweep(now, most);
+    }
+
+    /// The clock moved.
+    pub(super) fn clock_moved(&mut self, now: LeaseMs) {
+        self.sweep(now, SWEEP_CLOCK_MAX);
+    }
+
+    /// Answers that are kept, and the bytes that they count for.
+    pub(super) fn size(&self) -> (usize, u64) {
+        (self.kept.len() + self.minted.len(), self.bytes + self.minted.bytes())
+    }
+
+    fn insert(&mut self, index: LogIndex, kept: Kept) {
+        let key = kept.key.clone();
+        if let Some(over) = self.index_of(&key) {
+            // A text that is used again; nothing else comes here twice.
+            self.forget(over);
+        }
+        let bytes = kept.bytes();
+        if key.is_text() {
+            self.texts.insert(key.client.clone(), index);
+        } else {
+            let client = self.clients.entry(key.client.clone()).or_default();
+            if let Some(since) = client.idle_since.take() {
+                self.idle.remove(&since);
+            }
+            if client.numbers.is_empty() {
+                self.bytes += CLIENT_BYTES;
+            }
+            client.numbers.insert(key.number, index);
+        }
+        self.kept.insert(index, kept);
+        self.count(&key, 0, bytes);
+    }
+
+    /// Takes an answer's new bytes in place of its old ones.
+    fn count(&mut self, key: &IdempotencyKey, before: u64, after: u64) {
+        let of_client = self.clients.get_mut(&key.client).filter(|_| !key.is_text());
+        let part = match of_client {
+            Some(client) => &mut client.bytes,
+            None => &mut self.text_bytes,
+        };
+        *part = *part - before + after;
+        self.bytes = self.bytes - before + after;
+    }
+
+    fn forget(&mut self, index: LogIndex) {
+        let Some(kept) = self.kept.remove(index) else { return };
+        let Kept { key, .. } = &kept;
+        self.count(key, kept.bytes(), 0);
+        if key.is_text() {
+            self.texts.remove(&key.client);
+        } else if let Some(client) = self.clients.get_mut(&key.client) {
+            client.numbers.remove(key.number);
+            client.forgotten_through = client.forgotten_through.max(Some(key.number));
+            if client.numbers.is_empty() {
+                client.idle_since = Some(index);
+                self.bytes -= CLIENT_BYTES;
+                self.idle.insert(index, key.client.clone());
+            }
         }
         if self.idle.len() > IDLE_CLIENTS_MAX
             && let Some((since, client)) = self.idle.get_min().cloned()
         {
             self.idle.remove(&since);
             self.clients.remove(&client);
-        }
-    }
-
-    /// Replaces a remembered answer: what it promised was settled since.
-    pub(super) fn settle(&mut self, key: &IdempotencyKey, reply: Reply) {
-        let client = self.clients.get_mut(&key.client);
-        if let Some(found) = client.and_then(|client| client.remembered.get_mut(key.number)) {
-            found.reply = reply;
-        }
-    }
-
-    fn insert(&mut self, key: IdempotencyKey, remembered: Remembered) {
-        let client = self.clients.entry(key.client.clone()).or_default();
-        if let Some(since) = client.idle_since.take() {
-            self.idle.remove(&since);
-        }
-        let index = remembered.index;
-        client.remembered.insert(key.number, remembered);
-        self.by_age.insert(index, key);
-    }
-
-    fn forget(&mut self, key: &IdempotencyKey, index: LogIndex) {
-        self.by_age.remove(index);
-        if let Some(client) = self.clients.get_mut(&key.client) {
-            client.remembered.remove(key.number);
-            client.forgotten_through = client.forgotten_through.max(Some(key.number));
-            if client.remembered.is_empty() {
-                client.idle_since = Some(index);
-                self.idle.insert(index, key.client.clone());
-            }
         }
     }
 
@@ -153,17 +380,16 @@ impl Replies {
                 idle_since: client.idle_since,
             })
         });
-        let replies = self.clients.iter().flat_map(|(name, client)| {
-            client.remembered.iter().map(|(number, remembered)| ReplyRecord::Reply {
-                key: IdempotencyKey { client: name.clone(), number },
-                remembered: remembered.clone(),
-            })
+        let kept = self.kept.iter().map(|(index, kept)| {
+            let Kept { key, packed } = kept.clone();
+            ReplyRecord::Kept { index, key, packed }
         });
-        clients.chain(replies)
+        clients.chain(kept).chain(self.minted.records().map(ReplyRecord::Minted))
     }
 
-    /// Takes one record in. The error says what does not fit.
-    pub(super) fn restore(&mut self, record: ReplyRecord) -> Result<(), &'static str> {
+    /// Takes one record in. The error says what does not fit. What an older version kept has its time from `now`, the
+    /// snapshot's lease clock.
+    pub(super) fn restore(&mut self, record: ReplyRecord, now: LeaseMs) -> Result<(), &'static str> {
         match record {
             ReplyRecord::Client { client, forgotten_through, idle_since } => {
                 if let Some(since) = idle_since {
@@ -177,13 +403,21 @@ impl Replies {
                 }
             }
             ReplyRecord::Reply { key, remembered } => {
-                if self.remembers(&key) || self.by_age.contains(remembered.index) {
-                    return Err("a remembered answer is there twice");
-                }
-                self.insert(key, remembered);
-                Ok(())
+                let Remembered { index, fingerprint, reply } = remembered;
+                let packed = Packed::new(&reply, fingerprint, now.saturating_add(HOLD_MS_DEFAULT));
+                self.restore_kept(index, Kept { key, packed })
             }
+            ReplyRecord::Kept { index, key, packed } => self.restore_kept(index, Kept { key, packed }),
+            ReplyRecord::Minted(record) => self.minted.restore(record),
         }
+    }
+
+    fn restore_kept(&mut self, index: LogIndex, kept: Kept) -> Result<(), &'static str> {
+        if self.index_of(&kept.key).is_some() || self.kept.contains(index) {
+            return Err("a remembered answer is there twice");
+        }
+        self.insert(index, kept);
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::queue::snapshot::QueueRecord;
 
 /// Version of the format; golden bytes of each stay in the tests. Version 2 has everything of version 1 and, after the
 /// cluster's record, the shard map; or the record of a shard in its place. Version 3
-/// adds a shard's cached values. Version 4 says of queues what left them and from when ages count. What needs no newer version is still written in the older one: a member with an older program has to read it for as long as the cluster uses that one's commands.
+/// adds a shard's cached values. Version 4 says of queues what left them and from when ages count, and for how long an answer is remembered. What needs no newer version is still written in the older one: a member with an older program has to read it for as long as the cluster uses that one's commands.
 pub const SNAPSHOT_VERSION: u16 = 4;
 
 /// Longest chunk, in bytes.
@@ -122,6 +122,7 @@ impl Machine {
     /// The oldest version that says it all.
     fn snapshot_version(&self) -> u16 {
         match &self.shard {
+            _ if self.replies.records().next().is_some() => 4,
             None if self.cluster.version() < SHARDS_SINCE => 1,
             Some(shard) if shard.queues.topics().next().is_some() => 4,
             Some(shard) if shard.values != Values::default() => 3,
@@ -227,7 +228,11 @@ impl Decoder {
                 Some(shard) => shard.values.restore(record).map_err(SnapshotError::Damaged)?,
                 None => return Err(SnapshotError::Damaged("it has cached values and is of no shard")),
             },
-            Record::Reply(record) => machine.replies.restore(record).map_err(SnapshotError::Damaged)?,
+            // After the table or the queues, which have the clock.
+            Record::Reply(record) => {
+                let now = machine.clock_ms();
+                machine.replies.restore(record, now).map_err(SnapshotError::Damaged)?;
+            }
             Record::End { records, .. } if records != self.records => {
                 return Err(SnapshotError::Damaged("it does not end where it should"));
             }

@@ -69,7 +69,7 @@ impl Script {
         let operation = parse(words, &options);
         let key = options.text("key").map(|key| {
             let (client, number) = key.split_once('/').unwrap();
-            IdempotencyKey { client: client.into(), number: number.parse().unwrap() }
+            IdempotencyKey { client: client.into(), number: number.parse().unwrap() }.into()
         });
         self.index += 1;
         let applied = self.machine.apply(self.index, &Command { key, operation });

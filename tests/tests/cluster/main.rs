@@ -18,6 +18,7 @@ mod leave;
 mod links;
 mod queue;
 mod restart;
+mod retries;
 mod rollback;
 mod secrets;
 mod supervisor;

@@ -64,8 +64,22 @@ async fn a_retry_under_its_key_has_its_first_outcome() {
     assert_eq!(free["resources"], json!([]));
     let other =
         setting.send(keyed("/lock/acquire", "Ayu/1", json!({"resource": "b", "client": "Ayu"}))).await;
-    assert_eq!((other.status, other.code().as_str()), (409, "idempotency_conflict"));
-    for wrong in ["Ayu", "Ayu/", "/1", "Ayu/x", "Ayu/-1"] {
+    assert_eq!((other.status, other.code().as_str()), (409, "key_reused"));
+    // Any other text is a key too.
+    for (number, text) in ["Ayu", "Ayu/", "/1", "Ayu/x", "Ayu/-1", "any text, 7"].into_iter().enumerate() {
+        let body = json!({"resource": format!("r{number}"), "client": "Budi"});
+        let first = setting.send(keyed("/lock/acquire", text, body.clone())).await.json();
+        let again = setting.send(keyed("/lock/acquire", text, body)).await.json();
+        assert_eq!(
+            (&again["fencing_token"], &again["reentrant"]),
+            (&first["fencing_token"], &json!(false)),
+            "{text}"
+        );
+        let other =
+            setting.send(keyed("/lock/acquire", text, json!({"resource": "b", "client": "Budi"}))).await;
+        assert_eq!((other.status, other.code().as_str()), (409, "key_reused"), "{text}");
+    }
+    for wrong in ["", "x".repeat(257).as_str()] {
         let got = setting.send(keyed("/lock/acquire", wrong, body.clone())).await;
         assert_eq!((got.status, got.code().as_str()), (400, "bad_request"), "{wrong}");
     }

@@ -131,7 +131,7 @@ async fn a_retry_over_http_has_the_first_outcome() {
     let in_body = json!({"topic": "orders", "message": [1], "idempotency_key": "Ayu/7"});
     assert_eq!(setting.ok("/queue/publish", in_body).await, first);
     let other = setting.keyed("/queue/publish", "Ayu/7", &json!({"topic": "orders", "message": [2]})).await;
-    assert_eq!((other.status, other.code().as_str()), (409, "idempotency_conflict"));
+    assert_eq!((other.status, other.code().as_str()), (409, "key_reused"));
     let any = json!({"topic": "orders", "message": 3, "idempotency_key": "9d1c"});
     let third = setting.ok("/queue/publish", any.clone()).await;
     assert_eq!(setting.ok("/queue/publish", any).await, third);

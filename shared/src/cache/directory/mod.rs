@@ -34,7 +34,7 @@ use super::fact::HomeFact;
 use super::message::{Claim, Recall, Recalled, Source, Told};
 use super::{Address, Broken, CacheCommand, CacheReply, Holder, Stamp, Values, Version};
 use crate::ids::{NodeName, Term};
-use crate::machine::IdempotencyKey;
+use crate::machine::RequestKey;
 use confirm::Rounds;
 
 /// Most questions that wait or are worked on at one home.
@@ -98,7 +98,7 @@ pub enum Action {
         /// What.
         command: CacheCommand,
         /// Under which key.
-        key: Option<IdempotencyKey>,
+        key: Option<RequestKey>,
     },
     /// Answer.
     Answer {
@@ -176,7 +176,7 @@ pub(super) struct Line {
 pub(super) enum What {
     GetS(Address),
     GetM(Address),
-    Write { address: Address, value: Option<Bytes>, if_version: Option<Version>, key: IdempotencyKey },
+    Write { address: Address, value: Option<Bytes>, if_version: Option<Version>, key: RequestKey },
     WriteBack { address: Address, grant: Stamp, write: u64, value: Bytes },
     Renew { lease: Option<Term> },
 }

@@ -8,7 +8,7 @@ use crate::cache::message::Ask;
 use crate::cache::table::{Action, Stimulus, next};
 use crate::cache::{Address, State, Version};
 use crate::ids::GroupId;
-use crate::machine::IdempotencyKey;
+use crate::machine::RequestKey;
 
 impl Lines {
     /// A linearizable read.
@@ -73,7 +73,7 @@ impl Lines {
         address: &Address,
         value: Option<Bytes>,
         if_version: Option<Version>,
-        key: IdempotencyKey,
+        key: RequestKey,
         now_us: u64,
     ) -> Looked {
         self.expire(now_us);

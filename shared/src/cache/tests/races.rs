@@ -9,7 +9,7 @@ use crate::cache::node::{Done, Lines, Looked, Out};
 use crate::cache::values::Step;
 use crate::cache::{Address, CacheCommand, CacheReply, Holder, State, Values};
 use crate::ids::{NodeId, Term};
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, RequestKey};
 
 const LEASE_US: u64 = 400_000;
 const END_US: u64 = 450_000;
@@ -33,8 +33,8 @@ fn address() -> Address {
     "a".into()
 }
 
-fn key(number: u64) -> IdempotencyKey {
-    IdempotencyKey { client: "c".into(), number }
+fn key(number: u64) -> RequestKey {
+    IdempotencyKey { client: "c".into(), number }.into()
 }
 
 impl Bench {

@@ -14,7 +14,7 @@ use crate::cache::message::{Ask, Recall, Recalled, Told};
 use crate::cache::node::{Limits, Lines, Policy};
 use crate::cache::{Address, Broken, CacheCommand, CacheReply, Holder, State, Values};
 use crate::ids::{GroupId, NodeId, Term};
-use crate::machine::IdempotencyKey;
+use crate::machine::RequestKey;
 
 pub const SHARD: GroupId = GroupId(1);
 const LEASE_US: u64 = 400_000;
@@ -71,7 +71,7 @@ enum Event {
     Recalled { term: Term, question: u64, from: Holder, recalled: Option<Recalled> },
     Confirm { term: Term, round: u64 },
     Confirmed { term: Term, round: u64, confirmed: bool },
-    Commit { term: Term, question: Option<u64>, command: CacheCommand, key: Option<IdempotencyKey> },
+    Commit { term: Term, question: Option<u64>, command: CacheCommand, key: Option<RequestKey> },
     Committed { term: Term, question: Option<u64>, outcome: Committed, applied: Box<Values> },
     Client { node: usize, boot: u32, client: usize },
     Node { node: usize },
@@ -124,7 +124,7 @@ pub struct World {
     pub values: Values,
     pub nodes: Vec<Node>,
     index: u64,
-    replies: BTreeMap<IdempotencyKey, CacheReply>,
+    replies: BTreeMap<RequestKey, CacheReply>,
     homes: BTreeMap<Term, Home>,
     events: BTreeMap<(u64, u64), Event>,
     sequence: u64,

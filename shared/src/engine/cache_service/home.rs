@@ -22,7 +22,7 @@ use crate::engine::publish::lock;
 use crate::engine::signal::Signal;
 use crate::event::Fact;
 use crate::ids::Term;
-use crate::machine::{CACHE_SINCE, Command, IdempotencyKey, Operation, Reply};
+use crate::machine::{CACHE_SINCE, Command, Operation, Reply, RequestKey};
 
 /// How long a proposal of a home may take before it counts as unknown, which ends the tenure.
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
@@ -317,13 +317,17 @@ impl<H: Host> At<H> {
         term: Term,
         question: Option<Question>,
         command: CacheCommand,
-        key: Option<IdempotencyKey>,
+        key: Option<RequestKey>,
     ) {
         let command = Command { key, operation: Operation::Cache(command) };
         let outcome = match self.group.propose(command, COMMIT_WITHIN).await {
             Outcome::Applied { reply: Reply::Cache(reply), .. } => Committed::Applied(reply),
             Outcome::Applied { reply: Reply::KeyForgotten, .. } => {
                 Committed::Applied(CacheReply::KeyForgotten)
+            }
+            Outcome::Applied { reply: Reply::KeyReused, .. } => Committed::Applied(CacheReply::KeyReused),
+            Outcome::Applied { reply: Reply::TooManyKeys { what }, .. } => {
+                Committed::Applied(CacheReply::TooManyKeys { what })
             }
             Outcome::NotLeader { .. } => Committed::NotApplied,
             Outcome::Applied { .. } | Outcome::Unknown { .. } => Committed::Unknown,

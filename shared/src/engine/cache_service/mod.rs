@@ -24,6 +24,7 @@ use super::host::Host;
 use super::lock_service::validate::key as check_key;
 use super::node::Engine;
 use super::patience::Budget;
+use super::requests::Key;
 use crate::api::queue::JsonText;
 use crate::cache::message::Ask;
 use crate::cache::node::{Done, Lines, Looked};
@@ -81,7 +82,7 @@ impl<H: Host> CacheService<H> {
             if waited >= within || self.engine.stopping() || self.engine.halted().is_some() {
                 return Err(self.engine.not_ready(
                     "This node is not ready: it is starting, or some member of the cluster runs a version without the \
-                     cache. Nothing was done.",
+                     cache. Try again later.",
                 ));
             }
             H::Runtime::sleep(MAP_NAP).await;
@@ -103,11 +104,11 @@ impl<H: Host> CacheService<H> {
     }
 
     /// The client's key, checked, or a new one.
-    fn key(&self, key: Option<IdempotencyKey>) -> Result<IdempotencyKey, ApiError> {
-        match key {
-            Some(key) => check_key(&key).map(|()| key),
-            None => Ok(self.engine.inner.requests.key()),
+    fn key(&self, key: Option<IdempotencyKey>) -> Result<Key, ApiError> {
+        if let Some(key) = &key {
+            check_key(key)?;
         }
+        Ok(self.engine.inner.requests.key(key, Duration::ZERO))
     }
 
     /// Looks until the lines answer or a question to the home does. None when the time is over. `first` is true until the
@@ -174,8 +175,8 @@ impl<H: Host> CacheService<H> {
 /// Nobody who could answer did.
 fn unavailable(shard: GroupId) -> ApiError {
     let message = format!(
-        "Shard {shard}, the home of this line, cannot answer now: it has no leader that a majority confirms. Nothing \
-         was done; try again."
+        "Shard {shard}, the home of this line, cannot answer now: it has no leader that a majority confirms. Try \
+         again."
     );
     ApiError { shard: Some(shard), ..ApiError::new(ErrorCode::ShardUnavailable, message) }
 }
@@ -183,7 +184,7 @@ fn unavailable(shard: GroupId) -> ApiError {
 fn busy(place: &str) -> ApiError {
     ApiError::new(
         ErrorCode::LimitReached,
-        format!("Too many requests wait for cache lines {place}. Nothing was done; try again later."),
+        format!("Too many requests wait for cache lines {place}. Try again later."),
     )
 }
 

@@ -1,7 +1,6 @@
 //! Writes and deletions.
 
 use bytes::Bytes;
-use smol_str::SmolStr;
 
 use super::{CacheService, Step, busy, internal, unavailable};
 use crate::api::cache::{Delete, Write, WriteAnswer, WriteStatus};
@@ -10,9 +9,11 @@ use crate::cache::{Address, CacheReply, State, VALUE_BYTES_MAX, Version};
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::{Outcome, watched};
 use crate::engine::patience::Budget;
+use crate::engine::requests::Key;
+use crate::engine::verdict;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, Reply};
 
 impl Outcome for WriteAnswer {
     fn word(&self) -> &'static str {
@@ -34,7 +35,7 @@ struct Durable {
     address: Address,
     value: Option<Bytes>,
     if_version: Option<Version>,
-    key: IdempotencyKey,
+    key: Key,
 }
 
 impl<H: Host> CacheService<H> {
@@ -126,18 +127,29 @@ impl<H: Host> CacheService<H> {
         let mut unknown = false;
         loop {
             let look = |lines: &mut crate::cache::Lines, now_us| {
-                lines.write(shard, &address, value.clone(), if_version, key.clone(), now_us)
+                lines.write(shard, &address, value.clone(), if_version, key.request().clone(), now_us)
             };
+            key.sent(shard);
             let step = match self.step(shard, &address, (true, &mut first), &mut budget, look).await {
                 Ok(Some(step)) => step,
-                Ok(None) if unknown => return Err(outcome_unknown(shard, &key)),
-                Ok(None) => return Err(unavailable(shard)),
-                Err(_) if unknown => return Err(outcome_unknown(shard, &key)),
-                Err(error) => return Err(error),
+                Ok(None) if unknown => return Err(verdict::unknown(shard, "its home did not answer", &key)),
+                Ok(None) => return Err(verdict::not_taken(shard, NO_HOME, &key)),
+                Err(_) if unknown => return Err(verdict::unknown(shard, "its home did not answer", &key)),
+                Err(error) => {
+                    key.answered(shard);
+                    return Err(verdict::refused(shard, error.code, &error.message, &key));
+                }
             };
             match step {
-                Step::Done(Done::Written { reply, state }) => return written(address, reply, state, &key),
-                Step::Done(Done::Busy) if !unknown => return Err(busy("at their home")),
+                Step::Done(Done::Written { reply, state }) => {
+                    key.answered(shard);
+                    return written(address, reply, state, |refused| refusal(shard, refused, &key));
+                }
+                Step::Done(Done::Busy) if !unknown => {
+                    key.answered(shard);
+                    let error = busy("at their home");
+                    return Err(verdict::refused(shard, error.code, &error.message, &key));
+                }
                 Step::Done(Done::Unknown | Done::Ignored) => {
                     // Under its key it takes effect once, however often it is asked for.
                     unknown = true;
@@ -150,47 +162,47 @@ impl<H: Host> CacheService<H> {
     }
 }
 
+/// Why a home takes nothing.
+const NO_HOME: &str = "it has no leader that a majority confirms";
+
 fn written(
     address: Address,
     reply: CacheReply,
     state: State,
-    key: &IdempotencyKey,
+    refusal: impl FnOnce(CacheReply) -> ApiError,
 ) -> Result<WriteAnswer, ApiError> {
     let answer = |status, version| Ok(WriteAnswer { status, address, state, version, durable: true });
     match reply {
         CacheReply::Written { version } => answer(WriteStatus::Written, version),
         CacheReply::Deleted { version, existed: true } => answer(WriteStatus::Deleted, version),
         CacheReply::Deleted { version, existed: false } => answer(WriteStatus::Absent, version),
+        reply => Err(refusal(reply)),
+    }
+}
+
+/// What stands for a write that changed nothing.
+fn refusal(shard: GroupId, reply: CacheReply, key: &Key) -> ApiError {
+    let key_refused = |reply| verdict::key_refused(shard, &reply, key).unwrap_or_else(internal);
+    match reply {
         CacheReply::WrongVersion { version } => {
             let message = format!(
                 "The line has version {version}, which is not the one that was asked for. Nothing changed."
             );
-            Err(ApiError { version: Some(version), ..ApiError::new(ErrorCode::WrongVersion, message) })
+            ApiError { version: Some(version), ..ApiError::new(ErrorCode::WrongVersion, message) }
         }
-        CacheReply::Full { what } => Err(ApiError::new(
-            ErrorCode::LimitReached,
-            format!("A bound is reached: {what}. Nothing was done."),
-        )),
-        CacheReply::KeyForgotten => Err(ApiError::new(
-            ErrorCode::IdempotencyConflict,
-            format!(
-                "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
-            ),
-        )),
-        CacheReply::Begun { .. }
+        // It is not remembered: another attempt may come through when there is room.
+        CacheReply::Full { what } => {
+            verdict::refused(shard, ErrorCode::LimitReached, &format!("A bound is reached: {what}."), key)
+        }
+        CacheReply::KeyForgotten => key_refused(Reply::KeyForgotten),
+        CacheReply::KeyReused => key_refused(Reply::KeyReused),
+        CacheReply::TooManyKeys { what } => key_refused(Reply::TooManyKeys { what }),
+        CacheReply::Written { .. }
+        | CacheReply::Deleted { .. }
+        | CacheReply::Begun { .. }
         | CacheReply::Opened
         | CacheReply::Revoked { .. }
         | CacheReply::Stale { .. }
-        | CacheReply::OldTenure { .. } => Err(internal()),
+        | CacheReply::OldTenure { .. } => internal(),
     }
-}
-
-/// Nobody knows whether it was written.
-fn outcome_unknown(shard: GroupId, key: &IdempotencyKey) -> ApiError {
-    let message = format!(
-        "It is not known whether shard {shard} wrote this. Send it again with the header Idempotency-Key: {key} to learn \
-         its outcome; it takes effect at most once."
-    );
-    let idempotency_key = Some(SmolStr::from(key.to_string()).to_string());
-    ApiError { shard: Some(shard), idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
 }

@@ -6,15 +6,18 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::{Select3, Watch, WatchReceiver};
 use smol_str::SmolStr;
 
-use super::{LockService, refused, session_expired, unknown, validate};
+use super::{LockService, internal, refused, session_expired, validate};
 use crate::api::lock::{Acquire, LockAnswer};
 use crate::engine::host::Host;
+use crate::engine::node::ProposeError;
+use crate::engine::requests::Key;
+use crate::engine::verdict;
 use crate::engine::waits::WaitEnd;
 use crate::error::{ApiError, ErrorCode};
 use crate::event::fact::ReleaseCause;
 use crate::ids::{GroupId, ResourceName};
 use crate::lock::{Holder, LockCommand, LockReply, Mode, Wait, WaitEdge, WaitId};
-use crate::machine::{IdempotencyKey, WITHDRAW_SINCE};
+use crate::machine::{Command, IdempotencyKey, Operation, Reply, WITHDRAW_SINCE};
 
 /// A queued wait's lease is so many times what a poll is promised: then most polls have nothing to renew.
 const QUEUED_LEASES: u64 = 2;
@@ -42,6 +45,11 @@ impl Asked {
         validate::name("resource", &resource)?;
         let holder = validate::holder(client, session)?;
         Ok(Asked { resource, holder, mode, ttl_ms: validate::ttl(ttl_ms)?, wait_ms, queue })
+    }
+
+    /// How long its request may take beside its attempts.
+    pub fn waits(&self) -> Duration {
+        Duration::from_millis(if self.queue { 0 } else { self.wait_ms })
     }
 
     fn command(&self) -> LockCommand {
@@ -73,32 +81,27 @@ enum Ended {
 }
 
 impl<H: Host> LockService<H> {
-    pub(super) async fn acquire_checked(
-        &self,
-        asked: Asked,
-        key: IdempotencyKey,
-    ) -> Result<LockAnswer, ApiError> {
+    pub(super) async fn acquire_checked(&self, asked: Asked, key: Key) -> Result<LockAnswer, ApiError> {
         if asked.queue || asked.wait_ms == 0 {
-            let reply = self.lock(asked.command(), key).await?;
+            let reply = self.lock(asked.command(), &key).await?;
             return self.settled(asked, reply);
         }
         // A task of its own: when the caller goes away in the middle, the wait must still be cancelled.
         let (here, gone) = <<H::Runtime as AsyncRuntime>::Watch as Watch>::channel(());
-        let unfinished = unknown("this node is stopping", &key);
-        let task = H::Runtime::spawn(self.clone().long_poll(asked, key, gone));
+        let task = H::Runtime::spawn(self.clone().long_poll(asked, key.clone(), gone));
         let result = task.await;
         drop(here);
-        result.unwrap_or(Err(unfinished))
+        result.unwrap_or_else(|_| Err(verdict::unknown(GroupId::CONTROL, "this node is stopping", &key)))
     }
 
     async fn long_poll(
         self,
         asked: Asked,
-        key: IdempotencyKey,
+        key: Key,
         mut gone: Gone<H::Runtime>,
     ) -> Result<LockAnswer, ApiError> {
         let end = <H::Runtime as AsyncRuntime>::sleep(Duration::from_millis(asked.wait_ms));
-        let reply = self.lock(asked.command(), key.clone()).await?;
+        let reply = self.lock(asked.command(), &key).await?;
         let LockReply::Waiting { wait, .. } = reply else { return self.settled(asked, reply) };
         let ended = self.wait_for(wait, end, &mut gone).await;
         if matches!(ended, Ended::Known(WaitEnd::Granted { .. } | WaitEnd::Deadlock { .. }))
@@ -162,37 +165,37 @@ impl<H: Host> LockService<H> {
     }
 
     /// The outcome of a request whose wait has ended, as its key remembers it.
-    async fn ask_again(&self, asked: Asked, key: IdempotencyKey) -> Result<LockAnswer, ApiError> {
-        match self.lock(asked.command(), key).await {
+    async fn ask_again(&self, asked: Asked, key: Key) -> Result<LockAnswer, ApiError> {
+        match self.lock(asked.command(), &key).await {
             Ok(reply) => self.settled(asked, reply),
-            Err(error) if error.code == ErrorCode::IdempotencyConflict => Ok(self.timeout(asked)),
+            Err(error) if error.code == ErrorCode::KeyTooOld => Ok(self.timeout(asked)),
             Err(error) => Err(error),
         }
     }
 
     /// Ends the wait through the log, unless a newer request waits for it too. The committed outcome is the answer: the
     /// grant may have come first.
-    async fn cancel_wait(
-        &self,
-        asked: Asked,
-        wait: WaitId,
-        key: IdempotencyKey,
-    ) -> Result<LockAnswer, ApiError> {
+    async fn cancel_wait(&self, asked: Asked, wait: WaitId, key: Key) -> Result<LockAnswer, ApiError> {
         let (resource, holder) = (asked.resource.clone(), asked.holder.clone());
         let group = self.engine.group(GroupId::CONTROL);
         let version = group.map_or(0, |group| group.state.read(|machine| machine.cluster().version()));
-        let command = if version >= WITHDRAW_SINCE {
-            LockCommand::Withdraw { resource, holder, wait, key: key.clone() }
+        let operation = Operation::Lock(if version >= WITHDRAW_SINCE {
+            LockCommand::Withdraw { resource, holder, wait, key: key.shown() }
         } else {
             LockCommand::Cancel { resource, holder, wait: Some(wait) }
-        };
-        match self.lock(command, self.engine.inner.requests.key()).await {
+        });
+        let own = self.engine.inner.requests.own();
+        let command = Command { key: Some(own.request().clone()), operation };
+        let within = self.engine.config().request_timeout;
+        match self.engine.propose(GroupId::CONTROL, command, within).await {
             // It ended unseen, so long ago that nothing is left of it but what the key remembers.
-            Ok(LockReply::NotWaiting) => self.ask_again(asked, key).await,
-            Ok(reply) => self.settled(asked, reply),
+            Ok((_, Reply::Lock(LockReply::NotWaiting))) => self.ask_again(asked, key).await,
+            Ok((_, Reply::Lock(reply))) => self.settled(asked, reply),
+            Ok(_) => Err(internal()),
             // The acquire took effect; what became of its wait is what nobody knows now.
-            Err(error) if error.code.status() == 503 => Err(unknown(&error.message, &key)),
-            Err(error) => Err(error),
+            Err(ProposeError::NotApplied(why) | ProposeError::Unknown(why)) => {
+                Err(verdict::unknown(GroupId::CONTROL, &why, &key))
+            }
         }
     }
 

@@ -5,10 +5,14 @@ mod acquire;
 pub(super) mod validate;
 pub(super) mod watched;
 
+use std::time::Duration;
+
 use smol_str::{SmolStr, format_smolstr};
 
 use super::host::Host;
-use super::node::{Engine, ProposeError};
+use super::node::Engine;
+use super::requests::Key;
+use super::verdict;
 use crate::api::lock::{
     Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery, TTL_MS_RANGE,
 };
@@ -48,8 +52,8 @@ impl<H: Host> LockService<H> {
         request: Acquire,
         key: Option<IdempotencyKey>,
     ) -> Result<LockAnswer, ApiError> {
-        let key = self.key(key)?;
         let asked = acquire::Asked::new(request)?;
+        let key = self.key(key, asked.waits())?;
         let client = asked.holder.client.clone();
         let subject = || format_smolstr!("{} {}", asked.resource, asked.mode.letter());
         watched(&self.engine, &client, "acquire", subject, self.acquire_checked(asked.clone(), key)).await
@@ -68,7 +72,7 @@ impl<H: Host> LockService<H> {
         let run = async {
             let command =
                 LockCommand::Release { resource: resource.clone(), holder: holder.clone(), fencing_token };
-            match self.lock(command, key).await? {
+            match self.lock(command, &key).await? {
                 LockReply::Released { fencing_token } => {
                     Ok(LockAnswer::Released { resource, client: holder.client, fencing_token })
                 }
@@ -93,7 +97,7 @@ impl<H: Host> LockService<H> {
                 fencing_token,
                 ttl_ms,
             };
-            match self.lock(command, key).await? {
+            match self.lock(command, &key).await? {
                 LockReply::Renewed { expires_in_ms, fencing_token } => {
                     Ok(LockAnswer::Renewed { resource, client: holder.client, expires_in_ms, fencing_token })
                 }
@@ -113,7 +117,7 @@ impl<H: Host> LockService<H> {
         let run = async {
             let command =
                 LockCommand::Cancel { resource: resource.clone(), holder: holder.clone(), wait: None };
-            match self.lock(command, key).await? {
+            match self.lock(command, &key).await? {
                 LockReply::Cancelled => Ok(LockAnswer::Cancelled { resource, client: holder.client }),
                 LockReply::NotWaiting => Ok(LockAnswer::NotWaiting { resource, client: holder.client }),
                 LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant } => {
@@ -140,7 +144,7 @@ impl<H: Host> LockService<H> {
         key: Option<IdempotencyKey>,
     ) -> Result<SessionAnswer, ApiError> {
         let OpenSession { client, ttl_ms } = request;
-        let key = self.key(key)?;
+        let key = self.key(key, Duration::ZERO)?;
         validate::name("client", &client)?;
         let ttl_ms = validate::length("ttl_ms", ttl_ms.unwrap_or(SESSION_TTL_MS_DEFAULT), TTL_MS_RANGE)?;
         let command = SessionCommand::Open { client: client.clone(), ttl_ms };
@@ -154,7 +158,7 @@ impl<H: Host> LockService<H> {
         key: Option<IdempotencyKey>,
     ) -> Result<SessionAnswer, ApiError> {
         let OneSession { session } = request;
-        let key = self.key(key)?;
+        let key = self.key(key, Duration::ZERO)?;
         let subject = format_smolstr!("{}", session.0);
         self.session("renew session", SmolStr::default(), subject, SessionCommand::Renew { session }, key)
             .await
@@ -167,7 +171,7 @@ impl<H: Host> LockService<H> {
         key: Option<IdempotencyKey>,
     ) -> Result<SessionAnswer, ApiError> {
         let OneSession { session } = request;
-        let key = self.key(key)?;
+        let key = self.key(key, Duration::ZERO)?;
         let subject = format_smolstr!("{}", session.0);
         self.session("close session", SmolStr::default(), subject, SessionCommand::Close { session }, key)
             .await
@@ -213,18 +217,18 @@ impl<H: Host> LockService<H> {
         resource: &ResourceName,
         client: ClientName,
         session: Option<SessionId>,
-    ) -> Result<(IdempotencyKey, Holder), ApiError> {
-        let key = self.key(key)?;
+    ) -> Result<(Key, Holder), ApiError> {
+        let key = self.key(key, Duration::ZERO)?;
         validate::name("resource", resource)?;
         Ok((key, validate::holder(client, session)?))
     }
 
-    /// The client's key, checked, or a new one.
-    fn key(&self, key: Option<IdempotencyKey>) -> Result<IdempotencyKey, ApiError> {
-        match key {
-            Some(key) => validate::key(&key).map(|()| key),
-            None => Ok(self.engine.inner.requests.key()),
+    /// The client's key, checked, or a new one, for a request that may wait for so long.
+    fn key(&self, key: Option<IdempotencyKey>, wait: Duration) -> Result<Key, ApiError> {
+        if let Some(key) = &key {
+            validate::key(key)?;
         }
+        Ok(self.engine.inner.requests.key(key, wait))
     }
 
     /// Waits, within a request's time, until this node is part of a cluster.
@@ -233,9 +237,9 @@ impl<H: Host> LockService<H> {
         if self.engine.ready() || self.engine.wait_ready(within).await {
             return Ok(());
         }
-        Err(self.engine.not_ready(
-            "This node is not ready: it is starting and has not heard from a majority. Nothing was done.",
-        ))
+        Err(self
+            .engine
+            .not_ready("This node is not ready: it is starting and has not heard from a majority."))
     }
 
     async fn session(
@@ -244,14 +248,14 @@ impl<H: Host> LockService<H> {
         client: ClientName,
         subject: SmolStr,
         command: SessionCommand,
-        key: IdempotencyKey,
+        key: Key,
     ) -> Result<SessionAnswer, ApiError> {
         let session = match &command {
             SessionCommand::Open { .. } => None,
             SessionCommand::Renew { session } | SessionCommand::Close { session } => Some(*session),
         };
         let run = async {
-            match (self.mutate(Operation::Session(command), key).await?, session) {
+            match (self.mutate(Operation::Session(command), &key).await?, session) {
                 (Reply::Session(SessionReply::Opened { session, expires_in_ms }), _) => {
                     Ok(SessionAnswer::Opened { session, expires_in_ms })
                 }
@@ -262,14 +266,16 @@ impl<H: Host> LockService<H> {
                     Ok(SessionAnswer::Closed { session, released, cancelled })
                 }
                 (Reply::Session(SessionReply::Expired), _) => Err(session_expired()),
-                (Reply::Session(SessionReply::LimitReached { what }), _) => Err(limit_reached(&what)),
+                (Reply::Session(SessionReply::LimitReached { what }), _) => {
+                    Err(verdict::limit_reached(&what))
+                }
                 _ => Err(internal()),
             }
         };
         watched(&self.engine, &client, operation, || subject, run).await
     }
 
-    async fn lock(&self, command: LockCommand, key: IdempotencyKey) -> Result<LockReply, ApiError> {
+    async fn lock(&self, command: LockCommand, key: &Key) -> Result<LockReply, ApiError> {
         match self.mutate(Operation::Lock(command), key).await? {
             Reply::Lock(reply) => Ok(reply),
             _ => Err(internal()),
@@ -277,42 +283,25 @@ impl<H: Host> LockService<H> {
     }
 
     /// One command through the log, once.
-    async fn mutate(&self, operation: Operation, key: IdempotencyKey) -> Result<Reply, ApiError> {
-        self.member().await?;
+    async fn mutate(&self, operation: Operation, key: &Key) -> Result<Reply, ApiError> {
+        self.member()
+            .await
+            .map_err(|error| verdict::refused(GroupId::CONTROL, error.code, &error.message, key))?;
         let within = self.engine.config().request_timeout;
-        let command = Command { key: Some(key.clone()), operation };
+        let command = Command { key: Some(key.request().clone()), operation };
+        key.sent(GroupId::CONTROL);
         match self.engine.propose(GroupId::CONTROL, command, within).await {
-            Ok((_, Reply::KeyForgotten)) => Err(ApiError::new(
-                ErrorCode::IdempotencyConflict,
-                format!(
-                    "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
-                ),
-            )),
-            Ok((_, reply)) => Ok(reply),
-            Err(ProposeError::NotApplied(why)) => Err(ApiError::new(
-                ErrorCode::Unavailable,
-                format!("The cluster cannot take this now ({why}). Nothing was done; try again."),
-            )),
-            Err(ProposeError::Unknown(why)) => Err(unknown(&why, &key)),
+            Ok((_, reply)) => {
+                key.answered(GroupId::CONTROL);
+                verdict::key_refused(GroupId::CONTROL, &reply, key).map_or(Ok(reply), Err)
+            }
+            Err(error) => Err(verdict::unanswered(GroupId::CONTROL, error, key)),
         }
     }
 }
 
-fn unknown(why: &str, key: &IdempotencyKey) -> ApiError {
-    let message = format!(
-        "It is not known whether this took effect ({why}). Send it again with the header Idempotency-Key: {key} \
-         to learn its outcome; it takes effect at most once."
-    );
-    let idempotency_key = Some(key.to_string());
-    ApiError { idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
-}
-
 fn session_expired() -> ApiError {
     ApiError::new(ErrorCode::SessionExpired, "That session is unknown, closed or expired.")
-}
-
-fn limit_reached(what: &str) -> ApiError {
-    ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))
 }
 
 fn internal() -> ApiError {
@@ -322,7 +311,7 @@ fn internal() -> ApiError {
 /// Replies that no answer of the calling operation stands for.
 fn refused(reply: LockReply) -> ApiError {
     match reply {
-        LockReply::LimitReached { what } => limit_reached(&what),
+        LockReply::LimitReached { what } => verdict::limit_reached(&what),
         LockReply::SessionExpired => session_expired(),
         _ => internal(),
     }

@@ -17,14 +17,14 @@ use smol_str::{SmolStr, format_smolstr};
 use super::groups::Begun;
 use super::known::Of;
 use super::wait::{Found, Watching};
-use super::{
-    Look, QueueAsk, QueueService, QueueTold, Until, group_deleted, internal, unavailable, unknown, validate,
-};
+use super::{Look, QueueAsk, QueueService, QueueTold, Until, group_deleted, internal, unavailable, validate};
 use crate::api::queue::{Consume, Consumed, Delivered, JsonText};
 use crate::engine::host::Host;
 use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
 use crate::engine::patience::Budget;
+use crate::engine::requests::Key;
+use crate::engine::verdict;
 use crate::error::{ApiError, ErrorCode, ShardOutcome};
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::IdempotencyKey;
@@ -52,11 +52,11 @@ struct Asked {
     visibility_ms: u64,
     wait: Duration,
     /// The client's key. A retry under it has the deliveries of its first try, so those are not given back.
-    key: Option<IdempotencyKey>,
+    key: Option<Key>,
 }
 
 impl Asked {
-    fn new(request: Consume, key: Option<IdempotencyKey>) -> Result<Self, ApiError> {
+    fn new(request: Consume, key: Option<Key>) -> Result<Self, ApiError> {
         validate::group(&request.topic, &request.group)?;
         name("consumer", &request.consumer)?;
         Ok(Asked {
@@ -87,6 +87,7 @@ impl<H: Host> QueueService<H> {
         if let Some(key) = &key {
             super::check_key(key)?;
         }
+        let key = key.map(|key| self.engine.inner.requests.key(Some(key), Duration::ZERO));
         let asked = Asked::new(request, key)?;
         let consumer = asked.consumer.clone();
         let subject = || format_smolstr!("{} {}", asked.of.0, asked.of.1);
@@ -96,8 +97,7 @@ impl<H: Host> QueueService<H> {
     async fn consume_checked(&self, asked: Asked) -> Result<Consumed, ApiError> {
         // A task of its own: when the caller goes away in the middle, what it claimed must go back.
         let (here, mut gone) = <<H::Runtime as AsyncRuntime>::Watch as Watch>::channel(());
-        let key = asked.key.clone().unwrap_or_else(|| self.engine.inner.requests.key());
-        let unfinished = unknown(GroupId::CONTROL, "this node is stopping", &key);
+        let key = asked.key.clone();
         let service = self.clone();
         let task = H::Runtime::spawn(async move {
             let mut search = Search::new(&service, &asked);
@@ -111,7 +111,15 @@ impl<H: Host> QueueService<H> {
         });
         let result = task.await;
         drop(here);
-        result.unwrap_or(Err(unfinished))
+        result.unwrap_or_else(|_| Err(stopping(key.as_ref())))
+    }
+}
+
+/// The consume broke off here. Without a key of the client's, what was claimed comes back by its visibility time-out.
+fn stopping(key: Option<&Key>) -> ApiError {
+    match key {
+        Some(key) => verdict::unknown(GroupId::CONTROL, "this node is stopping", key),
+        None => ApiError::new(ErrorCode::NotReady, "This node is stopping. Consume at another one."),
     }
 }
 
@@ -312,11 +320,11 @@ impl<'a, H: Host> Search<'a, H> {
     async fn ask_all(
         &self,
         shards: &[GroupId],
-        key: Option<&IdempotencyKey>,
+        key: Option<&Key>,
         within: Duration,
     ) -> Vec<(GroupId, Result<QueueTold, ApiError>)> {
         let (topic, group) = self.asked.of.clone();
-        let ask = QueueAsk::Ready { topic, group, key: key.cloned() };
+        let ask = QueueAsk::Ready { topic, group, key: key.map(Key::shown) };
         let questions = shards.iter().map(|shard| {
             let answered = self.service.ask(*shard, &ask, within);
             answered.map(|told| (*shard, told.map(|(_, told)| told)))
@@ -328,7 +336,7 @@ impl<'a, H: Host> Search<'a, H> {
     async fn claim(&mut self, shard: GroupId, within: Duration) -> Result<Claim, ApiError> {
         let budget = Budget::<H::Runtime>::new(self.service.timeout());
         while let Some(left) = budget.left() {
-            let key = self.asked.key.clone().unwrap_or_else(|| self.service.engine.inner.requests.key());
+            let key = self.asked.key.clone().unwrap_or_else(|| self.service.engine.inner.requests.own());
             match self.service.mutate(shard, self.asked.command(), &key, within.min(left)).await {
                 Ok((_, QueueReply::Deliveries { messages, .. })) if !messages.is_empty() => {
                     self.service.engine.inner.queues.left_off(&self.asked.of, shard);

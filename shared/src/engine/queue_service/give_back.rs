@@ -21,7 +21,7 @@ impl<H: Host> QueueService<H> {
         } else {
             QueueCommand::Nack { topic, group, messages, delay_ms: 0 }
         };
-        let key = self.engine.inner.requests.key();
+        let key = self.engine.inner.requests.own();
         if let Err(error) = self.mutate(shard, command, &key, self.timeout()).await {
             tracing::debug!(%shard, %error, "deliveries come back by their visibility time-out");
         }

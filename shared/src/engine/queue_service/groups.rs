@@ -8,11 +8,13 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::known::Of;
 use super::stats::Read;
-use super::{Look, QueueAsk, QueueService, QueueTold, internal, limit_reached, no_group, partial, validate};
+use super::{Look, QueueAsk, QueueService, QueueTold, internal, no_group, partial, validate};
 use crate::api::queue::{CreateGroup, DeleteGroup, GroupAnswer};
 use crate::api::queue_view::Groups;
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::watched;
+use crate::engine::requests::Key;
+use crate::engine::verdict;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
@@ -116,7 +118,7 @@ impl<H: Host> QueueService<H> {
         &self,
         command: &QueueCommand,
         shards: &[GroupId],
-        key: &IdempotencyKey,
+        key: &Key,
     ) -> Vec<(GroupId, Result<QueueReply, ApiError>)> {
         let within = self.timeout();
         let replies = shards.iter().map(async |shard| {
@@ -160,7 +162,7 @@ impl<H: Host> QueueService<H> {
             return Err(error.clone());
         }
         match &standing.refused {
-            Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..limit_reached(what) }),
+            Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..verdict::limit_reached(what) }),
             None => Ok(()),
         }
     }
@@ -172,7 +174,7 @@ impl<H: Host> QueueService<H> {
         of: &Of,
         from: StartFrom,
         shards: &[GroupId],
-        key: &IdempotencyKey,
+        key: &Key,
         given: bool,
     ) -> Result<bool, ApiError> {
         let (topic, group) = of.clone();
@@ -210,7 +212,7 @@ impl<H: Host> QueueService<H> {
     async fn take_back(&self, of: &Of, shards: Vec<GroupId>) -> Vec<GroupId> {
         let (topic, group) = of.clone();
         let command = QueueCommand::DeleteGroup { topic, group };
-        let key = self.engine.inner.requests.key();
+        let key = self.engine.inner.requests.own();
         self.engine.inner.queues.deleted(of);
         let replies = self.everywhere(&command, &shards, &key).await;
         replies.into_iter().filter(|(_, reply)| reply.is_err()).map(|(shard, _)| shard).collect()
@@ -230,7 +232,7 @@ impl<H: Host> QueueService<H> {
         }
         let standing = self.standing(of, shards).await?;
         let now_us = host.monotonic_us();
-        let key = self.engine.inner.requests.key();
+        let key = self.engine.inner.requests.own();
         if standing.has.is_empty() {
             if !standing.topic {
                 return Ok(Begun::NoTopic { silent: standing.silent });

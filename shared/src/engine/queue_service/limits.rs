@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use smol_str::SmolStr;
 
 use super::stats::Read;
-use super::{QueueAsk, QueueService, QueueTold, internal, limit_reached, partial, unavailable};
+use super::{QueueAsk, QueueService, QueueTold, internal, partial, unavailable};
 use crate::api::queue_limits::{LimitsAnswer, SetLimits, ShardLimits};
 use crate::engine::group::Group;
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::watched;
+use crate::engine::verdict;
 use crate::error::ApiError;
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
@@ -102,7 +103,9 @@ impl<H: Host> QueueService<H> {
             return Ok(());
         }
         if names.len() as u64 >= u64::from(most) {
-            return Err(limit_reached(&format!("the cluster has {most} topics, which is its bound")));
+            return Err(verdict::limit_reached(&format!(
+                "the cluster has {most} topics, which is its bound"
+            )));
         }
         Ok(())
     }

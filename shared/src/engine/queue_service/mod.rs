@@ -43,7 +43,9 @@ pub use wakes::{Waiter, Wakes};
 
 use super::host::Host;
 use super::lock_service::validate::key as check_key;
-use super::node::{Engine, ProposeError};
+use super::node::Engine;
+use super::requests::Key;
+use super::verdict;
 use crate::error::{ApiError, ErrorCode, ShardOutcome};
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::{Command, IdempotencyKey, Operation, Reply, ShardMap};
@@ -87,11 +89,11 @@ impl<H: Host> QueueService<H> {
     }
 
     /// The client's key, checked, or a new one.
-    fn key(&self, key: Option<IdempotencyKey>) -> Result<IdempotencyKey, ApiError> {
-        match key {
-            Some(key) => check_key(&key).map(|()| key),
-            None => Ok(self.engine.inner.requests.key()),
+    fn key(&self, key: Option<IdempotencyKey>) -> Result<Key, ApiError> {
+        if let Some(key) = &key {
+            check_key(key)?;
         }
+        Ok(self.engine.inner.requests.key(key, Duration::ZERO))
     }
 
     fn timeout(&self) -> Duration {
@@ -109,7 +111,7 @@ impl<H: Host> QueueService<H> {
             }
             if waited >= within || self.engine.stopping() || self.engine.halted().is_some() {
                 return Err(self.engine.not_ready(
-                    "This node is not ready: it is starting, or the cluster has no shards yet. Nothing was done.",
+                    "This node is not ready: it is starting, or the cluster has no shards yet. Try again.",
                 ));
             }
             H::Runtime::sleep(MAP_NAP).await;
@@ -127,44 +129,28 @@ impl<H: Host> QueueService<H> {
         &self,
         shard: GroupId,
         command: QueueCommand,
-        key: &IdempotencyKey,
+        key: &Key,
         within: Duration,
     ) -> Result<(LogIndex, QueueReply), ApiError> {
-        let command = Command { key: Some(key.clone()), operation: Operation::Queue(command) };
-        match self.engine.propose(shard, command, within).await {
-            Ok((_, Reply::Queue(QueueReply::LimitReached { what }))) => Err(limit_reached(&what)),
+        let command = Command { key: Some(key.request().clone()), operation: Operation::Queue(command) };
+        key.sent(shard);
+        let answered = self.engine.propose(shard, command, within).await;
+        if answered.is_ok() {
+            key.answered(shard);
+        }
+        match answered {
+            Ok((_, Reply::Queue(QueueReply::LimitReached { what }))) => Err(verdict::limit_reached(&what)),
             Ok((index, Reply::Queue(reply))) => Ok((index, reply)),
-            Ok((_, Reply::KeyForgotten)) => Err(ApiError::new(
-                ErrorCode::IdempotencyConflict,
-                format!(
-                    "The idempotency key {key} was used with another request, or is too old to be known. Nothing was done."
-                ),
-            )),
-            Ok(_) => Err(internal()),
-            Err(ProposeError::NotApplied(why)) => Err(unavailable(shard, &why)),
-            Err(ProposeError::Unknown(why)) => Err(unknown(shard, &why, key)),
+            Ok((_, reply)) => Err(verdict::key_refused(shard, &reply, key).unwrap_or_else(internal)),
+            Err(error) => Err(verdict::unanswered(shard, error, key)),
         }
     }
 }
 
-/// The shard took nothing.
+/// The shard does not answer a question.
 fn unavailable(shard: GroupId, why: &str) -> ApiError {
-    let message = format!("Shard {shard} cannot take this now ({why}). Nothing was done; try again.");
+    let message = format!("Shard {shard} cannot answer now ({why}); try again.");
     ApiError { shard: Some(shard), ..ApiError::new(ErrorCode::ShardUnavailable, message) }
-}
-
-/// Nobody knows whether the shard took it.
-fn unknown(shard: GroupId, why: &str, key: &IdempotencyKey) -> ApiError {
-    let message = format!(
-        "It is not known whether shard {shard} did this ({why}). Send it again with the header Idempotency-Key: {key} \
-         to learn its outcome; it takes effect at most once."
-    );
-    let idempotency_key = Some(key.to_string());
-    ApiError { shard: Some(shard), idempotency_key, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
-}
-
-fn limit_reached(what: &str) -> ApiError {
-    ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))
 }
 
 fn group_deleted(topic: &str, group: &str) -> ApiError {
@@ -177,7 +163,7 @@ fn group_deleted(topic: &str, group: &str) -> ApiError {
 }
 
 /// What failed in some of the shards, with what became of it in each.
-fn partial(what: &str, done: &[GroupId], failed: Vec<(GroupId, ApiError)>, key: &IdempotencyKey) -> ApiError {
+fn partial(what: &str, done: &[GroupId], failed: Vec<(GroupId, ApiError)>, key: &Key) -> ApiError {
     // Where one is unknown, that is what the caller has to know first.
     let unknown = failed.iter().position(|(_, error)| error.code == ErrorCode::OutcomeUnknown);
     let Some((_, first)) = failed.get(unknown.unwrap_or_default()) else { return internal() };
@@ -192,13 +178,15 @@ fn partial(what: &str, done: &[GroupId], failed: Vec<(GroupId, ApiError)>, key: 
          to complete it.",
         if done.is_empty() { "no shard for sure".to_owned() } else { list(&mut done.iter().copied()) },
         list(&mut failed.iter().map(|(shard, _)| *shard)),
-        first.message,
+        verdict::of_part(&first.message),
     );
     let mut shards: Vec<ShardOutcome> = done.iter().copied().map(ShardOutcome::done).collect();
     shards.extend(failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)));
     shards.sort_by_key(|outcome| outcome.shard);
+    // Also where a part was not done: it is completed under the key.
+    let key_holds_s = failed.iter().map(|(shard, _)| key.unknown(*shard)).min();
     let idempotency_key = Some(key.to_string());
-    ApiError { idempotency_key, shards, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
+    ApiError { idempotency_key, key_holds_s, shards, ..ApiError::new(ErrorCode::OutcomeUnknown, message) }
 }
 
 /// The error of a request that took effect nowhere: of the shard whose outcome is unknown, of the first that failed, or

@@ -11,6 +11,7 @@ use crate::engine::group::Group;
 use crate::engine::host::Host;
 use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
+use crate::engine::requests::Key;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
@@ -45,7 +46,7 @@ impl<H: Host> QueueService<H> {
                 delay_ms,
                 wall_ms: self.engine.host().wall_us() / 1_000,
             };
-            let point = place::point(&topic, partition.as_deref(), &key);
+            let point = place::point(&topic, partition.as_deref(), &key.shown());
             self.publish_at(point, command, &key).await
         };
         watched(&self.engine, &client, "publish", subject, run).await
@@ -55,7 +56,7 @@ impl<H: Host> QueueService<H> {
         &self,
         point: Token,
         command: QueueCommand,
-        key: &IdempotencyKey,
+        key: &Key,
     ) -> Result<Published, ApiError> {
         let map = self.map().await?;
         let shard = place::shard(point, map.shards.len()).ok_or_else(internal)?;

@@ -10,6 +10,7 @@ use crate::engine::host::Host;
 use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
 use crate::engine::patience::Budget;
+use crate::engine::requests::Key;
 use crate::error::{ApiError, ShardOutcome};
 use crate::ids::GroupId;
 use crate::machine::IdempotencyKey;
@@ -69,7 +70,7 @@ impl<H: Host> QueueService<H> {
         &self,
         shard: GroupId,
         command: QueueCommand,
-        mut key: IdempotencyKey,
+        mut key: Key,
     ) -> Result<Option<(u64, bool)>, ApiError> {
         let budget = Budget::<H::Runtime>::new(self.timeout());
         let (mut sum, mut rest) = (0, true);
@@ -91,7 +92,7 @@ impl<H: Host> QueueService<H> {
                 break;
             }
             // The client's key is that of the first command only.
-            key = self.engine.inner.requests.key();
+            key = self.engine.inner.requests.own();
         }
         Ok(Some((sum, rest)))
     }

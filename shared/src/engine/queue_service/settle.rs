@@ -99,7 +99,7 @@ impl<H: Host> QueueService<H> {
                     settled[place] = settlement;
                 }
             }
-            summed_up(named.ids, settled, failed, &key)
+            summed_up(named.ids, settled, failed, &key.shown())
         };
         watched(&self.engine, &SmolStr::default(), how.word(), subject, run).await
     }
@@ -172,8 +172,8 @@ fn summed_up(
     let is_done =
         |status: &Settlement| matches!(status, Settlement::Acknowledged | Settlement::AlreadyAcknowledged);
     let all = |is: &dyn Fn(&Settlement) -> bool| settled.iter().all(|(status, _)| is(status));
-    if let Some(error) = failed.filter(|_| all(&is_failed)) {
-        return Err(error);
+    if let Some(error) = failed.as_ref().filter(|_| all(&is_failed)) {
+        return Err(error.clone());
     }
     let status = match settled.first() {
         Some((first, _)) if all(&|status| status == first) => *first,
@@ -183,6 +183,7 @@ fn summed_up(
     let cause = settled.first().and_then(|(_, cause)| *cause);
     let cause = cause.filter(|cause| settled.iter().all(|(_, other)| *other == Some(*cause)));
     let unknown = settled.iter().any(|(status, _)| *status == Settlement::OutcomeUnknown);
+    let key_holds_s = failed.and_then(|error| error.key_holds_s);
     let message = match status {
         Settlement::Gone => Some(format!("It was there and is gone: {}. Nothing changed.", why(cause))),
         status => sentence(status).map(str::to_owned),
@@ -195,6 +196,7 @@ fn summed_up(
         messages: messages.map(message_of).collect(),
         message,
         idempotency_key: unknown.then(|| key.to_string()),
+        key_holds_s,
     })
 }
 

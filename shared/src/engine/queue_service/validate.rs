@@ -6,7 +6,7 @@ use crate::api::queue::{
     Consume, DELAY_MS_MAX, LIMIT_DEFAULT, LIMIT_RANGE, MAX_RANGE, VISIBILITY_MS_DEFAULT, VISIBILITY_MS_RANGE,
     WAIT_MS_MAX,
 };
-use crate::engine::lock_service::validate::{length, name};
+use crate::engine::lock_service::validate::{key as check_key, length, name};
 use crate::error::ApiError;
 use crate::machine::IdempotencyKey;
 use crate::queue::dead_letters_of;
@@ -75,12 +75,8 @@ pub fn publish_key(
     body: Option<&str>,
 ) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(text) = body else { return Ok(header) };
-    name("idempotency_key", &text.into())?;
-    let numbered = text.rsplit_once('/').and_then(|(client, number)| {
-        let number = number.parse().ok()?;
-        (!client.is_empty()).then(|| IdempotencyKey { client: client.into(), number })
-    });
-    let key = numbered.unwrap_or_else(|| IdempotencyKey { client: text.into(), number: 0 });
+    let key = IdempotencyKey::of(text);
+    check_key(&key)?;
     match header {
         Some(header) if header != key => Err(ApiError::bad_request(
             "\"idempotency_key\" and the header Idempotency-Key are not the same; give one of them.",
@@ -105,9 +101,9 @@ mod tests {
             (None, Some("a/1"), Some(Some(key("a", 1)))),
             (Some(key("a", 1)), Some("a/1"), Some(Some(key("a", 1)))),
             (Some(key("a", 1)), Some("a/2"), None),
-            (None, Some("9d1c-77"), Some(Some(key("9d1c-77", 0)))),
-            (None, Some("a/b"), Some(Some(key("a/b", 0)))),
-            (None, Some("/7"), Some(Some(key("/7", 0)))),
+            (None, Some("9d1c-77"), Some(Some(IdempotencyKey::of("9d1c-77")))),
+            (None, Some("a/b"), Some(Some(IdempotencyKey::of("a/b")))),
+            (None, Some("/7"), Some(Some(IdempotencyKey::of("/7")))),
             (None, Some(""), None),
             (None, Some("a\n"), None),
         ];

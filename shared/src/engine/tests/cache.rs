@@ -109,7 +109,7 @@ async fn bad_requests_change_nothing_and_retries_take_effect_once() {
     assert_eq!(again.version, first.version);
     let refused = b.cache().write(only_new, key(2)).await.unwrap_err();
     assert_eq!((refused.code, refused.version), (ErrorCode::WrongVersion, Some(first.version)));
-    assert_eq!(code(b.cache().write(put("k", "7"), key(1)).await), ErrorCode::IdempotencyConflict);
+    assert_eq!(code(b.cache().write(put("k", "7"), key(1)).await), ErrorCode::KeyReused);
     assert_eq!(text(&read(b, "k").await), "1");
     let eventual = Read { consistency: Consistency::Eventual, ..get("k") };
     assert_eq!(text(&a.cache().read(eventual).await.unwrap()), "1");

@@ -54,7 +54,7 @@ fn member(id: u64) -> Member {
 
 fn command() -> Command {
     Command {
-        key: Some(IdempotencyKey { client: "Ayu".into(), number: 7 }),
+        key: Some(IdempotencyKey { client: "Ayu".into(), number: 7 }.into()),
         operation: Operation::Lock(LockCommand::Acquire {
             resource: "printer".into(),
             holder: Holder { client: "Ayu".into(), session: None },
@@ -183,7 +183,7 @@ fn witness_row() -> WitnessRow {
 
 fn write() -> Ask {
     let value = Some(Bytes::from_static(b"7"));
-    let key = IdempotencyKey { client: "Ayu".into(), number: 9 };
+    let key = IdempotencyKey { client: "Ayu".into(), number: 9 }.into();
     Ask::Write { address: "user:7".into(), value, if_version: Some(5), key }
 }
 
@@ -198,7 +198,11 @@ fn filled() -> Told {
 }
 
 fn ask() -> QueueAsk {
-    QueueAsk::Ready { topic: "orders".into(), group: "billing".into(), key: command().key }
+    QueueAsk::Ready {
+        topic: "orders".into(),
+        group: "billing".into(),
+        key: command().key.map(|key| key.shown()),
+    }
 }
 
 fn responses() -> Vec<(&'static str, Response)> {

@@ -17,7 +17,7 @@ use crate::engine::types::{LogId, Vote};
 use crate::engine::{Engine, EngineConfig};
 use crate::error::ErrorCode;
 use crate::ids::{GroupId, NodeId, NodeName};
-use crate::machine::ShardMap;
+use crate::machine::{Reply, ShardMap};
 use crate::placement::{self, Ring, RingNode};
 
 /// Waits until the shards are where the ring of those nodes puts them (others stand in for `down`): in the map, in
@@ -128,6 +128,13 @@ async fn a_node_joins_gets_its_shards_and_leaves_again() {
     changed(&engines[0], 4, 3).await;
     write(&engines[0], "Ayu", 5).await;
     all_have(&engines, 5).await;
+    // What was answered before the shards moved is remembered where they are now.
+    for shard in &engines[0].shard_map().shards {
+        let (_, reply) = engines[2].propose(shard.shard, keyed("Ayu", 1, clock(99)), WITHIN).await.unwrap();
+        assert_eq!(reply, Reply::KeyReused, "{}", shard.shard);
+        let (_, reply) = engines[2].propose(shard.shard, keyed("Ayu", 1, clock(1)), WITHIN).await.unwrap();
+        assert_eq!(reply, Reply::None, "{}", shard.shard);
+    }
 
     // The same name comes again, as somebody else.
     world.stop("node1").await;

@@ -251,7 +251,7 @@ async fn a_retry_under_its_key_takes_effect_once() {
     let by_body = Publish { idempotency_key: Some("Ayu/1".into()), ..message("t", None, "1") };
     assert_eq!(engines[2].queue().publish(by_body, None).await.unwrap(), first);
     let other = engines[2].queue().publish(message("t", None, "2"), number("Ayu", 1)).await.unwrap_err();
-    assert_eq!(other.code, ErrorCode::IdempotencyConflict);
+    assert_eq!(other.code, ErrorCode::KeyReused);
     let stats = engines[0].queue().stats(None).await.unwrap();
     assert_eq!(stats.topics[0].sum.totals.published, 1);
 

@@ -50,7 +50,7 @@ pub fn clock(to_ms: u64) -> Operation {
 }
 
 pub fn keyed(client: &str, number: u64, operation: Operation) -> Command {
-    Command { key: Some(IdempotencyKey { client: client.into(), number }), operation }
+    Command { key: Some(IdempotencyKey { client: client.into(), number }.into()), operation }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,7 +121,7 @@ impl Client {
             Some(Ok(value)) => Tried::Answer(Answer::Known(value)),
             Some(Err(error)) => match error.code {
                 ErrorCode::OutcomeUnknown | ErrorCode::Unavailable | ErrorCode::NotReady => Tried::Again,
-                ErrorCode::SessionExpired | ErrorCode::IdempotencyConflict | ErrorCode::LimitReached => {
+                ErrorCode::SessionExpired | ErrorCode::KeyTooOld | ErrorCode::LimitReached => {
                     Tried::Answer(Answer::Refused(error.code))
                 }
                 code => {

@@ -52,7 +52,7 @@ impl ShardClient {
             let node = self.any_node();
             if let Some(engine) = self.cluster.network.engine(node) {
                 let operation = Operation::AdvanceClock { to_ms: value };
-                let command = Command { key: Some(key.clone()), operation };
+                let command = Command { key: Some(key.clone().into()), operation };
                 let written = self.cluster.sim.spawn_in(node, async move {
                     engine.propose(shard, command, engine.config().request_timeout).await
                 });

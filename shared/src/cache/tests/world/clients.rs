@@ -6,14 +6,14 @@ use super::{ANSWER_US, CLIENT_US, Event, SHARD, World};
 use crate::cache::message::{Ask, Recalled, Told};
 use crate::cache::node::{Done, Looked, Out};
 use crate::cache::{Address, CacheReply, Version};
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, RequestKey};
 
 /// What a client is doing.
 #[derive(Clone, Debug)]
 pub enum Doing {
     Read,
     WriteBack(Bytes),
-    Write { value: Option<Bytes>, if_version: Option<Version>, key: IdempotencyKey },
+    Write { value: Option<Bytes>, if_version: Option<Version>, key: RequestKey },
 }
 
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ impl World {
         self.next_value += 1;
         let value = Bytes::from(self.next_value.to_string());
         let address: Address = format!("a{}", self.random.below(self.addresses)).into();
-        let key = IdempotencyKey { client: "c".into(), number: self.next_value };
+        let key = RequestKey::from(IdempotencyKey { client: "c".into(), number: self.next_value });
         let doing = match self.random.below(20) {
             0..=9 => Doing::Read,
             10..=14 => Doing::WriteBack(value),

@@ -7,7 +7,7 @@ use crate::cache::directory::{Action, Committed, Directory, Timing};
 use crate::cache::values::Step;
 use crate::cache::{CacheCommand, CacheReply};
 use crate::ids::Term;
-use crate::machine::IdempotencyKey;
+use crate::machine::RequestKey;
 
 impl World {
     /// Something came to a home, or its time has come.
@@ -103,13 +103,7 @@ impl World {
     }
 
     /// A leader of the present term appends; what an earlier one proposed may still be appended, or not.
-    fn commit(
-        &mut self,
-        term: Term,
-        question: Option<u64>,
-        command: CacheCommand,
-        key: Option<IdempotencyKey>,
-    ) {
+    fn commit(&mut self, term: Term, question: Option<u64>, command: CacheCommand, key: Option<RequestKey>) {
         let proposed_in_time = term == self.term || self.random.chance(30);
         let outcome = if !proposed_in_time {
             if self.random.chance(50) { Committed::NotApplied } else { Committed::Unknown }
@@ -131,7 +125,7 @@ impl World {
         self.after(delay, Event::Committed { term, question, outcome, applied });
     }
 
-    pub fn apply(&mut self, command: &CacheCommand, key: Option<IdempotencyKey>) -> CacheReply {
+    pub fn apply(&mut self, command: &CacheCommand, key: Option<RequestKey>) -> CacheReply {
         if let Some(reply) = key.as_ref().and_then(|key| self.replies.get(key)) {
             return reply.clone();
         }

@@ -95,10 +95,38 @@ fn bounds_of_one_resource_and_one_holder() {
     group.acquire("r", "somebody", Mode::Exclusive);
     refused(&mut group, acquire("r", "Ayu", Mode::Exclusive));
 
-    for n in WAITS_PER_HOLDER_MAX..CLAIMS_PER_HOLDER_MAX {
+    for n in WAITS_PER_HOLDER_MAX..CLAIMS_PER_CLIENT_MAX {
         assert!(matches!(group.acquire(&format!("own{n}"), "Ayu", Mode::Shared), LockReply::Acquired { .. }));
     }
     refused(&mut group, acquire("one more", "Ayu", Mode::Exclusive));
+}
+
+#[test]
+fn sessions_give_a_client_no_more_than_its_part() {
+    let mut group = Group::default();
+    let open = Operation::Session(SessionCommand::Open { client: "Ayu".into(), ttl_ms: 60_000 });
+    let mut sessions = vec![None];
+    for _ in 0..4 {
+        let Reply::Session(SessionReply::Opened { session, .. }) = group.apply(None, open.clone()).reply
+        else {
+            panic!("not opened");
+        };
+        sessions.push(Some(session));
+    }
+    let under = |n: usize| LockCommand::Acquire {
+        resource: format!("r{n}").into(),
+        holder: Holder { client: "Ayu".into(), session: sessions[n % sessions.len()] },
+        mode: Mode::Exclusive,
+        ttl_ms: 30_000,
+        wait: Wait::No,
+    };
+    for n in 0..CLAIMS_PER_CLIENT_MAX {
+        assert!(matches!(group.lock(under(n)), LockReply::Acquired { .. }), "{n}");
+    }
+    for n in CLAIMS_PER_CLIENT_MAX..CLAIMS_PER_CLIENT_MAX + sessions.len() {
+        refused(&mut group, under(n));
+    }
+    assert!(matches!(group.acquire("one more", "Ayub", Mode::Exclusive), LockReply::Acquired { .. }));
 }
 
 #[test]

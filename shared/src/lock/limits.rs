@@ -4,8 +4,9 @@
 /// Most locks and waits together, in the whole table.
 pub const CLAIMS_MAX: usize = 100_000;
 
-/// Most locks and waits together of one holder (a client, or a client in one of its sessions).
-pub const CLAIMS_PER_HOLDER_MAX: usize = 16_384;
+/// Most locks and waits together of one client, by its name and in all of its sessions: a tenth of the table, so that
+/// one client's loop leaves room for the others.
+pub const CLAIMS_PER_CLIENT_MAX: usize = CLAIMS_MAX / 10;
 
 /// Most waits of one holder at once.
 pub const WAITS_PER_HOLDER_MAX: usize = 256;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use super::limits::{CLAIMS_MAX, CLAIMS_PER_HOLDER_MAX, CLAIMS_PER_RESOURCE_MAX, WAITS_PER_HOLDER_MAX};
+use super::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX, CLAIMS_PER_RESOURCE_MAX, WAITS_PER_HOLDER_MAX};
 use super::{FencingToken, Holder, LeaseMs, LockReply, Mode, SessionId, WaitEdge, WaitId};
 use crate::event::fact::ServiceFact;
 use crate::ids::{ClientName, LogIndex, ResourceName};
@@ -304,12 +304,13 @@ impl Table {
         if self.holds.len() + self.waits.len() >= CLAIMS_MAX {
             return Some(format!("the lock table has {CLAIMS_MAX} locks and waits, which is its bound"));
         }
-        let party = self.parties.get(holder);
-        if party.is_some_and(|p| p.locks + p.waits.len() >= CLAIMS_PER_HOLDER_MAX) {
+        if self.claims_of(&holder.client) >= CLAIMS_PER_CLIENT_MAX {
+            let client = &holder.client;
             return Some(format!(
-                "{holder} has {CLAIMS_PER_HOLDER_MAX} locks and waits, which is the bound of one client"
+                "{client} has {CLAIMS_PER_CLIENT_MAX} locks and waits, which is the bound of one client"
             ));
         }
+        let party = self.parties.get(holder);
         if waits && party.is_some_and(|p| p.waits.len() >= WAITS_PER_HOLDER_MAX) {
             return Some(format!(
                 "{holder} waits for {WAITS_PER_HOLDER_MAX} locks, which is the bound of one client"
@@ -320,6 +321,13 @@ impl Table {
         (of_resource >= CLAIMS_PER_RESOURCE_MAX).then(|| {
             format!("{resource} has {CLAIMS_PER_RESOURCE_MAX} holders and waiters, which is the bound of one resource")
         })
+    }
+
+    /// Locks and waits of a client, by its name and in its sessions, whose number is bounded.
+    fn claims_of(&self, client: &ClientName) -> usize {
+        let first = Holder { client: client.clone(), session: None };
+        let own = self.parties.range(first..).take_while(|(holder, _)| holder.client == *client);
+        own.map(|(_, party)| party.locks + party.waits.len()).sum()
     }
 
     // Primitives: each keeps every index.

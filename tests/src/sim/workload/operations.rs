@@ -74,7 +74,7 @@ impl Client {
         let (asked_us, holder) = (self.now_us(), self.holder());
         let open = (holder.clone(), resource.clone());
         let first = self.waiting.insert(open.clone());
-        let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource))).unwrap_or_default();
+        let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource)));
         let run = |locks: Locks, request, key| async move { locks.acquire(request, key).await };
         let answer = self.ask(&key, request, run, outcome_of).await;
         match answer {
@@ -83,9 +83,9 @@ impl Client {
                 if first || !reentrant || mode == Mode::Exclusive {
                     self.waiting.remove(&open);
                 }
-                self.cluster
-                    .checks
-                    .clients(|clients| clients.told(&resource, &holder, (fencing_token, reentrant), highest));
+                self.cluster.checks.clients(|clients| {
+                    clients.told(&resource, &holder, (fencing_token, reentrant), highest.filter(|_| first))
+                });
                 // What is left was counted after the question: the lease ends no earlier than this.
                 let lease_us = (asked_us + expires_in_ms * 1_000).saturating_sub(LEASE_GRAIN_US);
                 let until_us = match self.session {

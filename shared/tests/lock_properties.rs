@@ -14,7 +14,7 @@ use orrery_shared::ids::GroupId;
 use orrery_shared::lock::{
     Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge, WaitId,
 };
-use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply};
+use orrery_shared::machine::{Applied, Command, IdempotencyKey, Machine, Operation, Reply, RequestKey};
 use proptest::prelude::*;
 
 const RESOURCES: [&str; 4] = ["a", "b", "c", "d"];
@@ -307,6 +307,7 @@ impl Run {
         else {
             return;
         };
+        let key = key.shown();
         let Reply::Lock(LockReply::Waiting { wait, .. }) = first else { return };
         let others: Vec<_> = self.model.waits.iter().filter(|other| other.id != wait).map(|w| w.id).collect();
         let newest =
@@ -431,9 +432,9 @@ impl Run {
         let pending = self.model.waits.iter().find(|waiting| waiting.id == id).cloned();
         if let Some(pending) = pending {
             if let Operation::Lock(LockCommand::Acquire { wait, .. }) = &command.operation
-                && pending.key == command.key
+                && pending.key == command.key.as_ref().map(RequestKey::shown)
             {
-                self.model.renew_wait(id, *wait, command.key.as_ref());
+                self.model.renew_wait(id, *wait, pending.key.as_ref());
             }
             let place = self.model.waiters(&pending.resource).iter().position(|waiting| waiting.id == id);
             let position = place.unwrap() as u32 + 1;

@@ -98,7 +98,7 @@ fn others_push_no_key_out_and_it_goes_when_its_time_is_over() {
         assert_eq!(shard.keyed("Ayu/1", publish("2")), Reply::KeyReused);
         assert_eq!(shard.keyed("any text", publish("1")), Reply::KeyReused);
     }
-    let depth = |shard: &Group| shard.machine.queue().unwrap().stats()[0].sum.ready;
+    let depth = |shard: &Group| shard.machine.queue().unwrap().stats()[0].ready;
     let before = depth(&shard);
     shard.clock(HOLD_MS);
     assert_eq!(shard.keyed("Ayu/1", publish("1")), Reply::KeyForgotten, "a number is never applied again");

@@ -252,11 +252,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// Everything that a running node has printed.
-    pub fn log(&self, at: usize) -> String {
-        self.nodes[at].running.as_ref().map(Running::log).unwrap_or_default()
-    }
-
     /// SIGSTOP.
     pub fn pause(&mut self, at: usize) -> Result<()> {
         if let Some(running) = &self.nodes[at].running {

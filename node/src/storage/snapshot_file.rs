@@ -19,7 +19,7 @@ const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// Makes a file, chunk by chunk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
     sum: u64,
 }

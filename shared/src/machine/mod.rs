@@ -406,7 +406,7 @@ impl Machine {
     pub fn refusal(&self, command: &Command) -> Option<Reply> {
         let Operation::Queue(asked) = &command.operation else { return None };
         let refused = self.queue()?.refusal(asked)?;
-        let known = command.key.as_ref().is_some_and(|key| self.remembers(key));
+        let known = command.key.as_ref().is_some_and(|key| self.remembers(&key.shown()));
         (!known).then_some(Reply::Queue(refused))
     }
 

@@ -131,7 +131,7 @@ mod tests {
             founded.me,
             Member { id: NodeId(4), name: "node2".into(), incarnation: 2, address: "host:1".into() }
         );
-        assert_eq!(machine.members(), [founded.me.clone()]);
+        assert_eq!(machine.members(), std::slice::from_ref(&founded.me));
         let record = machine.cluster();
         assert_eq!((record.id(), record.shards(), record.replicas()), (Some(ClusterId(8)), 2, 2));
         assert_eq!(record.leaving().count(), 0);

@@ -243,12 +243,6 @@ impl Replies {
     }
 
     /// The answer under that key.
-    pub(super) fn reply(&self, key: &IdempotencyKey) -> Option<&Reply> {
-        let client = self.clients.get(&key.client)?;
-        client.remembered.get(key.number).map(|found| &found.reply)
-    }
-
-    /// The answer under that key.
     pub(super) fn reply(&self, key: &IdempotencyKey, now: LeaseMs) -> Option<Reply> {
         let packed = match key.minted() {
             Some((origin, number)) => self.minted.get(origin, number),

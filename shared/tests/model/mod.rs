@@ -12,7 +12,7 @@ use orrery_shared::lock::{
     Holder, LeaseMs, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge,
     WaitId,
 };
-use orrery_shared::machine::{Command, IdempotencyKey, Operation, Reply};
+use orrery_shared::machine::{Command, IdempotencyKey, Operation, Reply, RequestKey};
 use smol_str::SmolStr;
 
 pub use graph::{cycle_in, reached_on};
@@ -80,7 +80,7 @@ pub struct Model {
 impl Model {
     /// Applies a command, given what the real one reported, and says what it should have replied.
     pub fn apply(&mut self, index: u64, command: &Command, facts: &[ServiceFact]) -> Reply {
-        self.key.clone_from(&command.key);
+        self.key = command.key.as_ref().map(RequestKey::shown);
         match &command.operation {
             Operation::AdvanceClock { to_ms } => {
                 self.advance(*to_ms);

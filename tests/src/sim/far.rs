@@ -94,7 +94,9 @@ mod tests {
     fn seeds_hold_on_long_links() {
         let far = |options: Options| {
             let faults = match options.load {
-                crate::sim::run::Load::Mixed => Faults::of_seed(options.seed),
+                crate::sim::run::Load::Mixed | crate::sim::run::Load::SetBack => {
+                    Faults::of_seed(options.seed)
+                }
                 crate::sim::run::Load::Cache => Faults::of_cache_seed(options.seed),
             };
             let links = LinkFaults {

@@ -259,7 +259,7 @@ async fn probe_shards(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
         // Under a key, so that a lost message costs one try and not all the time.
         let number = u64::from(group.0) + 1 + cluster.sim.now_us() * 64;
         let key = IdempotencyKey { client: format_smolstr!("prober{node}"), number };
-        let command = Command { key: Some(key), operation: Operation::AdvanceClock { to_ms: 0 } };
+        let command = Command { key: Some(key.into()), operation: Operation::AdvanceClock { to_ms: 0 } };
         let probed = cluster.sim.spawn_in(node, async move {
             engine.propose(group, command, engine.config().request_timeout).await.is_ok()
         });

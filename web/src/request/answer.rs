@@ -70,6 +70,9 @@ pub fn error(text: &str) -> Option<ApiError> {
         idempotency_key: error.text_of("idempotency_key").map(String::from),
         version: error.number_of("version"),
         shard: error.number_of("shard").and_then(|shard| shard.try_into().ok()).map(GroupId),
+        key_holds_s: error.number_of("key_holds_s"),
+        // The sentence says it too; nobody on the page asks for the list.
+        shards: Vec::new(),
     })
 }
 

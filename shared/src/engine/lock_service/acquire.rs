@@ -105,7 +105,7 @@ impl<H: Host> LockService<H> {
         let LockReply::Waiting { wait, .. } = reply else { return self.settled(asked, reply) };
         let ended = self.wait_for(wait, end, &mut gone).await;
         if matches!(ended, Ended::Known(WaitEnd::Granted { .. } | WaitEnd::Deadlock { .. }))
-            && self.is_superseded(&key)
+            && self.is_superseded(&key.shown())
         {
             // Another request asked for the same wait since, and its key has the outcome. The log decides what this
             // one is told, so that every retry is told the same.

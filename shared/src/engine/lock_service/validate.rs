@@ -6,7 +6,6 @@ use smol_str::SmolStr;
 
 use crate::api::lock::{Acquire, TTL_MS_DEFAULT, TTL_MS_RANGE, WAIT_MS_DEFAULT, WAIT_MS_MAX};
 use crate::error::ApiError;
-use crate::ids::NAME_BYTES_MAX;
 use crate::lock::{Holder, SessionId};
 use crate::machine::IdempotencyKey;
 use crate::names;
@@ -50,6 +49,7 @@ pub fn key(key: &IdempotencyKey) -> Result<(), ApiError> {
 mod tests {
     use super::*;
     use crate::error::ErrorCode;
+    use crate::ids::NAME_BYTES_MAX;
 
     #[test]
     fn names_have_bounds_and_sentences() {

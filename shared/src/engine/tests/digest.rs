@@ -39,7 +39,7 @@ async fn a_replica_that_differs_gives_the_shard_up_and_keeps_to_that() {
     spoil(&wrong, SHARD);
     let compared = leader.compare().await;
     let shard = compared.iter().find(|compared| compared.group == SHARD).expect("it was compared");
-    assert_eq!(shard.differ, [name.clone()]);
+    assert_eq!(shard.differ, std::slice::from_ref(&name));
     let status = wrong.status();
     assert_eq!(status.diverged.len(), 1);
     assert!(status.diverged[0].message.contains("joins again"), "{:?}", status.diverged);

@@ -35,8 +35,8 @@ async fn a_consume_of_an_unknown_topic_creates_nothing_and_may_wait_for_it() {
             })
         })
         .collect();
-    for n in 0..3 {
-        publish(&engines[n], None, "1").await;
+    for engine in engines.iter().take(3) {
+        publish(engine, None, "1").await;
     }
     let mut seen = BTreeSet::new();
     for one in waiting {

@@ -395,6 +395,7 @@ impl DiskState {
             files: self.files.clone(),
             writes: self.writes,
             stalled: None,
+            without_files: self.without_files,
         }
     }
 

@@ -143,11 +143,9 @@ fn an_idle_group_forgets_nothing_early_and_each_key_has_its_own_time() {
     shard.clock(6_000);
     assert_eq!(shard.apply(Some(short), publish("2")), Reply::KeyForgotten);
     assert_eq!(shard.keyed("Ayu/1", publish("1")), first);
-    assert_eq!(
-        shard.machine.next_deadline(),
-        None,
-        "an idle group stays idle: no move of the clock is due for a key"
-    );
+    // The messages' own retention, in a week, is all that is due.
+    let due = shard.machine.next_deadline();
+    assert!(due > Some(6_000 + 2 * HOLD_MS), "no move of the clock is due for a key: {due:?}");
 }
 
 #[test]

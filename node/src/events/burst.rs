@@ -426,7 +426,7 @@ mod tests {
     fn a_fold_over_a_burst_of_queue_facts_equals_the_machine() {
         use orrery_shared::event::fact::ServiceFact;
         use orrery_shared::event::view::View;
-        use orrery_shared::queue::{QueueCommand, Shard, Step};
+        use orrery_shared::queue::{QueueCommand, Shard, StartFrom, Step};
 
         let group = GroupId(1);
         let (mut shard, mut facts) = (Shard::default(), Vec::new());
@@ -456,8 +456,10 @@ mod tests {
         };
         (1..=20).for_each(|index| drop(apply(index, &publish)));
         // The table is read a little later than the facts are taken.
-        let after_burst = apply(21, &consume);
-        let rest = apply(22, &publish);
+        let (topic, group_name) = ("orders".into(), "billing".into());
+        apply(21, &QueueCommand::CreateGroup { topic, group: group_name, from: StartFrom::Earliest });
+        let after_burst = apply(22, &consume);
+        let rest = apply(23, &publish);
         let tables = Tables { queues: [(group, after_burst)].into(), ..Tables::default() };
         let list = events(facts);
         let (burst, later) = list.split_at(20);

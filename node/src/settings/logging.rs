@@ -35,7 +35,7 @@ pub fn filter(text: Option<&str>) -> (EnvFilter, Option<String>) {
     };
     let wrong: Vec<&str> = directives(text).into_iter().filter(|part| !is_known(part)).collect();
     if wrong.is_empty()
-        && let Ok(filter) = EnvFilter::try_new(text)
+        && let Ok(filter) = EnvFilter::try_new(directives(text).join(","))
     {
         return (filter, None);
     }

@@ -174,12 +174,14 @@ fn without_variable(arg: Arg, given: Option<&Given>) -> Arg {
     for text in std::iter::once(&mut help).chain(long.as_mut()) {
         *text = StyledStr::from(format!("{text} [env: {name}]"));
     }
+    let takes_value = arg.get_action().takes_values();
     let mut arg = arg.env(Resettable::Reset).help(help);
     if let Some(long) = long {
         arg = arg.long_help(long);
     }
     match given.map(|given| &given.value) {
-        Some(Ok(value)) => arg.default_value(value.clone()).hide_default_value(true),
+        Some(Ok(value)) if takes_value => arg.default_value(value.clone()).hide_default_value(true),
+        Some(Ok(value)) => arg.default_value(value.clone()),
         _ => arg,
     }
 }
@@ -249,9 +251,11 @@ fn check(arg: &Arg, value: &OsStr) -> Result<(), String> {
     let alone = arg.clone().env(Resettable::Reset).required(false);
     let command = clap::Command::new("check").no_binary_name(true).disable_help_flag(true).arg(alone);
     command.try_get_matches_from([flag]).map(drop).map_err(|error| {
+        // The message, and the values that there are; not where help is.
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        let lines = text.lines().take_while(|line| !line.starts_with("For more"));
+        let said = lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        said.strip_prefix("error: ").unwrap_or(&said).to_owned()
     })
 }
 

@@ -179,12 +179,12 @@ mod tests {
         let follower = Leadership { group: GroupId(3), answering: None, leads_here: false, ..cut };
         let said = follower.lacks().unwrap_or_default();
         assert!(
-            said.starts_with("Shard 3 has no majority") && said.contains("node1") && said.contains("3.2 s"),
+            said.starts_with("Shard s3 has no majority") && said.contains("node1") && said.contains("3.2 s"),
             "{said}"
         );
         let never = Leadership { confirmed_ms: None, ..follower };
         assert!(never.lacks().unwrap_or_default().contains("nobody confirmed"), "{never:?}");
         let none = Leadership { leader: None, ..never };
-        assert_eq!(none.lacks().as_deref(), Some("Shard 3 has no leader that this node knows."));
+        assert_eq!(none.lacks().as_deref(), Some("Shard s3 has no leader that this node knows."));
     }
 }

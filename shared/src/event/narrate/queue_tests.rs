@@ -222,7 +222,7 @@ fn one_message_is_told_as_one_and_none_as_none() {
             "1 delivery of s4-12 to billing failed, the last one was given back: it is in orders.dead now",
         ),
         (purged, "1 message of orders in s4 is purged, unread"),
-        (freed, "1 message of orders in s4 goes: no consumer group wants it any more"),
+        (freed, "1 message of orders in s4 goes: only the deleted group had not acknowledged it"),
         (created(0), "billing begins to read orders in s4 from its first message: none waits"),
         (created(1), "billing begins to read orders in s4 from its first message: 1 waits"),
         (created(2), "billing begins to read orders in s4 from its first message: 2 wait"),

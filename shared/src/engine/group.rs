@@ -312,12 +312,25 @@ impl<H: Host> Group<H> {
         Ok(None)
     }
 
+    /// A term has one leader (Raft §5.2): where a second one is heard, some disk forgot the vote that it had given.
+    fn two_leaders(&self, mine: Option<&Vote>, vote: &Vote) -> Option<String> {
+        let mine = mine.filter(|mine| mine.committed && vote.committed)?;
+        let (ours, theirs) = (&mine.leader_id, &vote.leader_id);
+        (ours.term == theirs.term && ours.voted_for != theirs.voted_for)
+            .then(|| format!("in {} the term {} has two leaders", self.id, ours.term))
+    }
+
     /// Looks at what a leader sends before it can replace anything; an error is a sentence.
     fn check_against(&self, vote: &Vote, ids: impl Iterator<Item = LogId>) -> Result<(), String> {
-        if self.log.vote().is_some_and(|mine| *vote < mine) {
+        let mine = self.log.vote();
+        if mine.as_ref().is_some_and(|mine| vote < mine) {
             return Ok(());
         }
-        let Some(why) = self.contradicts(ids).map_err(|error| error.to_string())? else { return Ok(()) };
+        let why = match self.two_leaders(mine.as_ref(), vote) {
+            Some(why) => Some(why),
+            None => self.contradicts(ids).map_err(|error| error.to_string())?,
+        };
+        let Some(why) = why else { return Ok(()) };
         let why = format!(
             "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it \
              has what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"

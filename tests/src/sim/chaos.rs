@@ -40,6 +40,16 @@ impl Cluster {
     /// the node has to notice before it takes part, and comes back empty as somebody else. The clients go on meanwhile.
     async fn set_back_one(self: &Arc<Self>) {
         self.heal();
+        let up = |cluster: &Arc<Self>| {
+            cluster.nodes().into_iter().all(|node| cluster.network.engine(node).is_some())
+        };
+        let within_us = self.sim.now_us() + SET_BACK_US_MAX;
+        while !up(self) {
+            if self.sim.now_us() > within_us || self.checks.failure().is_some() {
+                return self.checks.fail("a node does not start where nothing fails".into());
+            }
+            self.sleep_us(10_000).await;
+        }
         let node = self.random_node();
         self.crash(node);
         let copy = self.copy_folder(node);
@@ -70,6 +80,12 @@ impl Cluster {
         self.crash(node);
         self.empty_folder(node);
         self.start(node);
+        while self.network.engine(node).is_none() {
+            if self.checks.failure().is_some() {
+                return;
+            }
+            self.sleep_us(10_000).await;
+        }
         self.network.set_faults(self.faults.links.clone());
     }
 

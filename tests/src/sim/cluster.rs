@@ -155,6 +155,7 @@ impl Cluster {
     /// An earlier copy is put in the place of the folder of a node that does not run.
     pub fn set_back(&self, id: TaskGroup, folder: Folder) {
         self.trace.note(format_args!("SET BACK node{id}"));
+        self.checks.disk_lost(id);
         self.nodes[&id].machine.replace(folder);
         self.nodes[&id].set_back.set(SetBack::Unnoticed);
     }

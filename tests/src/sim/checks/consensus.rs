@@ -92,6 +92,8 @@ pub struct Consensus {
     terms: BTreeMap<(TaskGroup, GroupId), Term>,
     logs: BTreeMap<(TaskGroup, GroupId), Log>,
     durable: BTreeMap<(TaskGroup, GroupId), Log>,
+    /// What was on disks that were taken away: it was there when it counted.
+    lost: Vec<(TaskGroup, GroupId, Log)>,
     /// What nodes reported, for those whose log begins after its last membership.
     voters: BTreeMap<(TaskGroup, GroupId), BTreeSet<NodeName>>,
     /// Up to where a boot's log was compared with what is committed (exclusive).
@@ -214,6 +216,12 @@ impl Consensus {
         Ok(())
     }
 
+    /// A node's disk is taken away, and another one stands in its place.
+    pub fn disk_lost(&mut self, node: TaskGroup) {
+        let of_node = self.durable.iter().filter(|((owner, _), _)| *owner == node);
+        self.lost.extend(of_node.map(|((owner, group), log)| (*owner, *group, log.clone())));
+    }
+
     /// A node lost everything: its votes were another identity's.
     pub fn emptied(&mut self, node: TaskGroup) {
         self.votes.retain(|(_, _, voter), _| *voter != node);
@@ -305,10 +313,16 @@ impl Consensus {
                     let reported = self.voters.get(&(node, group)).cloned();
                     let effective = log.memberships.values().next_back().cloned();
                     for voters in effective.or(reported.map(|voters| vec![voters])).into_iter().flatten() {
-                        let on_disk = self.durable.iter().filter(|((owner, of), log)| {
-                            *of == group && voters.contains(&name(*owner)) && log.has(at, mark)
-                        });
-                        let (count, needed) = (on_disk.count(), voters.len() / 2 + 1);
+                        let present = self.durable.iter().map(|((owner, of), log)| (owner, of, log));
+                        let lost = self.lost.iter().map(|(owner, of, log)| (owner, of, log));
+                        let on_disk: BTreeSet<TaskGroup> = present
+                            .chain(lost)
+                            .filter(|(owner, of, log)| {
+                                **of == group && voters.contains(&name(**owner)) && log.has(at, mark)
+                            })
+                            .map(|(owner, _, _)| *owner)
+                            .collect();
+                        let (count, needed) = (on_disk.len(), voters.len() / 2 + 1);
                         if count < needed {
                             return Err(format!(
                                 "node {node} commits entry {at} of {group}, which is on {count} disks of {needed} needed"

@@ -125,6 +125,11 @@ impl Checks {
         self.verdict(verdict);
     }
 
+    /// A node's folder is replaced by another one.
+    pub fn disk_lost(&self, node: TaskGroup) {
+        self.consensus.borrow_mut().disk_lost(node);
+    }
+
     /// A node's folder is empty: whoever it is from now on, it is somebody else.
     pub fn emptied(&self, node: TaskGroup) {
         self.consensus.borrow_mut().emptied(node);

@@ -41,18 +41,24 @@ pub struct Machine {
 #[derive(Clone, Default)]
 pub struct Folder {
     file: Vec<u8>,
+    mark: Vec<u8>,
     files: SnapshotFiles,
 }
 
 impl Machine {
     /// A copy of the folder of a node that does not run.
     pub fn copy(&self) -> Folder {
-        Folder { file: self.file.durable(), files: self.files.borrow_mut().clone() }
+        Folder {
+            file: self.file.durable(),
+            mark: self.mark.durable(),
+            files: self.files.borrow_mut().clone(),
+        }
     }
 
     /// The folder is this one from now on: an earlier copy, or an empty one.
     pub fn replace(&self, folder: Folder) {
         self.file.replace(folder.file);
+        self.mark.replace(folder.mark);
         self.files.replace(folder.files);
     }
 

@@ -51,6 +51,9 @@ pub async fn keep<H: Host>(engine: Engine<H>) {
             return;
         }
         if let Some(why) = witness.contradiction() {
+            // Whoever was set back hears what is known of it: afterwards nobody asks this node any more.
+            let promises = engine.promises();
+            join_all(engine.acquaintances().iter().map(|member| engine.meet(member, &promises))).await;
             engine.halt(why, false).await;
         }
         if engine.halted().is_some() {

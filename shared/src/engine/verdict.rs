@@ -67,8 +67,12 @@ fn of_request(others: Others, key: &Key) -> String {
 /// Nobody knows whether the request took effect.
 pub fn unknown(group: GroupId, why: &str, key: &Key) -> ApiError {
     let holds_s = key.unknown(group);
+    let place = match shard(group) {
+        Some(shard) => format!(" in shard {shard}"),
+        None => String::new(),
+    };
     let message = format!(
-        "It is not known whether this took effect ({why}). Send it again with the header Idempotency-Key: {key} to learn its \
+        "It is not known whether this took effect{place} ({why}). Send it again with the header Idempotency-Key: {key} to learn its \
          outcome; it takes effect at most once. {}",
         holds(holds_s)
     );

@@ -293,7 +293,7 @@ impl<H: Host> Group<H> {
         let matching = metrics.borrow_watched().replication.as_ref()?.get(&of).cloned()??;
         let committed = self.log.committed().map(|committed| committed.min(matching));
         let last = Some(matching).filter(|id| id.leader_id.term == term);
-        Some(Promise { group: self.id, term, last, committed })
+        Some(Promise { group: self.id, term, last, committed, digest: None })
     }
 
     /// A leader has everything that is committed (Raft §5.4.3). Where this one has another entry, or none, in the place of
@@ -331,12 +331,23 @@ impl<H: Host> Group<H> {
             None => self.contradicts(ids).map_err(|error| error.to_string())?,
         };
         let Some(why) = why else { return Ok(()) };
-        let why = format!(
-            "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it \
-             has what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"
-        );
+        let why = two_histories(&why);
         self.peers.witness.contradicts(why.clone());
         Err(why)
+    }
+
+    /// What contradicts what another node has committed: an entry of the same index that is committed here, too, and is
+    /// another one.
+    pub fn contradicts_committed(&self, theirs: &Promise) -> io::Result<Option<String>> {
+        let (Some(ours), Some(id)) = (self.log.committed(), theirs.committed) else { return Ok(None) };
+        if ours.index < id.index {
+            return Ok(None);
+        }
+        let Some((term, digest)) = self.log.digest_at(id.index)? else { return Ok(None) };
+        let differs = term != id.leader_id.term || theirs.digest.is_some_and(|theirs| theirs != digest);
+        Ok(differs.then(|| {
+            two_histories(&format!("in {} the committed entry {} is another one there", self.id, id.index))
+        }))
     }
 
     /// A leader's AppendEntries, with entries or as a heartbeat, which says how long ago a majority confirmed that leader. An
@@ -646,6 +657,14 @@ impl<H: Host> Group<H> {
     fn election_us(&self) -> u64 {
         self.config.election_max.as_micros() as u64 + self.drawn_ms.load(Ordering::Relaxed) * 1_000
     }
+}
+
+/// What a node says that cannot go on because of what others have.
+fn two_histories(why: &str) -> String {
+    format!(
+        "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it has \
+         what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"
+    )
 }
 
 /// Hears what openraft draws. A draw in the middle of things is the beginning of an election: the next one comes

@@ -16,6 +16,8 @@ use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 
+use xxhash_rust::const_xxh64::xxh64;
+
 use super::codec::{self, DISK_VERSION};
 use super::config::EngineConfig;
 use super::due::Due;
@@ -177,15 +179,22 @@ impl<H: Host> LogStore<H> {
 
     /// What the disk surely holds; none before there was a vote.
     pub fn promise(&self) -> Option<Promise> {
-        let inner = lock(&self.shared.inner);
+        let (group, inner) = (self.shared.group, lock(&self.shared.inner));
         let term = inner.vote?.leader_id.term;
-        let synced = inner.synced_id();
-        Some(Promise {
-            group: self.shared.group,
-            term,
-            last: synced.filter(|id| id.leader_id.term == term),
-            committed: inner.committed.filter(|id| Some(id.index) <= inner.synced),
-        })
+        let last = inner.synced_id().filter(|id| id.leader_id.term == term);
+        let committed = inner.committed.filter(|id| Some(id.index) <= inner.synced);
+        drop(inner);
+        // Where it cannot be read, or was purged, the id alone is compared.
+        let digest = committed.and_then(|id| self.digest_at(id.index).ok().flatten());
+        Some(Promise { group, term, last, committed, digest: digest.map(|(_, digest)| digest) })
+    }
+
+    /// Term and hash of an entry that is here: equal entries have equal ones.
+    pub fn digest_at(&self, index: LogIndex) -> io::Result<Option<(Term, u64)>> {
+        let found = self.read(index, index + 1, usize::MAX)?;
+        let Some(entry) = found.first().filter(|entry| entry.log_id.index == index) else { return Ok(None) };
+        let bytes = codec::encode(DISK_VERSION, entry)?;
+        Ok(Some((entry.log_id.leader_id.term, xxh64(&bytes, 0))))
     }
 
     /// What is known to be committed.

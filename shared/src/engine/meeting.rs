@@ -191,6 +191,10 @@ impl<H: Host> Engine<H> {
         if theirs.halted {
             return false;
         }
+        if let Some(why) = self.two_histories(from, theirs) {
+            self.halt(why, false).await;
+            return false;
+        }
         match witness.note(from_id, theirs.boot, &theirs.promises) {
             Noted::Known => {}
             Noted::New if witness.save().await.is_ok() => {}
@@ -215,6 +219,16 @@ impl<H: Host> Engine<H> {
         if before.as_ref() != Some(&theirs.address) {
             self.inner.host.transport().members(&self.members());
         }
+    }
+
+    /// Whether that node has another entry than this one in the place of one that is committed.
+    fn two_histories(&self, from: &NodeName, theirs: &Meeting) -> Option<String> {
+        let found = theirs.promises.iter().find_map(|promise| {
+            let group = self.group(promise.group)?;
+            // What cannot be read now is compared a second later.
+            group.contradicts_committed(promise).ok().flatten()
+        })?;
+        Some(format!("{from} contradicts this node: {found}"))
     }
 
     /// What contradicts that this disk is the one of which that was seen.

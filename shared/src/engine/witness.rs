@@ -48,6 +48,8 @@ pub struct Promise {
     pub last: Option<LogId>,
     /// Its last entry that is known to be committed: nobody may replace it.
     pub committed: Option<LogId>,
+    /// Hash of that entry. Two histories may use the same term.
+    pub digest: Option<u64>,
 }
 
 /// What was seen of a node.
@@ -133,7 +135,7 @@ impl Promise {
         held: Held,
         term_at: impl FnOnce(LogIndex) -> io::Result<Option<Term>>,
     ) -> io::Result<Option<String>> {
-        let Promise { group, term, last, committed } = *self;
+        let Promise { group, term, last, committed, .. } = *self;
         if held.term < term {
             return Ok(Some(format!(
                 "in {group} it took part in term {term}, and its vote is of term {}",
@@ -159,7 +161,9 @@ impl Promise {
 
     /// Takes in what is known besides.
     fn merge(&mut self, other: &Promise) {
-        self.committed = self.committed.max(other.committed);
+        if other.committed > self.committed {
+            (self.committed, self.digest) = (other.committed, other.digest);
+        }
         if other.term > self.term {
             (self.term, self.last) = (other.term, other.last);
         } else if other.term == self.term {
@@ -402,7 +406,8 @@ mod tests {
 
     #[test]
     fn what_was_promised_must_be_there_and_what_a_later_leader_replaced_need_not() {
-        let promise = |term, last, committed| Promise { group: GroupId(3), term, last, committed };
+        let promise =
+            |term, last, committed| Promise { group: GroupId(3), term, last, committed, digest: None };
         let none = |_| Ok(None);
         // What was promised; what is held; whether that contradicts.
         let table = [
@@ -430,7 +435,8 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_promise_only_grows() {
-        let promise = |term, last, committed| Promise { group: GroupId(3), term, last, committed };
+        let promise =
+            |term, last, committed| Promise { group: GroupId(3), term, last, committed, digest: None };
         let mut seen =
             Testimony { boot: Boot { number: 1, id: 1 }, promises: vec![promise(5, id(5, 10), id(5, 8))] };
         assert!(!seen.merge(&[promise(5, id(5, 9), id(5, 7))]), "an older word changes nothing");

@@ -161,8 +161,13 @@ fn empty() -> Probed {
 }
 
 fn testimony() -> Testimony {
-    let promise =
-        Promise { group: GroupId(3), term: 4, last: Some(log_id(4, 20)), committed: Some(log_id(3, 19)) };
+    let promise = Promise {
+        group: GroupId(3),
+        term: 4,
+        last: Some(log_id(4, 20)),
+        committed: Some(log_id(3, 19)),
+        digest: Some(7),
+    };
     Testimony { boot: Boot { number: 6, id: 0x11fe }, promises: vec![promise] }
 }
 

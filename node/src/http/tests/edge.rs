@@ -1,5 +1,7 @@
 //! What is accepted, what is refused, and how it is said.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
@@ -219,6 +221,13 @@ async fn strangers_may_not_call() {
 #[tokio::test]
 async fn probes_answer_by_any_name() {
     let setting = setting().await;
+    // It serves as soon as the control group has a leader; it is ready when all shards have one, too.
+    let ready = async {
+        while setting.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready).await.expect("all shards get a leader");
     for probe in ["/livez", "/readyz", "/health"] {
         for host in ["10.1.2.3:8001", "node1.some-namespace.svc:8001", "10.1.2.3", "localhost:8001"] {
             let got =

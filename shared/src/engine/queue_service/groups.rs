@@ -54,7 +54,7 @@ impl<H: Host> QueueService<H> {
             let of = (topic.clone(), group.clone());
             let shards = self.shards().await?;
             let standing = self.standing(&of, &shards).await?;
-            self.may_begin(&standing)?;
+            may_begin(&standing, &key)?;
             let existed = self.begin(&of, from, &shards, &key, given).await?;
             let status = SmolStr::new_static(if existed { "exists" } else { "created" });
             Ok(GroupAnswer { status, topic: topic.clone(), group: group.clone() })
@@ -76,9 +76,7 @@ impl<H: Host> QueueService<H> {
         let run = async {
             let of = (topic.clone(), group.clone());
             let shards = self.shards().await?;
-            if let Some((_, error)) = self.standing(&of, &shards).await?.silent.pop_first() {
-                return Err(error);
-            }
+            answers(&self.standing(&of, &shards).await?, &key)?;
             let command = QueueCommand::DeleteGroup { topic: topic.clone(), group: group.clone() };
             self.engine.inner.queues.deleted(&of);
             let (mut existed, mut done, mut failed) = (false, Vec::new(), Vec::new());
@@ -156,17 +154,6 @@ impl<H: Host> QueueService<H> {
         Ok(standing)
     }
 
-    /// Why the group cannot begin on all shards that lack it.
-    fn may_begin(&self, standing: &Standing) -> Result<(), ApiError> {
-        if let Some(error) = standing.silent.values().next() {
-            return Err(error.clone());
-        }
-        match &standing.refused {
-            Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..verdict::limit_reached(what) }),
-            None => Ok(()),
-        }
-    }
-
     /// Creates the group on these shards; whether it existed on all of them. Where one refuses it is taken back, unless the
     /// client gave the key; where one does not answer the next consume, or a retry, completes it.
     async fn begin(
@@ -237,7 +224,7 @@ impl<H: Host> QueueService<H> {
             if !standing.topic {
                 return Ok(Begun::NoTopic { silent: standing.silent });
             }
-            self.may_begin(&standing)?;
+            may_begin(&standing, &key)?;
             self.begin(of, StartFrom::Earliest, shards, &key, false).await?;
             return Ok(Begun::Group);
         }
@@ -258,6 +245,23 @@ impl<H: Host> QueueService<H> {
             }
         }
         Ok(Begun::Group)
+    }
+}
+
+/// Why the group cannot begin on all shards that lack it.
+fn may_begin(standing: &Standing, key: &Key) -> Result<(), ApiError> {
+    answers(standing, key)?;
+    match &standing.refused {
+        Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..verdict::limit_reached(what) }),
+        None => Ok(()),
+    }
+}
+
+/// Nothing is sent to any shard while one does not answer.
+fn answers(standing: &Standing, key: &Key) -> Result<(), ApiError> {
+    match standing.silent.keys().next() {
+        Some(shard) => Err(verdict::not_taken(*shard, "it does not answer", key)),
+        None => Ok(()),
     }
 }
 

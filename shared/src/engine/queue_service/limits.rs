@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use smol_str::SmolStr;
 
 use super::stats::Read;
-use super::{QueueAsk, QueueService, QueueTold, internal, partial, unavailable};
+use super::{QueueAsk, QueueService, QueueTold, internal, partial};
 use crate::api::queue_limits::{LimitsAnswer, SetLimits, ShardLimits};
 use crate::engine::group::Group;
 use crate::engine::host::Host;
@@ -48,7 +48,8 @@ impl<H: Host> QueueService<H> {
         let run = async {
             let mut answer = self.limits().await?;
             if let Some(shard) = answer.unavailable.first() {
-                return Err(unavailable(*shard, "it did not answer, and limits are the same on all shards"));
+                let why = "it does not answer, and limits are the same on all shards";
+                return Err(verdict::not_taken(*shard, why, &key));
             }
             for shard in &mut answer.shards {
                 shard.limits = request.apply(shard.limits).map_err(ApiError::bad_request)?;

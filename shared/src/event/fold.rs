@@ -13,6 +13,7 @@ use super::view::{
     OpenComparison, Process, RECENT_MAX, RequestView, StreamState, TAIL_MAX, View,
 };
 use super::{Event, fold_cache, fold_group, fold_locks, fold_queues, fold_ring};
+use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, NodeName, Sequence};
 use crate::sorted::sort_by;
 
@@ -28,15 +29,20 @@ pub enum Effect {
 impl View {
     /// Folds one event of a node (or of the supervisor) in.
     pub fn apply(&mut self, node: &NodeName, boot: BootEpoch, event: &Event) -> Effect {
-        self.at = self.at.max(event.hlc);
-        let now_us = event.hlc.wall_us();
+        self.apply_at(node, boot, event, event.hlc)
+    }
+
+    /// The same with an event whose time was moved.
+    pub fn apply_at(&mut self, node: &NodeName, boot: BootEpoch, event: &Event, at: Hlc) -> Effect {
+        self.at = self.at.max(at);
+        let now_us = at.wall_us();
         if node == super::view::SUPERVISOR {
             return self.apply_process(&event.fact, now_us);
         }
         if self.has_left(node) {
             return Effect::Known;
         }
-        if !self.advance(node, boot, event) {
+        if !self.advance(node, boot, event.seq, now_us) {
             return Effect::Known;
         }
         self.apply_fact(node, &event.fact, now_us)
@@ -203,9 +209,9 @@ impl View {
     }
 
     /// Moves the node's cursor; false where the event is already in, or of a boot that is over.
-    fn advance(&mut self, name: &NodeName, boot: BootEpoch, event: &Event) -> bool {
+    fn advance(&mut self, name: &NodeName, boot: BootEpoch, seq: Sequence, now_us: u64) -> bool {
         let node = self.node_mut(name);
-        if boot < node.boot || (boot == node.boot && event.seq <= node.seq) {
+        if boot < node.boot || (boot == node.boot && seq <= node.seq) {
             return false;
         }
         let rebooted = boot > node.boot;
@@ -216,9 +222,9 @@ impl View {
                 _ => Process::Up,
             };
             node.exit_cause = Default::default();
-            for_each_group(node, |part| fold_group::reboot(part, event.hlc.wall_us()));
+            for_each_group(node, |part| fold_group::reboot(part, now_us));
         }
-        node.seq = event.seq;
+        node.seq = seq;
         if rebooted {
             self.forget_boot(name);
         }

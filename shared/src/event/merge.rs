@@ -28,7 +28,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use source::{Pending, Source};
+use source::{Pending, Source, Sources};
 
 /// A stream silent for so long leaves the watermark.
 pub const SILENT_MS: f64 = 300.0;
@@ -100,9 +100,9 @@ struct End {
 }
 
 /// The merge. Time (the reader's monotonic milliseconds) is an argument.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Merge {
-    sources: SortedMap<NodeName, Source>,
+    sources: Sources,
     /// What the reader noticed by itself, in order.
     noticed: VecDeque<Pending>,
     waiting: usize,
@@ -115,10 +115,7 @@ pub struct Merge {
 impl Merge {
     /// A stream said hello.
     pub fn handle_open(&mut self, node: &NodeName, boot: BootEpoch, now_ms: f64) {
-        if !self.sources.contains_key(node) {
-            self.sources.insert(node.clone(), Source::new(now_ms));
-        }
-        let source = self.sources.get_or_default(node);
+        let source = self.sources.of(node, now_ms);
         source.open = true;
         source.wants_snapshot = false;
         source.heard_ms = now_ms;

@@ -209,7 +209,7 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
                 words::filled(
                     Topic::Log,
                     ["The voters are now {0}", "Pemilihnya sekarang {0}"],
-                    [&[&list(voters, "and").to_smolstr()], &[&list(voters, "dan").to_smolstr()]],
+                    [&[&list(voters, "and")], &[&list(voters, "dan")]],
                 )
             })
         }
@@ -218,15 +218,7 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             let said = words::filled(
                 Topic::Request,
                 ["{0} asks {1}: {2} {3}", "{0} meminta kepada {1}: {2} {3}"],
-                [
-                    &[&who.to_smolstr(), &node.to_smolstr(), &operation.to_smolstr(), &subject.to_smolstr()],
-                    &[
-                        &siapa.to_smolstr(),
-                        &node.to_smolstr(),
-                        &operation.to_smolstr(),
-                        &subject.to_smolstr(),
-                    ],
-                ],
+                [&[who, node, operation, subject], &[siapa, node, operation, subject]],
             );
             Some(said.alike("request"))
         }
@@ -238,7 +230,6 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         }
         Fact::Burst { first, last, .. } => {
             let count = last.saturating_sub(*first) + 1;
-            let node = node.to_smolstr();
             Some(
                 words::filled(
                     Topic::Log,
@@ -246,7 +237,7 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
                         "{0} is busy: {1} shown as one burst",
                         "{0} sibuk: {1} peristiwa ditampilkan sebagai satu rombongan",
                     ],
-                    [&[&node, &counted(count, "event is", "events are")], &[&node, &count.to_smolstr()]],
+                    [&[node, &counted(count, "event is", "events are")], &[node, &count.to_smolstr()]],
                 )
                 .alike("burst"),
             )
@@ -258,16 +249,15 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
 fn differs(node: &NodeName, group: GroupId) -> Said {
     let name = |control: &str| match group {
         GroupId::CONTROL => control.to_smolstr(),
-        shard => format!("s{}", shard.0).into(),
+        shard => shard.to_smolstr(),
     };
-    let node = node.to_smolstr();
     words::filled(
         Topic::Link,
         [
             "This page showed another state of {0} than {1} has: it takes over what {1} has now",
             "Halaman ini menampilkan keadaan {0} yang bukan milik {1}: keadaan {1} sekarang diambil",
         ],
-        [&[&name("the control group"), &node], &[&name("grup kontrol"), &node]],
+        [&[&name("the control group"), node], &[&name("grup kontrol"), node]],
     )
     .bad()
 }
@@ -307,7 +297,7 @@ fn truncated(node: &NodeName, after: Option<u64>) -> Said {
             "{0} removes its entries from {1} on: they were never committed, and the new leader has others",
             "{0} menghapus entrinya mulai {1}: belum pernah ter-commit, dan pemimpin baru punya yang lain",
         ],
-        &[&node.to_smolstr(), &from.to_smolstr()],
+        &[node, &from.to_smolstr()],
     )
     .bad()
 }
@@ -345,10 +335,7 @@ fn lost(node: &NodeName, to: &NodeName, why: LostWhy) -> Said {
     words::filled(
         Topic::Link,
         ["A message from {0} to {1} is lost: {2}", "Pesan dari {0} ke {1} hilang: {2}"],
-        [
-            &[&node.to_smolstr(), &to.to_smolstr(), &english.to_smolstr()],
-            &[&node.to_smolstr(), &to.to_smolstr(), &indonesian.to_smolstr()],
-        ],
+        [&[node, to, english], &[node, to, indonesian]],
     )
     .bad()
     .alike("lost")
@@ -375,22 +362,7 @@ fn ended(
             "{0}'s request ({1} {2}) ended after {3} s: {4}",
             "Permintaan {0} ({1} {2}) selesai setelah {3} d: {4}",
         ],
-        [
-            &[
-                &who.to_smolstr(),
-                &operation.to_smolstr(),
-                &subject.to_smolstr(),
-                &took[0].to_smolstr(),
-                &outcome.to_smolstr(),
-            ],
-            &[
-                &siapa.to_smolstr(),
-                &operation.to_smolstr(),
-                &subject.to_smolstr(),
-                &took[1].to_smolstr(),
-                &outcome.to_smolstr(),
-            ],
-        ],
+        [&[who, operation, subject, &took[0], outcome], &[siapa, operation, subject, &took[1], outcome]],
     );
     Some(if status >= 400 { said.bad().alike("refused") } else { said })
 }

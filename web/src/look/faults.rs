@@ -52,6 +52,10 @@ pub enum Fault {
     },
 }
 
+fn killed(cause: &str) -> bool {
+    cause.as_bytes().windows(4).any(|word| word == b"kill")
+}
+
 /// Everything that is broken in the view.
 pub fn faults(view: &View) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -61,7 +65,7 @@ pub fn faults(view: &View) -> Vec<Fault> {
             // It was asked to.
             Process::Down if node.exit_cause == LEFT_CLUSTER => {}
             Process::Down => {
-                faults.push(Fault::Down { node: name, since_us, killed: node.exit_cause.contains("kill") });
+                faults.push(Fault::Down { node: name, since_us, killed: killed(&node.exit_cause) });
             }
             Process::Paused => faults.push(Fault::Paused { node: name, since_us }),
             Process::Up | Process::Unknown => {}

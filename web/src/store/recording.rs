@@ -298,13 +298,9 @@ fn worth_a_step(placed: &Placed) -> bool {
 fn fold(view: &mut View, placed: &Placed) {
     let at_us = placed.stamp.hlc.wall_us();
     match &placed.item {
-        Item::Event(event) if event.hlc == placed.stamp.hlc => {
-            view.apply(&placed.stamp.node, placed.stamp.boot, event);
-        }
-        // Its time was moved: fold it at the time at which it is shown.
+        // At the time at which it is shown, which may have been moved.
         Item::Event(event) => {
-            let event = Event { hlc: placed.stamp.hlc, ..event.clone() };
-            view.apply(&placed.stamp.node, placed.stamp.boot, &event);
+            view.apply_at(&placed.stamp.node, placed.stamp.boot, event, placed.stamp.hlc);
         }
         Item::Snapshot(snapshot) => view.install(snapshot),
         Item::Gap(gap) => view.gap(gap.clone()),

@@ -116,7 +116,8 @@ fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bo
     if held {
         return true;
     }
-    let key = key.to_uppercase();
+    // Deeds have letters of ASCII. What other letters become needs tables that a browser would download.
+    let key = key.to_ascii_uppercase();
     if armed.is_some_and(|(other, _)| other == key) {
         deed.run(actions, desks);
     } else {

@@ -26,9 +26,21 @@ fn of_a_word(c: char) -> bool {
     }
 }
 
+/// What stands between the marks. By hand: the standard library's search for a text in a text is for long ones, and a
+/// browser would download it.
+fn parts(mut rest: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    while let Some(at) = rest.as_bytes().windows(2).position(|pair| pair == b"**") {
+        parts.push(&rest[..at]);
+        rest = &rest[at + 2..];
+    }
+    parts.push(rest);
+    parts
+}
+
 fn pieces(sentence: &str, order: &[NodeName]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for (part, text) in sentence.split("**").enumerate() {
+    for (part, text) in parts(sentence).into_iter().enumerate() {
         let strong = part % 2 == 1;
         for word in text.split_inclusive(|c| !of_a_word(c)) {
             let name = word.trim_end_matches(|c| !of_a_word(c));
@@ -63,7 +75,7 @@ pub fn rich(sentence: &str, order: &Arc<Vec<NodeName>>) -> Markup {
 
 /// The sentence without its marks, for ears.
 pub fn plain(sentence: &str) -> String {
-    sentence.replace("**", "")
+    parts(sentence).concat()
 }
 
 #[cfg(test)]
@@ -82,5 +94,7 @@ mod tests {
             |text: &str| pieces(text, &order).iter().filter_map(|piece| piece.node).collect::<Vec<_>>();
         assert_eq!(named("“node1”→node10…"), [0, 1]);
         assert!(named("élnode1 node1é node1-node10").is_empty());
+        assert_eq!(parts("a **b** c*d**"), ["a ", "b", " c*d", ""]);
+        assert_eq!((plain("**é** a*b"), plain("")), ("é a*b".to_owned(), String::new()));
     }
 }

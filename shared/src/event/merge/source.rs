@@ -7,10 +7,50 @@ use super::{AHEAD_US, BEHIND_US, Item};
 use crate::event::Stamp;
 use crate::event::view::StreamState;
 use crate::hlc::Hlc;
-use crate::ids::{BootEpoch, Sequence};
+use crate::ids::{BootEpoch, NodeName, Sequence};
+
+/// All sources. Not a [`SortedMap`](crate::sorted::SortedMap): that one can be shared, and copies what it holds when it
+/// is; what waits here is the largest thing that the page has, and nobody ever copies it.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// As they came.
+    all: Vec<(NodeName, Source)>,
+}
+
+impl Sources {
+    pub fn get(&self, node: &str) -> Option<&Source> {
+        self.all.iter().find(|(name, _)| name == node).map(|(_, source)| source)
+    }
+
+    pub fn get_mut(&mut self, node: &str) -> Option<&mut Source> {
+        self.all.iter_mut().find(|(name, _)| name == node).map(|(_, source)| source)
+    }
+
+    /// The source of that name; a new one where it was never heard before.
+    pub fn of(&mut self, node: &NodeName, now_ms: f64) -> &mut Source {
+        let known = self.all.iter().position(|(name, _)| name == node);
+        let place = known.unwrap_or_else(|| {
+            self.all.push((node.clone(), Source { since_ms: now_ms, ..Source::default() }));
+            self.all.len() - 1
+        });
+        &mut self.all[place].1
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &(NodeName, Source)> {
+        self.all.iter()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Source> {
+        self.all.iter().map(|(_, source)| source)
+    }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        self.all.iter_mut().map(|(_, source)| source)
+    }
+}
 
 /// What waits for its turn.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Pending {
     pub stamp: Stamp,
     /// As its node stamped it.
@@ -19,7 +59,7 @@ pub(super) struct Pending {
     pub adjusted: bool,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Source {
     /// Waits, in the order of its sequence. Stamps in it never go back.
     pub queue: VecDeque<Pending>,
@@ -56,11 +96,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A stream that was never heard before.
-    pub fn new(now_ms: f64) -> Source {
-        Source { since_ms: now_ms, ..Source::default() }
-    }
-
     /// Everything older than this came.
     pub fn clock(&self) -> Hlc {
         shifted(self.clock, self.shift_us).max(self.floor)

@@ -30,24 +30,28 @@ pub(super) fn role(
                 || part.and_then(|part| part.last_contact_us).map(|heard| now_us.saturating_sub(heard));
             let asked =
                 || part.and_then(|part| part.election.as_ref()).and_then(|election| election.silent_us);
-            let words = match silent_us.or_else(asked).or_else(heard) {
+            let said = match silent_us.or_else(asked).or_else(heard) {
                 Some(silent_us) => {
                     let [english, indonesian] = seconds(silent_us);
-                    (
-                        format!(
-                            "{node} heard nothing from a leader for {english} s, so it stands for election in term {term}"
-                        ),
-                        format!(
-                            "{node} tidak mendengar pemimpin selama {indonesian} d, maka ia mencalonkan diri di term {term}"
-                        ),
+                    words::filled(
+                        Topic::Election,
+                        [
+                            "{0} heard nothing from a leader for {2} s, so it stands for election in term {1}",
+                            "{0} tidak mendengar pemimpin selama {2} d, maka ia mencalonkan diri di term {1}",
+                        ],
+                        [&[node, &term.to_smolstr(), &english], &[node, &term.to_smolstr(), &indonesian]],
                     )
                 }
-                None => (
-                    format!("{node} knows no leader and stands for election in term {term}"),
-                    format!("{node} tidak mengenal pemimpin dan mencalonkan diri di term {term}"),
+                None => words::said(
+                    Topic::Election,
+                    [
+                        "{0} knows no leader and stands for election in term {1}",
+                        "{0} tidak mengenal pemimpin dan mencalonkan diri di term {1}",
+                    ],
+                    &[node, &term.to_smolstr()],
                 ),
             };
-            Some(Said::new(Topic::Election, words.0, words.1))
+            Some(said)
         }
         Role::Leader => Some(crowned(view, node, term)),
         Role::Follower | Role::Learner => {
@@ -60,14 +64,14 @@ pub(super) fn role(
                         "{0} learns of term {1}: it leads no longer",
                         "{0} mengetahui term {1}: ia tidak lagi memimpin",
                     ],
-                    &[&node.to_smolstr(), &term.to_smolstr()],
+                    &[node, &term.to_smolstr()],
                 ))
             } else if change.leader.is_some() && followed != change.leader {
                 let leader = change.leader?;
                 Some(words::said(
                     Topic::Election,
                     ["{0} follows {1} in term {2}", "{0} mengikuti {1} di term {2}"],
-                    &[&node.to_smolstr(), &leader.to_smolstr(), &term.to_smolstr()],
+                    &[node, leader, &term.to_smolstr()],
                 ))
             } else {
                 None
@@ -84,7 +88,7 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
         return words::said(
             Topic::Election,
             ["{0} leads term {1}", "{0} memimpin term {1}"],
-            &[&node.to_smolstr(), &term.to_smolstr()],
+            &[node, &term.to_smolstr()],
         );
     };
     let others: Vec<&NodeName> = election.granted.iter().filter(|voter| *voter != node).collect();
@@ -96,7 +100,7 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
                 "{0} votes for itself, {1} of {2}, and leads term {3}",
                 "{0} memilih dirinya sendiri, {1} dari {2}, dan memimpin term {3}",
             ],
-            &[&node.to_smolstr(), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
+            &[node, &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
         );
     }
     words::filled(
@@ -106,20 +110,8 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
             "{0} memenangi suara {1}, {2} dari {3} dengan suaranya, dan memimpin term {4}",
         ],
         [
-            &[
-                &node.to_smolstr(),
-                &list(&others, "and").to_smolstr(),
-                &count.to_smolstr(),
-                &voters.to_smolstr(),
-                &term.to_smolstr(),
-            ],
-            &[
-                &node.to_smolstr(),
-                &list(&others, "dan").to_smolstr(),
-                &count.to_smolstr(),
-                &voters.to_smolstr(),
-                &term.to_smolstr(),
-            ],
+            &[node, &list(&others, "and"), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
+            &[node, &list(&others, "dan"), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
         ],
     )
 }
@@ -137,7 +129,7 @@ pub(super) fn asked(view: &View, node: &NodeName, body: &Message) -> Option<Said
             "{0} asks the others whether they would vote for it in term {1}",
             "{0} bertanya apakah yang lain akan memilihnya di term {1}",
         ],
-        &[&node.to_smolstr(), &term.to_smolstr()],
+        &[node, &term.to_smolstr()],
     ))
 }
 
@@ -165,24 +157,18 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
             words::said(
                 Topic::Election,
                 told,
-                &[
-                    &from.to_smolstr(),
-                    &node.to_smolstr(),
-                    &term.to_smolstr(),
-                    &have.to_smolstr(),
-                    &need.to_smolstr(),
-                ],
+                &[from, node, &term.to_smolstr(), &have.to_smolstr(), &need.to_smolstr()],
             )
         }
         (true, true) => words::said(
             Topic::Election,
             ["{0} would vote for {1}", "{0} bersedia memilih {1}"],
-            &[&from.to_smolstr(), &node.to_smolstr()],
+            &[from, node],
         ),
         (false, false) => words::said(
             Topic::Election,
             ["{0} refuses {1} its vote in term {2}", "{0} menolak memilih {1} di term {2}"],
-            &[&from.to_smolstr(), &node.to_smolstr(), &term.to_smolstr()],
+            &[from, node, &term.to_smolstr()],
         )
         .bad(),
         (true, false) => return unwilling(node, from, &election.refused),
@@ -203,10 +189,7 @@ fn unwilling(node: &NodeName, from: &NodeName, before: &[NodeName]) -> Option<Sa
     let said = words::filled(
         Topic::Election,
         ["{0} would not vote for {1}: {2}", "{0} tidak akan memilih {1}: {2}"],
-        [
-            &[&list(&all, "and").to_smolstr(), &node.to_smolstr(), &english.to_smolstr()],
-            &[&list(&all, "dan").to_smolstr(), &node.to_smolstr(), &indonesian.to_smolstr()],
-        ],
+        [&[&list(&all, "and"), node, english], &[&list(&all, "dan"), node, indonesian]],
     );
     Some(said.bad().alike(UNWILLING))
 }

@@ -6,6 +6,7 @@ use super::words;
 use super::{Said, Topic, list};
 use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::event::view::View;
+use crate::ids::ClientName;
 use crate::lock::{Holder, Mode, WaitEdge};
 
 /// People are called by their names; which of their sessions it is, the table says.
@@ -16,47 +17,37 @@ fn who(holder: &Holder) -> &str {
 pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
     match fact {
         ServiceFact::LockGranted { resource, holder, mode, fencing_token, wait, reentrant, .. } => {
-            let holder = who(holder);
             let how = mode_words(*mode);
-            let words = if *reentrant {
-                (
-                    format!("{holder} holds {resource} already: the same token {fencing_token}"),
-                    format!("{holder} sudah memegang {resource}: token {fencing_token} yang sama"),
-                )
+            let words: words::Words = if *reentrant {
+                ["{0} holds {1} already: the same token {3}", "{0} sudah memegang {1}: token {3} yang sama"]
             } else if wait.is_some() {
-                (
-                    format!("{holder}'s turn: it gets {resource} {}, token {fencing_token}", how[0]),
-                    format!("Giliran {holder}: ia mendapat {resource} {}, token {fencing_token}", how[1]),
-                )
+                ["{0}'s turn: it gets {1} {2}, token {3}", "Giliran {0}: ia mendapat {1} {2}, token {3}"]
             } else {
-                (
-                    format!("{holder} gets {resource} {}, token {fencing_token}", how[0]),
-                    format!("{holder} mendapat {resource} {}, token {fencing_token}", how[1]),
-                )
+                ["{0} gets {1} {2}, token {3}", "{0} mendapat {1} {2}, token {3}"]
             };
-            Some(Said::new(Topic::Lock, words.0, words.1).alike("granted"))
+            let (holder, token) = (who(holder), fencing_token.to_smolstr());
+            let gaps: [&[&str]; 2] =
+                [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
+            Some(words::filled(Topic::Lock, words, gaps).alike("granted"))
         }
         ServiceFact::LockQueued { resource, holder, position, .. } => {
             let (holder, holders) = (who(holder), holders_of(view, resource));
-            let have = if holders.len() == 1 { "has" } else { "have" };
-            let words = if holders.is_empty() {
-                (
-                    format!("{holder} waits for {resource}, place {position}"),
-                    format!("{holder} menunggu {resource}, urutan {position}"),
-                )
-            } else {
-                (
-                    format!(
-                        "{holder} waits for {resource}, place {position}: {} {have} it",
-                        list(&holders, "and")
-                    ),
-                    format!(
-                        "{holder} menunggu {resource}, urutan {position}: dipegang {}",
-                        list(&holders, "dan")
-                    ),
-                )
+            let words: words::Words = match holders.len() {
+                0 => ["{0} waits for {1}, place {2}", "{0} menunggu {1}, urutan {2}"],
+                1 => {
+                    ["{0} waits for {1}, place {2}: {3} has it", "{0} menunggu {1}, urutan {2}: dipegang {3}"]
+                }
+                _ => [
+                    "{0} waits for {1}, place {2}: {3} have it",
+                    "{0} menunggu {1}, urutan {2}: dipegang {3}",
+                ],
             };
-            Some(Said::new(Topic::Lock, words.0, words.1).alike("queued"))
+            let place = position.to_smolstr();
+            let gaps: [&[&str]; 2] = [
+                &[holder, resource, &place, &list(&holders, "and")],
+                &[holder, resource, &place, &list(&holders, "dan")],
+            ];
+            Some(words::filled(Topic::Lock, words, gaps).alike("queued"))
         }
         ServiceFact::LockReleased { resource, holder, cause, .. } => Some(released(resource, holder, *cause)),
         ServiceFact::WaitEnded { resource, holder, cause, .. } => {
@@ -94,19 +85,17 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
 fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
     let holder = who(holder);
     match cause {
-        ReleaseCause::Client => words::said(
-            Topic::Lock,
-            ["{0} gives {1} back", "{0} mengembalikan {1}"],
-            &[&holder.to_smolstr(), &resource.to_smolstr()],
-        )
-        .alike("released"),
+        ReleaseCause::Client => {
+            words::said(Topic::Lock, ["{0} gives {1} back", "{0} mengembalikan {1}"], &[holder, resource])
+                .alike("released")
+        }
         ReleaseCause::Expired => words::said(
             Topic::Lock,
             [
                 "{0}'s lease on {1} ran out: the lock is taken back",
                 "Masa pinjam {0} atas {1} habis: kuncinya diambil kembali",
             ],
-            &[&holder.to_smolstr(), &resource.to_smolstr()],
+            &[holder, resource],
         )
         .bad(),
         ReleaseCause::SessionClosed | ReleaseCause::SessionExpired => {
@@ -114,10 +103,7 @@ fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
             words::filled(
                 Topic::Lock,
                 ["{0} is taken back from {1}: {2}", "{0} diambil kembali dari {1}: {2}"],
-                [
-                    &[&resource.to_smolstr(), &holder.to_smolstr(), &why[0].to_smolstr()],
-                    &[&resource.to_smolstr(), &holder.to_smolstr(), &why[1].to_smolstr()],
-                ],
+                [&[resource, holder, why[0]], &[resource, holder, why[1]]],
             )
             .bad()
         }
@@ -144,11 +130,16 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
     .bad()
 }
 
-fn holders_of(view: &View, resource: &str) -> Vec<String> {
+/// The names of who holds it; a client that holds it in two of its sessions is named once.
+fn holders_of(view: &View, resource: &str) -> Vec<ClientName> {
     let found = view.lock_table().resources.iter().find(|locked| locked.resource == resource);
-    found
-        .map(|locked| locked.holders.iter().map(|held| held.holder.client.to_string()).collect())
-        .unwrap_or_default()
+    let mut names: Vec<ClientName> = Vec::new();
+    for held in found.iter().flat_map(|locked| &locked.holders) {
+        if !names.contains(&held.holder.client) {
+            names.push(held.holder.client.clone());
+        }
+    }
+    names
 }
 
 fn mode_words(mode: Mode) -> [&'static str; 2] {

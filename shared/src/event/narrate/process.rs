@@ -20,7 +20,7 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
                         "{0} left the cluster and ended: all that it had is elsewhere",
                         "{0} keluar dari klaster dan berhenti: semua miliknya ada di tempat lain",
                     ],
-                    &[&node.to_smolstr()],
+                    &[node],
                 )
             } else if cause == "killed" {
                 words::filled(
@@ -29,20 +29,14 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
                         "{0}{1} was killed: no farewell, nothing flushed",
                         "{0}{1} dimatikan: tanpa pamit, tanpa menyimpan",
                     ],
-                    [
-                        &[&node.to_smolstr(), &english.to_smolstr()],
-                        &[&node.to_smolstr(), &indonesian.to_smolstr()],
-                    ],
+                    [&[node, english], &[node, indonesian]],
                 )
                 .bad()
             } else {
                 words::filled(
                     Topic::Process,
                     ["{0}{1} ended: {2}", "{0}{1} berhenti: {2}"],
-                    [
-                        &[&node.to_smolstr(), &english.to_smolstr(), &cause.to_smolstr()],
-                        &[&node.to_smolstr(), &indonesian.to_smolstr(), &cause.to_smolstr()],
-                    ],
+                    [&[node, english, cause], &[node, indonesian, cause]],
                 )
                 .bad()
             }
@@ -53,12 +47,12 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
                 "{0} starts as process {1} and reads what it had on its disk",
                 "{0} mulai sebagai proses {1} dan membaca isi disknya",
             ],
-            &[&node.to_smolstr(), &pid.to_smolstr()],
+            &[node, &pid.to_smolstr()],
         ),
         Fact::NodePaused { node } => words::said(
             Topic::Process,
             ["{0} is stopped: to the others it looks dead", "{0} dijeda: bagi yang lain ia tampak mati"],
-            &[&node.to_smolstr()],
+            &[node],
         )
         .bad(),
         Fact::NodeResumed { node } => words::said(
@@ -67,18 +61,18 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
                 "{0} goes on, and does not know how much time has passed",
                 "{0} berjalan lagi, tanpa tahu berapa lama waktu berlalu",
             ],
-            &[&node.to_smolstr()],
+            &[node],
         ),
         Fact::LinkFault { peer, cut: true } => words::said(
             Topic::Link,
             ["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"],
-            &[&at.to_smolstr(), &peer.to_smolstr()],
+            &[at, peer],
         )
         .bad(),
         Fact::LinkFault { peer, cut: false } => words::said(
             Topic::Link,
             ["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"],
-            &[&at.to_smolstr(), &peer.to_smolstr()],
+            &[at, peer],
         ),
         Fact::LinkDown { peer } => {
             // That a dead node is not connected is no news.
@@ -89,7 +83,7 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             words::said(
                 Topic::Link,
                 ["{0} lost its connection to {1}", "{0} kehilangan koneksi ke {1}"],
-                &[&at.to_smolstr(), &peer.to_smolstr()],
+                &[at, peer],
             )
             .bad()
             .alike("link down")
@@ -102,7 +96,7 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             words::said(
                 Topic::Link,
                 ["{0} is connected to {1} again", "{0} tersambung lagi ke {1}"],
-                &[&at.to_smolstr(), &peer.to_smolstr()],
+                &[at, peer],
             )
             .alike("link up")
         }

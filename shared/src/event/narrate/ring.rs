@@ -38,30 +38,15 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
         }
         _ => (format!("Shard map {}", table.version), format!("Peta shard {}", table.version)),
     };
+    let [moved, total, share, ideal, modulo] =
+        [moved, total, share, ideal, modulo].map(|figure| figure.to_smolstr());
     Some(words::filled(
         Topic::Ring,
         [
             "{0}; so far {1} of {2} replicas moved ({3} %, ideal {4} %, modulo hashing {5} %)",
             "{0}; sejauh ini {1} dari {2} replika berpindah ({3} %, ideal {4} %, hashing modulo {5} %)",
         ],
-        [
-            &[
-                &what.to_smolstr(),
-                &moved.to_smolstr(),
-                &total.to_smolstr(),
-                &share.to_smolstr(),
-                &ideal.to_smolstr(),
-                &modulo.to_smolstr(),
-            ],
-            &[
-                &apa.to_smolstr(),
-                &moved.to_smolstr(),
-                &total.to_smolstr(),
-                &share.to_smolstr(),
-                &ideal.to_smolstr(),
-                &modulo.to_smolstr(),
-            ],
-        ],
+        [&[&what, &moved, &total, &share, &ideal, &modulo], &[&apa, &moved, &total, &share, &ideal, &modulo]],
     ))
 }
 
@@ -73,18 +58,13 @@ pub(super) fn leads(view: &View, node: &NodeName, shard: GroupId, term: u64) -> 
     }
     let preferred = view.ring.placed(shard).and_then(|placed| placed.replicas.first());
     let words = match preferred {
-        Some(preferred) if preferred != node => (
-            format!(
-                "{node} leads shard {shard} in term {term} in place of {preferred}, which the ring prefers"
-            ),
-            format!(
-                "{node} memimpin shard {shard} pada term {term}, menggantikan {preferred} pilihan cincin"
-            ),
-        ),
-        _ => (
-            format!("{node} leads shard {shard} in term {term}"),
-            format!("{node} memimpin shard {shard} pada term {term}"),
-        ),
+        Some(preferred) if preferred != node => [
+            "{0} leads shard {1} in term {2} in place of {3}, which the ring prefers",
+            "{0} memimpin shard {1} pada term {2}, menggantikan {3} pilihan cincin",
+        ],
+        _ => ["{0} leads shard {1} in term {2}", "{0} memimpin shard {1} pada term {2}"],
     };
-    Some(Said::new(Topic::Ring, words.0, words.1).alike("shard leader"))
+    let prefers = preferred.map_or("", NodeName::as_str);
+    let gaps = [node, &*shard.to_smolstr(), &term.to_smolstr(), prefers];
+    Some(words::said(Topic::Ring, words, &gaps).alike("shard leader"))
 }

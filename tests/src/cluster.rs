@@ -149,27 +149,9 @@ impl Cluster {
             return Ok(());
         }
         let name = self.name(at);
-        let peers: Vec<String> = (0..self.len())
-            .filter(|other| *other != at)
-            .map(|other| format!("{}={}", self.name(other), self.address(other)))
-            .collect();
-        let data = self.data(at).display().to_string();
-        let (address, peers) = (self.address(at), peers.join(","));
-        let arguments = [
-            "node",
-            "--end-with-stdin",
-            "--no-dotenv",
-            "--id",
-            &name,
-            "--listen",
-            &address,
-            "--peers",
-            &peers,
-            "--data",
-            &data,
-        ];
-        let arguments =
-            arguments.into_iter().chain(self.flags.iter().map(String::as_str)).chain(flags.iter().copied());
+        let arguments = self.node_arguments(at, &self.address(at), &self.data(at));
+        let arguments = arguments.iter().map(String::as_str);
+        let arguments = arguments.chain(self.flags.iter().map(String::as_str)).chain(flags.iter().copied());
         // Flags beat the environment: what a developer has set must not change the test.
         let folder = self.folder.path();
         let running = match self.descriptors {
@@ -183,6 +165,21 @@ impl Cluster {
         };
         self.nodes[at] = Node { running: Some(running), paused: false };
         Ok(())
+    }
+
+    /// What every process of a node's name is started with.
+    fn node_arguments(&self, at: usize, address: &str, data: &Path) -> Vec<String> {
+        let others = (0..self.len()).filter(|other| *other != at);
+        let peers: Vec<String> =
+            others.map(|other| format!("{}={}", self.name(other), self.address(other))).collect();
+        let (name, peers, data) = (self.name(at), peers.join(","), data.display().to_string());
+        let mut arguments: Vec<String> =
+            ["node", "--end-with-stdin", "--no-dotenv"].iter().map(|flag| (*flag).into()).collect();
+        for (flag, value) in [("--id", &*name), ("--listen", address), ("--peers", &peers), ("--data", &data)]
+        {
+            arguments.extend([flag.to_owned(), value.to_owned()]);
+        }
+        arguments
     }
 
     /// With what nodes are started from now on.
@@ -221,25 +218,9 @@ impl Cluster {
     pub fn start_namesake(&self, at: usize, flags: &[&str]) -> Result<Running> {
         let name = self.name(at);
         let address = format!("127.0.0.1:{}", free_ports(1)?);
-        let others = (0..self.len()).filter(|other| *other != at);
-        let peers: Vec<String> =
-            others.map(|other| format!("{}={}", self.name(other), self.address(other))).collect();
         let folder = Folder::new(&format!("{name}-namesake"))?;
-        let data = folder.path().join("data").display().to_string();
-        let peers = peers.join(",");
-        let arguments = [
-            "node",
-            "--end-with-stdin",
-            "--id",
-            &name,
-            "--listen",
-            &address,
-            "--peers",
-            &peers,
-            "--data",
-            &data,
-        ];
-        let arguments = arguments.into_iter().chain(flags.iter().copied());
+        let arguments = self.node_arguments(at, &address, &folder.path().join("data"));
+        let arguments = arguments.iter().map(String::as_str).chain(flags.iter().copied());
         Running::start(&format!("{name}-namesake"), &self.binary, arguments, &[], self.folder.path())
     }
 

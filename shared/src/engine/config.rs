@@ -236,6 +236,11 @@ impl EngineConfig {
         Duration::from_micros(2 * self.cache.lease_us).min(CACHE_STOP_MAX)
     }
 
+    /// How long a leader that no majority acknowledges keeps still, and then speaks, by turns.
+    pub(crate) fn quorum_loss_probe(&self) -> Duration {
+        self.election_max * QUORUM_LOSS_PROBE
+    }
+
     /// The same as openraft wants it.
     pub(crate) fn raft(&self) -> Result<Config, ConfigError> {
         let ms = |duration: Duration| duration.as_millis() as u64;
@@ -255,7 +260,7 @@ impl EngineConfig {
             notification_channel_size: Some(4_096),
             state_machine_channel_size: Some(1_024),
             enable_pre_vote: Some(true),
-            quorum_loss_probe_interval: Some(ms(self.election_max * QUORUM_LOSS_PROBE)),
+            quorum_loss_probe_interval: Some(ms(self.quorum_loss_probe())),
             // A restarted leader stands for election like anybody else.
             enable_leader_restore: Some(false),
             backoff: "20ms 40ms 80ms ..400ms".into(),

@@ -188,7 +188,7 @@ impl<H: Host> Group<H> {
         let raft = Scoped::new(timers, raft)
             .await
             .map_err(|error| StartError::Disk(io::Error::other(error.to_string())))?;
-        confirmed.follow(raft.data_metrics());
+        confirmed.follow(&raft);
         let group = Arc::new(Group {
             id,
             me,

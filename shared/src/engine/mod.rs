@@ -31,6 +31,7 @@ mod propose;
 mod publish;
 mod queue_service;
 pub mod refound;
+mod relay;
 mod requests;
 mod resign;
 mod round_trip;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::async_runtime::Select2;
+use openraft::async_runtime::{Instant, Select2};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
@@ -273,6 +273,7 @@ impl<H: Host> RaftNetworkFactory<Types<H::Runtime>> for Factory<H> {
             to: Member { id: target, ..node.clone() },
             news: News::default(),
             confirmed: self.confirmed.clone(),
+            made: <H::Runtime as AsyncRuntime>::Instant::now(),
         }
     }
 }
@@ -286,6 +287,8 @@ pub struct Link<H: Host> {
     to: Member,
     news: News,
     confirmed: Arc<Confirmed<H>>,
+    /// openraft makes a leader's links when it begins to lead.
+    made: <H::Runtime as AsyncRuntime>::Instant,
 }
 
 /// The furthest commit index that went out on a link.
@@ -316,6 +319,14 @@ impl<H: Host> Link<H> {
             Ok(response) => Ok(response),
             Err(error) => Err(self.failed(action, within, error)),
         }
+    }
+
+    /// Whether a leader may speak now.
+    fn may_speak(&self) -> Result<(), Unreachable<Types<H::Runtime>>> {
+        if self.confirmed.keeps_still(&self.config, self.made.elapsed()) {
+            return Err(Unreachable::from_string("no majority acknowledges this leader, which keeps still"));
+        }
+        Ok(())
     }
 
     fn failed(&self, action: RPCTypes, within: Duration, error: CallError) -> RPCError<Types<H::Runtime>> {
@@ -351,6 +362,7 @@ impl<H: Host> Link<H> {
         let mut offset = 0;
         let mut tries = 0;
         while tries < PART_TRIES_MAX {
+            self.may_speak().map_err(StreamingError::Unreachable)?;
             let bytes = part(&chunks, offset, self.config.snapshot_frame_bytes);
             // The answer to the last part comes after the installation.
             let last = offset + bytes.len() as u64 == total;
@@ -395,6 +407,7 @@ impl<H: Host> RaftNetworkV2<Types<H::Runtime>> for Link<H> {
         rpc: AppendEntriesRequest<Types<H::Runtime>>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, RPCError<Types<H::Runtime>>> {
+        self.may_speak().map_err(RPCError::Unreachable)?;
         let news = self.news.is_news(rpc.leader_commit.map(|id| id.index));
         // openraft's limit is its tick's; a heartbeat waits for what its link takes, entries wait for the follower's sync, too.
         if rpc.entries.is_empty() {

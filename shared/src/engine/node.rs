@@ -18,6 +18,7 @@ use super::meeting::halted_on_disk;
 use super::network::Peers;
 use super::publish::{Publisher, lock};
 use super::queue_service::{Memory, QueueService};
+use super::relay::Detours;
 use super::requests::Requests;
 use super::signal::Signal;
 use super::state::Turns;
@@ -135,6 +136,8 @@ pub(super) struct Inner<H: Host> {
     pub(super) requests: Requests,
     /// Who leads shards that have no replica here, as far as it is known.
     pub(super) leaders: Mutex<BTreeMap<GroupId, Member>>,
+    /// Leaders that were not reached lately.
+    pub(super) detours: Detours,
     /// Shards that this node is giving up: they are not started meanwhile, whatever a newer map says.
     pub(super) forgetting: Mutex<BTreeSet<GroupId>>,
     /// Groups that this node gave up because its state is another one than that of the other replicas, and why.
@@ -195,6 +198,7 @@ impl<H: Host> Engine<H> {
                 identity: Mutex::new(identity.clone()),
                 identity_changed: Signal::default(),
                 leaders: Mutex::default(),
+                detours: Detours::default(),
                 forgetting: Mutex::default(),
                 diverged: Mutex::new(diverged),
                 compared: Mutex::default(),

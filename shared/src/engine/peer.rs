@@ -13,6 +13,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::codec::{self, PEER_VERSION};
 use super::digest::{DigestAnswer, Verdict};
 use super::identity::Foundation;
 use super::queue_service::{QueueAsk, QueueTold};
@@ -165,6 +166,15 @@ pub enum PeerRequest<R: AsyncRuntime> {
         /// See `Join`.
         replace: bool,
     },
+    /// Ask that node this of me, which does not hear me.
+    Pass {
+        /// Whom.
+        to: NodeId,
+        /// A request, encoded: so nothing is nested.
+        request: Bytes,
+        /// How long the asker waits, milliseconds.
+        within_ms: u64,
+    },
 }
 
 /// One group's heartbeat.
@@ -283,6 +293,8 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Met(Meeting),
     /// To `Vacant`: it may.
     Vacant,
+    /// To `Pass`: it was sent, and nobody knows what became of it.
+    Unanswered,
 }
 
 /// What a home knows of a line.
@@ -390,6 +402,17 @@ impl<R: AsyncRuntime> PeerRequest<R> {
         )
     }
 
+    /// Another node may ask it in the asker's place: it says by itself whose it is.
+    pub fn may_be_passed(&self) -> bool {
+        matches!(
+            self,
+            PeerRequest::Propose { .. }
+                | PeerRequest::ReadIndex { .. }
+                | PeerRequest::Queue { .. }
+                | PeerRequest::HandOver { .. }
+        )
+    }
+
     /// The same for people. None for heartbeats and for formation, which are not drawn.
     pub fn shown(&self) -> Option<Message> {
         match self {
@@ -422,6 +445,10 @@ impl<R: AsyncRuntime> PeerRequest<R> {
             }
             PeerRequest::Recall { recall, .. } => {
                 Some(Message::CacheRecall { recall: recall.kind(), address: recall.address().clone() })
+            }
+            PeerRequest::Pass { request, .. } => {
+                let request: PeerRequest<R> = codec::decode(PEER_VERSION, request).ok()?;
+                if request.may_be_passed() { request.shown() } else { None }
             }
             // Asked again and again while somebody waits or looks on.
             PeerRequest::Queue { .. } => None,
@@ -506,6 +533,7 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Judged
             | PeerResponse::Met(_)
             | PeerResponse::Vacant
+            | PeerResponse::Unanswered
             | PeerResponse::Heartbeats(_) => None,
         }
     }

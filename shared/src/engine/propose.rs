@@ -6,7 +6,7 @@ use std::time::Duration;
 use openraft::AsyncRuntime;
 
 use super::group::Group;
-use super::host::{CallError, Host, Urgency};
+use super::host::{CallError, Host};
 use super::node::{Engine, ProposeError, ReadError};
 use super::patience::Budget;
 use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
@@ -149,8 +149,8 @@ impl<H: Host> Engine<H> {
         command: &Command,
         within: Duration,
     ) -> Outcome {
-        let request = PeerRequest::Propose { command: command.clone(), within_ms: millis(within) };
-        match self.inner.peers.call(group, leader, Urgency::Normal, request, within).await {
+        let request = || PeerRequest::Propose { command: command.clone(), within_ms: millis(within) };
+        match self.call_leader(group, leader, request, within).await {
             Ok(PeerResponse::Propose(outcome)) => outcome,
             // It answered without doing anything.
             Ok(_) | Err(CallError::NotSent(_)) => Outcome::NotLeader { leader: None },
@@ -196,8 +196,8 @@ impl<H: Host> Engine<H> {
             Some(leader) if leader.id != group.me => leader,
             _ => return group.read_index(within).await,
         };
-        let request = PeerRequest::ReadIndex { within_ms: millis(within) };
-        match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+        let request = || PeerRequest::ReadIndex { within_ms: millis(within) };
+        match self.call_leader(group.id, &leader, request, within).await {
             Ok(PeerResponse::ReadIndex(outcome)) => outcome,
             Ok(_) | Err(_) => ReadOutcome::NotLeader { leader: None },
         }

@@ -151,6 +151,10 @@ impl<H: Host> Engine<H> {
                     Err(why) => PeerResponse::Refused { why },
                 }
             }
+            PeerRequest::Pass { to, request, within_ms } => {
+                let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
+                self.pass_on(group, to, &request, within).await
+            }
             PeerRequest::Meet(meeting) => self.answer_meeting(&from, from_id, meeting).await,
             PeerRequest::Version => PeerResponse::Version { commands: self.config().command_version },
             PeerRequest::Heartbeats { beats, timing } => self.answer_heartbeats(&from, beats, timing).await,
@@ -268,6 +272,7 @@ pub(super) async fn answer_in<H: Host>(
         | PeerRequest::Verdict(_)
         | PeerRequest::Meet(_)
         | PeerRequest::Vacant { .. }
+        | PeerRequest::Pass { .. }
         | PeerRequest::Heartbeats { .. } => refused(&"this is not a group's business"),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::confirm::Leadership;
 use super::group::Group;
-use super::host::{CallError, Host, Transport, Urgency};
+use super::host::{CallError, Host, Transport};
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, millis};
@@ -264,8 +264,8 @@ impl<H: Host> Engine<H> {
         let done = if leader.id == group.me {
             group.hand_over(target.id, within).await
         } else {
-            let request = PeerRequest::HandOver { to: target.id, within_ms: millis(within) };
-            match self.inner.peers.call(group.id, &leader, Urgency::Normal, request, within).await {
+            let request = || PeerRequest::HandOver { to: target.id, within_ms: millis(within) };
+            match self.call_leader(group.id, &leader, request, within).await {
                 Ok(PeerResponse::HandedOver) => Ok(()),
                 Ok(PeerResponse::Refused { why }) => Err(why),
                 Ok(_) | Err(CallError::NoAnswer) => Err(format!(

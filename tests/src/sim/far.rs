@@ -15,6 +15,8 @@ use super::runtime::TaskGroup;
 pub const REALISTIC_US: u64 = 40_000;
 /// The same of `wan`.
 pub const WAN_US: u64 = 150_000;
+/// Until the shards are led where they belong, microseconds.
+const SETTLE_US: u64 = 60_000_000;
 /// For so long nothing but heartbeats happens, microseconds.
 const QUIET_US: u64 = 20_000_000;
 
@@ -29,6 +31,7 @@ pub fn live_far(seed: u64, one_way_us: u64, wan: bool) -> Result<u64, String> {
             cluster.start(node);
         }
         all_serve(&cluster).await?;
+        cluster.sleep_us(SETTLE_US).await;
         let before = terms(&cluster);
         cluster.sleep_us(QUIET_US).await;
         let changes = terms(&cluster).iter().zip(&before).map(|(now, before)| now - before).sum();

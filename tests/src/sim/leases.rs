@@ -7,7 +7,7 @@ use orrery_shared::api::lock::{Acquire, LockAnswer, Release, StatusQuery};
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
 use orrery_shared::machine::{Command, Machine, Operation};
-use orrery_shared::queue::QueueCommand;
+use orrery_shared::queue::{QueueCommand, StartFrom, TopicName};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -94,7 +94,7 @@ pub fn last(seed: u64, going: Going) -> Result<Lasted, String> {
 
 async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
     let queue = |command| Operation::Queue(command);
-    let (topic, claimed) = ("late".into(), "claimed".into());
+    let (topic, claimed): (TopicName, TopicName) = ("late".into(), "claimed".into());
     let publish = |topic, delay_ms| {
         let message = bytes::Bytes::from_static(b"1");
         queue(QueueCommand::Publish { topic, key: None, message, delay_ms, wall_ms: 0 })
@@ -106,7 +106,12 @@ async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
         max: 1,
         visibility_ms: LENGTH_MS,
     };
-    for operation in [publish(claimed, 0), queue(consume), publish(topic, LENGTH_MS)] {
+    let readers = |topic| {
+        let from = StartFrom::Earliest;
+        queue(QueueCommand::CreateGroup { topic, group: "readers".into(), from })
+    };
+    let (late, early) = (readers(topic.clone()), readers(claimed.clone()));
+    for operation in [publish(claimed, 0), early, queue(consume), publish(topic, LENGTH_MS), late] {
         let engine = cluster.network.engine(1).ok_or("node1 is not there")?;
         let command = Command { key: None, operation };
         let task = cluster.sim.spawn_in(1, async move {
@@ -117,11 +122,11 @@ async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
         });
         task.await.map_err(|_| "node1 went")??;
     }
-    hold(cluster, LENGTH_MS).await
+    hold(cluster, 1, LENGTH_MS).await
 }
 
-/// Takes the lock.
-async fn hold(cluster: &Arc<Cluster>, ttl_ms: u64) -> Result<(), String> {
+/// Takes the lock, or lengthens it, through that node.
+pub(super) async fn hold(cluster: &Arc<Cluster>, node: TaskGroup, ttl_ms: u64) -> Result<(), String> {
     let acquire = Acquire {
         resource: "printer".into(),
         client: "Ayu".into(),
@@ -131,9 +136,9 @@ async fn hold(cluster: &Arc<Cluster>, ttl_ms: u64) -> Result<(), String> {
         wait_ms: Some(0),
         queue: false,
     };
-    let locks = cluster.network.engine(1).ok_or("node1 is not there")?.locks();
-    let task = cluster.sim.spawn_in(1, async move { locks.acquire(acquire, None).await });
-    match task.await.map_err(|_| "node1 went")? {
+    let locks = cluster.network.engine(node).ok_or("it is not there")?.locks();
+    let task = cluster.sim.spawn_in(node, async move { locks.acquire(acquire, None).await });
+    match task.await.map_err(|_| "it went")? {
         Ok(LockAnswer::Acquired { .. }) => Ok(()),
         other => Err(format!("{other:?}")),
     }
@@ -194,7 +199,7 @@ pub fn entries(seed: u64, ttl_ms: u64, seconds: u64) -> Result<[u64; 3], String>
             control_after + shards_after - control - shards
         };
         let idle = count().await;
-        hold(&cluster, ttl_ms).await?;
+        hold(&cluster, 1, ttl_ms).await?;
         let held = count().await;
         // Where the lease is shorter than that, it is over.
         let _ = release(&cluster).await;
@@ -214,7 +219,7 @@ pub fn status_clock(seed: u64, after_ms: u64) -> Result<Vec<u64>, String> {
             cluster.start(node);
         }
         all_serve(&cluster).await?;
-        hold(&cluster, 60_000).await?;
+        hold(&cluster, 1, 60_000).await?;
         let taken_ms = cluster
             .network
             .engine(1)

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use orrery_shared::event::fact::Role;
 use orrery_shared::ids::GroupId;
@@ -16,6 +15,7 @@ use orrery_shared::machine::{Command, Operation};
 use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::faults::{Faults, LinkFaults, Weights};
+use super::leases::hold;
 use super::runtime::{SplitMix, TaskGroup};
 
 /// Within this time a leader must work, microseconds.
@@ -26,8 +26,8 @@ const WATCH_US: u64 = 2_000_000;
 const GAP_US_MAX: u64 = 1_500_000;
 /// Within this time every group serves again, once all links work.
 const HEALED_US_MAX: u64 = 10_000_000;
-/// How long one try to commit may take.
-const TRY: Duration = Duration::from_millis(400);
+/// How long one try to commit may take: this part of a request's time.
+const TRY_PART: u32 = 12;
 
 /// Which directions work, by bit: `from * nodes + to`, both counted from 0.
 pub type Topology = u64;
@@ -257,7 +257,9 @@ async fn watch(cluster: &Arc<Cluster>, group: GroupId, end_us: u64) -> Vec<u64> 
 async fn commits(cluster: &Arc<Cluster>, node: TaskGroup, group: GroupId) -> bool {
     let Some(engine) = cluster.network.engine(node) else { return false };
     let command = Command { key: None, operation: Operation::AdvanceClock { to_ms: 0 } };
-    let task = cluster.sim.spawn_in(node, async move { engine.propose(group, command, TRY).await.is_ok() });
+    let within = engine.config().request_timeout / TRY_PART;
+    let task =
+        cluster.sim.spawn_in(node, async move { engine.propose(group, command, within).await.is_ok() });
     task.await.unwrap_or(false)
 }
 
@@ -275,6 +277,36 @@ pub(super) async fn all_serve(cluster: &Arc<Cluster>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The links between the control group's leader and a follower are cut in these directions: to the leader, from it. How long the
+/// follower's requests take then, one after the other, microseconds. The third node reaches both.
+pub fn forwards(seed: u64, to_leader: bool, from_leader: bool) -> Result<Vec<u64>, String> {
+    let cluster = Cluster::new(seed, calm(3), Bugs::default(), false);
+    let took = cluster.sim.block_on(async {
+        for node in cluster.nodes() {
+            cluster.start(node);
+        }
+        all_serve(&cluster).await?;
+        let leader = leader_of(&cluster, GroupId::CONTROL).ok_or("nobody leads")?;
+        let follower = leader % 3 + 1;
+        if to_leader {
+            cluster.network.cut(follower, leader);
+        }
+        if from_leader {
+            cluster.network.cut(leader, follower);
+        }
+        let mut took_us = Vec::new();
+        for _ in 0..20 {
+            let from_us = cluster.sim.now_us();
+            hold(&cluster, follower, 60_000).await?;
+            took_us.push(cluster.sim.now_us() - from_us);
+            cluster.sleep_us(500_000).await;
+        }
+        cluster.checks.failure().map_or(Ok(took_us), Err)
+    });
+    cluster.end();
+    took
 }
 
 /// The voters of each group, counted from 0.
@@ -347,6 +379,20 @@ mod tests {
     #[test]
     fn a_connected_majority_elects_beside_links_of_one_direction() {
         holds(5, 3, &sampled(5, SAMPLED, 1));
+    }
+
+    #[test]
+    fn a_follower_that_does_not_reach_the_leader_forwards_through_one_that_does() {
+        for (to_leader, from_leader) in [(true, true), (true, false), (false, true)] {
+            for seed in 1..=3 {
+                let mut took_us = forwards(seed, to_leader, from_leader).expect("each is answered");
+                took_us.sort_unstable();
+                let (half, worst) = (took_us[took_us.len() / 2], took_us[took_us.len() - 1]);
+                println!("cut to {to_leader}, from {from_leader}: half {half} us, worst {worst} us");
+                // A request that disappears without a word is given a part of its time; and that is remembered for a while.
+                assert!(half < 100_000 && worst < 2_500_000, "{took_us:?}");
+            }
+        }
     }
 
     #[test]

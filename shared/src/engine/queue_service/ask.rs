@@ -10,7 +10,7 @@ use super::rates::Rate;
 use super::wait::Until;
 use super::{QueueService, unavailable};
 use crate::engine::group::Group;
-use crate::engine::host::{CallError, Host, Urgency};
+use crate::engine::host::{CallError, Host};
 use crate::engine::patience::Budget;
 use crate::engine::peer::{PeerRequest, PeerResponse, ReadOutcome, millis};
 use crate::error::ApiError;
@@ -343,8 +343,8 @@ impl<H: Host> QueueService<H> {
         remember: bool,
     ) -> QueueTold {
         let engine = &self.engine;
-        let request = PeerRequest::Queue { ask: ask.clone(), within_ms: millis(there) };
-        let told = match engine.inner.peers.call(shard, leader, Urgency::Normal, request, within).await {
+        let request = || PeerRequest::Queue { ask: ask.clone(), within_ms: millis(there) };
+        let told = match engine.call_leader(shard, leader, request, within).await {
             Ok(PeerResponse::Queue(told)) => told,
             Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => QueueTold::NotLeader { leader: None },
         };

@@ -57,6 +57,37 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, each with its word on the wire: a page that has to read them carries no more than this.
+    pub const WORDS: [(ErrorCode, &'static str); 22] = [
+        (Self::BadJson, "bad_json"),
+        (Self::BadRequest, "bad_request"),
+        (Self::UnsupportedMediaType, "unsupported_media_type"),
+        (Self::NotFound, "not_found"),
+        (Self::MethodNotAllowed, "method_not_allowed"),
+        (Self::ForbiddenOrigin, "forbidden_origin"),
+        (Self::TooLarge, "too_large"),
+        (Self::NotHolder, "not_holder"),
+        (Self::Conflict, "conflict"),
+        (Self::SessionExpired, "session_expired"),
+        (Self::KeyReused, "key_reused"),
+        (Self::KeyTooOld, "key_too_old"),
+        (Self::WrongVersion, "wrong_version"),
+        (Self::GroupDeleted, "group_deleted"),
+        (Self::LimitReached, "limit_reached"),
+        (Self::TooManyKeys, "too_many_keys"),
+        (Self::Unavailable, "unavailable"),
+        (Self::ShardUnavailable, "shard_unavailable"),
+        (Self::OutcomeUnknown, "outcome_unknown"),
+        (Self::NotReady, "not_ready"),
+        (Self::NotImplemented, "not_implemented"),
+        (Self::Internal, "internal"),
+    ];
+
+    /// The code of a word; none for a word that this release does not know.
+    pub fn of_word(word: &str) -> Option<ErrorCode> {
+        Self::WORDS.into_iter().find(|(_, known)| *known == word).map(|(code, _)| code)
+    }
+
     /// The HTTP status of the code.
     pub fn status(self) -> u16 {
         match self {

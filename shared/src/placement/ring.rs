@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::Token;
 use crate::ids::NodeName;
-use crate::sorted::sort_by;
+use crate::sorted::{sort_by, sort_long};
 
 /// Virtual nodes of a member that asks for no other weight.
 ///
@@ -110,7 +110,7 @@ impl Ring {
             (0..node.weight).map(move |n| Point { token: token(&node.name, n), node: place, n })
         });
         let mut points: Vec<Point> = points.collect();
-        points.sort_unstable();
+        sort_long(&mut points);
         Ok(Ring { nodes, points })
     }
 
@@ -182,7 +182,7 @@ impl Ring {
     pub fn moved_share(&self, other: &Ring) -> f64 {
         // Sorted as points: the order of tokens, by the code that sorted them before.
         let mut points: Vec<Point> = self.points.iter().chain(&other.points).copied().collect();
-        points.sort_unstable();
+        sort_long(&mut points);
         let mut ends: Vec<Token> = points.iter().map(|point| point.token).collect();
         ends.dedup();
         // Between two neighbouring tokens of either ring neither ring has another owner.

@@ -5,8 +5,6 @@ use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::stream::MemberAddress;
 use orrery_shared::ids::GroupId;
 use orrery_shared::lock::Mode;
-use serde::Deserialize as _;
-use serde::de::value::{Error, StrDeserializer};
 use smol_str::SmolStr;
 
 use crate::json::Json;
@@ -61,11 +59,9 @@ pub fn lock_answer(text: &str) -> Option<LockAnswer> {
 /// The error in a body; none where it is something else.
 pub fn error(text: &str) -> Option<ApiError> {
     let error = Json::parse(text)?.get("error");
-    let word = error.text_of("code")?;
-    let code = StrDeserializer::<Error>::new(&word);
     Some(ApiError {
         // A word that this page does not know yet still comes with a sentence that people do.
-        code: ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
+        code: ErrorCode::of_word(&error.text_of("code")?).unwrap_or(ErrorCode::Internal),
         message: error.text_of("message")?.into(),
         idempotency_key: error.text_of("idempotency_key").map(String::from),
         version: error.number_of("version"),
@@ -100,6 +96,9 @@ mod tests {
         written.shard = Some(GroupId(3));
         let text = serde_json::to_string(&ErrorBody { error: written.clone() }).expect("an error is JSON");
         assert_eq!(error(&text), Some(written));
+        for (code, word) in ErrorCode::WORDS {
+            assert_eq!(serde_json::to_value(code).expect("a code is JSON"), word);
+        }
         let newer = error("{\"error\":{\"code\":\"from_tomorrow\",\"message\":\"x\"}}");
         assert_eq!(newer.map(|error| error.code), Some(ErrorCode::Internal));
         assert_eq!(error("<html>"), None);

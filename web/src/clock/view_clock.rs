@@ -20,6 +20,9 @@ const RAMP_PER_S: f64 = 4.5;
 const STEP_S: f64 = 0.004;
 /// Behind by more than this, only elections, failures and deadlocks are slowed down for.
 const HURRY_US: u64 = 25_000_000;
+/// A clock that follows what is live and is behind by more than this catches up: a page that stood still is not in the
+/// past for good. What batches of events and slow frames leave is less.
+const FOLLOW_US: u64 = 400_000;
 /// A frame is never longer than this: a tab that was hidden goes on where it was.
 const ELAPSED_MAX_S: f64 = 0.25;
 
@@ -52,6 +55,8 @@ pub struct ViewClock {
     scene: Option<SceneKind>,
     /// A moment was chosen before anything was recorded, or nothing was chosen yet.
     begun: bool,
+    /// It was at the live end, and nobody chose another moment since.
+    follows: bool,
 }
 
 impl Default for ViewClock {
@@ -64,6 +69,7 @@ impl Default for ViewClock {
             ramp: 1.0,
             scene: None,
             begun: false,
+            follows: true,
         }
     }
 }
@@ -79,6 +85,7 @@ impl ViewClock {
         self.playing = false;
         self.rate = 0.0;
         self.scene = None;
+        self.follows = false;
     }
 
     /// Freeze at a moment.
@@ -91,6 +98,7 @@ impl ViewClock {
     pub fn handle_scrub(&mut self, to_us: u64) {
         self.at_ns = to_us * 1_000;
         self.begun = true;
+        self.follows = false;
         self.ramp = RAMP_FROM;
     }
 
@@ -109,6 +117,7 @@ impl ViewClock {
     pub fn handle_live(&mut self, horizon: &Horizon) {
         self.at_ns = horizon.limit_ns();
         self.playing = true;
+        self.follows = true;
         self.ramp = 1.0;
         if let Pace::Fixed(_) = self.pace {
             self.pace = Pace::Fixed(1.0);
@@ -138,9 +147,14 @@ impl ViewClock {
         self.scene = None;
         match self.pace {
             Pace::Fixed(rate) => {
+                let limit_ns = horizon.limit_ns().max(self.at_ns);
+                let behind_us = (limit_ns - self.at_ns) / 1_000;
+                let late = self.follows && rate >= 1.0 && behind_us > FOLLOW_US;
+                let rate = if late { rate.max(catching_up(behind_us)) } else { rate };
                 let to_ns = self.at_ns + (elapsed_s * rate * 1e9) as u64;
                 // A scrub past the live end waits there for time to come.
-                self.at_ns = to_ns.min(horizon.limit_ns().max(self.at_ns));
+                self.at_ns = to_ns.min(limit_ns);
+                self.follows = rate >= 1.0 && (self.follows || to_ns >= limit_ns);
             }
             Pace::Director => self.direct(elapsed_s, horizon, score),
         }
@@ -193,11 +207,7 @@ impl ViewClock {
 
     /// Between slow stretches: smoothly faster, up to real time, and beyond it while behind.
     fn free_rate(&mut self, step_s: f64, behind_us: u64) -> f64 {
-        let wanted = if behind_us < 20_000 {
-            1.0
-        } else {
-            (1.0 + behind_us as f64 / 1e6 * CATCH_UP_PER_S).min(CATCH_UP_MAX)
-        };
+        let wanted = if behind_us < 20_000 { 1.0 } else { catching_up(behind_us) };
         self.ramp = (self.ramp.max(RAMP_FROM) * exp(RAMP_PER_S * step_s)).min(wanted);
         self.ramp
     }
@@ -214,6 +224,11 @@ impl ViewClock {
             scene: self.scene,
         }
     }
+}
+
+/// How fast to go where that much is between what is shown and what is live.
+fn catching_up(behind_us: u64) -> f64 {
+    (1.0 + behind_us as f64 / 1e6 * CATCH_UP_PER_S).min(CATCH_UP_MAX)
 }
 
 #[cfg(test)]
@@ -255,6 +270,28 @@ mod tests {
         clock.handle_pace(pace);
         clock.handle_scrub(1_000_000);
         clock
+    }
+
+    #[test]
+    fn who_was_live_in_real_time_is_live_again_after_the_page_stood_still() {
+        let mut clock = ViewClock::default();
+        clock.handle_pace(Pace::Fixed(1.0));
+        clock.handle_live(&horizon(0));
+        // Nine times 0.9 s without a frame: each counts as one frame.
+        for stall in 1..=9 {
+            clock.poll(0.9, &horizon(stall * 900), &Score::default());
+        }
+        let mut now_ms = 8_100;
+        for _ in 0..200 {
+            now_ms += 16;
+            clock.poll(0.016, &horizon(now_ms), &Score::default());
+        }
+        let behind_ms = now_ms - (clock.at_ns() / 1_000_000 - 1_000);
+        assert!(behind_ms <= FOLLOW_US / 1_000, "{behind_ms} ms behind after 3.2 s");
+        // Who looks at the past stays in it.
+        clock.handle_scrub(1_000_000);
+        clock.poll(0.016, &horizon(now_ms), &Score::default());
+        assert_eq!(clock.at_ns() / 1_000, 1_016_000);
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub struct Cache {
     pub hits: &'static str,
     pub minute: &'static str,
     pub invalidations: &'static str,
+    pub last_minute: &'static str,
     pub write_backs: &'static str,
     pub evictions: &'static str,
     pub answer: fn(&CacheAsk, &CacheAnswer) -> String,

@@ -99,6 +99,7 @@ pub static CACHE: Cache = Cache {
     hits: "hits",
     minute: "60 s",
     invalidations: "taken",
+    last_minute: "1 min",
     write_backs: "back",
     evictions: "evicted",
     answer,

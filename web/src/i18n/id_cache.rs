@@ -99,6 +99,7 @@ pub static CACHE: Cache = Cache {
     hits: "kena",
     minute: "60 d",
     invalidations: "dicabut",
+    last_minute: "1 mnt",
     write_backs: "balik",
     evictions: "digusur",
     answer,

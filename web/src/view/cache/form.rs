@@ -111,6 +111,7 @@ fn Nodes(shared: Shared) -> Markup {
 fn at(node: Option<NodeName>, place: usize) -> Markup {
     let ui = Ui::expect();
     let name = node.as_ref().map_or("any".to_owned(), ToString::to_string);
+    let full = node.as_ref().map(ToString::to_string);
     let mark = node.as_ref().map(|name| mark_of(name));
     let class = if node.is_some() { ["chip hued ", hue(place)].concat() } else { "chip".to_owned() };
     let (chosen, node_free) = (node.clone(), node.is_none());
@@ -122,8 +123,9 @@ fn at(node: Option<NodeName>, place: usize) -> Markup {
             class=class
             class:me=move || node_free && ui.ask.with(Option::is_none)
             aria-checked=move || on().to_string()
-            aria-label=name.clone()
-            title=name.clone()
+            // What is written for any node says it all.
+            aria-label=full.clone()
+            title=full
             data-testid=["at-", &name].concat()
             on:click=move |_| ui.ask.set(node.clone())
         >

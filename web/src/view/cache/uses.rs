@@ -16,11 +16,11 @@ use crate::view::Shared;
 const WIDTH: f64 = 84.0;
 const HEIGHT: f64 = 16.0;
 
-/// What stands over the columns; over the line nothing.
+/// What stands over the columns.
 const HEAD: [fn(&'static Strings) -> &'static str; 7] = [
     |t| t.cluster.node,
     |t| t.cache.hits,
-    |_| "",
+    |t| t.cache.last_minute,
     |t| t.cache.lines,
     |t| t.cache.invalidations,
     |t| t.cache.write_backs,

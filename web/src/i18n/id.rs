@@ -271,6 +271,10 @@ pub static STRINGS: Strings = Strings {
             name: "Partisi, pemimpin usang",
             text: "Memutus pemimpin dari yang lain. Ia tetap merasa memimpin sementara yang lain memilih pengganti; lalu sambungan dipulihkan.",
         },
+        partial_network: Meaning {
+            name: "Jaringan sebagian",
+            text: "Menyisakan satu jalur bagi pemimpin, ke jembatan yang menjangkau yang lain. Siapa menjangkau mayoritas, memimpin; lalu jalur dipulihkan.",
+        },
         restore: Meaning {
             name: "Pulihkan semua",
             text: "Memulai dan melanjutkan setiap node dan memulihkan setiap sambungan.",
@@ -282,10 +286,12 @@ pub static STRINGS: Strings = Strings {
         step_start: |node| format!("mulai {node}"),
         step_cut: |node| format!("putuskan {node}"),
         step_heal: |node| format!("pulihkan sambungan {node}"),
+        step_bridge: |node, bridge| format!("{node} hanya menjangkau {bridge}"),
         step_take: |client, resource| format!("{client} mengambil {resource}"),
         step_want: |client, resource| format!("{client} ingin {resource}"),
         step_silent: |client| format!("{client} menjadi diam"),
         no_leader: "sekarang tidak ada pemimpin",
+        not_granted: "kuncinya tidak diberikan",
         nothing_broken: "Semua node berjalan dan tidak ada jalur yang diputus: tidak ada yang perlu dipulihkan.",
         needs_clients: |count| format!("perlu {count} klien: tambahkan satu"),
         press_again: |key, what| format!("{key} sekali lagi: {what} · Esc: batal"),

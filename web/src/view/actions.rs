@@ -196,12 +196,21 @@ impl Actions {
         (self.note(Outcome { id: 0, asked, node, key, took_us: 0, progress }), base)
     }
 
+    /// The same at this node.
+    pub async fn send_to(self, ask: Ask, node: &NodeName, key: String) -> Option<LockAnswer> {
+        self.send_at(ask, self.at(node), key).await
+    }
+
     /// Sends a request under a key, shows how it goes, and answers with the end of it.
     pub async fn send(self, ask: Ask, key: String) -> Option<LockAnswer> {
+        self.send_at(ask, self.whom(), key).await
+    }
+
+    async fn send_at(self, ask: Ask, whom: Option<(NodeName, String)>, key: String) -> Option<LockAnswer> {
         if matches!(ask.operation, Operation::Release | Operation::Cancel) {
             self.forget_wait(&ask);
         }
-        let (id, base) = self.begin(Asked::Lock(ask.clone()), &key);
+        let (id, base) = self.begin_at(Asked::Lock(ask.clone()), &key, whom);
         let base = base?;
         let begun = now_ms();
         let answered = send_once(&base, &ask, &key).await;
@@ -371,7 +380,8 @@ impl Actions {
         self.links(&others.iter().flat_map(both).collect::<Vec<_>>(), cut).await
     }
 
-    async fn links(self, links: &[(NodeName, NodeName)], cut: bool) -> Result<(), String> {
+    /// Cuts or heals these directions, all at once.
+    pub async fn links(self, links: &[(NodeName, NodeName)], cut: bool) -> Result<(), String> {
         request::cut_links(links, cut).await.map_err(|failure| self.words(&failure))
     }
 

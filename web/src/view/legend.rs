@@ -361,7 +361,7 @@ fn Keys() -> Markup {
                 {row(&["I", "O", "U", "Y"], t.key_lock)}
                 {row(&["I", "O", "U", "Y"], t.key_queue)}
                 {row(&["I", "O", "U", "Y"], cache)}
-                {row(&["A", "S", "D", "F", "G", "Z", "H"], t.key_scenarios)}
+                {row(&["A", "S", "D", "9", "F", "G", "Z", "H"], t.key_scenarios)}
                 {row(&["M"], t.key_language)}
                 {row(&["B"], t.key_theme)}
                 {row(&["?", "Esc"], t.key_legend)}

@@ -1,6 +1,7 @@
 //! Scenarios: a few requests and process operations in the order that makes one thing visible.
 //! Each waits for the state that it needs, with a deadline, never for time to pass.
 
+mod partial;
 mod sharer;
 
 use leptos::task::spawn_local;
@@ -29,6 +30,8 @@ pub enum Scenario {
     HolderDies,
     /// Cut the leader off until another leads, then heal the links.
     StaleLeader,
+    /// Leave the leader only one link, to a node that the others reach as well.
+    PartialNetwork,
     /// Cut a sharer of a cache line off from its home, and write elsewhere.
     CutSharer,
     /// Start and resume every node.
@@ -49,9 +52,10 @@ const PATIENCE_MS: u64 = 30_000;
 
 impl Scenario {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Scenario; 7] = [
+    pub const ALL: [Scenario; 8] = [
         Scenario::LeaderCrash,
         Scenario::StaleLeader,
+        Scenario::PartialNetwork,
         Scenario::DeadlockTwo,
         Scenario::DeadlockThree,
         Scenario::HolderDies,
@@ -64,6 +68,7 @@ impl Scenario {
         match self {
             Scenario::LeaderCrash => "A",
             Scenario::StaleLeader => "D",
+            Scenario::PartialNetwork => "9",
             Scenario::DeadlockTwo => "S",
             Scenario::DeadlockThree => "F",
             Scenario::HolderDies => "G",
@@ -82,6 +87,7 @@ impl Scenario {
         match self {
             Scenario::LeaderCrash => "leader-crash",
             Scenario::StaleLeader => "stale-leader",
+            Scenario::PartialNetwork => "partial-network",
             Scenario::DeadlockTwo => "deadlock-two",
             Scenario::DeadlockThree => "deadlock-three",
             Scenario::HolderDies => "holder-dies",
@@ -95,6 +101,7 @@ impl Scenario {
         match self {
             Scenario::LeaderCrash => &t.scenarios.leader_crash,
             Scenario::StaleLeader => &t.scenarios.stale_leader,
+            Scenario::PartialNetwork => &t.scenarios.partial_network,
             Scenario::DeadlockTwo => &t.scenarios.deadlock_two,
             Scenario::DeadlockThree => &t.scenarios.deadlock_three,
             Scenario::HolderDies => &t.scenarios.holder_dies,
@@ -146,6 +153,7 @@ impl Play {
                 self.process(&leader, ProcessAction::Kill).await
             }
             Scenario::StaleLeader => self.stale_leader().await,
+            Scenario::PartialNetwork => self.partial_network().await,
             Scenario::DeadlockTwo => self.deadlock(2).await,
             Scenario::DeadlockThree => self.deadlock(3).await,
             Scenario::HolderDies => self.holder_dies().await,

@@ -5,7 +5,8 @@
 //   outside   a text or control lies outside the window or the page (scroll containers are honoured)
 //   cut       a text or control is cut by a box that hides its overflow, without an ellipsis that a title explains
 //   spills    a text is wider than the box that it is in
-//   overlap   two texts or controls, neither inside the other, cover the same place
+//   overlap   two texts or controls, neither inside the other, cover the same place; or a text covers, or is covered
+//             by, a drawing that says something: a node's disc or log strip, a crown, a bar
 //   contrast  a text stands out less than 4.5:1 from its background (3:1 when large)
 //   target    a control is smaller than a finger can hit (phones only; WCAG 2.2, 2.5.8)
 //
@@ -158,7 +159,9 @@ function controls() {
   const items = [];
   for (const element of document.querySelectorAll(CONTROLS)) {
     if (!visible(element)) continue;
-    const rect = element.getBoundingClientRect();
+    // of a node what can be hit is its disc, and not the votes beside it
+    const hit = element.matches('.node') ? element.querySelector('.reach') : null;
+    const rect = (hit || element).getBoundingClientRect();
     if (rect.width < 1 || rect.height < 1) continue;
     const rest = clipped(element, rect);
     if (!rest) continue;
@@ -198,6 +201,46 @@ function overlaps(items) {
         }
       }
     }
+  }
+}
+
+// Drawings that say something. Of a round one only what is surely inside counts.
+function drawings() {
+  const items = [];
+  for (const element of document.querySelectorAll('.node .disc, .node .crown, .strip rect:not(.none), .measure .track')) {
+    if (!visible(element)) continue;
+    const rect = element.getBoundingClientRect();
+    const round = element.matches('.disc') ? 0.16 : 0.04;
+    const [x, y] = [rect.width * round, rect.height * round];
+    items.push({ element, rect: { left: rect.left + x, right: rect.right - x, top: rect.top + y, bottom: rect.bottom - y } });
+  }
+  return items;
+}
+
+function covered(texts) {
+  const shapes = drawings();
+  for (const { element, rects } of texts) {
+    if (!element.closest('svg.standing') || element.closest('.badge-line')) continue;
+    for (const shape of shapes) {
+      // what is written in a node stands on its disc, and a bar's figure above it
+      const own = element.closest('.node, .measure');
+      if (own && own.contains(shape.element)) continue;
+      const hit = rects.map((r) => meet(r, shape.rect)).find((r) => r.right - r.left > SLACK && r.bottom - r.top > SLACK);
+      if (hit) report('overlap', `${name(element)} and a drawing of ${name(shape.element)}`, `at ${shown(hit)}`);
+    }
+  }
+}
+
+// What a field says before anything is typed into it must be read whole.
+function placeholders() {
+  const pen = document.createElement('canvas').getContext('2d');
+  for (const field of document.querySelectorAll('input[placeholder]')) {
+    if (!visible(field) || field.value) continue;
+    const style = getComputedStyle(field);
+    pen.font = style.font;
+    const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const lost = pen.measureText(field.placeholder).width - room;
+    if (lost > SLACK) report('cut', name(field), `${Math.round(lost)} px of what it says`);
   }
 }
 
@@ -253,8 +296,11 @@ if (options.width && window.innerWidth > options.width + 1) {
   report('wide', 'the page', `it is laid out ${window.innerWidth} px wide on a screen of ${options.width} px`);
 }
 if (page.scrollWidth > width + 1) report('wide', 'the page', `${page.scrollWidth} px in a window of ${width} px`);
-const items = texts().concat(controls());
+const written = texts();
+const items = written.concat(controls());
 overlaps(items);
+covered(written);
+placeholders();
 contrast(items);
 const unique = new Map(findings.map((f) => [JSON.stringify(f), f]));
 return [...unique.values()];

@@ -20,11 +20,12 @@ pub struct Viewport {
     pub phone: bool,
 }
 
-/// A projector, a desktop, a phone.
-pub const VIEWPORTS: [Viewport; 3] = [
+/// A projector, a desktop, a phone, and the screen of most laptops.
+pub const VIEWPORTS: [Viewport; 4] = [
     Viewport { name: "1280x720", width: 1280, height: 720, phone: false },
     Viewport { name: "1920x1080", width: 1920, height: 1080, phone: false },
     Viewport { name: "390x844", width: 390, height: 844, phone: true },
+    Viewport { name: "1366x768", width: 1366, height: 768, phone: false },
 ];
 
 /// Something that a person would call broken. The kinds are explained in `layout.js`.

@@ -17,7 +17,7 @@ the screen of a telephone, which is narrow.</p><button data-testid="go">Go</butt
 </body></html>"#;
 
 /// What is put into the clean page, and the kind of finding that it must cause.
-const BROKEN: [(&str, &str); 8] = [
+const BROKEN: [(&str, &str); 10] = [
     (
         "overlap",
         r#"<div style="position:absolute;left:20px;top:300px">one text</div>
@@ -31,6 +31,12 @@ const BROKEN: [(&str, &str); 8] = [
     ("cut", r#"<div style="width:60px;overflow:hidden;white-space:nowrap">cut without a sign</div>"#),
     ("cut", r#"<div style="height:14px;overflow:hidden">one line<br>and a second one</div>"#),
     ("spills", r#"<div style="width:60px;white-space:nowrap">longer than its box</div>"#),
+    (
+        "overlap",
+        r#"<svg class="standing" style="position:absolute;left:0;top:300px" width="200" height="80"><text x="20" y="40">a request</text>
+                   <g class="node"><circle class="disc" cx="60" cy="40" r="33" /></g></svg>"#,
+    ),
+    ("cut", r#"<input style="width:60px" placeholder="more than there is room for">"#),
     ("outside", r#"<div style="position:fixed;left:-30px;top:40px">to the left</div>"#),
     ("wide", r#"<div style="width:3000px;height:4px"></div>"#),
     ("contrast", r#"<p style="color:#999">hardly to be read</p>"#),

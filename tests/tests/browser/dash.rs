@@ -87,7 +87,7 @@ pub async fn ask(page: &Page, client: &str, operation: &str, resource: &str) -> 
     page.click(operation).await
 }
 
-/// Pictures at the three sizes, and the window as it was.
+/// Pictures at the four sizes, and the window as it was.
 pub async fn pictures(page: &Page, name: &str) -> Result<()> {
     for viewport in VIEWPORTS {
         page.resize(viewport).await?;

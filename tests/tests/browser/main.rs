@@ -8,6 +8,8 @@ mod dash;
 mod locks;
 mod looks;
 mod nodes;
+mod overlaps;
+mod partial;
 mod queue;
 mod ring;
 mod time;

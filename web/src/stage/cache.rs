@@ -43,7 +43,7 @@ pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     view! {
         <g
             class="cache-layer"
-            // Letters stand at their nodes' shoulders.
+            // Letters and values stand at their nodes' shoulders.
             data-overlap="intended"
             data-testid="stage-line"
             data-address=move || line.get().map(|line| line.to_string())

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use orrery_shared::event::view::RequestView;
 use orrery_shared::ids::ClientName;
 
-use super::geometry::{CLIENT_RADIUS, Geometry, NODE_RING, Point};
+use super::geometry::{CLIENT_RADIUS, Geometry, Label, NODE_RING, Point};
 use super::glyph::{EnvelopeGlyph, KeyGlyph, LineGlyph};
 use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::translate;
@@ -17,6 +17,13 @@ use crate::ui::{CLIENTS_MAX, Ui};
 
 /// Most requests that are drawn at once: more cover each other.
 const REQUESTS_MAX: usize = CLIENTS_MAX;
+
+/// Width of a character of the words beside a request, about.
+const CHARACTER: f64 = 6.6;
+
+/// Most characters of a client's name and of what it asks for.
+const NAME_CHARS: usize = 12;
+const SUBJECT_CHARS: usize = 14;
 
 /// What is asked of the cache.
 const CACHE_OPERATIONS: [&str; 4] = ["read", "write", "write back", "delete"];
@@ -114,17 +121,17 @@ fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup 
         >
             <circle r=CLIENT_RADIUS />
             <text class="initial" y="5">{String::from(initial)}</text>
-            <text class="client-name" y="31">{shortened(&name)}</text>
+            <text class="client-name" y="31">{shortened(&name, NAME_CHARS)}</text>
         </g>
     }
 }
 
-/// At most eleven letters and a mark that there are more.
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= 12 {
+/// At most so many letters, the last one a mark that there are more.
+fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
         name.to_owned()
     } else {
-        format!("{}…", name.chars().take(11).collect::<String>())
+        name.chars().take(most - 1).chain(['…']).collect()
     }
 }
 
@@ -139,11 +146,9 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
     let whole = from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, CLIENT_RADIUS / whole), from.toward(to, 1.0 - NODE_RING / whole));
     // The node has it already: the key stands at the node, the client's way to it is a standing line.
-    // On an upright phone the way comes from below, where the log strip is: there it stands half-way.
-    let at = if geometry.portrait() { 0.5 } else { 1.0 - (NODE_RING + 16.0) / whole };
-    let key = from.toward(to, at);
-    let label = format!("{client}: {}", request.subject);
-    let before = key.x < to.x;
+    let label = format!("{client}: {}", shortened(&request.subject, SUBJECT_CHARS));
+    let Label { at: key, before, lower } =
+        geometry.label(from, node, label.chars().count() as f64 * CHARACTER);
     view! {
         <g class="request" data-testid="request">
             <line x1=start.x y1=start.y x2=end.x y2=end.y />
@@ -157,7 +162,7 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
                 }}
                 <text
                     x=if before { "-18" } else { "18" }
-                    y="4"
+                    y={4.0 + lower}
                     text-anchor=if before { "end" } else { "start" }
                 >
                     {label}

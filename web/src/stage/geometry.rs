@@ -59,6 +59,17 @@ impl Point {
     }
 }
 
+/// What is written in the middle of the stage, from its centre.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Middle {
+    /// To each side.
+    pub half: f64,
+    /// Upwards.
+    pub above: f64,
+    /// Downwards.
+    pub below: f64,
+}
+
 /// Maps stage units to pixels: `pixel = unit * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
@@ -107,6 +118,16 @@ impl Geometry {
         let below = below + if portrait { CLIENTS_HEIGHT } else { 0.0 };
         let center = Point { x: left, y: above };
         Geometry { nodes, portrait, ringed, radius, center, width: left + side, height: center.y + below }
+    }
+
+    /// What is written in the middle: the term with who leads it, and below what a change of the ring moved.
+    pub fn middle(&self, changes: bool) -> Middle {
+        let half = 80.0;
+        match (self.ringed, changes) {
+            (true, true) => Middle { half, above: 70.0, below: 78.0 },
+            (true, false) => Middle { half, above: 70.0, below: 10.0 },
+            (false, _) => Middle { half, above: 38.0, below: 44.0 },
+        }
     }
 
     /// Whether there is room for the hash ring.
@@ -235,6 +256,84 @@ impl Geometry {
     }
 }
 
+/// Where the words of a request stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label {
+    /// The glyph, on the way from the client to the node.
+    pub at: Point,
+    /// The words stand before it, towards the left.
+    pub before: bool,
+    /// So much lower than it do the words stand.
+    pub lower: f64,
+}
+
+/// From the middle of a glyph to the words beside it.
+pub const LABEL_GAP: f64 = 18.0;
+/// Half of the height of a line of words.
+const LINE_HALF: f64 = 9.0;
+/// Parts of the way where a glyph may stand, the best first.
+const STATIONS: [f64; 7] = [1.0, 0.92, 0.84, 0.76, 0.66, 0.54, 0.4];
+/// How much lower than its glyph the words may stand, the best first.
+const LOWER: [f64; 5] = [0.0, -20.0, 20.0, -38.0, 38.0];
+
+impl Geometry {
+    /// Where the glyph of a request from a client to a node stands, with words of that width beside it: near its node, but
+    /// where the words cover no node, no log strip and nothing that is written in the middle or on the ring.
+    pub fn label(&self, client: Point, node: usize, width: f64) -> Label {
+        let to = self.node(node);
+        let whole = client.distance(to).max(1.0);
+        // On an upright phone the way comes from below, where the log strip is: there it stands half-way.
+        let nearest = if self.portrait { 0.5 } else { 1.0 - (NODE_RING + 16.0) / whole };
+        let farthest = (CLIENT_RADIUS + LABEL_GAP) / whole;
+        let mut best: Option<(f64, Label)> = None;
+        for station in STATIONS {
+            let at = client.toward(to, (nearest * station).max(farthest));
+            for (before, lower) in LOWER.iter().flat_map(|y| [(at.x < to.x, *y), (at.x >= to.x, *y)]) {
+                let left = if before { at.x - LABEL_GAP - width } else { at.x + LABEL_GAP };
+                let top = at.y + lower - LINE_HALF;
+                let covered = self.covered(&Area { left, top, width, height: 2.0 * LINE_HALF });
+                if best.is_none_or(|(least, _)| covered < least) {
+                    best = Some((covered, Label { at, before, lower }));
+                }
+            }
+        }
+        best.map_or(Label { at: to, before: true, lower: 0.0 }, |(_, label)| label)
+    }
+
+    /// How much an area covers of what stands on the stage, in square units.
+    fn covered(&self, area: &Area) -> f64 {
+        let around = |at: Point, half: f64, above: f64, below: f64| Area {
+            left: at.x - half,
+            top: at.y - above,
+            width: 2.0 * half,
+            height: above + below,
+        };
+        let nodes = (0..self.nodes).map(|i| around(self.node(i), 48.0, 60.0, STRIP_OFFSET + 11.0));
+        let Middle { half, above, below } = self.middle(false);
+        let middle = around(self.center, half, above, below).covered(area);
+        // A node is more than the words in the middle, and those are more than the ring's band.
+        let covered = middle * 4.0 + nodes.map(|node| node.covered(area)).sum::<f64>() * 20.0;
+        // What leaves the stage cannot be read at all.
+        let stage = Area { left: 0.0, top: 0.0, width: self.width, height: self.height };
+        let outside = area.width * area.height - stage.covered(area);
+        covered + outside * 4.0 + if self.crosses_ring(area) { area.width * LINE_HALF * 0.5 } else { 0.0 }
+    }
+
+    /// Whether an area meets the ring's band or the names of the shards.
+    fn crosses_ring(&self, area: &Area) -> bool {
+        let (inner, outer) = (self.ring_radius() - 2.0 * RING_HALF, self.ring_radius() + 30.0);
+        let (right, bottom) = (area.left + area.width, area.top + area.height);
+        let near =
+            Point { x: within(self.center.x, area.left, right), y: within(self.center.y, area.top, bottom) };
+        let corner = |x: f64, y: f64| Point { x, y }.distance(self.center);
+        let far = [(area.left, area.top), (area.left, bottom), (right, area.top), (right, bottom)]
+            .map(|(x, y)| corner(x, y))
+            .into_iter()
+            .fold(0.0, f64::max);
+        self.ringed && near.distance(self.center) < outer && far > inner
+    }
+}
+
 fn angle(index: usize, nodes: usize) -> f64 {
     TAU * index as f64 / nodes as f64 - PI / 2.0
 }
@@ -316,6 +415,29 @@ mod tests {
                         dx.hypot(dy) >= NODE_RADIUS * fit.scale,
                         "{nodes} nodes in {scene:?}: the box of {index} at {left} {top} covers {other}"
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_request_cover_no_node_and_nothing_that_is_written() {
+        // "Budi: a-resource-with": some 110 units.
+        for (nodes, width) in [(3, 110.0), (5, 80.0), (5, 110.0), (7, 90.0)] {
+            for ringed in [false, true] {
+                let stage = Geometry::new(nodes, false, ringed);
+                for (client, node) in (0..3).flat_map(|client| (0..nodes).map(move |node| (client, node))) {
+                    let from = stage.client(client, 3);
+                    let Label { at, before, lower } = stage.label(from, node, width);
+                    let left = if before { at.x - LABEL_GAP - width } else { at.x + LABEL_GAP };
+                    let words = Area { left, top: at.y + lower - 6.0, width, height: 12.0 };
+                    for other in 0..nodes {
+                        let (x, y) = (stage.node(other).x, stage.node(other).y);
+                        let disc = Area { left: x - 33.0, top: y - 33.0, width: 66.0, height: 66.0 };
+                        let strip = Area { left: x - 46.0, top: y + 50.0, width: 92.0, height: 9.0 };
+                        let hit = disc.covered(&words) + strip.covered(&words);
+                        assert!(hit < 1.0, "{nodes} {ringed}: client {client} to {node} covers {other}");
+                    }
                 }
             }
         }

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use leptos::html::Canvas;
 use leptos::prelude::*;
+use web_sys::CanvasRenderingContext2d;
 
 use self::ink::Ink;
 use self::surface::Surface;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Middle};
 use crate::dom::{Markup, Memo, component, view};
 use crate::look::change::ChangeLook;
 use crate::store::Playback;
@@ -102,6 +103,22 @@ pub(crate) fn Moving(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     view! { <canvas node_ref=canvas aria-hidden="true" data-testid="moving"></canvas> }
 }
 
+/// What moves passes behind what is written in the middle: the term and, while the ring changes, the bars.
+fn leave_middle(context: &CanvasRenderingContext2d, geometry: &Geometry, changes: bool) {
+    let Middle { half, above, below } = geometry.middle(changes);
+    let (center, width, height) = (geometry.center, geometry.width, geometry.height);
+    // The stage may be drawn in a larger box. The hole goes round the other way, so that it is one.
+    let margin = width + height;
+    context.begin_path();
+    context.rect(-margin, -margin, width + 2.0 * margin, height + 2.0 * margin);
+    context.move_to(center.x - half, center.y - above);
+    context.line_to(center.x - half, center.y + below);
+    context.line_to(center.x + half, center.y + below);
+    context.line_to(center.x + half, center.y - above);
+    context.close_path();
+    context.clip();
+}
+
 impl Painter {
     fn paint(&mut self, painting: &Painting<'_>, shown: &Shown) {
         let Shown { geometry, theme, still, layers, shards, .. } = *shown;
@@ -138,6 +155,8 @@ impl Painter {
         let (width, height) = surface.size();
         let fit = geometry.fit(width, height);
         surface.begin(fit.scale, fit.left, fit.top);
+        surface.context.save();
+        leave_middle(&surface.context, &geometry, shown.change.is_some());
         if let Some(change) = &shown.change {
             trips::draw(&surface.context, &self.ink, &geometry, change, at_us, still);
         }
@@ -147,6 +166,7 @@ impl Painter {
         } else {
             draw::moving(&surface.context, &self.ink, &geometry, &sprites);
         }
+        surface.context.restore();
     }
 
     fn follow_theme(&mut self, theme: Theme) -> bool {

@@ -224,12 +224,16 @@ impl Cluster {
         Running::start(&format!("{name}-namesake"), &self.binary, arguments, &[], self.folder.path())
     }
 
-    /// SIGTERM, and the end of it.
+    /// SIGTERM, and the end of it, of which nothing may be wrong.
     pub fn stop(&mut self, at: usize) -> Result<()> {
         self.nodes[at].paused = false;
         let Some(mut running) = self.nodes[at].running.take() else { return Ok(()) };
+        let before = running.log().len();
         let status = running.terminate()?;
         ensure!(status.success(), "{} ended with {status}\n{}", self.name(at), running.log_tail());
+        let log = running.log();
+        let last = log.get(before..).unwrap_or_default();
+        ensure!(!last.contains(" ERROR "), "{} said this while it stopped: {last}", self.name(at));
         Ok(())
     }
 

@@ -82,6 +82,8 @@ pub struct Group<H: Host> {
     pub begun_to_lead: Signal,
     /// It does not stand for election yet: it had more of this group than it has.
     lacks: AtomicBool,
+    /// What was said of changes of the membership since the last one that was done.
+    said: Mutex<BTreeSet<String>>,
     stopping: AtomicBool,
     stopped: AtomicBool,
 }
@@ -214,6 +216,7 @@ impl<H: Host> Group<H> {
             home: Home::new(tenure_moved),
             begun_to_lead: Signal::default(),
             lacks: AtomicBool::new(lacks),
+            said: Mutex::default(),
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         });
@@ -231,6 +234,22 @@ impl<H: Host> Group<H> {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(group = %self.id, %error, "a group did not stop in order");
         }
+    }
+
+    /// Whether this was not said yet of a change of the membership.
+    pub(super) fn is_news(&self, said: String) -> bool {
+        let mut all = lock(&self.said);
+        all.len() < SAID_MAX && all.insert(said)
+    }
+
+    /// The membership changed.
+    pub(super) fn changed(&self) {
+        lock(&self.said).clear();
+    }
+
+    /// It takes no messages of peers any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// openraft has ended: the group's tasks end too.
@@ -357,6 +376,9 @@ impl<H: Host> Group<H> {
         append: AppendEntriesRequest<Types<H::Runtime>>,
         confirmed_us: Option<u64>,
     ) -> Result<AppendEntriesResponse<Types<H::Runtime>>, String> {
+        if self.is_stopping() {
+            return Err("this node is stopping".into());
+        }
         let vote = append.vote;
         let ids = append.prev_log_id.into_iter().chain(append.entries.iter().map(|entry| entry.log_id));
         self.check_against(&vote, ids)?;
@@ -659,8 +681,11 @@ impl<H: Host> Group<H> {
     }
 }
 
+/// So many different things are said of changes that do not come about.
+const SAID_MAX: usize = 64;
+
 /// What a node says that cannot go on because of what others have.
-fn two_histories(why: &str) -> String {
+pub(super) fn two_histories(why: &str) -> String {
     format!(
         "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it has \
          what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"

@@ -192,13 +192,22 @@ pub(super) fn has_nearly_all<H: Host>(group: &Group<H>, id: NodeId) -> bool {
     group.matching().get(&id).is_some_and(|index| index + CAUGHT_UP_ENTRIES >= last)
 }
 
-/// Asks for one change of the membership. Voters that are removed learn on where `retain` says so.
+/// Asks for one change of the membership. Voters that are removed learn on where `retain` says so. What becomes of it is said
+/// once, however often a leader without a majority tries.
 pub(super) async fn change<H: Host>(group: &Group<H>, change: ChangeMembers<NodeId, Member>, retain: bool) {
     let what = change.to_string();
     let result = H::Runtime::timeout(CHANGE_WITHIN, group.raft.change_membership(change, retain)).await;
     match result {
-        Ok(Ok(_)) => tracing::info!(group = %group.id, what, "membership changed"),
-        Ok(Err(error)) => tracing::info!(group = %group.id, what, %error, "membership not changed yet"),
-        Err(_) => tracing::info!(group = %group.id, what, "membership change takes long"),
+        Ok(Ok(_)) => {
+            group.changed();
+            tracing::info!(group = %group.id, what, "membership changed");
+        }
+        Ok(Err(error)) if group.is_news(format!("{what}: not yet")) => {
+            tracing::info!(group = %group.id, what, %error, "membership not changed yet");
+        }
+        Err(_) if group.is_news(format!("{what}: takes long")) => {
+            tracing::info!(group = %group.id, what, "membership change takes long");
+        }
+        Ok(Err(_)) | Err(_) => {}
     }
 }

@@ -15,7 +15,7 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::{Instant, Select2};
 
 use super::codec::{self, DISK_VERSION};
-use super::group::Group;
+use super::group::{Group, two_histories};
 use super::host::{Disk, Host, Transport, Urgency};
 use super::identity;
 use super::node::{Engine, Inner};
@@ -129,6 +129,7 @@ impl<H: Host> Engine<H> {
             promises,
             seen: self.testimony(with),
             halted: self.halted().is_some(),
+            contradicts: *lock(&self.inner.contradicted) == Some(with),
             address: self.inner.local.address.clone(),
             profile: self.config().profile.name().into(),
         }
@@ -167,7 +168,8 @@ impl<H: Host> Engine<H> {
         // What is told is what was known before: this boot of theirs says nothing about itself.
         let mine = self.meeting(from_id, self.promises());
         self.compare_with(from, from_id, &theirs).await;
-        PeerResponse::Met(Meeting { halted: self.halted().is_some(), ..mine })
+        let contradicts = *lock(&self.inner.contradicted) == Some(from_id);
+        PeerResponse::Met(Meeting { halted: self.halted().is_some(), contradicts, ..mine })
     }
 
     /// Compares what a node has seen of this one with this node's disk, and writes down what it says of itself. True where
@@ -188,11 +190,15 @@ impl<H: Host> Engine<H> {
                 }
             }
         }
-        if theirs.halted {
+        // Only the one that has committed further can compare: the other one hears it.
+        let told =
+            theirs.contradicts.then(|| two_histories(&format!("{from} has another history than this node")));
+        if let Some(why) = self.contradicts(from, theirs).or(told) {
+            lock(&self.inner.contradicted).get_or_insert(from_id);
+            self.halt(why, false).await;
             return false;
         }
-        if let Some(why) = self.two_histories(from, theirs) {
-            self.halt(why, false).await;
+        if theirs.halted {
             return false;
         }
         match witness.note(from_id, theirs.boot, &theirs.promises) {
@@ -222,7 +228,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Whether that node has another entry than this one in the place of one that is committed.
-    fn two_histories(&self, from: &NodeName, theirs: &Meeting) -> Option<String> {
+    fn contradicts(&self, from: &NodeName, theirs: &Meeting) -> Option<String> {
         let found = theirs.promises.iter().find_map(|promise| {
             let group = self.group(promise.group)?;
             // What cannot be read now is compared a second later.

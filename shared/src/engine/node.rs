@@ -158,6 +158,8 @@ pub(super) struct Inner<H: Host> {
     pub(super) proven_changed: Signal,
     /// Why it takes part in nothing.
     pub(super) halted: Mutex<Option<String>>,
+    /// With whom this node found that they have two histories.
+    pub(super) contradicted: Mutex<Option<NodeId>>,
     /// Whom it waits for before it is part of a cluster.
     pub(super) waiting: Mutex<Waiting>,
     /// Where members said that they are, by their identities.
@@ -207,6 +209,7 @@ impl<H: Host> Engine<H> {
                 proven: AtomicBool::new(false),
                 proven_changed: Signal::default(),
                 halted: Mutex::new(halted.clone()),
+                contradicted: Mutex::default(),
                 waiting: Mutex::default(),
                 addresses: Mutex::default(),
                 silent_s: Mutex::default(),

@@ -201,6 +201,9 @@ pub(super) async fn answer_in<H: Host>(
     body: PeerRequest<H::Runtime>,
 ) -> PeerResponse<H::Runtime> {
     let refused = |error: &dyn std::fmt::Display| PeerResponse::Refused { why: error.to_string() };
+    if group.is_stopping() {
+        return refused(&"this node is stopping");
+    }
     if let PeerRequest::Vote(vote) | PeerRequest::PreVote(vote) = &body
         && let Some(refusal) = group.refusal(vote)
     {

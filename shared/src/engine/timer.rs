@@ -164,7 +164,9 @@ impl<R: AsyncRuntime> AsyncRuntime for Traced<R> {
         duration: Duration,
         future: F,
     ) -> Self::Timeout<T, F> {
-        let waits = ANSWERED_IN.iter().any(|file| Location::caller().file().ends_with(file));
+        // Not in the closure: it has another caller.
+        let caller = Location::caller().file();
+        let waits = ANSWERED_IN.iter().any(|file| caller.ends_with(file));
         let answer = if waits { TIMERS.with(|timers| Some(timers.borrow().as_ref()?.answer)) } else { None };
         R::timeout(answer.map_or(duration, |answer| duration.max(answer)), future)
     }

@@ -72,6 +72,8 @@ pub struct Meeting {
     pub seen: Option<Testimony>,
     /// It takes part in nothing any more.
     pub halted: bool,
+    /// It has another history than the receiver, and takes part in nothing for that.
+    pub contradicts: bool,
     /// Where it is reached now.
     pub address: String,
     /// Its profile.

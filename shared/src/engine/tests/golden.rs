@@ -177,6 +177,7 @@ fn meeting() -> Meeting {
         promises: testimony().promises,
         seen: Some(testimony()),
         halted: false,
+        contradicts: false,
         address: "127.0.0.1:8002".into(),
         profile: "realistic".into(),
     }

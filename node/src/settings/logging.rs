@@ -3,7 +3,10 @@
 use tracing_subscriber::EnvFilter;
 
 /// What is written when nobody says otherwise.
-pub const DEFAULT: &str = "info,openraft=error";
+///
+/// openraft's errors of a request that its core did not answer come with every stop of a node, and tell nothing else: why a
+/// core ended is said here.
+pub const DEFAULT: &str = "info,openraft=error,openraft::raft::raft_inner=off";
 
 /// Levels, as `RUST_LOG` spells them.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -20,10 +20,11 @@ fn everywhere(cluster: &Cluster, fault: impl Fn(usize, usize) -> Fault) -> Fault
 }
 
 /// Every node serves locks, queues and the cache, and the leader stays, while every message takes so long.
-async fn serves_at(delay_ms: u32, profile: &str) -> Result<()> {
+async fn serves_at(delay_ms: u32, timing: &[&str]) -> Result<()> {
     let _turn = turn().await;
     let name = format!("slow-{delay_ms}");
-    let mut cluster = Cluster::start_with(&name, 3, &["--faults", "--profile", profile]).await?;
+    let flags = [&["--faults"], timing].concat();
+    let mut cluster = Cluster::start_with(&name, 3, &flags).await?;
     let outcome = serve_slowly(&mut cluster, delay_ms).await;
     cluster.explained(outcome)
 }
@@ -76,17 +77,17 @@ async fn lock(cluster: &Cluster, at: usize) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_milliseconds_one_way() -> Result<()> {
-    serves_at(5, "realistic").await
+    serves_at(5, &["--profile", "realistic"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_milliseconds_one_way() -> Result<()> {
-    serves_at(40, "realistic").await
+    serves_at(40, &["--heartbeat-ms", "100", "--election-ms", "600"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_and_fifty_milliseconds_one_way() -> Result<()> {
-    serves_at(150, "wan").await
+    serves_at(150, &["--profile", "wan"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

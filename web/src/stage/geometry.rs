@@ -311,12 +311,12 @@ impl Geometry {
         let nodes = (0..self.nodes).map(|i| around(self.node(i), 48.0, 60.0, STRIP_OFFSET + 11.0));
         let Middle { half, above, below } = self.middle(false);
         let middle = around(self.center, half, above, below).covered(area);
-        // A node is more than the words in the middle, and those are more than the ring's band.
+        // A node is more than the words in the middle and the names on the ring.
         let covered = middle * 4.0 + nodes.map(|node| node.covered(area)).sum::<f64>() * 20.0;
         // What leaves the stage cannot be read at all.
         let stage = Area { left: 0.0, top: 0.0, width: self.width, height: self.height };
         let outside = area.width * area.height - stage.covered(area);
-        covered + outside * 4.0 + if self.crosses_ring(area) { area.width * LINE_HALF * 0.5 } else { 0.0 }
+        covered + outside * 4.0 + if self.crosses_ring(area) { area.width * LINE_HALF * 8.0 } else { 0.0 }
     }
 
     /// Whether an area meets the ring's band or the names of the shards.
@@ -437,6 +437,17 @@ mod tests {
                         let strip = Area { left: x - 46.0, top: y + 50.0, width: 92.0, height: 9.0 };
                         let hit = disc.covered(&words) + strip.covered(&words);
                         assert!(hit < 1.0, "{nodes} {ringed}: client {client} to {node} covers {other}");
+                    }
+                    // Where most classes look at it: five nodes, a name and a resource of usual length.
+                    if (nodes, ringed) == (5, true) {
+                        let Middle { half, above, below } = stage.middle(false);
+                        let (left, top) = (stage.center.x - half, stage.center.y - above);
+                        let middle = Area { left, top, width: 2.0 * half, height: above + below };
+                        assert!(
+                            middle.covered(&words) < 1.0,
+                            "{width}: client {client} to {node}: the middle"
+                        );
+                        assert!(!stage.crosses_ring(&words), "{width}: client {client} to {node}: the ring");
                     }
                 }
             }

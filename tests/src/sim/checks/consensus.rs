@@ -38,19 +38,15 @@ impl Found {
         let failed = |error: std::io::Error| format!("a boot cannot read {group}: {error}");
         let recovered = disk.recover(group).map_err(failed)?;
         let entries = disk.entries(group, 0..LogIndex::MAX).map_err(failed)?;
-        // Both begin with a version and a checksum.
+        // Both begin with a version and a checksum; a snapshot's meta begins with its last log id, which may be missing.
         let purged = recovered.purged.and_then(|id| log_id(id.get(HEAD_BYTES..)?));
-        let snapshot = recovered.snapshot.and_then(|(_, meta)| last_of(&meta));
+        let snapshot =
+            recovered.snapshot.and_then(|(_, meta)| match meta.get(HEAD_BYTES..)?.split_first()? {
+                (1, id) => log_id(id),
+                _ => None,
+            });
         let first = purged.max(snapshot).map_or(0, |index| index + 1);
         Ok(Found { group, first, entries })
-    }
-}
-
-/// The last index of an encoded snapshot's meta, which begins with its last log id; that may be missing.
-fn last_of(meta: &[u8]) -> Option<LogIndex> {
-    match meta.get(HEAD_BYTES..)?.split_first()? {
-        (1, id) => log_id(id),
-        _ => None,
     }
 }
 
@@ -75,8 +71,6 @@ struct Log {
     /// Everything before was replaced by a snapshot.
     first: LogIndex,
     entries: BTreeMap<LogIndex, Mark>,
-    /// The last index of its snapshot.
-    snapshot: Option<LogIndex>,
     /// The memberships among them. The last one counts from the moment at which it is in the log.
     memberships: BTreeMap<LogIndex, Voters>,
 }
@@ -127,17 +121,10 @@ impl Log {
                 self.entries = self.entries.split_off(&(through + 1));
                 self.first = self.first.max(through + 1);
             }
-            Write::SnapshotPointer { meta, .. } => self.snapshot = last_of(meta),
             Write::Forget { .. } => *self = Log::default(),
             _ => {}
         }
         Ok(())
-    }
-
-    /// A snapshot that goes further than the log stands for all of it.
-    fn begin_after(&mut self, last: LogIndex) {
-        self.first = self.first.max(last + 1);
-        self.memberships.retain(|index, _| *index > last);
     }
 
     fn has(&self, index: LogIndex, mark: Mark) -> bool {
@@ -168,7 +155,6 @@ fn group_of(write: &Write) -> Option<GroupId> {
         Write::Entries { group, .. }
         | Write::TruncateAfter { group, .. }
         | Write::Purge { group, .. }
-        | Write::SnapshotPointer { group, .. }
         | Write::Forget { group, .. } => Some(*group),
         _ => None,
     }
@@ -258,7 +244,8 @@ impl Consensus {
             Fact::Snapshotted { group, last: Some(last), installed: true, .. } => {
                 for logs in [&mut self.logs, &mut self.durable] {
                     let log = logs.entry((node, *group)).or_default();
-                    log.begin_after(*last);
+                    log.first = log.first.max(last + 1);
+                    log.memberships.retain(|index, _| index > last);
                 }
                 Ok(())
             }
@@ -302,14 +289,6 @@ impl Consensus {
     fn commits(&mut self, node: TaskGroup, group: GroupId, index: LogIndex) -> Verdict {
         let committed = self.committed.entry(group).or_default();
         let log = self.logs.entry((node, group)).or_default();
-        // A group that ended while it installed a snapshot begins with it again, and nothing told of its installation.
-        if let Some(durable) = self.durable.get_mut(&(node, group))
-            && let Some(last) = durable.snapshot
-            && log.entries.keys().next_back().is_none_or(|end| *end < last)
-        {
-            log.begin_after(last);
-            durable.begin_after(last);
-        }
         // What is committed never changes (see `submitted`), so nothing is compared twice.
         let compared = self.compared.entry((node, group)).or_default();
         let from = log.first.max(*compared);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::codec::{self, PEER_VERSION};
-use super::host::{CallError, Host, Urgency};
+use super::host::{CallError, Host, Transport, Urgency};
 use super::node::Engine;
 use super::peer::{PeerRequest, PeerResponse, millis};
 use super::publish::lock;
@@ -128,7 +128,9 @@ impl<H: Host> Engine<H> {
     fn go_betweens(&self, leader: &Member, last: Option<NodeId>) -> Vec<Member> {
         let me = self.inner.peers.formed().map(|formed| formed.me.id);
         let mut others: Vec<Member> = self.members();
-        others.retain(|member| Some(member.id) != me && member.id != leader.id);
+        let transport = self.host().transport();
+        others
+            .retain(|member| Some(member.id) != me && member.id != leader.id && transport.connected(member));
         others.sort_by_key(|member| (Some(member.id) != last, member.id));
         others
     }

@@ -168,7 +168,7 @@ pub enum PeerRequest<R: AsyncRuntime> {
     },
     /// Ask that node this of me, which does not hear me.
     Pass {
-        /// Whom.
+        /// Identity of the node that is asked.
         to: NodeId,
         /// A request, encoded: so nothing is nested.
         request: Bytes,
@@ -295,6 +295,8 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Vacant,
     /// To `Pass`: it was sent, and nobody knows what became of it.
     Unanswered,
+    /// To `Pass`: it was not sent. A refusal of whom it was for is that one's answer.
+    NotPassed,
 }
 
 /// What a home knows of a line.
@@ -534,6 +536,7 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             | PeerResponse::Met(_)
             | PeerResponse::Vacant
             | PeerResponse::Unanswered
+            | PeerResponse::NotPassed
             | PeerResponse::Heartbeats(_) => None,
         }
     }

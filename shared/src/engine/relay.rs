@@ -42,7 +42,10 @@ impl Detours {
     /// It was not reached.
     fn unreached(&self, to: NodeId, now_us: u64) {
         let detour = Detour { until_us: now_us.saturating_add(DETOUR_US), by: None };
-        lock(&self.0).entry(to).or_insert(detour).until_us = detour.until_us;
+        let mut all = lock(&self.0);
+        // Identities are never used again: whoever went is not kept.
+        all.retain(|other, detour| *other == to || now_us < detour.until_us);
+        all.entry(to).or_insert(detour).until_us = detour.until_us;
     }
 
     /// That one passes on, or does not any more.
@@ -147,7 +150,7 @@ impl<H: Host> Engine<H> {
         let there = within * THERE_PERCENT / 100;
         let pass = PeerRequest::Pass { to: leader.id, request: request.clone(), within_ms: millis(there) };
         match self.inner.peers.call(group, by, Urgency::Normal, pass, within).await? {
-            PeerResponse::Refused { .. } | PeerResponse::Dismissed { .. } => Ok(None),
+            PeerResponse::NotPassed => Ok(None),
             PeerResponse::Unanswered => Err(CallError::NoAnswer),
             response => Ok(Some(response)),
         }
@@ -161,19 +164,18 @@ impl<H: Host> Engine<H> {
         request: &Bytes,
         within: Duration,
     ) -> PeerResponse<H::Runtime> {
-        let refused = |why: String| PeerResponse::Refused { why };
         let Some(leader) = self.members().into_iter().find(|member| member.id == to) else {
-            return refused(format!("there is no member {to}"));
+            return PeerResponse::NotPassed;
         };
         match codec::decode::<PeerRequest<H::Runtime>>(PEER_VERSION, request) {
             Ok(request) if request.may_be_passed() => {
                 match self.inner.peers.call(group, &leader, Urgency::Normal, request, within).await {
                     Ok(response) => response,
-                    Err(CallError::NotSent(why)) => refused(why),
+                    Err(CallError::NotSent(_)) => PeerResponse::NotPassed,
                     Err(CallError::NoAnswer) => PeerResponse::Unanswered,
                 }
             }
-            _ => refused("this is not passed on".into()),
+            _ => PeerResponse::NotPassed,
         }
     }
 }

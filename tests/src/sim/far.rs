@@ -11,8 +11,8 @@ use super::faults::{Faults, LinkFaults};
 use super::partial::{all_serve, calm};
 use super::runtime::TaskGroup;
 
-/// Longest way that `realistic` promises to work with, microseconds one way.
-pub const REALISTIC_US: u64 = 25_000;
+/// Longest way with which `realistic` works where nothing else is slow, microseconds one way. The docs promise less.
+pub const REALISTIC_US: u64 = 40_000;
 /// The same of `wan`.
 pub const WAN_US: u64 = 150_000;
 /// Until the shards are led where they belong, microseconds.
@@ -80,7 +80,7 @@ mod tests {
     const SEEDS: u64 = if cfg!(debug_assertions) { 6 } else { 60 };
 
     #[test]
-    fn realistic_lives_with_twenty_five_milliseconds_one_way() {
+    fn realistic_lives_with_forty_milliseconds_one_way() {
         for seed in 1..=3 {
             assert_eq!(live_far(seed, REALISTIC_US, false), Ok(0), "seed {seed}");
         }

@@ -59,14 +59,14 @@ impl Point {
     }
 }
 
-/// What is written in the middle of the stage, from its centre.
+/// What is written in the middle of the stage: how far it goes from the centre, in the stage's units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Middle {
-    /// To each side.
+    /// To the left and to the right.
     pub half: f64,
-    /// Upwards.
+    /// From the centre to its upper edge.
     pub above: f64,
-    /// Downwards.
+    /// From the centre to its lower edge.
     pub below: f64,
 }
 

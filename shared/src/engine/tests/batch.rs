@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{TestHost, World, eventually};
+use super::world::{TestHost, World, eventually, eventually_async};
 use crate::engine::Engine;
 use crate::engine::peer::Outcome;
 use crate::event::Fact;
@@ -94,8 +94,13 @@ async fn what_was_never_appended_is_not_unknown() {
     release(&world);
     let held = || leader.lock_table().resources.len();
     eventually("the first one", || (held() == 1).then_some(())).await;
-    // A later command is behind all that could still come.
-    let later = propose(&leader, 5..6, Duration::from_secs(10)).remove(0);
-    assert!(matches!(later.await.unwrap(), Outcome::Applied { .. }));
-    assert_eq!(held(), 2, "those that were refused never came");
+    // A later command is behind all that could still come. Who could not commit for so long may lead no more.
+    let leader = eventually_async("a later command", async || {
+        let leader = world.leader().await;
+        let later = propose(&leader, 5..6, Duration::from_secs(10)).remove(0).await.unwrap();
+        matches!(later, Outcome::Applied { .. }).then_some(leader)
+    })
+    .await;
+    let held = leader.lock_table().resources.len();
+    assert_eq!(held, 2, "those that were refused never came");
 }

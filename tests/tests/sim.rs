@@ -163,6 +163,11 @@ fn a_write_that_ignores_the_sharers_is_found() {
 }
 
 #[test]
+fn a_late_offer_over_a_newer_value_is_found() {
+    expect_found_in_the_cache(Broken { late_offer: true, ..Broken::default() });
+}
+
+#[test]
 fn a_stale_write_back_is_found() {
     expect_found_in_the_cache(Broken { stale_write_back: true, ..Broken::default() });
 }

@@ -14,7 +14,7 @@ pub(super) struct CacheCounters {
 }
 
 /// Name and help of each counter, in the order of [`counts`].
-const COUNTED: [(&str, &str); 10] = [
+const COUNTED: [(&str, &str); 12] = [
     (
         "orrery_cache_hits_total",
         "Requests (reads, writes, deletions) that were answered from a copy of this node at once.",
@@ -28,6 +28,16 @@ const COUNTED: [(&str, &str); 10] = [
     ("orrery_cache_evictions_total", "Copies that went because there was no more room."),
     ("orrery_cache_lost_writes_total", "Writes that were answered as not durable and are lost."),
     ("orrery_cache_revocations_total", "Owners that lost a line without an answer, at this node as a home."),
+    (
+        "orrery_cache_offers_total",
+        "Writes that were answered as not durable and that no home knew for a time: offered until a home took or refused \
+         them.",
+    ),
+    (
+        "orrery_cache_unresolved_writes_total",
+        "Writes that were answered as not durable, reached a home, and were overwritten before it was known whether they \
+         took effect.",
+    ),
 ];
 
 fn counts(stats: &StatsAnswer) -> [u64; COUNTED.len()] {
@@ -43,6 +53,8 @@ fn counts(stats: &StatsAnswer) -> [u64; COUNTED.len()] {
         stats.evictions,
         stats.lost,
         *revocations,
+        stats.offered,
+        stats.unresolved,
     ]
 }
 

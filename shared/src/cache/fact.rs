@@ -28,7 +28,7 @@ pub enum CacheFact {
         /// The beginning of the value, for people.
         preview: String,
     },
-    /// An owner that did not answer lost the line.
+    /// What an owner that cannot be asked may still have written is refused from here on.
     Revoked {
         /// Which.
         address: Address,
@@ -108,6 +108,14 @@ pub enum LineFact {
         state: State,
         /// It was a write.
         write: bool,
+    },
+    /// A write that was answered as not durable reached a home, and was overwritten before it was known what became of it:
+    /// it took effect until then, or never.
+    Unresolved {
+        /// Where.
+        address: Address,
+        /// The version that it was based on.
+        version: Version,
     },
 }
 

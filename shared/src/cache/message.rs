@@ -56,6 +56,20 @@ pub enum Ask {
         /// To a new home that asked for it: what the node holds of this shard.
         claims: Option<Vec<Claim>>,
     },
+    /// What the node wrote as an owner that no home knows any more. It is applied while nothing was written since the version
+    /// that it is based on. The node neither reads nor changes it before the answer.
+    Offer {
+        /// Where.
+        address: Address,
+        /// Under which grant it was written.
+        grant: Stamp,
+        /// Counts the local writes under that grant.
+        write: u64,
+        /// JSON text.
+        value: Bytes,
+        /// The last version that the node knows.
+        based_on: Version,
+    },
 }
 
 /// A copy that a node holds from an earlier home.
@@ -159,12 +173,12 @@ pub enum Told {
         /// The writer owns the line.
         grant: Option<Grant>,
     },
-    /// To `WriteBack`: it is committed.
+    /// To `WriteBack` and `Offer`: it is committed.
     Saved {
         /// As this version.
         version: Version,
     },
-    /// To `WriteBack`: the node does not own the line any more.
+    /// To `WriteBack`: the node does not own the line any more. To `Offer`: it is not applied, now or later.
     NotSaved {
         /// That write was committed before.
         committed: bool,
@@ -286,7 +300,9 @@ impl Ask {
             Ask::GetS { address } => Some((AskKind::Read, address)),
             Ask::GetM { address } => Some((AskKind::Own, address)),
             Ask::Write { address, .. } => Some((AskKind::Write, address)),
-            Ask::WriteBack { address, .. } => Some((AskKind::WriteBack, address)),
+            Ask::WriteBack { address, .. } | Ask::Offer { address, .. } => {
+                Some((AskKind::WriteBack, address))
+            }
             Ask::Evict { lines } => lines.first().map(|(address, _)| (AskKind::Evict, address)),
             Ask::Renew { .. } => None,
         }
@@ -298,7 +314,8 @@ impl Ask {
             Ask::GetS { address }
             | Ask::GetM { address }
             | Ask::Write { address, .. }
-            | Ask::WriteBack { address, .. } => Some(address),
+            | Ask::WriteBack { address, .. }
+            | Ask::Offer { address, .. } => Some(address),
             Ask::Evict { .. } | Ask::Renew { .. } => None,
         }
     }

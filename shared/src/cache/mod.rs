@@ -90,6 +90,8 @@ pub struct Broken {
     pub sharers_ignored: bool,
     /// A home commits what a node brings back, whoever owns the line by now and whatever the value is based on.
     pub stale_write_back: bool,
+    /// A home applies a late offer, whatever was written after the version that it is based on.
+    pub late_offer: bool,
 }
 
 /// One boot of one node: a boot remembers nothing of the one before.
@@ -142,8 +144,9 @@ pub enum CacheCommand {
         /// It is a write-back, and which one.
         saves: Option<Saves>,
     },
-    /// An owner that may hold something newer loses the line: the value stays, under a new version, so that nothing
-    /// that the old owner still has is based on the present one.
+    /// Somebody else is about to own the line, or it is deleted without having a value, while an owner that cannot be asked
+    /// may hold something: what is there stays, under a new version, so that nothing that the old owner still has is based
+    /// on the present one.
     Revoke {
         /// Which.
         address: Address,

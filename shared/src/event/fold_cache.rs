@@ -150,8 +150,10 @@ fn bound_values(shard: &mut ShardValues) {
 /// Folds in what happened to a line of a node.
 pub(super) fn line(view: &mut View, node: &NodeName, shard: GroupId, fact: &LineFact, now_us: u64) {
     let cache = view.cache.nodes.get_or_default(node);
-    let (LineFact::Changed { address, .. } | LineFact::Lost { address, .. } | LineFact::Hit { address, .. }) =
-        fact;
+    let (LineFact::Changed { address, .. }
+    | LineFact::Lost { address, .. }
+    | LineFact::Unresolved { address, .. }
+    | LineFact::Hit { address, .. }) = fact;
     let copy = cache.lines.get_or_default(address);
     copy.shard = shard;
     match fact {
@@ -168,6 +170,11 @@ pub(super) fn line(view: &mut View, node: &NodeName, shard: GroupId, fact: &Line
             copy.unsaved = false;
             copy.version = *version;
             copy.lost_us = Some(now_us);
+        }
+        // Whether it is lost is not known: it is overwritten either way.
+        LineFact::Unresolved { version, .. } => {
+            copy.unsaved = false;
+            copy.version = *version;
         }
         LineFact::Hit { state, .. } => {
             copy.state = *state;

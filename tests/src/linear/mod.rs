@@ -96,7 +96,8 @@ pub struct Op {
 /// What may happen to a write that was answered before it was durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Losses {
-    /// It may get lost at any time until it is known to be committed.
+    /// It may go away at any time until it is known to be committed: for good, or until its node offers it again and nothing
+    /// newer was written.
     Possible,
     /// Nothing may get lost: no node died or was cut off.
     Never,

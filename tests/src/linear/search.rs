@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::register::{Around, Register};
+use super::register::{Around, Register, Shape};
 use super::{Answer, Call, Losses, Op, Value, Version};
 
 /// Most operations that may be open at one moment.
@@ -111,6 +111,7 @@ pub fn check(ops: &[Op], losses: Losses) -> Result<Checked, Failure> {
     let mut ops = ops.to_vec();
     ops.sort_by_key(|op| op.begun);
     let last_seen = last_seen(&ops);
+    let bases = bases(&ops);
     writes_differ(&ops)?;
     versions_differ(&ops)?;
     let unseen = |op: &Op| match op.call {
@@ -121,9 +122,9 @@ pub fn check(ops: &[Op], losses: Losses) -> Result<Checked, Failure> {
     };
     let mut search = Search {
         ops: &ops,
-        around: Around { losses, unseen: false },
+        around: Around { losses, unseen: false, bases: &bases },
         open: BTreeMap::new(),
-        states: States::from([((vec![None], 0), 0)]),
+        states: States::from([((Register::default().into_shape(), 0), 0)]),
         checked: Checked::default(),
     };
     for (now, event, at) in events(&ops) {
@@ -168,11 +169,20 @@ fn last_seen(ops: &[Op]) -> BTreeMap<u64, u64> {
     seen
 }
 
+/// What the writes that were answered without being durable are based on.
+fn bases(ops: &[Op]) -> BTreeMap<u64, Version> {
+    let base = |op: &Op| match (op.call, op.ended) {
+        (Call::WriteBack { value }, Some((_, Answer::Taken { version }))) => Some((value, version)),
+        _ => None,
+    };
+    ops.iter().filter_map(base).collect()
+}
+
 fn writes_differ(ops: &[Op]) -> Result<(), Failure> {
     let mut written = BTreeSet::new();
     for op in ops {
         if let Call::Write { value: Some(value), .. } | Call::WriteBack { value } = op.call
-            && (!written.insert(value) || value == u64::MAX)
+            && (!written.insert(value) || value >= u64::MAX - 1)
         {
             return Err(Failure::Ambiguous { op: op.clone() });
         }
@@ -212,11 +222,11 @@ fn around(ops: &[Op], op: &Op) -> Vec<Op> {
 type Done = u128;
 
 /// What the register may be with which operations done, without its version; and the smallest version.
-type States = BTreeMap<(Vec<Value>, Done), Version>;
+type States = BTreeMap<(Shape, Done), Version>;
 
 struct Search<'a> {
     ops: &'a [Op],
-    around: Around,
+    around: Around<'a>,
     /// Open operations by their place.
     open: BTreeMap<u32, usize>,
     states: States,
@@ -242,8 +252,8 @@ impl Search<'_> {
         let done = self.done_in(place, &before)?;
         self.open.remove(&place);
         self.checked.answered += 1;
-        for ((list, bits), version) in done {
-            let mut register = Register::new(list, version);
+        for ((shape, bits), version) in done {
+            let mut register = Register::new(shape, version);
             register.forget(&sees);
             keep(&mut self.states, register, bits & !(1 << place));
         }
@@ -267,7 +277,7 @@ impl Search<'_> {
             let states = std::mem::take(&mut self.states);
             self.states = states
                 .into_iter()
-                .map(|((list, bits), version)| ((list, bits & !(1 << place)), version))
+                .map(|((shape, bits), version)| ((shape, bits & !(1 << place)), version))
                 .collect();
         }
     }
@@ -277,8 +287,8 @@ impl Search<'_> {
         let mut done = States::new();
         let mut seen = States::new();
         let mut next: Vec<(Register, Done)> = Vec::new();
-        for ((list, bits), version) in from {
-            next.push((Register::new(list.clone(), *version), *bits));
+        for ((shape, bits), version) in from {
+            next.push((Register::new(shape.clone(), *version), *bits));
         }
         while let Some((register, bits)) = next.pop() {
             let bits = self.do_what_changes_nothing(&register, bits);
@@ -332,7 +342,7 @@ impl Search<'_> {
         let op = self.ops[at].clone();
         let around = around(self.ops, &op);
         let mut registers: Vec<Register> =
-            before.into_iter().map(|((list, _), version)| Register::new(list, version)).collect();
+            before.into_iter().map(|((shape, _), version)| Register::new(shape, version)).collect();
         registers.dedup();
         Failure::NoOrder { op, registers, around }
     }
@@ -341,7 +351,7 @@ impl Search<'_> {
 /// Adds a state, unless one that can do more is there. Whether it was added.
 fn keep(states: &mut States, register: Register, bits: Done) -> bool {
     let version = register.version();
-    let known = states.entry((register.into_list(), bits)).or_insert(Version::MAX);
+    let known = states.entry((register.into_shape(), bits)).or_insert(Version::MAX);
     let better = version < *known;
     *known = version.min(*known);
     better

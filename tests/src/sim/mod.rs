@@ -15,5 +15,6 @@ pub mod network;
 pub mod partial;
 pub mod run;
 pub mod runtime;
+pub mod stalls;
 pub mod trace;
 pub mod workload;

@@ -22,6 +22,9 @@ impl Directory {
             Ask::WriteBack { address, grant, write, value } => {
                 What::WriteBack { address, grant, write, value }
             }
+            Ask::Offer { address, grant, write, value, based_on } => {
+                What::Offer { address, grant, write, value, based_on }
+            }
             Ask::Renew { lease, .. } => What::Renew { lease },
             Ask::Evict { lines } => {
                 lines.iter().for_each(|(address, stamp)| self.evicted(from, address, *stamp));
@@ -34,7 +37,9 @@ impl Directory {
             return question;
         }
         let turn = match &what {
-            What::Write { address, .. } | What::WriteBack { address, .. } => Some(address.clone()),
+            What::Write { address, .. } | What::WriteBack { address, .. } | What::Offer { address, .. } => {
+                Some(address.clone())
+            }
             What::GetS(_) | What::GetM(_) | What::Renew { .. } => None,
         };
         let phase = if turn.is_some() { Phase::Queued } else { Phase::Confirming };

@@ -48,7 +48,7 @@ impl Directory {
                     asked.phase = Phase::Queued;
                     self.queue(question, address, values, now_us);
                 }
-                What::Write { .. } | What::WriteBack { .. } => {}
+                What::Write { .. } | What::WriteBack { .. } | What::Offer { .. } => {}
             }
         }
         self.next_round();

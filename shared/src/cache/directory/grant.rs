@@ -1,8 +1,10 @@
 //! What a question comes to, when nothing stands in its way any more.
 
+use bytes::Bytes;
+
 use super::{Directory, Held, Line, Owner, Phase, Question, What};
 use crate::cache::message::{Grant, Told};
-use crate::cache::{Address, CacheCommand, CacheReply, Saves, State, Values, Version};
+use crate::cache::{Address, CacheCommand, CacheReply, Holder, Saves, Stamp, State, Values, Version};
 
 impl Directory {
     /// A copy to read, or ownership.
@@ -14,7 +16,14 @@ impl Directory {
         let shared = self.lines.get(&address).is_some_and(|line| {
             line.sharers.keys().any(|node| *node != asked.from && self.is_leased(node, now_us))
         });
-        let state = if own || !shared { State::E } else { State::S };
+        // Alone it is exclusive, unless an owner that cannot be asked may offer something later. Who is noted as the owner stays
+        // that: it may have heard so in another way.
+        let owns = self
+            .lines
+            .get(&address)
+            .is_some_and(|line| line.owner.as_ref().is_some_and(|owner| owner.node == asked.from));
+        let exclusive = own || owns || !shared && !self.may_be_offered(&address, values);
+        let state = if exclusive { State::E } else { State::S };
         // Where there is no value, only an owner has something to hold: the right to write.
         let grant = match &value {
             None if !own => None,
@@ -67,6 +76,9 @@ impl Directory {
     ) {
         // The writer has given up what it held before, and everybody else was asked.
         self.lines.remove(address);
+        if matches!(reply, CacheReply::Written { .. } | CacheReply::Deleted { .. }) {
+            self.absent.remove(address);
+        }
         self.touch(address);
         let grant = match reply {
             // After a retry the line may have changed since.
@@ -80,24 +92,16 @@ impl Directory {
 
     /// An owner brings what it wrote.
     pub(super) fn write_back(&mut self, question: Question, values: &Values, now_us: u64) {
+        let Some((address, grant, write, value)) = self.brought(question) else { return };
         let Some(asked) = self.questions.get_mut(&question) else { return };
-        let What::WriteBack { address, grant, write, value } = &asked.what else { return };
-        let (address, grant, write, value) = (address.clone(), *grant, *write, value.clone());
-        let line = self.lines.get(&address).filter(|line| {
-            let owner = line.owner.as_ref().filter(|owner| owner.node == asked.from);
-            owner.is_some_and(|owner| [owner.held.stamp, owner.held.was].contains(&grant))
-        });
+        let by = asked.from.name.clone();
+        let line = self.lines.get(&address).filter(|line| line.is_owned_by(&asked.from, grant));
         let Some(Line { version, owner: Some(owner), .. }) = line else {
             if self.timing.broken.stale_write_back {
-                let (by, saves) = (asked.from.name.clone(), Some(Saves { grant, write }));
+                let saves = Some(Saves { grant, write });
                 let (value, tenure, based_on, if_version) = (Some(value), self.term, None, None);
                 let command = CacheCommand::Write { address, value, tenure, by, based_on, if_version, saves };
-                asked.phase = Phase::Writing;
-                return self.out.push_back(super::Action::Commit {
-                    question: Some(question),
-                    command,
-                    key: None,
-                });
+                return self.commit(question, Phase::Writing, command);
             }
             let saved = values.get(&address).and_then(|entry| entry.saved);
             let committed = saved.is_some_and(|saved| saved.grant == grant && saved.write >= write);
@@ -111,13 +115,23 @@ impl Directory {
             address,
             value: Some(value),
             tenure: self.term,
-            by: asked.from.name.clone(),
+            by,
             based_on: Some(*version),
             if_version: None,
             saves: Some(Saves { grant: owner.held.stamp, write }),
         };
-        asked.phase = Phase::Writing;
-        self.out.push_back(super::Action::Commit { question: Some(question), command, key: None });
+        self.commit(question, Phase::Writing, command);
+    }
+
+    /// What a node brings: where, under which grant, which of its local writes, and the value.
+    pub(super) fn brought(&self, question: Question) -> Option<(Address, Stamp, u64, Bytes)> {
+        match &self.questions.get(&question)?.what {
+            What::WriteBack { address, grant, write, value }
+            | What::Offer { address, grant, write, value, .. } => {
+                Some((address.clone(), *grant, *write, value.clone()))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn written_back(
@@ -128,24 +142,38 @@ impl Directory {
         values: &Values,
         now_us: u64,
     ) {
-        let written = match self.questions.get(&question).map(|asked| &asked.what) {
-            Some(What::WriteBack { write, .. }) => *write,
-            _ => 0,
-        };
-        let told = match reply {
-            CacheReply::Written { version } => {
-                if let Some(line) = self.lines.get_mut(address) {
-                    line.version = version;
-                    if let Some(owner) = &mut line.owner {
-                        owner.saved = owner.saved.max(written);
-                    }
+        let Some((_, grant, write, _)) = self.brought(question) else { return };
+        let Some(asked) = self.questions.get(&question) else { return };
+        let (offered, from) = (matches!(asked.what, What::Offer { .. }), asked.from.clone());
+        let line = self.lines.get_mut(address).filter(|line| line.is_owned_by(&from, grant));
+        let told = match (reply, line) {
+            (CacheReply::Written { version }, Some(line)) => {
+                line.version = version;
+                if let Some(owner) = &mut line.owner {
+                    owner.saved = owner.saved.max(write);
                 }
                 Told::Saved { version }
             }
-            CacheReply::Full { .. } => Told::NotSaved { committed: false },
+            (CacheReply::Written { version }, None) => {
+                // Nobody holds what was there before.
+                self.lines.remove(address);
+                self.absent.remove(address);
+                self.touch(address);
+                Told::Saved { version }
+            }
+            (CacheReply::Full { .. }, _) => return self.revoke(question, address),
+            (CacheReply::Stale { .. }, None) if offered => Told::NotSaved { committed: false },
             // The directory does not fit what is committed.
             _ => return self.end(),
         };
         self.finish(question, address, told, values, now_us);
+    }
+}
+
+impl Line {
+    /// The node owns it, and knows it under that grant.
+    pub(super) fn is_owned_by(&self, node: &Holder, grant: Stamp) -> bool {
+        let owner = self.owner.as_ref().filter(|owner| owner.node == *node);
+        owner.is_some_and(|owner| [owner.held.stamp, owner.held.was].contains(&grant))
     }
 }

@@ -14,14 +14,19 @@
 //!   was written since and nothing contradicts it: an owner's claim excludes every other one of the line, and two owners'
 //!   exclude each other. What is accepted becomes readable only after the window (a home that does not know yet that it
 //!   is deposed may still make another node the owner until the last old lease ends, without asking those who claimed).
-//! - **Revocation.** Who owned a line and does not answer may have written to it. Before anybody else gets it, the line
-//!   gets a new version: whatever the old owner brings later is based on an older one.
+//! - **Offers.** An owner whose claim came too late, or that did not answer before its lease was over, may bring what it
+//!   wrote at any later time, with the version that it is based on. It is applied like a write, while that is still the
+//!   present version.
+//! - **Revocation.** So before anybody else *owns* a line of which such an owner may exist ([`Directory::may_be_offered`]),
+//!   the line gets a new version: of two nodes that both wrote, only what the later owner wrote is based on the present
+//!   one. Until then such a line is granted to readers only.
 //! - Whatever ends in the unknown ends the tenure: nobody goes on with a directory that may be wrong.
 
 mod asked;
 mod claims;
 mod confirm;
 mod grant;
+mod offer;
 mod recall;
 mod told;
 mod turn;
@@ -178,6 +183,7 @@ pub(super) enum What {
     GetM(Address),
     Write { address: Address, value: Option<Bytes>, if_version: Option<Version>, key: RequestKey },
     WriteBack { address: Address, grant: Stamp, write: u64, value: Bytes },
+    Offer { address: Address, grant: Stamp, write: u64, value: Bytes, based_on: Version },
     Renew { lease: Option<Term> },
 }
 
@@ -232,6 +238,12 @@ pub struct Directory {
     stage: Stage,
     /// The tenure of which claims count.
     claimable: Term,
+    /// What was applied when it opened: whatever has a later version was written in this tenure.
+    opened_at: Version,
+    /// Lines whose owner did not answer in this tenure, and may bring what it wrote later.
+    absent: BTreeSet<Address>,
+    /// What owners handed over in this tenure when they were asked, under the grant and number that they know.
+    fetched: BTreeMap<(Address, Holder), (Stamp, u64)>,
     n: u64,
     lines: BTreeMap<Address, Line>,
     /// Until when a node may be reading what it holds.
@@ -258,6 +270,9 @@ impl Directory {
             timing,
             stage: Stage::Fresh,
             claimable: 0,
+            opened_at: 0,
+            absent: BTreeSet::new(),
+            fetched: BTreeMap::new(),
             n: 0,
             lines: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -356,6 +371,7 @@ impl Directory {
             }
             (Stage::Opening, Committed::Applied(CacheReply::Opened)) => {
                 self.stage = Stage::Open;
+                self.opened_at = values.last();
                 self.tell(HomeFact::Open { term: self.term });
                 self.accept_claims(values, now_us);
             }
@@ -374,17 +390,22 @@ impl Directory {
         }
         self.stage = Stage::Ended;
         self.touched.clear();
-        for (question, asked) in std::mem::take(&mut self.questions) {
-            // A write that was not proposed yet was not done, and its key makes a retry safe.
-            let told = match asked.phase {
-                Phase::Writing if matches!(asked.what, What::Write { .. }) => Told::Unknown,
-                _ => Told::NotHome,
+        let questions = std::mem::take(&mut self.questions);
+        let proposed = questions.values().filter(|asked| asked.phase == Phase::Writing);
+        let proposed: BTreeSet<_> = proposed.map(|asked| (asked.from.clone(), asked.asked)).collect();
+        for (question, asked) in questions {
+            // A write that was not proposed yet was not done, and its key makes a retry safe. One that came twice may have been.
+            let told = match proposed.contains(&(asked.from, asked.asked)) {
+                true => Told::Unknown,
+                false => Told::NotHome,
             };
             self.out.push_back(Action::Answer { question, told });
         }
         self.lines.clear();
         self.leases.clear();
         self.claims.clear();
+        self.absent.clear();
+        self.fetched.clear();
         self.turns.clear();
         self.out.push_back(Action::Ended);
     }

@@ -5,6 +5,14 @@ use crate::cache::fact::How;
 use crate::cache::message::{Recall, Recalled, Source};
 use crate::cache::{Address, Holder, Stamp, Values};
 
+/// Most lines of which a home remembers that their owner did not answer. Of any more it takes back at once what the owner
+/// may have written.
+const ABSENT_MAX: usize = 65_536;
+
+/// Most handed-over writes of which a home remembers that it has them. Of any more an owner that missed the word that they are
+/// committed may not learn what became of them.
+const FETCHED_MAX: usize = 4_096;
+
 /// A node that was asked for a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cache) struct Waiting {
@@ -29,12 +37,13 @@ enum Outcome {
 }
 
 impl Directory {
-    /// Asks for everything that stands in the question's way; whether that is anything.
+    /// Asks for everything that stands in the question's way; whether that is anything. `fences`: the line gets a new version
+    /// before it is granted.
     pub(super) fn recall_for(
         &mut self,
         question: Question,
         address: &Address,
-        share: bool,
+        (share, fences): (bool, bool),
         now_us: u64,
     ) -> bool {
         let Some(asked) = self.questions.get(&question) else { return false };
@@ -43,7 +52,8 @@ impl Directory {
         // Whoever asks has given up what it held before.
         let owner = line.owner.as_ref().map(|owner| owner.node.clone()).filter(|node| *node != from);
         let excludes = !share && !self.timing.broken.sharers_ignored;
-        let stands = |node: &&Holder| excludes && **node != from && self.is_leased(node, now_us);
+        // Where the line gets a new version before the asker owns it, the copy that the asker reads meanwhile is an old one.
+        let stands = |node: &&Holder| excludes && (fences || **node != from) && self.is_leased(node, now_us);
         let sharers: Vec<Holder> = line.sharers.keys().filter(stands).cloned().collect();
         let mut recalls = Vec::new();
         for node in sharers {
@@ -189,7 +199,11 @@ impl Directory {
             Outcome::NotHeld => {}
             // It has something from before, and never got what it was granted last.
             Outcome::Dirty { grant, .. } if ![owner.held.stamp, owner.held.was].contains(&grant) => {}
-            Outcome::Dirty { write, value, .. } => {
+            Outcome::Dirty { grant, write, value } => {
+                if self.fetched.len() >= FETCHED_MAX {
+                    self.fetched.pop_first();
+                }
+                self.fetched.insert((address.clone(), node.clone()), (grant, write));
                 asked.source = Source::Owner(node.name.clone());
                 let saves = crate::cache::Saves { grant: owner.held.stamp, write };
                 let (by, saved) = (node.name.clone(), owner.saved);
@@ -201,8 +215,11 @@ impl Directory {
                 return self.saved(question, &address, values, now_us);
             }
             Outcome::Gone => {
-                line.owner = Some(owner);
-                return self.revoke(question, &address);
+                self.totals.revocations += 1;
+                if self.absent.len() >= ABSENT_MAX {
+                    return self.revoke(question, &address);
+                }
+                self.absent.insert(address);
             }
         }
         self.go_on(question, values, now_us);

@@ -65,7 +65,7 @@ impl Directory {
         }
         let wants = match &asked.what {
             What::GetM(_) => Wants::Own,
-            What::Write { .. } => Wants::Write,
+            What::Write { .. } | What::Offer { .. } => Wants::Write,
             What::GetS(_) | What::WriteBack { .. } | What::Renew { .. } => Wants::Read,
         };
         let waited = |(node, waiting): (&Holder, &Waiting)| Waited {

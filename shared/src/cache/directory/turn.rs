@@ -27,6 +27,7 @@ impl Directory {
             What::GetS(address) => (address.clone(), true),
             What::GetM(address) | What::Write { address, .. } => (address.clone(), false),
             What::WriteBack { .. } => return self.write_back(question, values, now_us),
+            What::Offer { .. } => return self.offered(question, values, now_us),
             What::Renew { .. } => return,
         };
         if self.is_late(question, &address) {
@@ -35,7 +36,8 @@ impl Directory {
             let told = if write { Told::Unknown } else { Told::NotHome };
             return self.finish(question, &address, told, values, now_us);
         }
-        if !self.recall_for(question, &address, share, now_us) {
+        let fences = matches!(asked.what, What::GetM(_)) && self.may_be_offered(&address, values);
+        if !self.recall_for(question, &address, (share, fences), now_us) {
             self.go_on(question, values, now_us);
         }
     }
@@ -47,6 +49,20 @@ impl Directory {
         if !asked.waits.is_empty() || commits {
             return;
         }
+        let (to_own, deletes) = match &asked.what {
+            What::GetM(_) => (true, false),
+            What::Write { value, .. } => (false, value.is_none()),
+            _ => (false, false),
+        };
+        if (to_own || deletes)
+            && let Some(address) = asked.address().cloned()
+            && (to_own || values.get(&address).is_none())
+            && self.may_be_offered(&address, values)
+        {
+            // A deletion of what has no value commits nothing else that an offer could be too old for.
+            return self.revoke(question, &address);
+        }
+        let Some(asked) = self.questions.get_mut(&question) else { return };
         match &asked.what {
             What::GetS(_) | What::GetM(_) => self.fill(question, values, now_us),
             What::Write { address, value, if_version, key } => {
@@ -63,7 +79,13 @@ impl Directory {
                 let key = Some(key.clone());
                 self.out.push_back(Action::Commit { question: Some(question), command, key });
             }
-            What::WriteBack { .. } | What::Renew { .. } => {}
+            // There was no room for it, and it must not come back.
+            What::WriteBack { address, .. } => {
+                let (address, told) = (address.clone(), Told::NotSaved { committed: false });
+                self.finish(question, &address, told, values, now_us);
+            }
+            What::Offer { .. } => self.take_offer(question, values, now_us),
+            What::Renew { .. } => {}
         }
     }
 
@@ -89,14 +111,13 @@ impl Directory {
         self.commit(question, Phase::Saving, command);
     }
 
-    /// An owner that may have written loses the line.
+    /// What any owner may still bring is based on an older version from now on.
     pub(super) fn revoke(&mut self, question: Question, address: &Address) {
-        self.totals.revocations += 1;
         let command = CacheCommand::Revoke { address: address.clone(), tenure: self.term };
         self.commit(question, Phase::Revoking, command);
     }
 
-    fn commit(&mut self, question: Question, phase: Phase, command: CacheCommand) {
+    pub(super) fn commit(&mut self, question: Question, phase: Phase, command: CacheCommand) {
         if let Some(asked) = self.questions.get_mut(&question) {
             asked.phase = phase;
         }
@@ -126,7 +147,7 @@ impl Directory {
             (Phase::Writing, What::Write { .. }, reply) => {
                 self.written(question, &address, reply, values, now_us);
             }
-            (Phase::Writing, What::WriteBack { .. }, reply) => {
+            (Phase::Writing, What::WriteBack { .. } | What::Offer { .. }, reply) => {
                 self.written_back(question, &address, reply, values, now_us);
             }
             (Phase::Saving, _, CacheReply::Written { version }) => {
@@ -136,8 +157,12 @@ impl Directory {
                 self.saved(question, &address, values, now_us);
             }
             // There is no room for it: the write is lost, and must not come back.
-            (Phase::Saving, _, CacheReply::Full { .. }) => self.revoke(question, &address),
+            (Phase::Saving, _, CacheReply::Full { .. }) => {
+                self.fetched.retain(|(of, _), _| *of != address);
+                self.revoke(question, &address);
+            }
             (Phase::Revoking, _, CacheReply::Revoked { version }) => {
+                self.absent.remove(&address);
                 if let Some(line) = self.lines.get_mut(&address) {
                     line.version = version;
                     line.owner = None;
@@ -196,7 +221,8 @@ impl super::Asked {
             What::GetS(address)
             | What::GetM(address)
             | What::Write { address, .. }
-            | What::WriteBack { address, .. } => Some(address),
+            | What::WriteBack { address, .. }
+            | What::Offer { address, .. } => Some(address),
             What::Renew { .. } => None,
         }
     }

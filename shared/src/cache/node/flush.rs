@@ -10,30 +10,38 @@ use crate::ids::GroupId;
 /// Most lines that one message about evictions names.
 const EVICTIONS_PER_MESSAGE: usize = 64;
 
+/// Most offers that are under way at one time: after a change of homes there may be thousands, with their values.
+const OFFERS_MAX: usize = 64;
+
 impl Lines {
     /// Sends what was written here, unless that is under way. `now` does not wait for its time.
     pub(super) fn flush(&mut self, address: &Address, now_us: u64, now: bool) {
         let Some(line) = self.lines.get(address) else { return };
-        let due_us =
-            if now || line.leaving || self.stopping { 0 } else { line.dirty_us + self.limits.flush_us };
+        let soon = now || line.leaving || line.offered || self.stopping;
+        let due_us = if soon { 0 } else { line.dirty_us + self.limits.flush_us };
         if !self.may_flush(line) || now_us < line.flush_after_us || now_us < due_us {
             return;
         }
-        let (shard, write) = (line.shard, line.writes);
-        let ask = Ask::WriteBack {
-            address: address.clone(),
-            grant: line.stamp,
-            write,
-            value: line.value.clone().unwrap_or_default(),
+        let (shard, grant, write, offered) = (line.shard, line.stamp, line.writes, line.offered);
+        let (address, value) = (address.clone(), line.value.clone().unwrap_or_default());
+        let ask = match offered {
+            true => Ask::Offer { address: address.clone(), grant, write, value, based_on: line.version },
+            false => Ask::WriteBack { address: address.clone(), grant, write, value },
         };
         let asked = self.tell(shard, ask);
-        if let Some(line) = self.lines.get_mut(address) {
+        if offered {
+            self.offers.insert(asked, address.clone());
+        }
+        if let Some(line) = self.lines.get_mut(&address) {
             line.flush = Some((asked, write));
         }
     }
 
     /// What was written there can go now. While a new home asks what the node holds, that says it all.
     fn may_flush(&self, line: &Line) -> bool {
+        if line.offered {
+            return line.flush.is_none() && self.offers.len() < OFFERS_MAX;
+        }
         let registering = self.homes.get(&line.shard).is_some_and(|home| home.known > line.stamp.term);
         line.state == State::M && line.flush.is_none() && line.handed.is_none() && !registering
     }
@@ -42,7 +50,7 @@ impl Lines {
     pub(super) fn flush_due(&mut self, now_us: u64) -> Option<u64> {
         let dirty: Vec<Address> = self
             .unsaved_lines()
-            .filter(|(_, line)| line.state == State::M)
+            .filter(|(_, line)| line.state == State::M || line.offered)
             .map(|(at, _)| at.clone())
             .collect();
         dirty.iter().for_each(|address| self.flush(address, now_us, false));
@@ -55,8 +63,8 @@ impl Lines {
         let soon = self.stopping;
         waits
             .map(|(_, line)| {
-                let due_us =
-                    if soon || line.leaving { line.dirty_us } else { line.dirty_us + self.limits.flush_us };
+                let soon = soon || line.leaving || line.offered;
+                let due_us = if soon { line.dirty_us } else { line.dirty_us + self.limits.flush_us };
                 due_us.max(line.flush_after_us)
             })
             .min()
@@ -70,7 +78,7 @@ impl Lines {
 
     /// Nothing is here that is not written back.
     pub fn is_clean(&self) -> bool {
-        !self.lines.values().any(|line| line.state == State::M)
+        !self.lines.values().any(|line| line.state == State::M || line.offered)
     }
 
     /// Drops what goes first until there is room again. What was written here goes when it is written back.
@@ -86,7 +94,7 @@ impl Lines {
                 let line = self.lines.get(address);
                 address != just_used
                     && !self.pending.contains_key(address)
-                    && line.is_some_and(|line| !line.leaving)
+                    && line.is_some_and(|line| !line.leaving && line.handed.is_none())
             };
             let Some(address) = self.order.victim(may_go) else { break };
             let Some(line) = self.lines.get_mut(&address) else { break };

@@ -78,7 +78,10 @@ impl Lines {
             home.renew_us = home.renew_us.max(now_us);
             return;
         }
-        let suspended = self.lines.values().any(|line| line.shard == shard && line.suspended);
+        let suspended = self.lines.values().any(|line| {
+            // What is offered waits for the answer to the offer.
+            line.shard == shard && line.suspended && !line.offered
+        });
         let home = self.home(shard);
         if home.renewing.is_some() || now_us < home.renew_us {
             return;
@@ -162,6 +165,8 @@ impl Lines {
                 // It was fetched after the home said so.
                 Some(kept) if line.handed > Some(kept.stamp) => {}
                 Some(kept) => self.take_back(&address, kept, live),
+                // What was handed over may have come too late for the home that asked.
+                None if line.unsaved() => self.offer(&address, now_us),
                 None => drop(self.drop_line(&address, Cause::Refused)),
             }
         }
@@ -175,7 +180,8 @@ impl Lines {
                 line.state = if saved { State::E } else { State::M };
             }
             line.handed = None;
-            line.flush = None;
+            line.abandon_flush();
+            line.offered = false;
             line.suspended = !live;
             line.stamp = kept.stamp;
             // A write-back that was answered meanwhile may know a later one.

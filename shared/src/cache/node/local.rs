@@ -105,7 +105,8 @@ impl Lines {
         let owes = self.lines.get(address).is_some_and(|line| {
             line.unsaved() && (line.suspended || line.handed.is_some() && line.stamp.term < known)
         });
-        if owes {
+        let offered = self.lines.get(address).is_some_and(|line| line.offered);
+        if owes && !offered {
             let home = self.home(shard);
             home.used_us = now_us;
             home.renew_us = home.renew_us.min(now_us);

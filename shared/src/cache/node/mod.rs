@@ -10,11 +10,13 @@
 //!   from the moment at which a lease ends every copy of the shard is suspended for good, until a home names it again;
 //! - one question at a time about one address, and an answer to an earlier one is ignored;
 //! - a message of a home that is older than one that the node heard of the same shard changes nothing;
-//! - what a client wrote with `write_back` goes only when a home says that it has it or will not take it.
+//! - what a client wrote with `write_back` goes only when a home says that it has it or will not take it; where no home
+//!   knows the copy any more it is offered ([`offer`]).
 
 mod flush;
 mod lease;
 mod local;
+mod offer;
 mod order;
 mod recalled;
 pub mod stats;
@@ -76,11 +78,22 @@ pub(super) struct Line {
     pub flush_after_us: u64,
     /// It goes as soon as it is written back.
     pub leaving: bool,
+    /// No home knows the copy any more: what was written is offered until a home takes or refuses it, and not readable.
+    pub offered: bool,
+    /// The local writes up to this one may have been committed: a home got them, and no answer said what became of them.
+    pub in_doubt: u64,
 }
 
 impl Line {
     fn bytes(&self, address: &Address) -> u64 {
         (address.len() + self.value.as_ref().map_or(0, Bytes::len)) as u64
+    }
+
+    /// Whatever the answer to the write-back under way is, it is not waited for any more.
+    fn abandon_flush(&mut self) {
+        if let Some((_, write)) = self.flush.take() {
+            self.in_doubt = self.in_doubt.max(write);
+        }
     }
 
     /// Has a write that no home is known to have.
@@ -222,6 +235,8 @@ pub struct Lines {
     bytes: u64,
     pending: BTreeMap<Address, Pending>,
     homes: BTreeMap<GroupId, Home>,
+    /// The offers that are under way, by number.
+    offers: BTreeMap<u64, Address>,
     asked: u64,
     out: VecDeque<Out>,
     counted: Counted,
@@ -240,6 +255,7 @@ impl Lines {
             bytes: 0,
             pending: BTreeMap::new(),
             homes: BTreeMap::new(),
+            offers: BTreeMap::new(),
             asked: 0,
             out: VecDeque::new(),
             counted: Counted::default(),

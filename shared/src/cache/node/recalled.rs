@@ -26,8 +26,10 @@ impl Lines {
         }
         // A late repeat must not take what was granted since.
         let newer = self.lines.get(address).is_some_and(|line| stamp < line.stamp);
+        // What is offered is no copy: the home speaks of one that was granted and not kept.
+        let offered = self.lines.get(address).is_some_and(|line| line.offered);
         match recall {
-            Recall::Invalidate { .. } if newer => Recalled::Acknowledged,
+            Recall::Invalidate { .. } if newer || offered => Recalled::Acknowledged,
             Recall::Fetch { .. } if newer => Recalled::NotHeld,
             Recall::Invalidate { .. } => self.invalidate(address),
             Recall::Fetch { invalidate, .. } => self.fetch(address, stamp, *invalidate),
@@ -62,7 +64,7 @@ impl Lines {
                 line.state = to;
                 line.handed = Some(stamp);
                 // The home has it now: what the write-back's answer says does not matter any more.
-                line.flush = None;
+                line.abandon_flush();
             });
             self.wake(address);
             return Recalled::Dirty { grant, write, value };

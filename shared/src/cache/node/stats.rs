@@ -36,6 +36,10 @@ pub struct Stats {
     pub hit_rate: Option<f64>,
     /// The same over the last minute.
     pub hit_rate_1m: Option<f64>,
+    /// Writes that no home knew any more and that were offered again, based on the version before them.
+    pub offered: u64,
+    /// Writes that were answered as not durable, reached a home, and were overwritten before it was known what became of them.
+    pub unresolved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +53,8 @@ pub(super) struct Counted {
     pub evictions: u64,
     pub lost: u64,
     pub renewals: u64,
+    pub offered: u64,
+    pub unresolved: u64,
     /// Second, hits and misses in it; at most [`RATE_S`].
     recent: VecDeque<(u64, u64, u64)>,
 }
@@ -91,6 +97,8 @@ impl Counted {
             bytes,
             hit_rate: rate(self.hits, self.misses),
             hit_rate_1m: rate(hits, misses),
+            offered: self.offered,
+            unresolved: self.unresolved,
         }
     }
 }

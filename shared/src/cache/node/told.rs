@@ -21,6 +21,10 @@ impl Lines {
             self.told_of_renewal(shard, told, sent_us, now_us);
             return Done::Ignored;
         }
+        if let Some(address) = self.offers.remove(&asked) {
+            self.told_of_offer(&address, asked, told, now_us);
+            return Done::Ignored;
+        }
         let flushing = self.unsaved_lines().find(|(_, line)| line.flush.is_some_and(|(of, _)| of == asked));
         if let Some(address) = flushing.map(|(address, _)| address.clone()) {
             self.told_of_flush(&address, told, now_us);
@@ -52,7 +56,7 @@ impl Lines {
             }
             (Some(Told::Written { reply, grant }), Purpose::Write) => {
                 let state = self.install(address, pending, grant, pending.value.clone(), now_us);
-                if state == State::I {
+                if state == State::I && !self.is_offered(address) {
                     self.drop_line(address, Cause::LocalWrite);
                 }
                 Done::Written { reply, state }
@@ -64,7 +68,9 @@ impl Lines {
             (Some(Told::Busy), _) => Done::Busy,
             (Some(Told::NotHome), _) | (_, Purpose::Read | Purpose::Own) => Done::Again { after_us: 0 },
             (_, Purpose::Write) => {
-                self.drop_line(address, Cause::Unknown);
+                if !self.is_offered(address) {
+                    self.drop_line(address, Cause::Unknown);
+                }
                 Done::Unknown
             }
         }
@@ -81,7 +87,8 @@ impl Lines {
     ) -> State {
         let Some(Grant { stamp, state, version }) = grant else { return State::I };
         let shard = pending.shard;
-        if pending.overtaken > Some(stamp) || stamp.term < self.home(shard).known {
+        if pending.overtaken > Some(stamp) || stamp.term < self.home(shard).known || self.is_offered(address)
+        {
             return State::I;
         }
         self.extend(shard, stamp.term, pending.sent_us, now_us);
@@ -101,6 +108,8 @@ impl Lines {
             flush: None,
             flush_after_us: 0,
             leaving: false,
+            offered: false,
+            in_doubt: 0,
         };
         let cause = match pending.purpose {
             Purpose::Read => Cause::LocalRead,
@@ -155,6 +164,10 @@ impl Lines {
         let again_us = now_us + self.limits.lease_us / 4;
         let Some(line) = self.lines.get_mut(address) else { return };
         let (shard, write) = (line.shard, line.flush.take().map_or(0, |(_, write)| write));
+        if self.told_before_offer(address, write, &told) {
+            return;
+        }
+        let Some(line) = self.lines.get_mut(address) else { return };
         match told {
             Some(Told::Saved { version }) => {
                 self.counted.write_backs += 1;
@@ -168,18 +181,21 @@ impl Lines {
                 self.wake(address);
                 self.leave(address);
             }
-            Some(Told::NotSaved { committed }) => {
-                if let Some(line) = self.lines.get_mut(address) {
-                    // Somebody else has that write, and only that one.
-                    line.handed = (committed && line.writes <= write).then_some(line.stamp);
-                }
+            // That write is committed, and it was the last one.
+            Some(Told::NotSaved { committed: true }) if line.writes <= write => {
+                line.handed = Some(line.stamp);
                 self.drop_line(address, Cause::Refused);
             }
+            Some(Told::NotSaved { .. }) => self.offer(address, now_us),
             Some(Told::Opening { term, .. }) => {
                 line.flush_after_us = again_us;
                 self.heard(shard, term, now_us);
             }
-            _ => line.flush_after_us = again_us,
+            Some(Told::Busy | Told::NotHome) => line.flush_after_us = again_us,
+            _ => {
+                line.in_doubt = line.in_doubt.max(write);
+                line.flush_after_us = again_us;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod offers;
 mod oracle;
 mod races;
 mod table;

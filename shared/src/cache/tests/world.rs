@@ -89,6 +89,8 @@ pub struct Node {
     pub cut: bool,
     clients: Vec<Option<Request>>,
     tick: Option<u64>,
+    /// What this boot answered as not durable, the last of each address.
+    wrote: BTreeMap<Address, Bytes>,
 }
 
 struct Home {
@@ -160,6 +162,7 @@ impl World {
             cut: false,
             clients: vec![None; clients],
             tick: None,
+            wrote: BTreeMap::new(),
         });
         let nodes = nodes.collect();
         let mut world = World {
@@ -257,6 +260,7 @@ impl World {
         let node_us = &mut self.nodes[node];
         node_us.boot += 1;
         node_us.lines = Lines::new(limits);
+        node_us.wrote.clear();
         node_us.clients.iter_mut().for_each(|client| *client = None);
         self.start_clients(node);
     }
@@ -311,6 +315,24 @@ impl World {
             for (node, state, value) in copies {
                 self.oracle.check_copy(address, value, &format!("node{} in {state}", node + 1));
                 assert_eq!(value, &copies[0].2, "{address}");
+            }
+        }
+    }
+
+    /// Every write that was answered as not durable is committed, reported, or still there, unless its node died.
+    pub fn check_fates(&self) {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let unsaved: Vec<_> = node.lines.view(self.node_us(at));
+            for (address, value) in &node.wrote {
+                let there = unsaved.iter().any(|line| {
+                    line.address == *address && line.unsaved && line.value.as_ref() == Some(value)
+                });
+                let known = there || self.oracle.has_fate(address, value);
+                assert!(
+                    known,
+                    "nobody says what became of {value:?}, written by node{} at {address}",
+                    at + 1
+                );
             }
         }
     }

@@ -43,10 +43,10 @@ pub(super) fn committed(fact: &CacheFact) -> Option<Said> {
         }
         CacheFact::Revoked { address, version } => {
             let words = [
-                "The owner of {0} did not answer until its lease was over: what is committed counts, as version {1}",
-                "Pemilik {0} tidak menjawab sampai masa pinjamnya habis: yang berlaku nilai ter-commit, sebagai versi {1}",
+                "What is committed of {0} is version {1} now: whatever an owner that cannot be asked still has is refused",
+                "Yang ter-commit dari {0} kini versi {1}: tulisan pemilik yang tak bisa ditanya akan ditolak",
             ];
-            Some(said("", words, &[address, &version.to_smolstr()]).bad())
+            Some(said("", words, &[address, &version.to_smolstr()]))
         }
         CacheFact::Begun { .. } | CacheFact::Opened { .. } => None,
     }
@@ -60,6 +60,13 @@ pub(super) fn line(node: &NodeName, fact: &LineFact) -> Option<Said> {
             let words = [
                 "What {0} wrote to {1} is lost: it was answered as not durable",
                 "Tulisan {0} di {1} hilang: jawabannya dulu “belum tahan lama”",
+            ];
+            said("", words, &[node, address]).bad()
+        }
+        LineFact::Unresolved { address, .. } => {
+            let words = [
+                "{1} was written elsewhere: whether what {0} had written there took effect before is not known",
+                "{1} sudah ditulis di tempat lain: tidak diketahui apakah tulisan {0} sempat berlaku sebelumnya",
             ];
             said("", words, &[node, address]).bad()
         }
@@ -140,6 +147,13 @@ fn changed(node: &NodeName, address: &str, (from, to): (State, State), cause: Ca
             [
                 "{0}'s lease is over: from now on it may not read its copy of {1}",
                 "Masa pinjam {0} habis: mulai kini ia tak boleh membaca salinan {1}",
+            ],
+        ),
+        (Cause::WriteBack, State::I) => (
+            "written back",
+            [
+                "What {0} wrote to {1} is committed, and its copy is gone",
+                "Tulisan {0} di {1} ter-commit, dan salinannya sudah tak ada",
             ],
         ),
         (Cause::WriteBack, _) => (

@@ -73,8 +73,8 @@ fn facts() -> Vec<(Fact, &'static str, &'static str)> {
         ),
         (
             service(CacheFact::Revoked { address: "price".into(), version: 12 }),
-            "The owner of price did not answer until its lease was over: what is committed counts, as version 12",
-            "Pemilik price tidak menjawab sampai masa pinjamnya habis: yang berlaku nilai ter-commit, sebagai versi 12",
+            "What is committed of price is version 12 now: whatever an owner that cannot be asked still has is refused",
+            "Yang ter-commit dari price kini versi 12: tulisan pemilik yang tak bisa ditanya akan ditolak",
         ),
         (service(CacheFact::Begun { tenure: 3 }), "", ""),
         (service(CacheFact::Opened { tenure: 3 }), "", ""),
@@ -147,6 +147,16 @@ fn facts() -> Vec<(Fact, &'static str, &'static str)> {
             line(LineFact::Lost { address: "price".into(), version: 7 }),
             "What node3 wrote to price is lost: it was answered as not durable",
             "Tulisan node3 di price hilang: jawabannya dulu “belum tahan lama”",
+        ),
+        (
+            line(LineFact::Unresolved { address: "price".into(), version: 7 }),
+            "price was written elsewhere: whether what node3 had written there took effect before is not known",
+            "price sudah ditulis di tempat lain: tidak diketahui apakah tulisan node3 sempat berlaku sebelumnya",
+        ),
+        (
+            changed(State::I, State::I, Cause::WriteBack),
+            "What node3 wrote to price is committed, and its copy is gone",
+            "Tulisan node3 di price ter-commit, dan salinannya sudah tak ada",
         ),
         (
             hit(false),

@@ -1,6 +1,8 @@
 //! Small histories, checked once more without any thought: every order, with losses and write-backs as steps of their
 //! own. The two verdicts are the same.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use crate::linear::{Answer, Call, Losses, Op, Value, Version, check};
@@ -12,21 +14,43 @@ const OPS_MAX: usize = 6;
 struct Plain {
     list: Vec<Value>,
     version: Version,
+    /// The newest write that went away and may come back.
+    away: Value,
+    /// It went away since the last answer.
+    fresh: bool,
+    /// Something was written back since the last write that was not durable.
+    moved: bool,
+    /// What was away came back since the last operation: going away again at once would be nothing.
+    back: bool,
 }
 
+/// What writes that were answered without being durable are based on.
+type Bases = BTreeMap<u64, Version>;
+
 /// Whether there is an order. `left`: operations that are not done.
-fn explain(ops: &[Op], left: &[usize], at: &Plain, losses: Losses) -> bool {
+fn explain(ops: &[Op], left: &[usize], at: &Plain, losses: Losses, bases: &Bases) -> bool {
     if left.iter().all(|op| ops[*op].ended.is_none()) {
         return true;
     }
     if at.list.len() > 1 {
         let mut lost = at.clone();
-        lost.list.pop();
+        let gone = lost.list.pop().flatten();
+        lost.fresh |= lost.away.is_none();
+        lost.away = lost.away.or(gone);
         let mut written_back = at.clone();
         written_back.list.remove(0);
-        if losses == Losses::Possible && explain(ops, left, &lost, losses)
-            || explain(ops, left, &written_back, losses)
+        written_back.moved = true;
+        if losses == Losses::Possible && !at.back && explain(ops, left, &lost, losses, bases)
+            || explain(ops, left, &written_back, losses, bases)
         {
+            return true;
+        }
+    }
+    if at.away.is_some() {
+        let mut back = at.clone();
+        back.list.push(back.away.take());
+        (back.fresh, back.back) = (false, true);
+        if explain(ops, left, &back, losses, bases) {
             return true;
         }
     }
@@ -34,23 +58,30 @@ fn explain(ops: &[Op], left: &[usize], at: &Plain, losses: Losses) -> bool {
     left.iter().any(|op| {
         let may_be_next = first_end.is_none_or(|end| ops[*op].begun <= end);
         let rest: Vec<usize> = left.iter().copied().filter(|other| other != op).collect();
-        may_be_next && done(&ops[*op], at).is_some_and(|after| explain(ops, &rest, &after, losses))
+        let after = done(&ops[*op], at, bases).map(|after| Plain { back: false, ..after });
+        may_be_next && after.is_some_and(|after| explain(ops, &rest, &after, losses, bases))
     })
 }
 
-fn done(op: &Op, at: &Plain) -> Option<Plain> {
+fn done(op: &Op, at: &Plain, bases: &Bases) -> Option<Plain> {
     let answer = op.ended.map(|(_, answer)| answer);
     let last = *at.list.last()?;
     let settled = at.list.len() == 1;
-    let become_ = |list: Vec<Value>, version: Version| Some(Plain { list, version });
+    // Whatever is written, what was away stays away.
+    let become_ = |list: Vec<Value>, version: Version| {
+        Some(Plain { list, version, away: None, fresh: false, moved: false, back: false })
+    };
     match (op.call, answer) {
         (Call::Read, None) => Some(at.clone()),
         (Call::Read, Some(Answer::Saw { value: None, .. })) => {
-            (last.is_none() && settled).then(|| at.clone())
+            (last.is_none() && settled).then(|| Plain { fresh: false, ..at.clone() })
         }
         (Call::Read, Some(Answer::Saw { value, version: Some(version), dirty })) => {
             let fits = last == value && version >= at.version && (dirty || settled);
-            fits.then(|| Plain { version, ..at.clone() })
+            let base = at.away.and_then(|away| bases.get(&away).copied());
+            let refused = at.fresh && !at.moved && !dirty && base.is_some_and(|base| version > base);
+            let away = at.away.filter(|_| !refused);
+            fits.then(|| Plain { version, away, fresh: false, ..at.clone() })
         }
         (Call::WriteBack { value }, None | Some(Answer::Taken { .. })) => {
             let version = match answer {
@@ -93,7 +124,7 @@ fn done(op: &Op, at: &Plain) -> Option<Plain> {
                     let wanted = if_version?;
                     let there = if version == 0 { last.is_none() } else { last.is_some() };
                     let good = there && wanted != version && (version == 0 || version >= at.version);
-                    if good { become_(vec![last], version.max(at.version)) } else { None }
+                    good.then(|| Plain { version: version.max(at.version), fresh: false, ..at.clone() })
                 }
                 Some(_) => None,
             }
@@ -173,8 +204,13 @@ proptest! {
         number(&mut ops);
         let losses = if never { Losses::Never } else { Losses::Possible };
         let all: Vec<usize> = (0..ops.len()).collect();
-        let start = Plain { list: vec![None], version: 0 };
-        let plain = explain(&ops, &all, &start, losses);
+        let start = Plain { list: vec![None], version: 0, away: None, fresh: false, moved: false, back: false };
+        let base = |op: &Op| match (op.call, op.ended) {
+            (Call::WriteBack { value }, Some((_, Answer::Taken { version }))) => Some((value, version)),
+            _ => None,
+        };
+        let bases = ops.iter().filter_map(base).collect();
+        let plain = explain(&ops, &all, &start, losses, &bases);
         let found = check(&ops, losses);
         let text = ops.iter().map(|op| format!("{op}\n")).collect::<String>();
         if !has_two_values(&ops) && plain {

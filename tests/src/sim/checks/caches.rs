@@ -80,6 +80,7 @@ impl Caches {
         match fact {
             LineFact::Hit { write: false, .. } => self.counts.hits += 1,
             LineFact::Lost { .. } => self.counts.lost += 1,
+            LineFact::Unresolved { .. } => self.counts.unresolved += 1,
             LineFact::Hit { write: true, .. } | LineFact::Changed { .. } => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The cache of three real nodes: every history is linearizable per address, without faults and with nodes that are killed,
 //! stand still or are cut off.
 
+mod stalled;
 mod user;
 
 use std::sync::atomic::Ordering;
@@ -85,7 +86,8 @@ async fn may_have_lost(cluster: &Cluster) -> Result<Losses> {
     let mut lost = 0;
     for at in 0..cluster.len() {
         let stats: StatsAnswer = cluster.get(at, "/cache/stats").await?;
-        lost += stats.stats.lost + stats.revocations;
+        // What no home knew for a time was away for that time.
+        lost += stats.stats.lost + stats.stats.unresolved + stats.stats.offered + stats.revocations;
     }
     Ok(if lost == 0 { Losses::Never } else { Losses::Possible })
 }

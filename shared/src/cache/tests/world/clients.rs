@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{ANSWER_US, CLIENT_US, Event, SHARD, World};
 use crate::cache::message::{Ask, Recalled, Told};
 use crate::cache::node::{Done, Looked, Out};
-use crate::cache::{Address, CacheReply, Version};
+use crate::cache::{Address, CacheReply, LineFact, Version};
 use crate::machine::{IdempotencyKey, RequestKey};
 
 /// What a client is doing.
@@ -109,7 +109,7 @@ impl World {
                         }
                     }
                 }
-                Out::Fact(_, fact) => self.note(|| format!("node{} {fact:?}", node + 1)),
+                Out::Fact(_, fact) => self.fact(node, &fact),
             }
         }
         let deadline = self.nodes[node].lines.deadline();
@@ -121,6 +121,22 @@ impl World {
                 *tick = Some(at);
                 self.after(after, Event::Node { node });
             }
+        }
+    }
+
+    /// What a node says became of the last write that it answered as not durable.
+    fn fact(&mut self, node: usize, fact: &LineFact) {
+        self.note(|| format!("node{} {fact:?}", node + 1));
+        match fact {
+            LineFact::Lost { address, .. } => {
+                let value = self.nodes[node].wrote.get(address).expect("it wrote it").clone();
+                self.oracle.lost(address, &value, self.now);
+            }
+            LineFact::Unresolved { address, .. } => {
+                let value = self.nodes[node].wrote.get(address).expect("it wrote it").clone();
+                self.oracle.unresolved(address, &value);
+            }
+            LineFact::Changed { .. } | LineFact::Hit { .. } => {}
         }
     }
 
@@ -178,7 +194,8 @@ impl World {
                     Doing::WriteBack(written) => {
                         self.counts.written_back += 1;
                         self.note(|| format!("node{} wrote {written:?} at {address}", node + 1));
-                        self.oracle.wrote(&address, written, self.now);
+                        self.oracle.wrote(&address, written, node, self.now);
+                        self.nodes[node].wrote.insert(address.clone(), written.clone());
                     }
                     _ => {
                         self.counts.hits += 1;

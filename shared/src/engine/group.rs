@@ -19,18 +19,18 @@ use super::cache_service::Home;
 use super::clock;
 use super::config::EngineConfig;
 use super::confirm::Confirmed;
-use super::host::{Host, Urgency};
+use super::host::Host;
 use super::log::LogStore;
 use super::network::{Factory, Peers};
 use super::node::StartError;
-use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, SnapshotPart};
+use super::peer::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
 use super::publish::{Publisher, lock};
 use super::queue_service::refused_beforehand;
 use super::signal::Signal;
 use super::state::{Moved, StateMachine, Turns};
 use super::timer::{Grid, Scoped, Sink, Timers, drawn};
-use super::types::{Image, LogId, Snapshot, StoredMembership, Types, Vote};
-use super::witness::{Held, Promise};
+use super::types::{Image, Snapshot, StoredMembership, Types, Vote};
+use super::witness::Held;
 use crate::event::Fact;
 use crate::event::fact::Role;
 use crate::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
@@ -55,7 +55,7 @@ pub struct Group<H: Host> {
     host: H,
     config: Arc<EngineConfig>,
     publisher: Arc<Publisher<H>>,
-    peers: Arc<Peers<H>>,
+    pub(super) peers: Arc<Peers<H>>,
     /// Monotonic microsecond of the last message of a leader; 0 before the first.
     contact_us: Arc<AtomicU64>,
     /// Until when a majority confirmed the leader.
@@ -88,16 +88,9 @@ pub struct Group<H: Host> {
     stopped: AtomicBool,
 }
 
-/// How long a node may take to answer before leadership is handed to it: an election time-out, and no less than this.
-const HAND_OVER_ASK_MIN: Duration = Duration::from_millis(500);
-/// How many entries it may lack: the rest is sent before it stands for election.
-const HAND_OVER_BEHIND_MAX: u64 = 256;
 /// How old the lease clock may be where a key's time begins and nothing else does: shorter than what every key gets on top of
 /// its time.
 const KEY_CLOCK_SLACK_MS: u64 = 1_000;
-
-/// No node has this identity.
-const NOBODY: NodeId = NodeId(0);
 
 /// Who leads, as far as this node knows.
 #[derive(Clone, Debug, Default)]
@@ -305,70 +298,6 @@ impl<H: Host> Group<H> {
         Held { term, last: self.log.ever_had().max(self.state.applied_id()) }
     }
 
-    /// At the leader: what it knows at this moment of what a follower's disk holds.
-    pub fn promise_of(&self, of: NodeId) -> Option<Promise> {
-        let term = self.leading_term()?;
-        let metrics = self.raft.data_metrics();
-        let matching = metrics.borrow_watched().replication.as_ref()?.get(&of).cloned()??;
-        let committed = self.log.committed().map(|committed| committed.min(matching));
-        let last = Some(matching).filter(|id| id.leader_id.term == term);
-        Some(Promise { group: self.id, term, last, committed, digest: None })
-    }
-
-    /// A leader has everything that is committed (Raft §5.4.3). Where this one has another entry, or none, in the place of
-    /// one that is committed here, some disks forgot what they had acknowledged: nobody can say any more what is true.
-    fn contradicts(&self, ids: impl Iterator<Item = LogId>) -> io::Result<Option<String>> {
-        let Some(committed) = self.log.committed() else { return Ok(None) };
-        for theirs in ids.take_while(|id| id.index <= committed.index).filter(|id| *id != committed) {
-            let ours = self.log.term_at(theirs.index)?.filter(|term| *term != theirs.leader_id.term);
-            if let Some(ours) = ours {
-                return Ok(Some(format!(
-                    "in {} the entry {} of term {ours} was committed, and a leader has one of term {} in its place",
-                    self.id, theirs.index, theirs.leader_id.term
-                )));
-            }
-        }
-        Ok(None)
-    }
-
-    /// A term has one leader (Raft §5.2): where a second one is heard, some disk forgot the vote that it had given.
-    fn two_leaders(&self, mine: Option<&Vote>, vote: &Vote) -> Option<String> {
-        let mine = mine.filter(|mine| mine.committed && vote.committed)?;
-        let (ours, theirs) = (&mine.leader_id, &vote.leader_id);
-        (ours.term == theirs.term && ours.voted_for != theirs.voted_for)
-            .then(|| format!("in {} the term {} has two leaders", self.id, ours.term))
-    }
-
-    /// Looks at what a leader sends before it can replace anything; an error is a sentence.
-    fn check_against(&self, vote: &Vote, ids: impl Iterator<Item = LogId>) -> Result<(), String> {
-        let mine = self.log.vote();
-        if mine.as_ref().is_some_and(|mine| vote < mine) {
-            return Ok(());
-        }
-        let why = match self.two_leaders(mine.as_ref(), vote) {
-            Some(why) => Some(why),
-            None => self.contradicts(ids).map_err(|error| error.to_string())?,
-        };
-        let Some(why) = why else { return Ok(()) };
-        let why = two_histories(&why);
-        self.peers.witness.contradicts(why.clone());
-        Err(why)
-    }
-
-    /// What contradicts what another node has committed: an entry of the same index that is committed here, too, and is
-    /// another one.
-    pub fn contradicts_committed(&self, theirs: &Promise) -> io::Result<Option<String>> {
-        let (Some(ours), Some(id)) = (self.log.committed(), theirs.committed) else { return Ok(None) };
-        if ours.index < id.index {
-            return Ok(None);
-        }
-        let Some((term, digest)) = self.log.digest_at(id.index)? else { return Ok(None) };
-        let differs = term != id.leader_id.term || theirs.digest.is_some_and(|theirs| theirs != digest);
-        Ok(differs.then(|| {
-            two_histories(&format!("in {} the committed entry {} is another one there", self.id, id.index))
-        }))
-    }
-
     /// A leader's AppendEntries, with entries or as a heartbeat, which says how long ago a majority confirmed that leader. An
     /// error is a sentence.
     pub async fn append(
@@ -496,62 +425,6 @@ impl<H: Host> Group<H> {
                 ReadOutcome::NotLeader { leader: forward.leader_node }
             }
             Ok(Err(_)) | Err(_) => ReadOutcome::NotLeader { leader: None },
-        }
-    }
-
-    /// Leads no more: the term is over, and who has everything stands for election after its time-out, this node too. A leader
-    /// that openraft is told to elect does nothing; a vote of a later term that a leader asked for ends every reign. It goes to
-    /// nobody: in that term this node elects no one.
-    pub async fn step_down(&self) {
-        let Some(vote) = self.log.vote() else { return };
-        let later = Vote::new(vote.leader_id.term + 1, NOBODY);
-        let mut ask = VoteRequest::new(later, self.log.ever_had());
-        ask.leadership_transfer = true;
-        if let Err(error) = self.raft.vote(ask).await {
-            tracing::debug!(group = %self.id, %error, "stays what it is");
-        }
-    }
-
-    /// Asks a voter to stand for election at once, and waits until it leads. A leader that hands over appends nothing any
-    /// more, so the voter has to answer first, and to have nearly everything. An error is a sentence.
-    pub async fn hand_over(&self, to: NodeId, within: Duration) -> Result<(), String> {
-        let target = self.membership().get_node(&to).cloned().ok_or_else(|| format!("{to} is no member"))?;
-        if to != self.me {
-            self.check_successor(&target).await?;
-            if !self.transfer_to(to).await {
-                return Err(format!(
-                    "{} could not commit its clock before it, or is stopping",
-                    self.peers.local_name()
-                ));
-            }
-        }
-        let nap = (self.config.heartbeat / 8).max(Duration::from_millis(1));
-        let mut waited = Duration::ZERO;
-        while waited < within {
-            if self.leader().is_some_and(|leader| leader.id == to) {
-                return Ok(());
-            }
-            H::Runtime::sleep(nap).await;
-            waited += nap;
-        }
-        let leads = self.leader().map_or_else(|| "nobody".into(), |leader| leader.name);
-        Err(format!("{} was asked to and did not take over in time; {leads} leads now", target.name))
-    }
-
-    /// Whether that voter could lead now.
-    async fn check_successor(&self, target: &Member) -> Result<(), String> {
-        let within = self.config.election_max.max(HAND_OVER_ASK_MIN);
-        let call = self.peers.call(self.id, target, Urgency::Election, PeerRequest::Version, within);
-        let leads = || format!("{} still leads", self.peers.local_name());
-        if !matches!(call.await, Ok(PeerResponse::Version { .. })) {
-            return Err(format!("{} does not answer; {}", target.name, leads()));
-        }
-        let last = self.log.summary().last.unwrap_or_default();
-        let behind = self.matching().get(&target.id).map(|has| last.saturating_sub(*has));
-        match behind {
-            Some(behind) if behind <= HAND_OVER_BEHIND_MAX => Ok(()),
-            Some(behind) => Err(format!("{} is {behind} entries behind; {}", target.name, leads())),
-            None => Err(format!("{} takes no entries now; {}", target.name, leads())),
         }
     }
 
@@ -683,14 +556,6 @@ impl<H: Host> Group<H> {
 
 /// So many different things are said of changes that do not come about.
 const SAID_MAX: usize = 64;
-
-/// What a node says that cannot go on because of what others have.
-pub(super) fn two_histories(why: &str) -> String {
-    format!(
-        "{why}: some data folder of the cluster was set back, and the cluster has two histories. Keep this folder, it has \
-         what was acknowledged. Which history stays is for a person to decide: see docs/operations.md"
-    )
-}
 
 /// Hears what openraft draws. A draw in the middle of things is the beginning of an election: the next one comes
 /// after this time, where this one has no winner.

@@ -15,7 +15,8 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::{Instant, Select2};
 
 use super::codec::{self, DISK_VERSION};
-use super::group::{Group, two_histories};
+use super::group::Group;
+use super::history::two_histories;
 use super::host::{Disk, Host, Transport, Urgency};
 use super::identity;
 use super::node::{Engine, Inner};

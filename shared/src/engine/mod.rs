@@ -13,6 +13,7 @@ mod follow;
 mod formation;
 mod group;
 mod heartbeats;
+mod history;
 pub mod host;
 mod housekeeping;
 mod identity;

@@ -408,7 +408,7 @@ impl Source for EngineSource {
         }
     }
 
-    fn compare(&self) {
+    fn tell_sums(&self) {
         self.engine.tell_sums();
     }
 

@@ -10,7 +10,6 @@ use orrery_shared::cache::view::{
     CachesView, CopyView, GroupValues, HeldView, HomeView, ValueView, ValuesView,
 };
 use orrery_shared::cache::{Address, State};
-use orrery_shared::event::compare::Sums;
 use orrery_shared::event::fact::{
     EntrySummary, HolderView, LockTable, LockedResource, Message, MessageId, PlacedShard, Role, ServiceFact,
     ShardTable,
@@ -18,6 +17,7 @@ use orrery_shared::event::fact::{
 use orrery_shared::event::stream::{
     Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
 };
+use orrery_shared::event::sums::Sums;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;

@@ -95,7 +95,7 @@ pub trait Source: Send + Sync + 'static {
     /// The present state. `at` runs while no fact that would change it can be recorded.
     fn known(&self, at: &mut dyn FnMut()) -> Known;
     /// Says what the groups that this node leads have, between two facts of them: readers compare.
-    fn compare(&self) {}
+    fn tell_sums(&self) {}
     /// What these groups have now, as far as there is something that can stand for a burst of their service facts.
     fn tables(&self, _groups: &BTreeSet<GroupId>) -> Tables {
         Tables::default()
@@ -256,7 +256,7 @@ impl Hub {
                 && let Some(source) = self.shared.source.get().cloned()
             {
                 // It reads whole states: not on a thread that others wait for.
-                tokio::task::spawn_blocking(move || source.compare());
+                tokio::task::spawn_blocking(move || source.tell_sums());
             }
             let (head, hlc) = self.flush(false);
             let (beat_json, beat_postcard) = beat_frames(hlc, head);

@@ -7,7 +7,7 @@ use crate::cache::message::{AskKind, RecallKind};
 use crate::cache::node::Stats;
 use crate::cache::view::ValuesView;
 use crate::cache::{Address, HomeFact, LineFact};
-use crate::event::compare::Sums;
+use crate::event::sums::Sums;
 use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Term};
 use crate::lock::LeaseMs;
 use crate::queue::QueueView;

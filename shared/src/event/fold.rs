@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::compare::Sums;
 use super::fact::{Fact, Role, ServiceFact};
 use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
+use super::sums::Sums;
 use super::view::{
     Beats, Difference, Flight, GapView, GroupView, IN_PROGRESS_MAX, LinkView, Membership, NodeView,
     OpenComparison, Process, RECENT_MAX, RequestView, StreamState, TAIL_MAX, View,

@@ -381,7 +381,7 @@ fn who_leaves_is_gone_and_what_it_says_afterwards_brings_it_not_back() {
 
 #[test]
 fn a_view_that_differs_from_what_a_node_has_is_noticed_and_one_that_is_ahead_is_not_compared() {
-    use super::compare::{Sums, of_locks};
+    use super::sums::{Sums, of_locks};
     let mut tape = Tape::new();
     tape.say("node1", service(3, 0, granted("printer", "Ayu", 3, None)));
     let true_sums = Sums { locks: of_locks(tape.view.lock_table()), ..Sums::default() };

@@ -4,7 +4,6 @@
 //! Every type here travels as JSON and as postcard: no internally tagged enum, no skipped field.
 
 pub mod choice;
-pub mod compare;
 pub mod fact;
 pub mod fold;
 mod fold_cache;
@@ -21,6 +20,7 @@ mod fold_tests;
 pub mod merge;
 pub mod narrate;
 pub mod stream;
+pub mod sums;
 pub mod view;
 
 use serde::{Deserialize, Serialize};

@@ -15,16 +15,15 @@ use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, T
 use crate::sorted::SortedMap;
 
 mod cache;
-mod compare;
 mod locks;
 mod queues;
 mod ring;
+mod sums;
 
 pub use cache::{
     CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate,
     Recalled, Recalls, ShardValues,
 };
-pub use compare::{Comparisons, Difference, OpenComparison};
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
 pub use queues::{
     Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
@@ -32,6 +31,7 @@ pub use queues::{
 };
 pub use ring::{PastRing, RingView, ShardView, Way};
 pub(in crate::event) use ring::{change, ring_of};
+pub use sums::{Comparisons, Difference, OpenComparison};
 
 /// The name under which the supervisor sends its own events. It is a source, not a node.
 pub const SUPERVISOR: &str = "supervisor";

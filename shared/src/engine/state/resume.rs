@@ -4,7 +4,7 @@ use super::{Inner, Shared, StateMachine};
 use crate::cache::Values;
 use crate::engine::host::Host;
 use crate::event::Fact;
-use crate::event::compare::{self, Sums};
+use crate::event::sums::{self, Sums};
 use crate::ids::{GroupId, LogIndex};
 
 impl<H: Host> StateMachine<H> {
@@ -21,11 +21,11 @@ impl<H: Host> StateMachine<H> {
             (inner.machine.clone(), applied.index)
         };
         let sums = match machine.queue() {
-            None => Sums { locks: compare::of_locks(&machine.lock_table(Some(index))), ..Sums::default() },
+            None => Sums { locks: sums::of_locks(&machine.lock_table(Some(index))), ..Sums::default() },
             Some(queues) => Sums {
                 locks: None,
-                queues: compare::of_queues(&queues.view(Some(index))),
-                values: machine.values().and_then(|values| compare::of_values(&values.view(Some(index)))),
+                queues: sums::of_queues(&queues.view(Some(index))),
+                values: machine.values().and_then(|values| sums::of_values(&values.view(Some(index)))),
             },
         };
         host.emit(Fact::Compared { group: *group, index, sums });

@@ -1,6 +1,6 @@
 //! How the view compares with what the nodes say that they have.
 
-use crate::event::compare::Sums;
+use crate::event::sums::Sums;
 use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::sorted::SortedMap;
 

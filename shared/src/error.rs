@@ -162,13 +162,6 @@ pub enum Came {
 }
 
 impl ShardOutcome {
-    /// Of a shard that failed.
-    pub fn failed(shard: GroupId, error: &ApiError) -> Self {
-        let unknown = error.code == ErrorCode::OutcomeUnknown;
-        let outcome = if unknown { Came::Unknown } else { Came::NotDone };
-        ShardOutcome { shard, outcome, message: Some(error.message.clone()) }
-    }
-
     /// Of a shard where it took effect.
     pub fn done(shard: GroupId) -> Self {
         ShardOutcome { shard, outcome: Came::Done, message: None }

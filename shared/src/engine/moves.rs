@@ -13,6 +13,7 @@ use super::host::{Host, Urgency};
 use super::node::{Engine, ProposeError};
 use super::peer::{PeerRequest, PeerResponse, Standing};
 use super::shards::placements;
+use super::verdict;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::{GroupId, NodeId, NodeName};
 use crate::machine::{
@@ -221,10 +222,7 @@ impl<H: Host> Engine<H> {
                 Err(ApiError::new(code, format!("{name} cannot leave: {why}.")))
             }
             Ok(_) => Err(ApiError::new(ErrorCode::Internal, "The cluster answered something unexpected.")),
-            Err(ProposeError::NotApplied(why)) => Err(ApiError::new(
-                ErrorCode::Unavailable,
-                format!("Nothing was done: {why}. Try again in a moment."),
-            )),
+            Err(ProposeError::NotApplied(why)) => Err(verdict::not_taken(GroupId::CONTROL, &why, &key)),
             Err(ProposeError::Unknown(why)) => Err(ApiError::new(
                 ErrorCode::OutcomeUnknown,
                 format!("It is not known whether {name} leaves: {why}. Asking again is safe."),

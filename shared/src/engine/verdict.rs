@@ -3,7 +3,7 @@
 
 use super::node::ProposeError;
 use super::requests::{Key, Others};
-use crate::error::{ApiError, ErrorCode};
+use crate::error::{ApiError, Came, ErrorCode, ShardOutcome};
 use crate::ids::GroupId;
 use crate::machine::Reply;
 
@@ -39,6 +39,13 @@ pub fn not_taken(group: GroupId, why: &str, key: &Key) -> ApiError {
 /// This attempt was refused before it went anywhere.
 pub fn refused(group: GroupId, code: ErrorCode, why: &str, key: &Key) -> ApiError {
     ApiError::new(code, format!("{why} {}", of_request(key.others(group), key)))
+}
+
+/// What is said of one shard where others did their parts: its outcome says what was done there.
+pub fn of_shard(shard: GroupId, error: &ApiError) -> ShardOutcome {
+    let unknown = error.code == ErrorCode::OutcomeUnknown;
+    let outcome = if unknown { Came::Unknown } else { Came::NotDone };
+    ShardOutcome { shard, outcome, message: Some(of_part(&error.message).to_owned()) }
 }
 
 /// The end of a sentence of which nothing was done.
@@ -162,6 +169,22 @@ mod tests {
             assert_eq!(error.code, ErrorCode::OutcomeUnknown);
             assert!(!error.message.contains("Nothing was done"), "{error}");
         }
+    }
+
+    /// An answer in which other shards did their parts.
+    #[test]
+    fn of_a_part_it_is_not_said_that_nothing_was_done() {
+        let key = requests().own();
+        let not_taken = not_taken(GroupId(3), "there is no leader now", &key);
+        assert!(not_taken.message.contains("Nothing was done"), "{not_taken}");
+        for error in [not_taken, limit_reached("so many"), too_many_keys(GroupId(3), "so many", &key)] {
+            let ShardOutcome { outcome, message, .. } = of_shard(GroupId(3), &error);
+            let message = message.expect("it says why");
+            assert_eq!((outcome, message.contains("Nothing")), (Came::NotDone, false), "{message}");
+            assert!(message.ends_with('.'), "{message}");
+        }
+        let in_doubt = unknown(GroupId(3), "no answer", &key);
+        assert_eq!(of_shard(GroupId(3), &in_doubt).outcome, Came::Unknown);
     }
 
     #[test]

@@ -247,7 +247,7 @@ impl<'a, H: Host> Search<'a, H> {
     /// The shards that were asked and gave nothing, each with its reason.
     fn refusals(&self) -> Vec<ShardOutcome> {
         let both = self.silent.iter().chain(&self.refused);
-        let mut refusals: Vec<_> = both.map(|(shard, error)| ShardOutcome::failed(*shard, error)).collect();
+        let mut refusals: Vec<_> = both.map(|(shard, error)| verdict::of_shard(*shard, error)).collect();
         refusals.sort_by_key(|refusal| refusal.shard);
         refusals
     }

@@ -181,7 +181,7 @@ fn partial(what: &str, done: &[GroupId], failed: Vec<(GroupId, ApiError)>, key: 
         verdict::of_part(&first.message),
     );
     let mut shards: Vec<ShardOutcome> = done.iter().copied().map(ShardOutcome::done).collect();
-    shards.extend(failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)));
+    shards.extend(failed.iter().map(|(shard, error)| verdict::of_shard(*shard, error)));
     shards.sort_by_key(|outcome| outcome.shard);
     // Also where a part was not done: it is completed under the key.
     let key_holds_s = failed.iter().map(|(shard, _)| key.unknown(*shard)).min();

@@ -12,7 +12,8 @@ use crate::engine::lock_service::validate::name;
 use crate::engine::lock_service::watched::watched;
 use crate::engine::patience::Budget;
 use crate::engine::requests::Key;
-use crate::error::{ApiError, ShardOutcome};
+use crate::engine::verdict;
+use crate::error::ApiError;
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::IdempotencyKey;
 use crate::queue::{QueueCommand, QueueReply, dead_letters_of};
@@ -68,7 +69,7 @@ impl<H: Host> QueueService<H> {
                 return Err(first_of(failed, no_topic(&request.topic)));
             }
             let idempotency_key = (!failed.is_empty()).then(|| key.to_string());
-            let failed = failed.iter().map(|(shard, error)| ShardOutcome::failed(*shard, error)).collect();
+            let failed = failed.iter().map(|(shard, error)| verdict::of_shard(*shard, error)).collect();
             let status = SmolStr::new_static("redriven");
             Ok(Redriven { status, topic: topic.clone(), redriven, left, failed, idempotency_key })
         };

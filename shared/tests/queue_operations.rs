@@ -99,6 +99,22 @@ fn extend_sets_the_visibility_anew() {
     assert!(world.shard.ready("orders", "g"));
 }
 
+/// The answer may get lost, and the consumer still counts on what it was promised before.
+#[test]
+fn an_extend_without_a_length_never_cuts_a_promise_short() {
+    let mut world = World::default();
+    let number = world.publish("orders", None);
+    world.consume("orders", "g", 1);
+    assert_eq!(world.extend("orders", "g", number, 60_000), Outcome::Extended);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Extended);
+    assert_eq!(world.shard.next_deadline(), Some(60_000));
+    world.advance(57_000);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Extended);
+    assert_eq!(world.shard.next_deadline(), Some(62_000), "and lengthens");
+    world.advance(62_000);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Late);
+}
+
 #[test]
 fn messages_of_a_key_come_one_at_a_time_and_in_order() {
     let mut world = World::default();

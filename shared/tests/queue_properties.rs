@@ -42,6 +42,7 @@ enum How {
     Ack,
     Nack(u64),
     Extend(u64),
+    Prolong(u64),
     GiveBack,
 }
 
@@ -72,6 +73,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         4 => Just(How::Ack),
         3 => prop_oneof![Just(0), 100..3_000_u64].prop_map(How::Nack),
         1 => (100..5_000_u64).prop_map(How::Extend),
+        1 => (100..5_000_u64).prop_map(How::Prolong),
         2 => Just(How::GiveBack),
     ];
     prop_oneof![
@@ -168,6 +170,9 @@ impl Run {
                     How::Ack => QueueCommand::Ack { topic, group, messages },
                     How::GiveBack => QueueCommand::GiveBack { topic, group, messages },
                     How::Nack(delay_ms) => QueueCommand::Nack { topic, group, messages, delay_ms },
+                    How::Prolong(visibility_ms) => {
+                        QueueCommand::Prolong { topic, group, messages, visibility_ms }
+                    }
                     How::Extend(visibility_ms) => {
                         QueueCommand::Extend { topic, group, messages, visibility_ms }
                     }

@@ -200,7 +200,8 @@ pub struct Extend {
     /// Of which deliveries, in the order of `message_ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<Vec<Receipt>>,
-    /// Visible again this long from now, within [`VISIBILITY_MS_RANGE`]; [`VISIBILITY_MS_DEFAULT`] when absent.
+    /// Visible again this long from now, within [`VISIBILITY_MS_RANGE`], even where that is earlier than before. When
+    /// absent: [`VISIBILITY_MS_DEFAULT`], and never earlier than before.
     #[serde(alias = "visibility_timeout_ms", default, skip_serializing_if = "Option::is_none")]
     pub visibility_ms: Option<u64>,
 }

@@ -57,7 +57,8 @@ impl Running {
                 QueueCommand::Publish { delay_ms: length_ms, .. }
                 | QueueCommand::Nack { delay_ms: length_ms, .. }
                 | QueueCommand::Consume { visibility_ms: length_ms, .. }
-                | QueueCommand::Extend { visibility_ms: length_ms, .. },
+                | QueueCommand::Extend { visibility_ms: length_ms, .. }
+                | QueueCommand::Prolong { visibility_ms: length_ms, .. },
             ) => self.begin(*length_ms, 0, clock_ms),
             _ => {}
         }

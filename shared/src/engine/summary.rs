@@ -67,7 +67,9 @@ fn queue_command(command: &QueueCommand) -> SmolStr {
         QueueCommand::Consume { topic, consumer, .. } => format_smolstr!("consume {topic} {consumer}"),
         QueueCommand::Ack { topic, messages, .. } => format_smolstr!("ack {topic} {}", messages.len()),
         QueueCommand::Nack { topic, messages, .. } => format_smolstr!("nack {topic} {}", messages.len()),
-        QueueCommand::Extend { topic, messages, .. } => format_smolstr!("extend {topic} {}", messages.len()),
+        QueueCommand::Extend { topic, messages, .. } | QueueCommand::Prolong { topic, messages, .. } => {
+            format_smolstr!("extend {topic} {}", messages.len())
+        }
         QueueCommand::CreateGroup { topic, group, .. } => format_smolstr!("create group {topic} {group}"),
         QueueCommand::DeleteGroup { topic, group } => format_smolstr!("delete group {topic} {group}"),
         QueueCommand::Redrive { topic, .. } => format_smolstr!("redrive {topic}"),

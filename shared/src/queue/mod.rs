@@ -206,6 +206,18 @@ pub enum QueueCommand {
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
     },
+    /// The consumer needs longer and says not how much: as [`QueueCommand::Extend`], and never an earlier end than before.
+    /// Since version 4 of the commands.
+    Prolong {
+        /// Of which topic.
+        topic: TopicName,
+        /// For which group.
+        group: ConsumerGroup,
+        /// Which; at most [`limits::BATCH_MAX`].
+        messages: Vec<Handle>,
+        /// Visible again at the earliest this long from now.
+        visibility_ms: u64,
+    },
 }
 
 /// One delivery of a message.

@@ -15,7 +15,7 @@ use crate::ids::LogIndex;
 pub(super) enum Settle {
     Ack,
     Nack { delay_ms: u64 },
-    Extend { visibility_ms: u64 },
+    Extend { visibility_ms: u64, never_shorter: bool },
     GiveBack,
 }
 
@@ -58,7 +58,9 @@ impl Topic {
         match how {
             Settle::Ack => self.ack(group, handle.number, context),
             Settle::Nack { delay_ms } => self.nack(group, handle.number, delay_ms, context),
-            Settle::Extend { visibility_ms } => self.extend(group, handle.number, visibility_ms, context),
+            Settle::Extend { visibility_ms, never_shorter } => {
+                self.extend(group, handle.number, (visibility_ms, never_shorter), context)
+            }
             Settle::GiveBack => self.give_back(group, handle.number, context),
         }
     }
@@ -158,13 +160,14 @@ impl Topic {
         &mut self,
         name: &ConsumerGroup,
         number: LogIndex,
-        visibility_ms: u64,
+        (visibility_ms, never_shorter): (u64, bool),
         context: &mut Context<'_>,
     ) -> Outcome {
         let Some(group) = self.groups.get_mut(name) else { return Outcome::Unknown };
         let Some(mut open) = group.open.get(&number).cloned() else { return Outcome::Unknown };
         let State::InFlight { visible_at_ms, .. } = &mut open.state else { return Outcome::Late };
-        *visible_at_ms = context.after(visibility_ms);
+        let promised_ms = if never_shorter { *visible_at_ms } else { 0 };
+        *visible_at_ms = context.after(visibility_ms).max(promised_ms);
         let visible_at_ms = *visible_at_ms;
         group.take(number);
         group.put(number, open);

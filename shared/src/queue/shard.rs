@@ -93,7 +93,11 @@ impl Shard {
                 self.settle(topic, group, messages, how, step)
             }
             QueueCommand::Extend { topic, group, messages, visibility_ms } => {
-                let how = Settle::Extend { visibility_ms: *visibility_ms };
+                let how = Settle::Extend { visibility_ms: *visibility_ms, never_shorter: false };
+                self.settle(topic, group, messages, how, step)
+            }
+            QueueCommand::Prolong { topic, group, messages, visibility_ms } => {
+                let how = Settle::Extend { visibility_ms: *visibility_ms, never_shorter: true };
                 self.settle(topic, group, messages, how, step)
             }
             QueueCommand::CreateGroup { topic, group, from } => self.create_group(topic, group, *from, step),
@@ -191,6 +195,7 @@ impl Shard {
             QueueCommand::Ack { topic, group, messages }
             | QueueCommand::Nack { topic, group, messages, .. }
             | QueueCommand::Extend { topic, group, messages, .. }
+            | QueueCommand::Prolong { topic, group, messages, .. }
             | QueueCommand::GiveBack { topic, group, messages } => {
                 batch_refused(messages.len()).or_else(|| self.not_there(topic, Some(group)))
             }

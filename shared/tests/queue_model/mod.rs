@@ -235,6 +235,7 @@ impl Model {
             | QueueCommand::GiveBack { topic, group, .. }
             | QueueCommand::Nack { topic, group, .. }
             | QueueCommand::Extend { topic, group, .. }
+            | QueueCommand::Prolong { topic, group, .. }
             | QueueCommand::DeleteGroup { topic, group } => match self.missing(topic, Some(group)) {
                 Some(reply) => reply,
                 None => self.of_group(topic, group, command),
@@ -370,6 +371,9 @@ impl Model {
             QueueCommand::Ack { messages, .. } => (messages, What::Ack),
             QueueCommand::Nack { messages, delay_ms, .. } => (messages, What::Nack(*delay_ms)),
             QueueCommand::Extend { messages, visibility_ms, .. } => (messages, What::Extend(*visibility_ms)),
+            QueueCommand::Prolong { messages, visibility_ms, .. } => {
+                (messages, What::Prolong(*visibility_ms))
+            }
             QueueCommand::GiveBack { messages, .. } => (messages, What::GiveBack),
             _ => {
                 topic.groups.remove(group);
@@ -515,5 +519,6 @@ pub enum What {
     Ack,
     Nack(u64),
     Extend(u64),
+    Prolong(u64),
     GiveBack,
 }

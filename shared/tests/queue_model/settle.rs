@@ -65,6 +65,11 @@ impl Topic {
                 message.set(group, share);
                 Outcome::Extended
             }
+            (What::Prolong(visibility), Has::InFlight { until, .. }) => {
+                *until = (*until).max(clock + visibility);
+                message.set(group, share);
+                Outcome::Extended
+            }
             _ => Outcome::Late,
         }
     }

@@ -104,6 +104,12 @@ impl World {
         self.outcome(&QueueCommand::Extend { topic, group, messages, visibility_ms })
     }
 
+    pub fn prolong(&mut self, topic: &str, group: &str, number: u64, visibility_ms: u64) -> Outcome {
+        let messages = vec![Handle { number, receipt: None }];
+        let (topic, group) = (topic.into(), group.into());
+        self.outcome(&QueueCommand::Prolong { topic, group, messages, visibility_ms })
+    }
+
     /// Gives deliveries back whose consumer hung up.
     pub fn give_back(&mut self, topic: &str, group: &str, number: u64) -> Outcome {
         let messages = vec![Handle { number, receipt: None }];

@@ -28,7 +28,7 @@ impl<H: Host> QueueService<H> {
     }
 
     /// The version of the commands that the cluster uses, as far as this node knows.
-    fn command_version(&self) -> u16 {
+    pub(super) fn command_version(&self) -> u16 {
         let control = self.engine.group(GroupId::CONTROL);
         control.map_or(0, |control| control.state.read(|machine| machine.cluster().version()))
     }

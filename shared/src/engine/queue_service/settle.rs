@@ -6,12 +6,14 @@ use futures_util::future::join_all;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{QueueService, internal, validate};
-use crate::api::queue::{Ack, Extend, Nack, Named, Settled, SettledMessage, Settlement};
+use crate::api::queue::{
+    Ack, Extend, Nack, Named, Settled, SettledMessage, Settlement, VISIBILITY_MS_DEFAULT,
+};
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::watched;
 use crate::error::{ApiError, ErrorCode};
 use crate::ids::GroupId;
-use crate::machine::IdempotencyKey;
+use crate::machine::{IdempotencyKey, PROLONG_SINCE};
 use crate::queue::{
     ConsumerGroup, GoneCause, Handle, MessageId, Outcome, QueueCommand, QueueReply, TopicName,
 };
@@ -20,8 +22,14 @@ use crate::queue::{
 #[derive(Clone, Copy)]
 enum How {
     Ack,
-    Nack { delay_ms: u64 },
-    Extend { visibility_ms: u64 },
+    Nack {
+        delay_ms: u64,
+    },
+    Extend {
+        visibility_ms: u64,
+    },
+    /// Not how much longer.
+    Prolong,
 }
 
 impl How {
@@ -29,7 +37,7 @@ impl How {
         match self {
             How::Ack => "ack",
             How::Nack { .. } => "nack",
-            How::Extend { .. } => "extend",
+            How::Extend { .. } | How::Prolong => "extend",
         }
     }
 
@@ -38,6 +46,10 @@ impl How {
             How::Ack => QueueCommand::Ack { topic, group, messages },
             How::Nack { delay_ms } => QueueCommand::Nack { topic, group, messages, delay_ms },
             How::Extend { visibility_ms } => QueueCommand::Extend { topic, group, messages, visibility_ms },
+            How::Prolong => {
+                let visibility_ms = VISIBILITY_MS_DEFAULT;
+                QueueCommand::Prolong { topic, group, messages, visibility_ms }
+            }
         }
     }
 }
@@ -66,7 +78,12 @@ impl<H: Host> QueueService<H> {
     /// `POST /queue/extend`
     pub async fn extend(&self, request: Extend, key: Option<IdempotencyKey>) -> Result<Settled, ApiError> {
         let named = request.named().map_err(ApiError::bad_request)?;
-        let how = How::Extend { visibility_ms: validate::visibility(request.visibility_ms)? };
+        let visibility_ms = validate::visibility(request.visibility_ms)?;
+        // A member that does not know the newer command yet could not apply it.
+        let how = match request.visibility_ms {
+            None if self.command_version() >= PROLONG_SINCE => How::Prolong,
+            _ => How::Extend { visibility_ms },
+        };
         self.settle(&request.topic, &request.group, named, how, key).await
     }
 

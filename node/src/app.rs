@@ -413,7 +413,7 @@ impl Source for EngineSource {
     }
 
     fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
-        let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.lock_table());
+        let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.locks_shown());
         let shard = |group: &GroupId| Some((*group, self.engine.queues_of(*group)?));
         let values = |group: &GroupId| Some((*group, self.engine.values_of(*group)?));
         Tables {

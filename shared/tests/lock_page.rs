@@ -42,7 +42,7 @@ fn edges_grow_with_the_waiters_and_not_with_their_square() {
             let mode = if waiter % 40 < shared && waiter > 0 { Mode::Shared } else { Mode::Exclusive };
             world.acquire("printer", &format!("waiter{waiter}"), mode);
         }
-        let table = world.machine.lock_table(None);
+        let table = world.machine.locks().view(None, None);
         assert_eq!(table.resources[0].waiters.len(), 1_024 - holders);
         (edges_of(&table).len(), serde_json::to_vec(&edges_of(&table)).unwrap().len())
     };
@@ -64,13 +64,13 @@ fn pages_have_everything_once_and_are_bounded() {
         let client = format!("client{client}").into();
         world.apply(Operation::Session(SessionCommand::Open { client, ttl_ms: 60_000 }));
     }
-    let whole = world.machine.lock_table(Some(7));
+    let whole = world.machine.locks().view(Some(7), None);
     for limit in [1, 6, 100, STATUS_LIMIT_MAX] {
         let (mut resources, mut sessions, mut pages) = (Vec::new(), Vec::new(), 0);
         let mut after = (None, None);
         loop {
             let from = After { resource: after.0.as_deref(), session: None };
-            let page = world.machine.lock_page(Some(7), None, from, limit);
+            let page = world.machine.locks().page(Some(7), None, from, limit);
             let claims: usize =
                 page.table.resources.iter().map(|at| at.holders.len() + at.waiters.len()).sum();
             assert!(claims < limit + 7 && page.table.sessions.len() <= limit, "{claims}");
@@ -88,7 +88,7 @@ fn pages_have_everything_once_and_are_bounded() {
         }
         while let Some(last) = after.1 {
             let from = After { resource: None, session: Some(last) };
-            let page = world.machine.lock_page(None, None, from, limit);
+            let page = world.machine.locks().page(None, None, from, limit);
             assert!(page.table.resources.is_empty() && page.table.sessions.len() <= limit);
             sessions.extend(page.table.sessions);
             after.1 = page.next_session;
@@ -98,7 +98,7 @@ fn pages_have_everything_once_and_are_bounded() {
         let names: BTreeSet<_> = resources.iter().map(|at| &at.resource).collect();
         assert_eq!(names.len(), resources.len());
     }
-    let one = world.machine.lock_page(None, Some("r0006"), After::default(), 1);
+    let one = world.machine.locks().page(None, Some("r0006"), After::default(), 1);
     assert_eq!(one.table.resources.len(), 1);
     assert_eq!(one.table.resources[0].waiters.len(), 6, "a resource is whole");
 }

@@ -470,7 +470,7 @@ impl Run {
     }
 
     fn check(&self) {
-        let table = self.machine.lock_table(None);
+        let table = self.machine.locks().view(None, None);
         assert_eq!(table, self.model.table());
         for at in &table.resources {
             let exclusive = at.holders.iter().filter(|held| held.mode == Mode::Exclusive).count();
@@ -483,7 +483,7 @@ impl Run {
                 usize::from(at.waiters.first().is_some_and(|w| w.upgrade))
             );
         }
-        let (listed, all) = (self.machine.edges(), self.model.edges());
+        let (listed, all) = (self.machine.locks().edges(), self.model.edges());
         let edges: BTreeSet<_> = listed.iter().cloned().collect();
         assert_eq!(edges.len(), listed.len(), "each edge once");
         assert!(edges.is_subset(&all), "only edges that exist");

@@ -11,8 +11,8 @@ use orrery_shared::cache::view::{
 };
 use orrery_shared::cache::{Address, State};
 use orrery_shared::event::fact::{
-    EntrySummary, HolderView, LockTable, LockedResource, Message, MessageId, PlacedShard, Role, ServiceFact,
-    ShardTable,
+    EntrySummary, HolderView, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown, Message,
+    MessageId, PlacedShard, Role, ServiceFact, ShardTable,
 };
 use orrery_shared::event::stream::{
     Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
@@ -21,7 +21,7 @@ use orrery_shared::event::sums::Sums;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;
-use orrery_shared::lock::{Holder, Mode};
+use orrery_shared::lock::{Holder, Mode, SessionId, WaitId};
 use orrery_shared::placement::RingNode;
 use orrery_shared::queue::fact::{DeadCause, ExpiryCause, Had};
 use orrery_shared::queue::{
@@ -97,6 +97,7 @@ fn snapshot_2() -> NodeSnapshot {
         queues: Vec::new(),
         caches: Default::default(),
         shards_before: None,
+        locks_beyond: None,
     }
 }
 
@@ -429,11 +430,21 @@ fn facts_6() -> Vec<Fact> {
         Fact::Comparing { group: GroupId(1), index: 15 },
         Fact::Compared { group: GroupId(1), index: 15, sums },
     ];
-    (0..).zip([returned, dead]).map(service).chain(compared).collect()
+    let counts = LockCounts { locks: 1_025, waits: 1, sessions: 2 };
+    let fact = ServiceFact::LocksCounted { counts };
+    let counted = Fact::Service { group: CONTROL, index: 16, n: 1, clock_ms: 20, fact };
+    let resumed = LocksShown { table: locks(), beyond: Some(beyond()) }.resumed(CONTROL);
+    (0..).zip([returned, dead]).map(service).chain(compared).chain([counted, resumed]).collect()
+}
+
+fn beyond() -> LocksBeyond {
+    let counts = LockCounts { locks: 2_000, waits: 0, sessions: 0 };
+    let (first_wait, first_session) = (WaitId(4), SessionId(0));
+    LocksBeyond { first_token: 7, first_wait, first_session, counts }
 }
 
 fn snapshot_6() -> NodeSnapshot {
-    let mut snapshot = snapshot_5();
+    let mut snapshot = NodeSnapshot { locks_beyond: Some(beyond()), ..snapshot_5() };
     snapshot.groups[0].membership = Some(8);
     snapshot
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use orrery_shared::cache::view::ValuesView;
 use orrery_shared::cache::{Address, HomeFact, LineFact};
-use orrery_shared::event::fact::{EntrySummary, LockTable, ServiceFact};
+use orrery_shared::event::fact::{EntrySummary, LocksShown, ServiceFact};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::ids::{GroupId, Sequence};
 use orrery_shared::queue::QueueView;
@@ -52,8 +52,8 @@ impl Allowance {
 /// What stands for the service facts of a burst: the state of their groups at the last of them, or later.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
-    /// The control group's lock table.
-    pub locks: Option<LockTable>,
+    /// The control group's lock table, bounded.
+    pub locks: Option<LocksShown>,
     /// The queues of shards.
     pub queues: BTreeMap<GroupId, QueueView>,
     /// The cached values of shards.
@@ -63,7 +63,12 @@ pub struct Tables {
 impl Tables {
     /// About how many rows a reader has to take over.
     pub(super) fn rows(&self) -> usize {
-        let locks = self.locks.as_ref().map_or(0, |table| table.resources.len());
+        let claims = |shown: &LocksShown| {
+            let resources = shown.table.resources.iter();
+            resources.map(|at| at.holders.len() + at.waiters.len()).sum::<usize>()
+                + shown.table.sessions.len()
+        };
+        let locks = self.locks.as_ref().map_or(0, claims);
         let topics = self.queues.values().flat_map(|queues| &queues.topics);
         let queues =
             topics.map(|topic| 1 + topic.stats.groups.len() + topic.in_flight.len() + topic.dead.len());
@@ -90,8 +95,7 @@ impl Tables {
             return Some(Fact::QueuesResumed { group, index, queues: Box::new(queues) });
         }
         let locks = self.locks.take_if(|_| group == GroupId::CONTROL)?;
-        let index = locks.applied.unwrap_or_default();
-        Some(Fact::ServiceResumed { group, index, locks: Box::new(locks) })
+        Some(locks.resumed(group))
     }
 }
 
@@ -331,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_table_of_each_group_stands_for_its_service_facts() {
-        use orrery_shared::event::fact::ServiceFact;
+        use orrery_shared::event::fact::LockTable;
         use orrery_shared::queue::QueueFact;
 
         let service = |group, index| {
@@ -343,7 +347,8 @@ mod tests {
             Fact::Service { group, index, n: 0, clock_ms: 0, fact }
         };
         let (one, two) = (GroupId(1), GroupId(2));
-        let locks = LockTable { applied: Some(9), ..LockTable::default() };
+        let table = LockTable { applied: Some(9), ..LockTable::default() };
+        let locks = LocksShown { table, beyond: None };
         let queues = QueueView { applied: Some(40), ..QueueView::default() };
         let tables = Tables { locks: Some(locks), queues: [(one, queues)].into(), ..Tables::default() };
         let list = vec![

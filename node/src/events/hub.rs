@@ -13,7 +13,7 @@ use orrery_shared::cache::view::CachesView;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::Event;
 use orrery_shared::event::choice::Choice;
-use orrery_shared::event::fact::{LockTable, ShardTable};
+use orrery_shared::event::fact::{LocksShown, ShardTable};
 use orrery_shared::event::stream::{
     BATCH_EVENTS_MAX, Frame, GroupQueues, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState,
     STREAM_VERSION,
@@ -72,8 +72,8 @@ pub struct Introduced {
 pub struct Known {
     /// Its groups.
     pub groups: Vec<GroupSnapshot>,
-    /// The lock table.
-    pub locks: LockTable,
+    /// The lock table, bounded.
+    pub locks: LocksShown,
     /// The shard map.
     pub shards: ShardTable,
     /// The map that the last change of it began with.
@@ -383,13 +383,14 @@ impl Hub {
             hlc: at.1,
             wall_us: wall_us(),
             groups: known.groups,
-            locks: known.locks,
+            locks: known.locks.table,
             processes: known.processes,
             cut_links: known.cut_links,
             shards: known.shards,
             queues: known.queues,
             caches: known.caches,
             shards_before: known.shards_before,
+            locks_beyond: known.locks.beyond,
         }
     }
 

@@ -10,7 +10,6 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use futures_util::StreamExt as _;
 use orrery_shared::error::ErrorCode;
-use orrery_shared::event::fact::LockTable;
 use orrery_shared::event::stream::{Frame, GroupSnapshot, HeartbeatLeg};
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
@@ -45,7 +44,7 @@ impl Source for Counter {
         let commit = self.commit.lock();
         at();
         let group = GroupSnapshot { commit: Some(*commit), ..GroupSnapshot::default() };
-        Known { groups: vec![group], locks: LockTable::default(), ..Known::default() }
+        Known { groups: vec![group], ..Known::default() }
     }
 }
 
@@ -271,6 +270,62 @@ async fn above_the_rate_bursts_stand_for_events_and_nothing_is_lost() {
     assert_eq!(cursor, 20_000);
     assert!(events.len() < 10_000, "{} events", events.len());
     assert!(events.iter().any(|event| matches!(event.fact, Fact::Burst { .. })));
+}
+
+/// A leader with a full lock table under load keeps little for readers, whether or not there are any.
+#[test]
+fn bursts_over_a_full_lock_table_keep_the_ring_small() {
+    use orrery_shared::event::fact::{LocksShown, ServiceFact};
+    use orrery_shared::lock::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX};
+    use orrery_shared::lock::{Holder, LockCommand, Mode, Wait};
+    use orrery_shared::machine::{Command, Machine, Operation};
+
+    struct Full(LocksShown);
+    impl Source for Full {
+        fn introduce(&self) -> Introduced {
+            Introduced::default()
+        }
+        fn known(&self, at: &mut dyn FnMut()) -> Known {
+            at();
+            Known { locks: self.0.clone(), ..Known::default() }
+        }
+        fn tables(&self, _: &std::collections::BTreeSet<GroupId>) -> Tables {
+            Tables { locks: Some(self.0.clone()), ..Tables::default() }
+        }
+    }
+
+    let mut machine = Machine::default();
+    for n in 0..CLAIMS_MAX {
+        let client = format!("student{}", n / CLAIMS_PER_CLIENT_MAX).as_str().into();
+        let operation = Operation::Lock(LockCommand::Acquire {
+            resource: format!("resource-{n:06}").as_str().into(),
+            holder: Holder { client, session: None },
+            mode: Mode::Exclusive,
+            ttl_ms: 60_000,
+            wait: Wait::No,
+        });
+        machine.apply(n as u64 + 1, &Command { key: None, operation });
+    }
+    let recorder = Recorder::new("a".into(), 3, true, Hlc::default());
+    let hub = Hub::new(recorder.clone(), 32_768);
+    hub.attach(Arc::new(Full(machine.locks().shown(Some(CLAIMS_MAX as u64)))));
+    let bursts = 50;
+    for burst in 0..bursts {
+        for n in 0..2_000 {
+            let fact = ServiceFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 };
+            recorder.emit(Fact::Service { group: GroupId::CONTROL, index: burst, n, clock_ms: 0, fact });
+        }
+        hub.flush(true);
+    }
+    let figures = hub.figures();
+    let snapshot = serde_json::to_vec(&Frame::Snapshot(Box::new(hub.snapshot()))).unwrap().len();
+    println!(
+        "{CLAIMS_MAX} locks: {} bytes a burst, {snapshot} bytes a snapshot",
+        figures.bytes as u64 / bursts
+    );
+    assert_eq!(figures.bursts, bursts);
+    assert!(figures.bytes as u64 <= bursts * (256 << 10), "{} bytes", figures.bytes);
+    assert!(snapshot <= 256 << 10, "{snapshot} bytes");
 }
 
 #[tokio::test]

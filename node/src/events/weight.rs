@@ -20,6 +20,7 @@ fn heap(fact: &Fact) -> usize {
             entries.iter().map(|entry| size_of_val(entry) + entry.what.len()).sum()
         }
         Fact::ServiceResumed { locks, .. } => encoded(locks),
+        Fact::LocksResumed { locks, .. } => encoded(locks),
         Fact::QueuesResumed { queues, .. } => encoded(queues),
         Fact::CachesResumed { values, .. } => encoded(values),
         Fact::ShardsPlaced { shards, .. } => encoded(shards),

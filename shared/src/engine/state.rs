@@ -29,7 +29,7 @@ use super::signal::Signal;
 use super::types::{Image, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::waits::{Receiver, WaitEnd, Waits};
 use crate::event::Fact;
-use crate::event::fact::{LockTable, ServiceFact};
+use crate::event::fact::{LockTable, LocksShown, ServiceFact};
 use crate::event::view::RingView;
 use crate::ids::{GroupId, LogIndex, NodeId, Term};
 use crate::lock::{LeaseMs, WaitId};
@@ -260,12 +260,15 @@ impl<H: Host> StateMachine<H> {
     }
 
     /// The lock table as it was applied here.
-    pub fn lock_table(&self, resource: Option<&str>) -> LockTable {
+    pub fn lock_table(&self) -> LockTable {
         let (machine, applied) = self.fork();
-        match resource {
-            None => machine.lock_table(applied),
-            Some(resource) => machine.lock_table_of(applied, resource),
-        }
+        machine.locks().view(applied, None)
+    }
+
+    /// The same, bounded.
+    pub fn locks_shown(&self) -> LocksShown {
+        let (machine, applied) = self.fork();
+        machine.locks().shown(applied)
     }
 
     /// Resolves when `index` is applied here.
@@ -280,7 +283,7 @@ impl<H: Host> StateMachine<H> {
         let mut inner = self.inner();
         let Inner { machine, applied, waits, .. } = &mut *inner;
         let begun = applied.map(|id| id.index) >= Some(wait.0);
-        waits.end_of(wait, begun, || machine.is_waiting(wait))
+        waits.end_of(wait, begun, || machine.locks().is_waiting(wait))
     }
 
     /// This node leads now, or does not any more. A new leader first sends the group's state and what happened in

@@ -13,7 +13,7 @@ use crate::api::node::{
     Cluster, ClusterMember, Diverged, GroupStatus, Health, NotReady, Peer, Readiness, ShardPlace, Status,
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::event::fact::{LockTable, ShardTable};
+use crate::event::fact::{LockTable, LocksShown, ShardTable};
 use crate::event::stream::{GroupQueues, GroupSnapshot};
 use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::machine::{Machine, Member, ShardMap, ShardReplicas};
@@ -22,7 +22,12 @@ use crate::queue::QueueView;
 impl<H: Host> Engine<H> {
     /// The lock table as this node applied it, without a read index.
     pub fn lock_table(&self) -> LockTable {
-        self.group(GroupId::CONTROL).map(|group| group.state.lock_table(None)).unwrap_or_default()
+        self.group(GroupId::CONTROL).map(|group| group.state.lock_table()).unwrap_or_default()
+    }
+
+    /// The same, bounded: for streams.
+    pub fn locks_shown(&self) -> LocksShown {
+        self.group(GroupId::CONTROL).map(|group| group.state.locks_shown()).unwrap_or_default()
     }
 
     /// The shard map as this node applied it, without a read index; empty before there is one.
@@ -59,12 +64,12 @@ impl<H: Host> Engine<H> {
         self.group(group).map(|group| group.state.fork())
     }
 
-    /// The groups as the facts emitted so far describe them, and the lock table. `at` runs while no such fact
+    /// The groups as the facts emitted so far describe them, and the lock table, bounded. `at` runs while no such fact
     /// can be emitted: the head sequence that it returns fits the groups exactly. The table may be newer; the
     /// service facts that it has already are known by its applied index.
-    pub fn snapshot<T>(&self, at: impl FnOnce() -> T) -> (T, Vec<GroupSnapshot>, LockTable) {
+    pub fn snapshot<T>(&self, at: impl FnOnce() -> T) -> (T, Vec<GroupSnapshot>, LocksShown) {
         let (at, groups) = self.inner.publisher.snapshot(at);
-        (at, groups, self.lock_table())
+        (at, groups, self.locks_shown())
     }
 
     /// Says in the event stream what the groups that this node leads have now, so that readers can compare.

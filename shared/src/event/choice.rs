@@ -57,6 +57,7 @@ impl Choice {
         snapshot.caches.values.retain(|shard| chosen.contains(&shard.group));
         if !chosen.contains(&GroupId::CONTROL) {
             snapshot.locks = LockTable::default();
+            snapshot.locks_beyond = None;
             snapshot.shards = ShardTable::default();
             snapshot.shards_before = None;
         }
@@ -87,6 +88,7 @@ impl Detail {
             Fact::Started { .. }
             | Fact::Service { .. }
             | Fact::ServiceResumed { .. }
+            | Fact::LocksResumed { .. }
             | Fact::QueuesResumed { .. }
             | Fact::CachesResumed { .. }
             | Fact::CacheLine { .. }
@@ -122,6 +124,7 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::Snapshotted { group, .. }
         | Fact::Service { group, .. }
         | Fact::ServiceResumed { group, .. }
+        | Fact::LocksResumed { group, .. }
         | Fact::QueuesResumed { group, .. }
         | Fact::CachesResumed { group, .. }
         | Fact::CacheLine { group, .. }
@@ -148,6 +151,7 @@ fn group(fact: &Fact) -> Option<GroupId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::fact::LocksBeyond;
     use crate::event::stream::{GroupQueues, GroupSnapshot};
     use crate::queue::QueueView;
 
@@ -195,6 +199,7 @@ mod tests {
                 .into(),
             caches: Default::default(),
             shards_before: Some(ShardTable::default()),
+            locks_beyond: Some(LocksBeyond::default()),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);
@@ -203,6 +208,6 @@ mod tests {
         assert_eq!((snapshot.groups.len(), snapshot.groups[0].group), (1, GroupId(1)));
         assert_eq!((snapshot.queues.len(), snapshot.queues[0].group), (1, GroupId(1)));
         assert_eq!((snapshot.locks, snapshot.shards), (LockTable::default(), ShardTable::default()));
-        assert_eq!(snapshot.shards_before, None);
+        assert_eq!((snapshot.shards_before, snapshot.locks_beyond), (None, None));
     }
 }

@@ -18,7 +18,8 @@ mod shards;
 pub use shards::{PlacedShard, ShardTable};
 
 pub use service::{
-    HolderView, LockTable, LockedResource, ReleaseCause, ServiceFact, SessionView, WaiterView,
+    HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown,
+    ReleaseCause, ServiceFact, SessionView, WaiterView,
 };
 
 /// A Raft role (Raft paper, figure 4), and what is not one of its three.
@@ -496,4 +497,24 @@ pub enum Fact {
         /// Its sums then.
         sums: Sums,
     },
+    /// What [`Fact::ServiceResumed`] is, of a lock table of which only a part is shown.
+    LocksResumed {
+        /// The control group.
+        group: GroupId,
+        /// Applied index then.
+        index: LogIndex,
+        /// The part, and how much there is.
+        locks: Box<LocksShown>,
+    },
+}
+
+impl LocksShown {
+    /// The fact that says that everything up to its applied index is in it.
+    pub fn resumed(self, group: GroupId) -> Fact {
+        let index = self.table.applied.unwrap_or_default();
+        match self.beyond {
+            None => Fact::ServiceResumed { group, index, locks: Box::new(self.table) },
+            Some(_) => Fact::LocksResumed { group, index, locks: Box::new(self) },
+        }
+    }
 }

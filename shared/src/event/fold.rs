@@ -74,7 +74,7 @@ impl View {
         }
         self.install_links(&snapshot.node, &snapshot.cut_links);
         if snapshot.locks.applied.is_some() {
-            fold_locks::install(self, &snapshot.locks, now_us);
+            fold_locks::install(self, &snapshot.locks, snapshot.locks_beyond, now_us);
         }
         fold_ring::install(self, &snapshot.shards, now_us);
         if let Some(before) = &snapshot.shards_before {
@@ -289,7 +289,12 @@ impl View {
             Fact::ShardsPlaced { shards, .. } => return fold_ring::install(self, shards, now_us),
             Fact::ServiceResumed { group, index, locks } => {
                 if *group == GroupId::CONTROL {
-                    fold_locks::resume(self, *index, locks, now_us);
+                    fold_locks::resume(self, *index, locks, None, now_us);
+                }
+            }
+            Fact::LocksResumed { group, index, locks } => {
+                if *group == GroupId::CONTROL {
+                    fold_locks::resume(self, *index, &locks.table, locks.beyond, now_us);
                 }
             }
             Fact::RequestBegun { request, client, operation, subject } => {

@@ -75,6 +75,7 @@ impl Tape {
             queues: Vec::new(),
             caches,
             shards_before: None,
+            locks_beyond: None,
         });
     }
 

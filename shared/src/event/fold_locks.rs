@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use super::fact::{
-    HolderView, LockTable, LockedResource, ReleaseCause, ServiceFact, SessionView, WaiterView,
+    HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, ReleaseCause,
+    ServiceFact, SessionView, WaiterView,
 };
 use super::fold::Effect;
 use super::view::{DeadlockView, LockChange, LockMoment, LocksView, RECENT_MAX, View};
 use crate::ids::LogIndex;
-use crate::lock::{Holder, LeaseMs, WaitId};
+use crate::lock::{Holder, LeaseMs, SessionId, WaitId};
+use crate::sorted::sort_long;
 
 /// Takes over a table that somebody read at an applied index, unless a newer state is in the view.
-pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
+pub(super) fn install(view: &mut View, table: &LockTable, beyond: Option<LocksBeyond>, now_us: u64) {
     if table.applied < view.locks.table.applied {
         return;
     }
@@ -22,6 +24,7 @@ pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
     }
     let clock_ms = locks.table.clock_ms;
     locks.table = table.clone();
+    locks.beyond = beyond;
     locks.whole = table.applied;
     if table.clock_ms >= clock_ms {
         locks.clock_at_us = now_us;
@@ -31,10 +34,16 @@ pub(super) fn install(view: &mut View, table: &LockTable, now_us: u64) {
 }
 
 /// A new leader's state. The facts that led to it may still come: they are news, but change nothing.
-pub(super) fn resume(view: &mut View, index: LogIndex, table: &LockTable, now_us: u64) {
+pub(super) fn resume(
+    view: &mut View,
+    index: LogIndex,
+    table: &LockTable,
+    beyond: Option<LocksBeyond>,
+    now_us: u64,
+) {
     let mut table = table.clone();
     table.applied = table.applied.max(Some(index));
-    install(view, &table, now_us);
+    install(view, &table, beyond, now_us);
 }
 
 /// Folds one service fact in.
@@ -57,7 +66,11 @@ pub(super) fn fact(
             locks.table.clock_ms = clock_ms;
             locks.clock_at_us = now_us;
         }
-        change(&mut locks.table, clock_ms, fact);
+        match fact {
+            ServiceFact::LocksCounted { counts } => count(locks, *counts),
+            _ if locks.beyond.is_some_and(|beyond| is_hidden(fact, &beyond)) => {}
+            _ => change(&mut locks.table, clock_ms, fact),
+        }
     }
     remember(locks, place.0, fact, now_us);
     if let ServiceFact::Deadlock { cycle, victim, wait } = fact {
@@ -70,6 +83,56 @@ pub(super) fn fact(
         }));
     }
     Effect::New
+}
+
+/// Whether a fact is about what is not shown. What ends, or is renewed, is looked for and not found there.
+fn is_hidden(fact: &ServiceFact, beyond: &LocksBeyond) -> bool {
+    match fact {
+        ServiceFact::LockGranted { fencing_token, .. } => *fencing_token < beyond.first_token,
+        ServiceFact::LockQueued { wait, .. } => *wait < beyond.first_wait,
+        _ => false,
+    }
+}
+
+/// How much the whole table has now. Where more is shown than twice what a whole view has, the oldest go.
+fn count(locks: &mut LocksView, counts: LockCounts) {
+    let table = &mut locks.table;
+    let mut tokens = Vec::new();
+    let mut waits = Vec::new();
+    for at in &table.resources {
+        tokens.extend(at.holders.iter().map(|held| held.fencing_token));
+        waits.extend(at.waiters.iter().map(|waiter| waiter.wait.0));
+    }
+    let mut sessions: Vec<u64> = table.sessions.iter().map(|open| open.session.0).collect();
+    let shown = [&tokens, &waits, &sessions].map(|list| list.len() as u64);
+    if shown == [counts.locks, counts.waits, counts.sessions] && !counts.beyond() {
+        locks.beyond = None;
+        return;
+    }
+    let mut beyond = LocksBeyond { counts, ..locks.beyond.unwrap_or_default() };
+    if let Some(first) = first_kept(&mut tokens) {
+        beyond.first_token = first;
+        table.resources.iter_mut().for_each(|at| at.holders.retain(|held| held.fencing_token >= first));
+    }
+    if let Some(first) = first_kept(&mut waits) {
+        beyond.first_wait = WaitId(first);
+        table.resources.iter_mut().for_each(|at| at.waiters.retain(|waiter| waiter.wait.0 >= first));
+    }
+    if let Some(first) = first_kept(&mut sessions) {
+        beyond.first_session = SessionId(first);
+        table.sessions.retain(|open| open.session.0 >= first);
+    }
+    drop_idle(table);
+    locks.beyond = Some(beyond);
+}
+
+/// Of more than twice as many as a whole view shows: the first one of the newest.
+fn first_kept(list: &mut [u64]) -> Option<u64> {
+    if list.len() <= 2 * LOCKS_SHOWN_MAX {
+        return None;
+    }
+    sort_long(list);
+    list.get(list.len() - LOCKS_SHOWN_MAX).copied()
 }
 
 fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
@@ -91,8 +154,12 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
         }
         ServiceFact::LockQueued { resource, holder, mode, wait, position, upgrade } => {
             let at = resource_mut(table, resource);
-            at.waiters.retain(|waiter| waiter.wait != *wait);
             let waiter = WaiterView { holder: holder.clone(), mode: *mode, wait: *wait, upgrade: *upgrade };
+            // One that asks for more stays in its place, which is not the one that is told where others are not shown.
+            if let Some(known) = at.waiters.iter_mut().find(|known| known.wait == *wait) {
+                *known = waiter;
+                return;
+            }
             let place = (position.saturating_sub(1) as usize).min(at.waiters.len());
             at.waiters.insert(place, waiter);
         }
@@ -102,6 +169,7 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
                 held.expires_at_ms = Some(*expires_at_ms);
                 held.since_ms = clock_ms;
             }
+            drop_free(table, resource);
         }
         ServiceFact::LockReleased { resource, holder, .. } => {
             resource_mut(table, resource).holders.retain(|held| held.holder != *holder);
@@ -126,7 +194,7 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
         }
         ServiceFact::SessionEnded { session, .. } => table.sessions.retain(|open| open.session != *session),
         // The control group has no queues.
-        ServiceFact::Queue(_) | ServiceFact::Cache(_) => {}
+        ServiceFact::Queue(_) | ServiceFact::Cache(_) | ServiceFact::LocksCounted { .. } => {}
     }
 }
 
@@ -151,6 +219,10 @@ fn end_wait(table: &mut LockTable, wait: WaitId) {
     for at in &mut table.resources {
         at.waiters.retain(|waiter| waiter.wait != wait);
     }
+    drop_idle(table);
+}
+
+fn drop_idle(table: &mut LockTable) {
     table.resources.retain(|at| !at.holders.is_empty() || !at.waiters.is_empty());
 }
 

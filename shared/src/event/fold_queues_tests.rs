@@ -198,6 +198,7 @@ fn the_newest_map_counts_whoever_reports_it() {
         queues: Vec::new(),
         caches: Default::default(),
         shards_before: None,
+        locks_beyond: None,
     };
     late.install(&snapshot);
     assert_eq!((&late.ring.table, late.ring.change()), (&second, None));

@@ -384,7 +384,10 @@ fn a_view_that_differs_from_what_a_node_has_is_noticed_and_one_that_is_ahead_is_
     use super::sums::{Sums, of_locks};
     let mut tape = Tape::new();
     tape.say("node1", service(3, 0, granted("printer", "Ayu", 3, None)));
-    let true_sums = Sums { locks: of_locks(tape.view.lock_table()), ..Sums::default() };
+    let true_sums = Sums {
+        locks: of_locks(&LocksShown { table: tape.view.lock_table().clone(), beyond: None }),
+        ..Sums::default()
+    };
     let compare = |tape: &mut Tape, node: &str, index, sums| {
         tape.say(node, Fact::Comparing { group: CONTROL, index });
         let answer = Fact::Compared { group: CONTROL, index, sums };
@@ -444,6 +447,7 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
         queues: vec![],
         caches: Default::default(),
         shards_before: None,
+        locks_beyond: None,
     }
 }
 

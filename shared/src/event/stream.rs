@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Event;
-use super::fact::{EntrySummary, LockTable, Role, ShardTable};
+use super::fact::{EntrySummary, LockTable, LocksBeyond, Role, ShardTable};
 use crate::cache::view::CachesView;
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
@@ -22,7 +22,7 @@ use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
 /// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache, version 6
-/// deliveries that never arrived, comparisons and the index of the membership.
+/// deliveries that never arrived, comparisons, the index of the membership, and lock tables in part.
 pub const STREAM_VERSION: u16 = 6;
 
 /// Most events in one batch.
@@ -142,7 +142,7 @@ pub struct NodeSnapshot {
     pub wall_us: u64,
     /// Its groups.
     pub groups: Vec<GroupSnapshot>,
-    /// The control group's lock table as this node applied it.
+    /// The control group's lock table as this node applied it, or a part of it: see `locks_beyond`.
     pub locks: LockTable,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
@@ -160,6 +160,9 @@ pub struct NodeSnapshot {
     /// The shard map that the last change of it began with. None where this node saw no change since it started.
     #[serde(default)]
     pub shards_before: Option<ShardTable>,
+    /// What of the lock table is shown; none where it is all there.
+    #[serde(default)]
+    pub locks_beyond: Option<LocksBeyond>,
 }
 
 /// The queues of one shard, bounded.

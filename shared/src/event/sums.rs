@@ -8,15 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::LockTable;
+use super::fact::{LockTable, LocksShown};
 use super::view::{ShardQueues, ShardValues, View};
 use crate::cache::view::ValuesView;
 use crate::ids::{GroupId, LogIndex};
 use crate::machine::fnv::Fnv;
 use crate::queue::QueueView;
-
-/// A lock table of more resources and sessions is not compared.
-pub const ROWS_MAX: usize = 4_096;
 
 /// Sums of one group's state; none of what the group does not have, or what is shown only in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +38,9 @@ impl Sums {
         if group == GroupId::CONTROL {
             let locks = &view.locks;
             let index = locks.table.applied.max(locks.whole)?;
-            return Some((index, Sums { locks: of_locks(&locks.table), ..Sums::default() }));
+            let all = locks.beyond.is_none();
+            let locks = all.then(|| of_table(&locks.table)).flatten();
+            return Some((index, Sums { locks, ..Sums::default() }));
         }
         let (queues, values) = (view.queues.get(&group), view.cache.values.get(&group));
         let folded = queues.map(|queues| queues.applied.max(queues.whole));
@@ -51,11 +50,12 @@ impl Sums {
     }
 }
 
-/// Of a lock table.
-pub fn of_locks(table: &LockTable) -> Option<u64> {
-    if table.resources.len() + table.sessions.len() > ROWS_MAX {
-        return None;
-    }
+/// Of a lock table as a node shows it.
+pub fn of_locks(shown: &LocksShown) -> Option<u64> {
+    shown.beyond.is_none().then(|| of_table(&shown.table)).flatten()
+}
+
+fn of_table(table: &LockTable) -> Option<u64> {
     let resources = table.resources.iter().map(|at| {
         let holders = at.holders.iter();
         let holders = holders.map(|held| (&held.holder, held.mode, held.fencing_token, held.expires_at_ms));

@@ -1,10 +1,14 @@
 //! The lock table as people see it.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::table::{Resource, Session, Table};
+use super::table::{Hold, Resource, Session, Table, Waiter};
 use super::{FencingToken, Holder, LeaseMs, Mode, SessionId, WaitEdge, WaitId};
-use crate::event::fact::{HolderView, LockTable, LockedResource, SessionView, WaiterView};
+use crate::event::fact::{
+    HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown, SessionView,
+    WaiterView,
+};
 use crate::ids::{LogIndex, ResourceName};
 
 /// A queued wait, as a poll of it finds it.
@@ -48,6 +52,47 @@ impl Table {
         };
         let sessions = self.sessions.iter().map(|(id, session)| view_session(*id, session)).collect();
         LockTable { applied, clock_ms: self.clock_ms, resources, sessions }
+    }
+
+    /// How much is in it.
+    pub fn counts(&self) -> LockCounts {
+        let count = |length: usize| length as u64;
+        LockCounts {
+            locks: count(self.holds.len()),
+            waits: count(self.waits.len()),
+            sessions: count(self.sessions.len()),
+        }
+    }
+
+    /// The newest locks, waits and sessions of it, at most [`LOCKS_SHOWN_MAX`] of each, with what is around them left
+    /// out: in streams. Whatever comes is newer, so a reader that follows always sees it.
+    pub fn shown(&self, applied: Option<LogIndex>) -> LocksShown {
+        let counts = self.counts();
+        if !counts.beyond() {
+            return LocksShown { table: self.view(applied, None), beyond: None };
+        }
+        let mut resources: BTreeMap<&ResourceName, LockedResource> = BTreeMap::new();
+        let mut beyond = LocksBeyond { counts, ..LocksBeyond::default() };
+        for (token, hold) in self.holds.iter().rev().take(LOCKS_SHOWN_MAX) {
+            at(&mut resources, &hold.resource).holders.push(view_hold(*token, hold));
+            beyond.first_token = *token;
+        }
+        for (wait, waiter) in self.waits.iter().rev().take(LOCKS_SHOWN_MAX) {
+            at(&mut resources, &waiter.resource).waiters.push(view_wait(*wait, waiter));
+            beyond.first_wait = *wait;
+        }
+        let mut resources: Vec<LockedResource> = resources.into_values().collect();
+        for at in &mut resources {
+            at.holders.reverse();
+            // Upgrades are ahead; both in the order of their arrival.
+            at.waiters.sort_by_key(|waiter| (!waiter.upgrade, waiter.wait));
+        }
+        let newest = self.sessions.iter().rev().take(LOCKS_SHOWN_MAX);
+        let mut sessions: Vec<SessionView> = newest.map(|(id, session)| view_session(*id, session)).collect();
+        sessions.reverse();
+        beyond.first_session = sessions.first().map_or(SessionId(0), |first| first.session);
+        let table = LockTable { applied, clock_ms: self.clock_ms, resources, sessions };
+        LocksShown { table, beyond: Some(beyond) }
     }
 
     /// A part of it: resources with `limit` holders and waiters together (the last one is whole, and may have more), and
@@ -124,25 +169,10 @@ impl Table {
     }
 
     fn view_resource(&self, name: &ResourceName, resource: &Resource) -> LockedResource {
-        let holders = resource.holders.iter().filter_map(|token| {
-            let hold = self.holds.get(token)?;
-            Some(HolderView {
-                holder: hold.holder.clone(),
-                mode: hold.mode,
-                fencing_token: *token,
-                since_ms: hold.since_ms,
-                expires_at_ms: hold.expires_at_ms,
-            })
-        });
-        let waiters = resource.waiters().filter_map(|wait| {
-            let waiter = self.waits.get(&wait)?;
-            Some(WaiterView {
-                holder: waiter.holder.clone(),
-                mode: waiter.mode,
-                wait,
-                upgrade: waiter.upgrade,
-            })
-        });
+        let holders = resource.holders.iter();
+        let holders = holders.filter_map(|token| Some(view_hold(*token, self.holds.get(token)?)));
+        let waiters = resource.waiters();
+        let waiters = waiters.filter_map(|wait| Some(view_wait(wait, self.waits.get(&wait)?)));
         LockedResource { resource: name.clone(), holders: holders.collect(), waiters: waiters.collect() }
     }
 
@@ -160,6 +190,29 @@ impl Table {
     pub fn edges(&self) -> Vec<WaitEdge> {
         edges_of(&self.view(None, None))
     }
+}
+
+/// The resource of that name, put in where it is not there yet.
+fn at<'a, 'b>(
+    resources: &'b mut BTreeMap<&'a ResourceName, LockedResource>,
+    name: &'a ResourceName,
+) -> &'b mut LockedResource {
+    let free = || LockedResource { resource: name.clone(), holders: Vec::new(), waiters: Vec::new() };
+    resources.entry(name).or_insert_with(free)
+}
+
+fn view_hold(token: FencingToken, hold: &Hold) -> HolderView {
+    HolderView {
+        holder: hold.holder.clone(),
+        mode: hold.mode,
+        fencing_token: token,
+        since_ms: hold.since_ms,
+        expires_at_ms: hold.expires_at_ms,
+    }
+}
+
+fn view_wait(wait: WaitId, waiter: &Waiter) -> WaiterView {
+    WaiterView { holder: waiter.holder.clone(), mode: waiter.mode, wait, upgrade: waiter.upgrade }
 }
 
 fn view_session(session: SessionId, open: &Session) -> SessionView {

@@ -25,12 +25,9 @@ pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, Sha
 pub use snapshot::{Decoder, SnapshotError};
 
 use crate::cache::{self, CacheCommand, CacheReply, Values};
-use crate::event::fact::{LockTable, ServiceFact};
-use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName, ResourceName};
-use crate::lock::{
-    self, After, FencingToken, Holder, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table,
-    TablePage, WaitEdge, WaitId, WaitSeen,
-};
+use crate::event::fact::{LockCounts, ServiceFact};
+use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName};
+use crate::lock::{self, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table, WaitSeen};
 use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use replies::{Known, Replies};
 
@@ -320,13 +317,14 @@ impl Machine {
             queues: queue::Step { index, ..queue::Step::default() },
             values: cache::values::Step { index, ..cache::values::Step::default() },
         };
+        let counts = self.table.counts();
         let Some(key) = &command.key else {
             let reply = self.operate(&command.operation, &mut step);
             if matches!(command.operation, Operation::AdvanceClock { .. }) {
                 let now = self.clock_ms();
                 self.replies.clock_moved(now);
             }
-            return self.finish(reply, step);
+            return self.finish(reply, step, counts);
         };
         let fingerprint = replies::fingerprint(&command.operation);
         let now = self.clock_ms();
@@ -352,7 +350,7 @@ impl Machine {
                 reply
             }
         };
-        self.finish(reply, step)
+        self.finish(reply, step, counts)
     }
 
     fn operate(&mut self, operation: &Operation, step: &mut Step) -> Reply {
@@ -392,13 +390,17 @@ impl Machine {
         }
     }
 
-    fn finish(&mut self, reply: Reply, step: Step) -> Applied {
+    fn finish(&mut self, reply: Reply, step: Step, before: LockCounts) -> Applied {
         let Step { locks, queues, values } = step;
         for (key, settled) in locks.settled {
             self.replies.settle(&key, &Reply::Lock(settled));
         }
         // Only one of them has any.
         let mut facts = locks.facts;
+        let counts = self.table.counts();
+        if counts != before && (counts.beyond() || before.beyond()) {
+            facts.push(ServiceFact::LocksCounted { counts });
+        }
         facts.extend(queues.facts.into_iter().map(ServiceFact::Queue));
         facts.extend(values.facts.into_iter().map(ServiceFact::Cache));
         let queue::Step { woken, deleted, begun, .. } = queues;
@@ -428,30 +430,9 @@ impl Machine {
         matches!(self.replies.reply(key, self.clock_ms()), Some(Reply::Lock(LockReply::Waiting { .. })))
     }
 
-    /// The lock table as people see it, at this applied index.
-    pub fn lock_table(&self, applied: Option<LogIndex>) -> LockTable {
-        self.table.view(applied, None)
-    }
-
-    /// The same with one resource only (none where nobody holds or waits for it).
-    pub fn lock_table_of(&self, applied: Option<LogIndex>, resource: &str) -> LockTable {
-        self.table.view(applied, Some(resource))
-    }
-
-    /// A part of the lock table.
-    pub fn lock_page(
-        &self,
-        applied: Option<LogIndex>,
-        resource: Option<&str>,
-        after: After<'_>,
-        limit: usize,
-    ) -> TablePage {
-        self.table.page(applied, resource, after, limit)
-    }
-
-    /// Who holds a resource, at most as many as an answer names.
-    pub fn holders_of(&self, resource: &ResourceName) -> Vec<Holder> {
-        self.table.holders_of(resource)
+    /// The lock table; empty in a shard.
+    pub fn locks(&self) -> &Table {
+        &self.table
     }
 
     /// The queued wait that a command would only look at, with what is left of its lease at `now_ms`; none where the
@@ -469,21 +450,6 @@ impl Machine {
         };
         let same = matches!(answer, Reply::Lock(LockReply::Waiting { wait, .. }) if wait == seen.wait);
         same.then_some(seen)
-    }
-
-    /// The wait-for graph.
-    pub fn edges(&self) -> Vec<WaitEdge> {
-        self.table.edges()
-    }
-
-    /// Whether that wait has not ended.
-    pub fn is_waiting(&self, wait: WaitId) -> bool {
-        self.table.is_waiting(wait)
-    }
-
-    /// What is left of the lease of the lock with that token; none where nobody holds it any more.
-    pub fn lease_left_ms(&self, token: FencingToken) -> Option<u64> {
-        self.table.lease_left_ms(token)
     }
 
     /// Earliest value of the lease clock at which something ends by itself: an advance is due then.

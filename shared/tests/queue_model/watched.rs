@@ -122,6 +122,7 @@ fn snapshot(node: &str, seq: u64, queues: QueueView) -> NodeSnapshot {
         queues: vec![GroupQueues { group: SHARD, queues }],
         caches: Default::default(),
         shards_before: None,
+        locks_beyond: None,
     }
 }
 

@@ -47,9 +47,11 @@ impl Script {
     fn line(&mut self, line: &str) -> Vec<String> {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
-            ["status"] => words::table(&self.machine.lock_table(Some(self.index))),
-            ["status", resource] => words::table(&self.machine.lock_table_of(Some(self.index), resource)),
-            ["edges"] => self.machine.edges().iter().map(words::edge).collect(),
+            ["status"] => words::table(&self.machine.locks().view(Some(self.index), None)),
+            ["status", resource] => {
+                words::table(&self.machine.locks().view(Some(self.index), Some(resource)))
+            }
+            ["edges"] => self.machine.locks().edges().iter().map(words::edge).collect(),
             ["deadline"] => vec![format!("{:?}", self.machine.next_deadline())],
             ["members"] => self.machine.members().iter().map(ToString::to_string).collect(),
             ["map"] => words::map(self.machine.cluster().map()),

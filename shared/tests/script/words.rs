@@ -108,6 +108,7 @@ pub fn fact(fact: &ServiceFact) -> String {
         }
         ServiceFact::Queue(fact) => format!("{fact:?}"),
         ServiceFact::Cache(fact) => format!("{fact:?}"),
+        ServiceFact::LocksCounted { counts } => format!("{counts:?}"),
     }
 }
 

@@ -75,7 +75,7 @@ pub fn last(seed: u64, going: Going) -> Result<Lasted, String> {
                     *since = now_us - from_us;
                 }
             };
-            let control = |machine: &Machine| machine.lock_table(None).resources.is_empty();
+            let control = |machine: &Machine| machine.locks().view(None, None).resources.is_empty();
             ended(&mut lasted.lock_us, somewhere(&cluster, GroupId::CONTROL, control));
             let ready = |topic: &str, machine: &Machine| {
                 machine.queue().is_some_and(|queue| queue.ready(topic, "readers"))

@@ -338,7 +338,9 @@ impl Director {
                     self.close(at_us, 0.7, score);
                 }
             }
-            ServiceFact::SessionRenewed { .. } | ServiceFact::LockRenewed { .. } => {}
+            ServiceFact::SessionRenewed { .. }
+            | ServiceFact::LockRenewed { .. }
+            | ServiceFact::LocksCounted { .. } => {}
             _ => {
                 self.moment(at_us, score);
                 if self.scene.is_some() {

@@ -227,13 +227,14 @@ impl<H: Host> LockService<H> {
 
     fn timeout(&self, asked: Asked) -> LockAnswer {
         let group = self.engine.group(GroupId::CONTROL);
-        let holders = group.map(|group| group.state.read(|machine| machine.holders_of(&asked.resource)));
+        let holders =
+            group.map(|group| group.state.read(|machine| machine.locks().holders_of(&asked.resource)));
         let holders = holders.unwrap_or_default().into_iter().map(|holder| holder.client).collect();
         LockAnswer::Timeout { resource: asked.resource, client: asked.holder.client, holders }
     }
 
     fn lease_left_ms(&self, token: crate::lock::FencingToken) -> Option<u64> {
-        self.engine.group(GroupId::CONTROL)?.state.read(|machine| machine.lease_left_ms(token))
+        self.engine.group(GroupId::CONTROL)?.state.read(|machine| machine.locks().lease_left_ms(token))
     }
 }
 

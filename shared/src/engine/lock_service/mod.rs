@@ -203,7 +203,7 @@ impl<H: Host> LockService<H> {
         let (machine, applied) = group.state.fork();
         let after = After { resource: after.as_deref(), session: session_after };
         let TablePage { table, next, next_session } =
-            machine.lock_page(applied, resource.as_deref(), after, limit);
+            machine.locks().page(applied, resource.as_deref(), after, limit);
         let edges = edges_of(&table);
         // What is left of a lease is counted from the leader's clock: the committed one stands still in between.
         let now_ms = table.clock_ms.max(clock_ms.unwrap_or_default());

@@ -21,7 +21,7 @@ impl<H: Host> StateMachine<H> {
             (inner.machine.clone(), applied.index)
         };
         let sums = match machine.queue() {
-            None => Sums { locks: sums::of_locks(&machine.lock_table(Some(index))), ..Sums::default() },
+            None => Sums { locks: sums::of_locks(&machine.locks().shown(Some(index))), ..Sums::default() },
             Some(queues) => Sums {
                 locks: None,
                 queues: sums::of_queues(&queues.view(Some(index))),
@@ -38,8 +38,7 @@ impl<H: Host> StateMachine<H> {
         let index = applied.index;
         match inner.machine.queue() {
             None => {
-                let locks = Box::new(inner.machine.lock_table(Some(index)));
-                host.emit(Fact::ServiceResumed { group: *group, index, locks });
+                host.emit(inner.machine.locks().shown(Some(index)).resumed(*group));
                 self.tell_map(inner, index);
             }
             Some(queues) => {

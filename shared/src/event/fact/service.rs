@@ -126,6 +126,11 @@ pub enum ServiceFact {
     Queue(QueueFact),
     /// A shard's cached values.
     Cache(CacheFact),
+    /// So much is in a lock table of which a stream shows only a part. Since version 6.
+    LocksCounted {
+        /// In the whole table.
+        counts: LockCounts,
+    },
 }
 
 /// The lock table as people see it: in stream snapshots and in `GET /lock/status`. Sorted by resource.
@@ -139,6 +144,50 @@ pub struct LockTable {
     pub resources: Vec<LockedResource>,
     /// Open sessions.
     pub sessions: Vec<SessionView>,
+}
+
+/// Most locks of a [`LocksShown`]; the same number of waits, and of sessions. With the bound of a name these are at most
+/// 2 MiB, and 0.4 MiB of names as people give them.
+pub const LOCKS_SHOWN_MAX: usize = 1_024;
+
+/// How much is in a lock table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockCounts {
+    /// Held locks.
+    pub locks: u64,
+    /// Waits.
+    pub waits: u64,
+    /// Open sessions.
+    pub sessions: u64,
+}
+
+impl LockCounts {
+    /// Whether a [`LocksShown`] has only a part of such a table.
+    pub fn beyond(&self) -> bool {
+        self.locks.max(self.waits).max(self.sessions) > LOCKS_SHOWN_MAX as u64
+    }
+}
+
+/// Which part of a lock table is shown: of each kind the newest ones, so that whatever comes is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocksBeyond {
+    /// Locks from this token on.
+    pub first_token: FencingToken,
+    /// Waits from this one on.
+    pub first_wait: WaitId,
+    /// Sessions from this one on.
+    pub first_session: SessionId,
+    /// What the whole table has.
+    pub counts: LockCounts,
+}
+
+/// The lock table, bounded: in streams.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LocksShown {
+    /// What is shown.
+    pub table: LockTable,
+    /// None where that is everything.
+    pub beyond: Option<LocksBeyond>,
 }
 
 /// One resource that somebody holds or waits for.

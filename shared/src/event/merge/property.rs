@@ -251,6 +251,7 @@ impl World {
             queues: Vec::new(),
             caches: Default::default(),
             shards_before: None,
+            locks_beyond: None,
         }
     }
 

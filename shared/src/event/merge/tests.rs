@@ -223,6 +223,7 @@ fn what_is_missing_is_a_gap_and_asks_for_a_snapshot() {
             queues: Vec::new(),
             caches: Default::default(),
             shards_before: None,
+            locks_beyond: None,
         })
     };
     let mut merge = Merge::default();

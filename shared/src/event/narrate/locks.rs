@@ -77,6 +77,7 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
         }
         ServiceFact::LockRenewed { .. }
         | ServiceFact::SessionRenewed { .. }
+        | ServiceFact::LocksCounted { .. }
         | ServiceFact::Queue(_)
         | ServiceFact::Cache(_) => None,
     }

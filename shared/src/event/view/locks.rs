@@ -1,14 +1,16 @@
 //! The lock table and what happened in it last.
 
-use crate::event::fact::{HolderView, LockTable, ReleaseCause};
+use crate::event::fact::{HolderView, LockTable, LocksBeyond, ReleaseCause};
 use crate::ids::{LogIndex, ResourceName};
 use crate::lock::{FencingToken, Holder, LeaseMs, Mode, WaitEdge, WaitId};
 
 /// The lock table with what is needed to let arcs drain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocksView {
-    /// Holders, waiters, sessions.
+    /// Holders, waiters, sessions; the newest ones of each, where `beyond` is there.
     pub table: LockTable,
+    /// Which part of the lock table is shown, and how much there is of it. None where all of it is shown.
+    pub beyond: Option<LocksBeyond>,
     /// Last service fact (index, number in it) that anybody reported, whether or not it changed the table.
     pub seen: Option<(LogIndex, u32)>,
     /// The table contains every fact up to here, because a whole table was taken over.

@@ -25,7 +25,7 @@ use crate::queue::QueueCommand;
 
 pub use super::minted::MINTED_BYTES_MAX;
 
-/// Most bytes of the answers under clients' keys in one group: some 240,000 answers.
+/// Most bytes of the answers under clients' keys in one group: some 240,000 answers under numbers.
 pub const KEYS_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Most of them under the numbers of one client.
@@ -37,12 +37,15 @@ pub const TEXT_KEYS_BYTES_MAX: u64 = KEYS_BYTES_MAX / 2;
 /// Most clients whose numbers are all forgotten and still refused.
 pub const IDLE_CLIENTS_MAX: usize = 16_384;
 
-/// What one answer takes beside its own bytes and those of a long key, and what a client takes: measured, rounded up.
-const ANSWER_BYTES: u64 = 128;
+/// What one answer takes beside its own bytes and those of a long key, how much more it takes under a text, and what a client
+/// takes: measured (`tests/keys_memory.rs`), rounded up.
+const ANSWER_BYTES: u64 = 136;
+const TEXT_BYTES: u64 = 64;
 const CLIENT_BYTES: u64 = 256;
 
-/// Texts of at most so many bytes need no memory of their own.
+/// Texts of at most so many bytes need no memory of their own; others take so much beside their bytes.
 const INLINE_BYTES: usize = 23;
+const ALLOCATED_BYTES: u64 = 32;
 
 /// Most answers that go with a command, and with a move of the clock.
 const SWEEP_MAX: usize = 16;
@@ -113,9 +116,9 @@ struct Kept {
 impl Kept {
     fn bytes(&self) -> u64 {
         let name = self.key.client.len();
-        // In the map of names, too.
-        let name = if name > INLINE_BYTES { 2 * name as u64 } else { 0 };
-        ANSWER_BYTES + name + self.packed.bytes()
+        let name = if name > INLINE_BYTES { ALLOCATED_BYTES + name as u64 } else { 0 };
+        let text = if self.key.is_text() { TEXT_BYTES } else { 0 };
+        ANSWER_BYTES + text + name + self.packed.bytes()
     }
 }
 

@@ -189,6 +189,11 @@ fn at_a_bound_new_keys_are_refused_and_no_old_one_is_forgotten() {
     let applied = shard.machine.apply(shard.index, &one_more);
     assert!(refused(applied.reply) && applied.facts.is_empty());
     assert!(before == shard.machine, "not one byte changed");
+    // So it need not go through the log, but for what is remembered, and once something is over that would go.
+    assert!(shard.machine.refusal(&one_more, HOLD_MS - 1).is_some_and(refused));
+    assert_eq!(shard.machine.refusal(&one_more, HOLD_MS), None);
+    let again = Command { key: Some(RequestKey::new(IdempotencyKey::of("Ayu/0"), HOLD_MS)), ..one_more };
+    assert_eq!(shard.machine.refusal(&again, 0), None);
 
     // Whoever brings no key does not notice, and every promise holds.
     number(&shard.apply(None, publish("x")));

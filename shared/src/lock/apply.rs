@@ -2,7 +2,7 @@
 
 use super::acquire::Ask;
 use super::table::{Step, Table};
-use super::{LockCommand, LockReply};
+use super::{LockCommand, LockReply, SessionCommand, SessionReply};
 
 impl Table {
     /// Does what a lock command says.
@@ -22,6 +22,31 @@ impl Table {
             LockCommand::Withdraw { resource, holder, wait, key } => {
                 self.withdraw(resource, holder, *wait, key, step)
             }
+        }
+    }
+
+    /// The answer to a command that finds nothing to do, as things stand.
+    pub(crate) fn lock_refusal(&self, command: &LockCommand) -> Option<LockReply> {
+        match command {
+            LockCommand::Release { resource, holder, fencing_token }
+            | LockCommand::Renew { resource, holder, fencing_token, .. } => {
+                self.own_lock(resource, holder, *fencing_token).err()
+            }
+            LockCommand::Acquire { holder, .. } => {
+                (!self.session_is_open(holder)).then_some(LockReply::SessionExpired)
+            }
+            // They say what became of a wait.
+            LockCommand::Cancel { .. } | LockCommand::Withdraw { .. } => None,
+        }
+    }
+
+    /// The same of sessions.
+    pub(crate) fn session_refusal(&self, command: &SessionCommand) -> Option<SessionReply> {
+        match command {
+            SessionCommand::Renew { session } | SessionCommand::Close { session } => {
+                (!self.sessions.contains_key(session)).then_some(SessionReply::Expired)
+            }
+            SessionCommand::Open { .. } => None,
         }
     }
 }

@@ -407,12 +407,22 @@ impl Machine {
         Applied { reply, facts, woken, deleted, begun }
     }
 
-    /// The answer to a command that would change nothing as things stand: a queue's refusal, of a key that is not known.
-    pub fn refusal(&self, command: &Command) -> Option<Reply> {
-        let Operation::Queue(asked) = &command.operation else { return None };
-        let refused = self.queue()?.refusal(asked)?;
-        let known = command.key.as_ref().is_some_and(|key| self.remembers(&key.shown()));
-        (!known).then_some(Reply::Queue(refused))
+    /// The answer to a command that would change nothing as things stand and is not known yet; the leader's clock is at
+    /// `now_ms`. It is not remembered, so it is no answer to a client's own key where the log's would be remembered: what a
+    /// retry finds has to be what its first try found. Under a minted key nobody sends an answered request again.
+    pub fn refusal(&self, command: &Command, now_ms: LeaseMs) -> Option<Reply> {
+        let key = command.key.as_ref();
+        let full = key.and_then(|key| self.replies.stays_full(key, now_ms));
+        let minted = key.is_some_and(|key| matches!(key.name, KeyName::Minted { .. }));
+        let refused = match &command.operation {
+            Operation::Queue(asked) => self.queue().and_then(|queue| queue.refusal(asked)).map(Reply::Queue),
+            Operation::Lock(asked) if minted => self.table.lock_refusal(asked).map(Reply::Lock),
+            Operation::Session(asked) if minted => self.table.session_refusal(asked).map(Reply::Session),
+            _ => None,
+        };
+        let refused = full.map(|what| Reply::TooManyKeys { what }).or(refused)?;
+        let known = key.is_some_and(|key| self.replies.knows(key, self.clock_ms()));
+        (!known).then_some(refused)
     }
 
     /// Whether the answer to a command under that key is remembered.

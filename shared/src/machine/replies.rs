@@ -245,6 +245,22 @@ impl Replies {
         }
     }
 
+    /// Whether anything is known of a client's key: an answer, or that its number is too old. Or an answer under a minted one.
+    pub(super) fn knows(&self, key: &RequestKey, now: LeaseMs) -> bool {
+        match &key.name {
+            KeyName::Minted { .. } => self.remembers(&key.shown(), now),
+            KeyName::Client(key) => !matches!(self.of_client(key, 0, now), Known::New),
+        }
+    }
+
+    /// Which bound one more key of a client would pass also after everything that is over by then was taken out.
+    pub(super) fn stays_full(&self, key: &RequestKey, now: LeaseMs) -> Option<String> {
+        let KeyName::Client(key) = &key.name else { return None };
+        let what = self.full(key)?;
+        let over = self.kept.first().is_some_and(|(_, kept)| kept.packed.expires_ms <= now);
+        (!over).then_some(what)
+    }
+
     /// The answer under that key.
     pub(super) fn reply(&self, key: &IdempotencyKey, now: LeaseMs) -> Option<Reply> {
         let packed = match key.minted() {

@@ -1,4 +1,4 @@
-//! A write that a shard would refuse as things stand does not go through its log: the leader says so at once.
+//! A write that a group would refuse as things stand does not go through its log: the leader says so at once.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use openraft::AsyncRuntime;
 use crate::engine::group::Group;
 use crate::engine::host::Host;
 use crate::engine::peer::{Outcome, ReadOutcome};
+use crate::lock::LeaseMs;
 use crate::machine::Command;
 
 /// The refusal, if this node leads and a majority confirms that. None where the log has to say what becomes of the command:
@@ -16,12 +17,14 @@ pub(in crate::engine) async fn refused_beforehand<H: Host>(
     command: &Command,
     within: Duration,
 ) -> Option<Outcome> {
-    group.state.read(|machine| machine.refusal(command))?;
+    let refusal = |now_ms: LeaseMs| group.state.read(|machine| machine.refusal(command, now_ms));
+    // Nearly always there is none, whatever the time is.
+    refusal(0)?;
     let ReadOutcome::Index { index, .. } = group.read_index(within).await else { return None };
     H::Runtime::timeout(within, group.state.wait_applied(index)).await.ok()?.ok()?;
     if !group.leads() || !group.nothing_in_flight() {
         return None;
     }
-    let reply = group.state.read(|machine| machine.refusal(command))?;
-    Some(Outcome::Applied { index, reply })
+    let now_ms = group.state.clock()?.now_ms;
+    Some(Outcome::Applied { index, reply: refusal(now_ms)? })
 }

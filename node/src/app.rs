@@ -353,6 +353,7 @@ fn engine_config(config: &NodeConfig) -> EngineConfig {
         replicas: config.replicas,
         down_after: config.down_after,
         retry_window: config.retry_window,
+        client_share_percent: config.client_share_percent,
         founds: config.join.is_empty(),
         replace: config.replace,
         cache: Limits {

@@ -159,6 +159,12 @@ pub struct NodeArgs {
         value_parser = clap::value_parser!(u32).range(5..=86_400))]
     pub retry_window_s: u32,
 
+    /// Of the cluster's topics, and of its bytes of cached values, one address of clients may take so many per cent through
+    /// this node; 100: all of it.
+    #[arg(long, env = "CLIENT_SHARE_PERCENT", default_value_t = 10, value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub client_share_percent: u8,
+
     /// Folder for this node's data.
     #[arg(long, env = "DATA_DIR", default_value = "orrery-data", value_name = "DIR")]
     pub data: PathBuf,

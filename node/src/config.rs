@@ -50,6 +50,8 @@ pub struct NodeConfig {
     pub down_after: Option<Duration>,
     /// For how long an idempotency key is remembered.
     pub retry_window: Duration,
+    /// What one address of clients may take of the cluster's topics and bytes of cached values.
+    pub client_share_percent: u8,
     /// Its data.
     pub data: PathBuf,
     /// Speed of the timers.
@@ -174,6 +176,7 @@ impl NodeConfig {
             replace: args.replace,
             down_after: (args.down_after_s > 0).then(|| Duration::from_secs(args.down_after_s.into())),
             retry_window: Duration::from_secs(args.retry_window_s.into()),
+            client_share_percent: args.client_share_percent,
             data: args.data,
             profile: args.profile,
             heartbeat,

@@ -1,5 +1,6 @@
 //! Strict bodies: JSON by content type, bounded, no unknown fields, with sentences that say what is wrong.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -16,6 +17,7 @@ use orrery_shared::machine::IdempotencyKey;
 use orrery_shared::names;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use smol_str::{SmolStr, format_smolstr};
 use tokio::time::timeout;
 
 use super::answer::Failure;
@@ -36,6 +38,8 @@ pub struct Checked<T> {
     pub body: T,
     /// The key, if the client sent one.
     pub key: Option<IdempotencyKey>,
+    /// From where it came, where that is known.
+    pub asker: Option<SmolStr>,
 }
 
 /// What a body must keep beyond its types.
@@ -53,9 +57,21 @@ where
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let key = idempotency_key(request.headers())?;
+        let asker = request.extensions().get::<Caller>().map(|caller| asker(caller.from.ip()));
         let body: T = read_json(request).await?;
         body.check()?;
-        Ok(Checked { body, key })
+        Ok(Checked { body, key, asker })
+    }
+}
+
+/// Whose bounds an address counts for. Whoever has one address of an IPv6 network has all of it.
+fn asker(from: IpAddr) -> SmolStr {
+    match from.to_canonical() {
+        IpAddr::V4(address) => format_smolstr!("{address}"),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            format_smolstr!("{}/64", Ipv6Addr::from(network))
+        }
     }
 }
 

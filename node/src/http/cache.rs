@@ -44,15 +44,16 @@ pub async fn read(State(state): State<NodeState>, asked: Asked<Read>) -> Result<
 /// `POST /cache/write`
 pub async fn write(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Write>,
+    Checked { body, key, asker }: Checked<Write>,
 ) -> Result<Answer<WriteAnswer>, Failure> {
-    counted(&state, "cache_write", state.engine.cache().write(body, key), word).await
+    let asked = state.engine.cache().asked_by(asker);
+    counted(&state, "cache_write", asked.write(body, key), word).await
 }
 
 /// `POST /cache/delete`
 pub async fn delete(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Delete>,
+    Checked { body, key, .. }: Checked<Delete>,
 ) -> Result<Answer<WriteAnswer>, Failure> {
     counted(&state, "cache_delete", state.engine.cache().delete(body, key), word).await
 }

@@ -46,22 +46,28 @@ impl Check for Cancel {
 }
 
 /// `POST /lock/acquire`
-pub async fn acquire(State(state): State<NodeState>, Checked { body, key }: Checked<Acquire>) -> Answered {
+pub async fn acquire(
+    State(state): State<NodeState>,
+    Checked { body, key, .. }: Checked<Acquire>,
+) -> Answered {
     answer(&state, "acquire", state.engine.locks().acquire(body, key)).await
 }
 
 /// `POST /lock/release`
-pub async fn release(State(state): State<NodeState>, Checked { body, key }: Checked<Release>) -> Answered {
+pub async fn release(
+    State(state): State<NodeState>,
+    Checked { body, key, .. }: Checked<Release>,
+) -> Answered {
     answer(&state, "release", state.engine.locks().release(body, key)).await
 }
 
 /// `POST /lock/renew`
-pub async fn renew(State(state): State<NodeState>, Checked { body, key }: Checked<Renew>) -> Answered {
+pub async fn renew(State(state): State<NodeState>, Checked { body, key, .. }: Checked<Renew>) -> Answered {
     answer(&state, "renew", state.engine.locks().renew(body, key)).await
 }
 
 /// `POST /lock/cancel`
-pub async fn cancel(State(state): State<NodeState>, Checked { body, key }: Checked<Cancel>) -> Answered {
+pub async fn cancel(State(state): State<NodeState>, Checked { body, key, .. }: Checked<Cancel>) -> Answered {
     answer(&state, "cancel", state.engine.locks().cancel(body, key)).await
 }
 

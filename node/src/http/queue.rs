@@ -104,15 +104,16 @@ impl Check for Purge {
 /// `POST /queue/publish`
 pub async fn publish(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Publish>,
+    Checked { body, key, asker }: Checked<Publish>,
 ) -> Result<Answer<Published>, Failure> {
-    counted(&state, "publish", state.engine.queue().publish(body, key), |_| (200, "published")).await
+    let asked = state.engine.queue().asked_by(asker);
+    counted(&state, "publish", asked.publish(body, key), |_| (200, "published")).await
 }
 
 /// `POST /queue/consume`
 pub async fn consume(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Consume>,
+    Checked { body, key, .. }: Checked<Consume>,
 ) -> Result<Answer<Consumed>, Failure> {
     let word =
         |consumed: &Consumed| (200, if consumed.messages.is_empty() { "nothing" } else { "delivered" });
@@ -122,7 +123,7 @@ pub async fn consume(
 /// `POST /queue/ack`
 pub async fn ack(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Ack>,
+    Checked { body, key, .. }: Checked<Ack>,
 ) -> Result<Answer<Settled>, Failure> {
     counted(&state, "ack", state.engine.queue().ack(body, key), settled).await
 }
@@ -130,7 +131,7 @@ pub async fn ack(
 /// `POST /queue/nack`
 pub async fn nack(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Nack>,
+    Checked { body, key, .. }: Checked<Nack>,
 ) -> Result<Answer<Settled>, Failure> {
     counted(&state, "nack", state.engine.queue().nack(body, key), settled).await
 }
@@ -138,7 +139,7 @@ pub async fn nack(
 /// `POST /queue/extend`
 pub async fn extend(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Extend>,
+    Checked { body, key, .. }: Checked<Extend>,
 ) -> Result<Answer<Settled>, Failure> {
     counted(&state, "extend", state.engine.queue().extend(body, key), settled).await
 }
@@ -146,16 +147,16 @@ pub async fn extend(
 /// `POST /queue/groups`
 pub async fn create_group(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<CreateGroup>,
+    Checked { body, key, asker }: Checked<CreateGroup>,
 ) -> Result<Answer<GroupAnswer>, Failure> {
-    let asked = state.engine.queue();
+    let asked = state.engine.queue().asked_by(asker);
     counted(&state, "create_group", asked.create_group(body, key), |_| (200, "created")).await
 }
 
 /// `POST /queue/groups/delete`
 pub async fn delete_group(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<DeleteGroup>,
+    Checked { body, key, .. }: Checked<DeleteGroup>,
 ) -> Result<Answer<GroupAnswer>, Failure> {
     let asked = state.engine.queue();
     counted(&state, "delete_group", asked.delete_group(body, key), |_| (200, "deleted")).await
@@ -164,7 +165,7 @@ pub async fn delete_group(
 /// `POST /queue/redrive`
 pub async fn redrive(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Redrive>,
+    Checked { body, key, .. }: Checked<Redrive>,
 ) -> Result<Answer<Redriven>, Failure> {
     counted(&state, "redrive", state.engine.queue().redrive(body, key), |_| (200, "redriven")).await
 }
@@ -172,7 +173,7 @@ pub async fn redrive(
 /// `POST /queue/purge`
 pub async fn purge(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<Purge>,
+    Checked { body, key, .. }: Checked<Purge>,
 ) -> Result<Answer<Purged>, Failure> {
     counted(&state, "purge", state.engine.queue().purge(body, key), |_| (200, "purged")).await
 }
@@ -191,7 +192,7 @@ pub async fn limits(State(state): State<NodeState>) -> Result<Answer<LimitsAnswe
 /// `POST /queue/limits`
 pub async fn set_limits(
     State(state): State<NodeState>,
-    Checked { body, key }: Checked<SetLimits>,
+    Checked { body, key, .. }: Checked<SetLimits>,
 ) -> Result<Answer<LimitsAnswer>, Failure> {
     counted(&state, "queue_limits", state.engine.queue().set_limits(body, key), |_| (200, "set")).await
 }

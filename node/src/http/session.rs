@@ -26,17 +26,26 @@ impl Check for OneSession {
 }
 
 /// `POST /session`
-pub async fn open(State(state): State<NodeState>, Checked { body, key }: Checked<OpenSession>) -> Answered {
+pub async fn open(
+    State(state): State<NodeState>,
+    Checked { body, key, .. }: Checked<OpenSession>,
+) -> Answered {
     answer(&state, "session_open", state.engine.locks().open_session(body, key)).await
 }
 
 /// `POST /session/renew`
-pub async fn renew(State(state): State<NodeState>, Checked { body, key }: Checked<OneSession>) -> Answered {
+pub async fn renew(
+    State(state): State<NodeState>,
+    Checked { body, key, .. }: Checked<OneSession>,
+) -> Answered {
     answer(&state, "session_renew", state.engine.locks().renew_session(body, key)).await
 }
 
 /// `POST /session/close`
-pub async fn close(State(state): State<NodeState>, Checked { body, key }: Checked<OneSession>) -> Answered {
+pub async fn close(
+    State(state): State<NodeState>,
+    Checked { body, key, .. }: Checked<OneSession>,
+) -> Answered {
     answer(&state, "session_close", state.engine.locks().close_session(body, key)).await
 }
 

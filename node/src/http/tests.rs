@@ -46,6 +46,7 @@ async fn setting() -> Setting {
         replace: false,
         down_after: None,
         retry_window: Duration::from_secs(600),
+        client_share_percent: 10,
         data: folder.clone(),
         profile: ProfileName::Realistic,
         heartbeat: None,

@@ -69,6 +69,9 @@ pub struct EngineConfig {
     /// For how long a client's idempotency key is remembered, on the lease clock. It goes into each command, so nodes may
     /// differ in it.
     pub retry_window: Duration,
+    /// Of the cluster's topics and of its bytes of cached values, what one address of clients may take through this node,
+    /// in per cent.
+    pub client_share_percent: u8,
     /// How stale the lease clock may be when a command that counts from it is proposed, milliseconds. An
     /// expiry is proposed that much late, so that no lease ends early.
     pub clock_slack_ms: u64,
@@ -183,6 +186,7 @@ impl EngineConfig {
             snapshot_frame_bytes: 60 << 10,
             request_timeout: Duration::from_millis(request_timeout),
             retry_window: Duration::from_secs(600),
+            client_share_percent: 10,
             clock_slack_ms: 20,
             resend: Duration::from_secs(5),
             resend_facts_max: 4_096,
@@ -198,6 +202,11 @@ impl EngineConfig {
             shards: 8,
             replicas: 3,
         }
+    }
+
+    /// One client address's part of a bound of the cluster.
+    pub fn client_share(&self, whole: u64) -> u64 {
+        (whole.saturating_mul(self.client_share_percent.into()) / 100).max(1)
     }
 
     /// Other times for heartbeats and elections than the profile's. A node draws its election time-out between three fifths of

@@ -31,6 +31,7 @@ mod prefer;
 mod propose;
 mod publish;
 mod queue_service;
+mod quotas;
 pub mod refound;
 mod relay;
 mod requests;

@@ -18,6 +18,7 @@ use super::meeting::halted_on_disk;
 use super::network::Peers;
 use super::publish::{Publisher, lock};
 use super::queue_service::{Memory, QueueService};
+use super::quotas::Quotas;
 use super::relay::Detours;
 use super::requests::Requests;
 use super::signal::Signal;
@@ -146,6 +147,8 @@ pub(super) struct Inner<H: Host> {
     pub(super) compared: Mutex<BTreeMap<GroupId, (Compared, u64)>>,
     /// What the queue service remembers between requests.
     pub(super) queues: Memory,
+    /// What clients' addresses began through this node.
+    pub(super) quotas: Quotas,
     /// The node's cache.
     pub(super) copies: Copies<H>,
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
@@ -205,6 +208,7 @@ impl<H: Host> Engine<H> {
                 diverged: Mutex::new(diverged),
                 compared: Mutex::default(),
                 queues: Memory::default(),
+                quotas: Quotas::default(),
                 ready: AtomicBool::new(false),
                 proven: AtomicBool::new(false),
                 proven_changed: Signal::default(),

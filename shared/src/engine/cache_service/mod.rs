@@ -24,6 +24,7 @@ use super::host::Host;
 use super::lock_service::validate::key as check_key;
 use super::node::Engine;
 use super::patience::Budget;
+use super::quotas::Asker;
 use super::requests::Key;
 use crate::api::queue::JsonText;
 use crate::cache::message::Ask;
@@ -48,11 +49,13 @@ const ASK_PART: u32 = 2;
 /// [`super::config::EngineConfig::request_timeout`].
 pub struct CacheService<H: Host> {
     engine: Engine<H>,
+    /// From where it is asked; a node's own requests have no bound but the cluster's.
+    asker: Option<Asker>,
 }
 
 impl<H: Host> Clone for CacheService<H> {
     fn clone(&self) -> Self {
-        CacheService { engine: self.engine.clone() }
+        CacheService { engine: self.engine.clone(), asker: self.asker.clone() }
     }
 }
 
@@ -66,7 +69,12 @@ enum Step {
 
 impl<H: Host> CacheService<H> {
     pub(super) fn new(engine: Engine<H>) -> Self {
-        CacheService { engine }
+        CacheService { engine, asker: None }
+    }
+
+    /// The same for somebody at that address, who may write a bounded part of the cluster's bytes through this node.
+    pub fn asked_by(self, asker: Option<Asker>) -> Self {
+        CacheService { asker, ..self }
     }
 
     /// The shard of an address. Waits, within a request's time, until this node is part of a cluster whose members all know

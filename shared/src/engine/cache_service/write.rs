@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{CacheService, Step, busy, internal, unavailable};
 use crate::api::cache::{Delete, Write, WriteAnswer, WriteStatus};
 use crate::cache::node::{Done, Looked};
-use crate::cache::{Address, CacheReply, State, VALUE_BYTES_MAX, Version};
+use crate::cache::{Address, BYTES_PER_SHARD_MAX, CacheReply, State, VALUE_BYTES_MAX, Version};
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::{Outcome, watched};
 use crate::engine::patience::Budget;
@@ -60,12 +60,36 @@ impl<H: Host> CacheService<H> {
         let shard = self.shard(&address).await?;
         let subject = || address.clone();
         let value = Bytes::copy_from_slice(value.text().as_bytes());
-        if write_back {
+        let bytes = (address.len() + value.len()) as u64;
+        self.may_write(&address, bytes)?;
+        let written = if write_back {
             let run = self.write_back(shard, &address, &value);
-            return watched(&self.engine, &client, "write back", subject, run).await;
+            watched(&self.engine, &client, "write back", subject, run).await
+        } else {
+            let write = Durable { address: address.clone(), value: Some(value), if_version, key };
+            watched(&self.engine, &client, "write", subject, self.commit(shard, write)).await
+        };
+        if written.is_ok() {
+            self.engine.inner.quotas.wrote(self.asker.as_ref(), &address, Some(bytes));
         }
-        let write = Durable { address: address.clone(), value: Some(value), if_version, key };
-        watched(&self.engine, &client, "write", subject, self.commit(shard, write)).await
+        written
+    }
+
+    /// Whether one client's address has room for that much more.
+    fn may_write(&self, address: &Address, bytes: u64) -> Result<(), ApiError> {
+        let Some(asker) = &self.asker else { return Ok(()) };
+        let shards = self.engine.shard_map().shards.len() as u64;
+        let share = self.engine.config().client_share(shards * BYTES_PER_SHARD_MAX);
+        let exists = |address: &Address| {
+            let group = self.shard_now(address).and_then(|shard| self.engine.group(shard));
+            group.is_none_or(|group| {
+                group
+                    .state
+                    .read(|machine| machine.values().is_none_or(|values| values.get(address).is_some()))
+            })
+        };
+        let may = self.engine.inner.quotas.may_write(asker, address, bytes, share, exists);
+        may.map_err(|what| verdict::limit_reached(&what))
     }
 
     /// `POST /cache/delete`
@@ -80,7 +104,11 @@ impl<H: Host> CacheService<H> {
         let shard = self.shard(&address).await?;
         let subject = || address.clone();
         let write = Durable { address: address.clone(), value: None, if_version, key };
-        watched(&self.engine, &client, "delete", subject, self.commit(shard, write)).await
+        let deleted = watched(&self.engine, &client, "delete", subject, self.commit(shard, write)).await;
+        if deleted.is_ok() {
+            self.engine.inner.quotas.wrote(None, &address, None);
+        }
+        deleted
     }
 
     async fn write_back(

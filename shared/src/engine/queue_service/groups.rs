@@ -55,6 +55,9 @@ impl<H: Host> QueueService<H> {
             let shards = self.shards().await?;
             let standing = self.standing(&of, &shards).await?;
             may_begin(&standing, &key)?;
+            if let Some(first) = shards.first().filter(|_| !standing.topic) {
+                self.topic_fits(*first, &topic).await?;
+            }
             let existed = self.begin(&of, from, &shards, &key, given).await?;
             let status = SmolStr::new_static(if existed { "exists" } else { "created" });
             Ok(GroupAnswer { status, topic: topic.clone(), group: group.clone() })

@@ -108,6 +108,10 @@ impl<H: Host> QueueService<H> {
                 "the cluster has {most} topics, which is its bound"
             )));
         }
-        Ok(())
+        let Some(asker) = &self.asker else { return Ok(()) };
+        let share = self.engine.config().client_share(u64::from(most));
+        let quotas = &self.engine.inner.quotas;
+        let begun = quotas.begin_topic(asker, topic, share, now_us, |topic| names.contains(topic));
+        begun.map_err(|what| verdict::limit_reached(&what))
     }
 }

@@ -44,6 +44,7 @@ pub use wakes::{Waiter, Wakes};
 use super::host::Host;
 use super::lock_service::validate::key as check_key;
 use super::node::Engine;
+use super::quotas::Asker;
 use super::requests::Key;
 use super::verdict;
 use crate::error::{ApiError, ErrorCode, ShardOutcome};
@@ -61,17 +62,24 @@ const MAP_NAP: Duration = Duration::from_millis(20);
 /// [`super::config::EngineConfig::request_timeout`], a consume within that plus its `wait_ms`.
 pub struct QueueService<H: Host> {
     engine: Engine<H>,
+    /// From where it is asked; a node's own requests have no bound but the cluster's.
+    asker: Option<Asker>,
 }
 
 impl<H: Host> Clone for QueueService<H> {
     fn clone(&self) -> Self {
-        QueueService { engine: self.engine.clone() }
+        QueueService { engine: self.engine.clone(), asker: self.asker.clone() }
     }
 }
 
 impl<H: Host> QueueService<H> {
     pub(super) fn new(engine: Engine<H>) -> Self {
-        QueueService { engine }
+        QueueService { engine, asker: None }
+    }
+
+    /// The same for somebody at that address, who may begin a bounded part of the cluster's topics through this node.
+    pub fn asked_by(self, asker: Option<Asker>) -> Self {
+        QueueService { asker, ..self }
     }
 
     /// What the shards that this node leads have now.

@@ -11,6 +11,7 @@ mod members;
 mod moves;
 mod queue;
 mod queue_groups;
+mod refused;
 mod rollback;
 mod shards;
 mod stream;

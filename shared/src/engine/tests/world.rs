@@ -195,7 +195,7 @@ impl World {
 /// Timers for tests on a busy machine.
 pub fn quick() -> EngineConfig {
     let defaults = EngineConfig::new(Profile::Realistic);
-    EngineConfig { request_timeout: Duration::from_secs(8), shards: 2, ..defaults }
+    EngineConfig { request_timeout: Duration::from_secs(8), shards: 2, client_share_percent: 1, ..defaults }
 }
 
 /// Polls until there is something.

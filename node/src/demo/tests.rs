@@ -1,16 +1,24 @@
-//! The supervisor's folder and its leftovers.
+//! The supervisor's folder, its leftovers, and what its routes refuse.
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::Request;
 use clap::Parser as _;
+use orrery_shared::hlc::Hlc;
+use tower::ServiceExt as _;
 
 use super::folder::Folder;
 use super::leftovers::{self, Started};
 use super::process::{self, Signal};
+use super::routes;
+use super::supervisor::{Plan, Supervisor};
 use crate::cli::{Cli, DemoArgs};
+use crate::config::Secret;
+use crate::events::{Hub, Recorder};
 
 /// A path for one test; what is there goes at the end.
 struct Path(PathBuf);
@@ -173,4 +181,65 @@ async fn leftovers_are_ended_even_when_stopped_and_others_are_not_touched() {
     assert_eq!(leftovers::clean(&folder).await.unwrap(), Vec::<String>::new());
     other.kill().unwrap();
     other.wait().unwrap();
+}
+
+/// Every route of the supervisor that changes something, as it is declared.
+fn changing_routes() -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for line in include_str!("routes.rs").lines().filter(|line| line.trim_start().starts_with(".route(\"")) {
+        let (path, methods) = line.split_once('"').unwrap().1.split_once('"').unwrap();
+        for (method, call) in [("POST", "post("), ("PUT", "put("), ("PATCH", "patch("), ("DELETE", "delete(")]
+        {
+            if methods.contains(call) {
+                found.push((method, path.replace("{id}", "nobody")));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn whatever_changes_something_in_the_demo_says_that_it_is_json() {
+    let path = Path::new("media-types");
+    let folder = open_free(&path.0, &[]).unwrap();
+    let hub = Hub::new(Recorder::new("supervisor".into(), 1, true, Hlc::default()), 64);
+    let plan =
+        Plan { args: args(&[]), program: "no-such-program".into(), secret: Secret(Vec::new()), log: None };
+    let supervisor = Supervisor::new(plan, folder, &[], hub.clone());
+    let router = routes::router(supervisor.clone(), hub, supervisor.guard());
+    let send = async |method: &str, path: &str, kind: Option<&str>, body: &'static str| {
+        let request = Request::builder().method(method).uri(path).header("host", "localhost:8000");
+        let request = match kind {
+            Some(kind) => request.header("content-type", kind),
+            None => request,
+        };
+        router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap().status().as_u16()
+    };
+    let routes = changing_routes();
+    assert!(routes.len() >= 8 && routes.contains(&("DELETE", "/demo/nodes/nobody".into())), "{routes:?}");
+    let others = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=a",
+        "application/jsonp",
+    ];
+    for (method, path) in &routes {
+        for kind in others.into_iter().map(Some).chain([None]) {
+            for body in ["{}", ""] {
+                assert_eq!(
+                    send(method, path, kind, body).await,
+                    415,
+                    "{method} {path} as {kind:?} with {body:?}"
+                );
+            }
+        }
+    }
+    // It was the header: the same request with it is understood.
+    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+        for action in ["kill", "start"] {
+            let path = format!("/demo/nodes/nobody/{action}");
+            assert_eq!(send("POST", &path, Some(kind), "{}").await, 404, "{path} as {kind}");
+        }
+    }
+    assert_eq!(send("GET", "/demo/nodes", None, "").await, 200, "what only looks needs no header");
 }

@@ -6,6 +6,8 @@
 mod cache;
 #[cfg(test)]
 mod cache_tests;
+#[cfg(test)]
+mod count_tests;
 mod election;
 mod feed;
 mod locks;
@@ -206,11 +208,12 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             // What a node finds in its log when it starts is history.
             let news = view.membership.index < *index && view.membership.voters != *voters;
             news.then(|| {
-                words::filled(
-                    Topic::Log,
-                    ["The voters are now {0}", "Pemilihnya sekarang {0}"],
-                    [&[&list(voters, "and")], &[&list(voters, "dan")]],
-                )
+                let told: words::Words = match voters.len() {
+                    0 => ["There is no voter now", "Sekarang tidak ada pemilih"],
+                    1 => ["The only voter is now {0}", "Satu-satunya pemilih sekarang {0}"],
+                    _ => ["The voters are now {0}", "Pemilihnya sekarang {0}"],
+                };
+                words::filled(Topic::Log, told, [&[&list(voters, "and")], &[&list(voters, "dan")]])
             })
         }
         Fact::RequestBegun { client, operation, subject, .. } => {
@@ -269,15 +272,13 @@ fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
     if part.role != Role::Leader || dull {
         return None;
     }
-    let (quorum, what) = (part.quorum() as u64, &entry.what);
+    let (quorum, what) = (part.quorum(), &entry.what);
     let index = index.to_smolstr();
-    let disks = match quorum {
-        1 => "the disk of the only node".to_owned(),
-        _ => format!("the disks of {quorum} nodes, a majority"),
-    };
-    let disk = match quorum {
-        1 => "disk satu-satunya node".to_owned(),
-        _ => format!("disk {quorum} node, mayoritas"),
+    let (disks, disk) = match part.voters.len() {
+        // Nobody said yet who votes.
+        0 => ("the disks of a majority".to_owned(), "disk mayoritas".to_owned()),
+        1 => ("the disk of the only node".to_owned(), "disk satu-satunya node".to_owned()),
+        _ => (format!("the disks of {quorum} nodes, a majority"), format!("disk {quorum} node, mayoritas")),
     };
     Some(
         words::filled(

@@ -215,12 +215,20 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
         }
         HomeFact::Recalling { address, asker, wants, of, .. } => {
             let whom: Vec<&NodeName> = of.iter().map(|waited| &waited.node).collect();
-            let told = match wants {
-                Wants::Read => [
+            let told = match (wants, whom.len()) {
+                (_, 0) => [
+                    "{0} asks {2}, the home of {1}: nobody has a copy to be taken away",
+                    "{0} bertanya kepada {2}, home {1}: tak ada salinan yang perlu ditarik",
+                ],
+                (Wants::Read, _) => [
                     "{0} wants to read {1}: {2}, its home, fetches it from {3}",
                     "{0} ingin membaca {1}: {2}, home-nya, mengambilnya dari {3}",
                 ],
-                Wants::Own | Wants::Write => [
+                (Wants::Own | Wants::Write, 1) => [
+                    "{0} wants to write {1}: {2}, its home, first takes the copy of {3} away",
+                    "{0} ingin menulis {1}: {2}, home-nya, lebih dulu menarik salinan {3}",
+                ],
+                (Wants::Own | Wants::Write, _) => [
                     "{0} wants to write {1}: {2}, its home, first takes the copies of {3} away",
                     "{0} ingin menulis {1}: {2}, home-nya, lebih dulu menarik salinan {3}",
                 ],
@@ -237,7 +245,10 @@ pub(super) fn home(view: &View, node: &NodeName, shard: GroupId, fact: &HomeFact
             let home = view.cache.homes.get(&shard).filter(|home| home.node == *node);
             let recalls = home.and_then(|home| home.recalls.get(question));
             let count = recalls.map(|recalls| {
-                let (gone, all) = ((recalls.ended() + 1).to_smolstr(), recalls.of.len().to_smolstr());
+                // The view is the one before: this one counts, unless it was counted already.
+                let news = recalls.of_node(who).is_some_and(|one| one.ended.is_none());
+                let (gone, all) =
+                    ((recalls.ended() + usize::from(news)).to_smolstr(), recalls.of.len().to_smolstr());
                 SmolStr::from([": ", &gone, "/", &all].concat())
             });
             recalled(address, who, *how, &count.unwrap_or_default())

@@ -5,7 +5,7 @@ use smol_str::ToSmolStr;
 use super::words;
 use super::{Said, Topic, UNWILLING, list, seconds};
 use crate::event::fact::{Message, Role};
-use crate::event::view::View;
+use crate::event::view::{Process, View};
 use crate::ids::{NodeName, Term};
 
 /// What a node reports of itself.
@@ -93,22 +93,36 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
     };
     let others: Vec<&NodeName> = election.granted.iter().filter(|voter| *voter != node).collect();
     let count = election.granted.len();
-    if others.is_empty() {
+    if others.is_empty() && voters == 1 {
         return words::said(
             Topic::Election,
             [
-                "{0} votes for itself, {1} of {2}, and leads term {3}",
-                "{0} memilih dirinya sendiri, {1} dari {2}, dan memimpin term {3}",
+                "{0} is the only voter: it votes for itself and leads term {1}",
+                "{0} satu-satunya pemilih: ia memilih dirinya sendiri dan memimpin term {1}",
             ],
-            &[node, &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
+            &[node, &term.to_smolstr()],
         );
     }
-    words::filled(
-        Topic::Election,
+    if others.is_empty() {
+        // Whose votes it won was not seen: one vote is no majority of several.
+        return words::said(
+            Topic::Election,
+            ["{0} won a majority and leads term {1}", "{0} meraih mayoritas dan memimpin term {1}"],
+            &[node, &term.to_smolstr()],
+        );
+    }
+    let told = if voters < count {
+        // Nobody said yet how many may vote.
+        ["{0} won the vote of {1} and leads term {4}", "{0} memenangi suara {1} dan memimpin term {4}"]
+    } else {
         [
             "{0} won the vote of {1}, {2} of {3} with its own, and leads term {4}",
             "{0} memenangi suara {1}, {2} dari {3} dengan suaranya, dan memimpin term {4}",
-        ],
+        ]
+    };
+    words::filled(
+        Topic::Election,
+        told,
         [
             &[node, &list(&others, "and"), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
             &[node, &list(&others, "dan"), &count.to_smolstr(), &voters.to_smolstr(), &term.to_smolstr()],
@@ -143,7 +157,10 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
     let said = match (pre, granted) {
         (false, true) => {
             let (have, need) = (election.granted.len() + 1, part.quorum());
-            let told = if have > need {
+            let told = if part.voters.is_empty() {
+                // Nobody said yet how many are needed.
+                ["{0} votes for {1} in term {2}", "{0} memilih {1} di term {2}"]
+            } else if have > need {
                 [
                     "{0} votes for {1} in term {2}, too: {3} votes, {4} were needed",
                     "{0} juga memilih {1} di term {2}: {3} suara, yang dibutuhkan {4}",
@@ -171,20 +188,35 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
             &[from, node, &term.to_smolstr()],
         )
         .bad(),
-        (true, false) => return unwilling(node, from, &election.refused),
+        (true, false) => return unwilling(view, node, from, &election.refused),
     };
     Some(said)
 }
 
 /// One sentence for all who would not vote: on a busy machine the question is asked and refused many times a second.
-fn unwilling(node: &NodeName, from: &NodeName, before: &[NodeName]) -> Option<Said> {
+fn unwilling(view: &View, node: &NodeName, from: &NodeName, before: &[NodeName]) -> Option<Said> {
     if before.contains(from) {
         return None;
     }
     let all: Vec<&NodeName> = before.iter().chain([from]).collect();
-    let (english, indonesian) = match all.len() {
-        1 => ("it hears its leader", "ia masih mendengar pemimpinnya"),
-        _ => ("they hear their leader", "mereka masih mendengar pemimpinnya"),
+    let last = |name: &NodeName| view.control(name).and_then(|part| part.last_log);
+    // A leader that is gone was heard a moment ago: its lease at the voter is not over.
+    let gone = |name: &NodeName| {
+        let leader = view.control(name).and_then(|part| part.leader.as_ref());
+        let leader = leader.and_then(|leader| view.node(leader));
+        leader.is_some_and(|leader| matches!(leader.process, Process::Down | Process::Paused))
+    };
+    let longer =
+        all.iter().all(|voter| matches!((last(voter), last(node)), (Some(has), Some(own)) if has > own));
+    let (english, indonesian) = if longer {
+        ("its log lacks entries", "log-nya kurang lengkap")
+    } else {
+        match (all.len(), all.iter().any(|voter| gone(voter))) {
+            (1, true) => ("it heard its leader a moment ago", "ia baru saja mendengar pemimpinnya"),
+            (1, false) => ("it hears its leader", "ia masih mendengar pemimpinnya"),
+            (_, true) => ("they heard their leader a moment ago", "mereka baru saja mendengar pemimpinnya"),
+            (_, false) => ("they hear their leader", "mereka masih mendengar pemimpinnya"),
+        }
     };
     let said = words::filled(
         Topic::Election,

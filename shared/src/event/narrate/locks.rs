@@ -30,8 +30,12 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
             Some(words::filled(Topic::Lock, words, gaps).alike("granted"))
         }
-        ServiceFact::LockQueued { resource, holder, position, .. } => {
-            let (holder, holders) = (who(holder), holders_of(view, resource));
+        ServiceFact::LockQueued { resource, holder, position, upgrade, .. } => {
+            let (holder, mut holders) = (who(holder), holders_of(view, resource));
+            if *upgrade {
+                // It has the lock shared itself, and waits for the others.
+                holders.retain(|name| name != holder);
+            }
             let words: words::Words = match holders.len() {
                 0 => ["{0} waits for {1}, place {2}", "{0} menunggu {1}, urutan {2}"],
                 1 => {

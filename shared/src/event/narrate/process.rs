@@ -11,7 +11,9 @@ use crate::ids::NodeName;
 pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
     let said = match fact {
         Fact::NodeExited { node, cause } => {
-            let led = view.control(node).is_some_and(|part| part.role == Role::Leader);
+            // One that was deposed and does not know it is no leader.
+            let led = view.control(node).is_some_and(|part| part.role == Role::Leader)
+                && !view.leadership().deposed.contains(node);
             let (english, indonesian) = if led { (", the leader,", ", sang pemimpin,") } else { ("", "") };
             if cause == LEFT_CLUSTER {
                 words::said(

@@ -6,7 +6,7 @@ use super::words::{self, Words};
 use super::{Said, Topic, counted};
 use crate::ids::GroupId;
 use crate::queue::fact::{DeadCause, ExpiryCause};
-use crate::queue::{DEAD_SUFFIX, MessageId, QueueFact, StartFrom};
+use crate::queue::{DEAD_SUFFIX, MessageId, PurgeWhat, QueueFact, StartFrom};
 
 fn said(alike: &'static str, words: Words, gaps: &[&str]) -> Said {
     words::said(Topic::Queue, words, gaps).alike(alike)
@@ -105,7 +105,7 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
                     "{0} pengiriman {1} ke {2} gagal, yang terakhir dikembalikan: kini ia ada di {3}{4}",
                 ],
                 DeadCause::HungUp => [
-                    "{0} deliveries of {1} to {2} failed, and the next consumer hung up: it is in {3}{4} now",
+                    "{5} of {1} to {2} failed, and the next consumer hung up: it is in {3}{4} now",
                     "{0} pengiriman {1} ke {2} gagal, dan konsumen berikutnya memutus koneksi: kini ia ada di {3}{4}",
                 ],
             };
@@ -137,11 +137,27 @@ pub(super) fn say(shard: GroupId, fact: &QueueFact) -> Option<Said> {
             };
             said("expired", words, &[&id(number), topic]).bad()
         }
-        QueueFact::Purged { topic, waiting, in_flight, dead, delayed, .. } => {
-            let words = ["{3} of {1} in {2} {4} purged, unread", "{0} pesan {1} di {2} dibuang tanpa dibaca"];
+        QueueFact::Purged { topic, what, group, waiting, in_flight, dead, delayed, .. } => {
+            // What was delivered before may have been read; other groups may still have it.
+            let words: Words = match (group, what) {
+                (Some(_), PurgeWhat::Dead) => {
+                    ["{3} of {1} in {2} {4} purged for {5}", "{0} dead letter {1} di {2} dibuang untuk {5}"]
+                }
+                (Some(_), _) => {
+                    ["{3} of {1} in {2} {4} purged for {5}", "{0} pesan {1} di {2} dibuang untuk {5}"]
+                }
+                (None, _) => {
+                    ["{3} of {1} in {2} {4} purged, unread", "{0} pesan {1} di {2} dibuang tanpa dibaca"]
+                }
+            };
             let count = waiting + in_flight + dead + delayed;
-            let (gone, are) = (counted(count, "message", "messages"), if count == 1 { "is" } else { "are" });
-            said("", words, &[&count.to_smolstr(), topic, &shard.to_smolstr(), &gone, are]).bad()
+            let gone = match what {
+                PurgeWhat::Dead => counted(count, "dead letter", "dead letters"),
+                PurgeWhat::Ready | PurgeWhat::All => counted(count, "message", "messages"),
+            };
+            let are = if count == 1 { "is" } else { "are" };
+            let group = group.as_deref().unwrap_or_default();
+            said("", words, &[&count.to_smolstr(), topic, &shard.to_smolstr(), &gone, are, group]).bad()
         }
         QueueFact::Freed { topic, freed, .. } => {
             let words = [

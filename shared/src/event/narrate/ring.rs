@@ -38,15 +38,19 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
         }
         _ => (format!("Shard map {}", table.version), format!("Peta shard {}", table.version)),
     };
+    let replicas = super::counted(u64::from(total), "replica", "replicas");
     let [moved, total, share, ideal, modulo] =
         [moved, total, share, ideal, modulo].map(|figure| figure.to_smolstr());
     Some(words::filled(
         Topic::Ring,
         [
-            "{0}; so far {1} of {2} replicas moved ({3} %, ideal {4} %, modulo hashing {5} %)",
+            "{0}; so far {1} of {2} moved ({3} %, ideal {4} %, modulo hashing {5} %)",
             "{0}; sejauh ini {1} dari {2} replika berpindah ({3} %, ideal {4} %, hashing modulo {5} %)",
         ],
-        [&[&what, &moved, &total, &share, &ideal, &modulo], &[&apa, &moved, &total, &share, &ideal, &modulo]],
+        [
+            &[&what, &moved, &replicas, &share, &ideal, &modulo],
+            &[&apa, &moved, &total, &share, &ideal, &modulo],
+        ],
     ))
 }
 

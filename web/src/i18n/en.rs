@@ -299,7 +299,9 @@ pub static STRINGS: Strings = Strings {
         no_leader: "there is no leader now",
         not_granted: "the lock was not granted",
         nothing_broken: "Every node runs and no link is cut: there is nothing to restore.",
-        needs_clients: |count| format!("it needs {count} clients: add one"),
+        needs_clients: |count, there| {
+            format!("it needs {count} clients: add {}", count.saturating_sub(there))
+        },
         press_again: |key, what| format!("{key} again: {what} · Esc: no"),
     },
     legend: Legend {
@@ -354,11 +356,18 @@ pub static STRINGS: Strings = Strings {
         no_cluster_hint: "Is `orrery demo` running? The page goes on trying and recovers by itself.",
         no_quorum: |up, all, needed| format!("no quorum: {up} of {all} up, {needed} needed"),
         no_leader_yet: "No leader: an election is due.",
-        stream_broken: |node| {
-            format!("Events of {node} do not arrive; what is drawn of it may be old. Trying again.")
+        stream_broken: |nodes, count| {
+            let them = if count == 1 { "it" } else { "them" };
+            format!("Events of {nodes} do not arrive; what is drawn of {them} may be old. Trying again.")
         },
-        unreached: |nodes| {
-            format!("This page cannot reach the events of {nodes}; the other nodes hear from them.")
+        unreached: |nodes, count, heard| {
+            let why = match (heard, count) {
+                (true, 1) => "the other nodes hear from it",
+                (true, _) => "the other nodes hear from them",
+                (false, 1) => "whether it runs is not known here",
+                (false, _) => "whether they run is not known here",
+            };
+            format!("This page cannot reach the events of {nodes}; {why}.")
         },
         past: |time| format!("You look at {time}; what you do happens now."),
         differed: |times| match times {
@@ -404,6 +413,9 @@ fn answer(answer: &LockAnswer) -> String {
         A::Waiting { resource, client, position } => {
             format!("{client} waits for **{resource}**, place **{position}**.")
         }
+        A::Timeout { resource, client, holders } if holders.is_empty() => {
+            format!("{client} gave up waiting for **{resource}**: nobody has it now.")
+        }
         A::Timeout { resource, client, holders } => {
             let have = if holders.len() > 1 { "have" } else { "has" };
             format!("{client} gave up waiting for **{resource}**: {} still {have} it.", list(holders))
@@ -424,6 +436,9 @@ fn answer(answer: &LockAnswer) -> String {
         A::Cancelled { resource, client } => format!("{client} no longer waits for **{resource}**."),
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
             format!("{client} does not hold **{resource}**: it is free.")
+        }
+        A::NotHolder { resource, client, holders, .. } if holders.contains(client) => {
+            format!("{client} holds **{resource}**, but not under that token.")
         }
         A::NotHolder { resource, client, holders, .. } => {
             let hold = if holders.len() > 1 { "do" } else { "does" };

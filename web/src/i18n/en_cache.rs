@@ -49,7 +49,7 @@ pub static CACHE: Cache = Cache {
         None => "no copy",
     },
     cell_label: |address, node, state| format!("{address} at {node}: {state}"),
-    acknowledged: |done, all| format!("{done} of {all} copies are gone"),
+    acknowledged: |done, all| format!("copies gone: {done} of {all}"),
     gone_in: |time| format!("waited for, at most {time} more: its lease"),
     diagram: "What changed last",
     edge: |node, address, cause| format!("**{node}** · {address} · {cause}"),

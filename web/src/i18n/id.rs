@@ -293,7 +293,9 @@ pub static STRINGS: Strings = Strings {
         no_leader: "sekarang tidak ada pemimpin",
         not_granted: "kuncinya tidak diberikan",
         nothing_broken: "Semua node berjalan dan tidak ada jalur yang diputus: tidak ada yang perlu dipulihkan.",
-        needs_clients: |count| format!("perlu {count} klien: tambahkan satu"),
+        needs_clients: |count, there| {
+            format!("perlu {count} klien: tambahkan {}", count.saturating_sub(there))
+        },
         press_again: |key, what| format!("{key} sekali lagi: {what} · Esc: batal"),
     },
     legend: Legend {
@@ -348,11 +350,13 @@ pub static STRINGS: Strings = Strings {
         no_cluster_hint: "Apakah `orrery demo` berjalan? Halaman terus mencoba dan pulih sendiri.",
         no_quorum: |up, all, needed| format!("tanpa kuorum: {up} dari {all} hidup, perlu {needed}"),
         no_leader_yet: "Tidak ada pemimpin: pemilihan segera dimulai.",
-        stream_broken: |node| {
-            format!("Peristiwa {node} tidak sampai; gambarnya mungkin usang. Mencoba lagi.")
+        stream_broken: |nodes, _| {
+            format!("Peristiwa {nodes} tidak sampai; gambarnya mungkin usang. Mencoba lagi.")
         },
-        unreached: |nodes| {
-            format!("Halaman ini tidak dapat menjangkau peristiwa {nodes}; node lain mendengarnya.")
+        unreached: |nodes, _, heard| {
+            let why =
+                if heard { "node lain mendengarnya" } else { "apakah berjalan tidak diketahui di sini" };
+            format!("Halaman ini tidak dapat menjangkau peristiwa {nodes}; {why}.")
         },
         past: |time| format!("Anda melihat {time}; yang Anda lakukan terjadi sekarang."),
         differed: |times| {
@@ -396,6 +400,9 @@ fn answer(answer: &LockAnswer) -> String {
         A::Waiting { resource, client, position } => {
             format!("{client} menunggu **{resource}**, urutan **{position}**.")
         }
+        A::Timeout { resource, client, holders } if holders.is_empty() => {
+            format!("{client} berhenti menunggu **{resource}**: kini tak ada yang memegangnya.")
+        }
         A::Timeout { resource, client, holders } => {
             format!("{client} berhenti menunggu **{resource}**: masih dipegang {}.", list(holders))
         }
@@ -415,6 +422,9 @@ fn answer(answer: &LockAnswer) -> String {
         A::Cancelled { resource, client } => format!("{client} tidak lagi menunggu **{resource}**."),
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
             format!("{client} tidak memegang **{resource}**: bebas.")
+        }
+        A::NotHolder { resource, client, holders, .. } if holders.contains(client) => {
+            format!("{client} memegang **{resource}**, tetapi bukan dengan token itu.")
         }
         A::NotHolder { resource, client, holders, .. } => {
             format!("{client} tidak memegang **{resource}**: dipegang {}.", list(holders))
@@ -458,7 +468,7 @@ fn error(code: ErrorCode) -> &'static str {
         ErrorCode::UnsupportedMediaType => "Permintaan harus JSON.",
         ErrorCode::NotFound => "Itu tidak ada.",
         ErrorCode::MethodNotAllowed => "Itu tidak bisa dilakukan di sana.",
-        ErrorCode::ForbiddenOrigin => "Alamat halaman ini bukan milik kluster.",
+        ErrorCode::ForbiddenOrigin => "Alamat halaman ini bukan milik klaster.",
         ErrorCode::TooLarge => "Permintaan terlalu besar.",
         ErrorCode::NotHolder => "Klien itu tidak memegangnya.",
         ErrorCode::WrongVersion => "Sudah diubah oleh yang lain.",

@@ -7,6 +7,8 @@ mod en_cache;
 mod id;
 mod id_cache;
 pub mod number;
+#[cfg(test)]
+mod tests;
 
 use orrery_shared::api::lock::LockAnswer;
 use orrery_shared::error::ErrorCode;
@@ -350,7 +352,8 @@ pub struct Scenarios {
     pub no_leader: &'static str,
     pub nothing_broken: &'static str,
     pub not_granted: &'static str,
-    pub needs_clients: fn(usize) -> String,
+    /// How many it needs, and how many there are.
+    pub needs_clients: fn(usize, usize) -> String,
     pub press_again: fn(&str, &str) -> String,
 }
 
@@ -411,8 +414,10 @@ pub struct Trouble {
     pub no_cluster_hint: &'static str,
     pub no_quorum: fn(usize, usize, usize) -> String,
     pub no_leader_yet: &'static str,
-    pub stream_broken: fn(&str) -> String,
-    pub unreached: fn(&str) -> String,
+    /// Names of nodes, and how many they are.
+    pub stream_broken: fn(&str, usize) -> String,
+    /// Names of nodes, how many they are, and whether other nodes hear all of them.
+    pub unreached: fn(&str, usize, bool) -> String,
     pub past: fn(&str) -> String,
     pub differed: fn(u32) -> String,
     pub served_by_node: &'static str,

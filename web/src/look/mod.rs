@@ -96,11 +96,14 @@ impl Presence {
     }
 }
 
-/// Nodes whose events this page does not get, although nobody says that they are gone.
-pub fn unreached(view: &View) -> Vec<NodeName> {
+/// Nodes whose events this page does not get, although nobody says that they are gone; and whether others hear all of
+/// them.
+pub fn unreached(view: &View) -> (Vec<NodeName>, bool) {
     let silent = |node: &&NodeView| node.process == Process::Unknown && node.stream != StreamState::Live;
-    let nodes = view.in_order().filter(silent);
-    nodes.filter(|node| Presence::of(view, node) != Presence::Gone).map(|node| node.name.clone()).collect()
+    let nodes = view.in_order().filter(silent).map(|node| (node, Presence::of(view, node)));
+    let unreached: Vec<_> = nodes.filter(|(_, presence)| *presence != Presence::Gone).collect();
+    let heard = unreached.iter().all(|(_, presence)| *presence == Presence::There);
+    (unreached.into_iter().map(|(node, _)| node.name.clone()).collect(), heard)
 }
 
 /// Value of `data-role`.
@@ -250,4 +253,65 @@ impl Summary {
 pub fn hue(place: usize) -> &'static str {
     const HUES: [&str; 7] = ["n1", "n2", "n3", "n4", "n5", "n6", "n7"];
     HUES[place % HUES.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Five nodes of which nobody's process is supervised; only the streams of these are live.
+    fn view(live: &[&str]) -> View {
+        let mut view = View::default();
+        let names: Vec<NodeName> = (1..=5).map(|number| format!("node{number}").into()).collect();
+        for name in &names {
+            let stream = if live.contains(&name.as_str()) { StreamState::Live } else { StreamState::Silent };
+            view.nodes.insert(
+                name.clone(),
+                Arc::new(NodeView { name: name.clone(), stream, ..NodeView::default() }),
+            );
+        }
+        view.order = Arc::new(names);
+        view
+    }
+
+    /// What `from` says of its connection to `to`.
+    fn link(view: &mut View, from: &str, to: &str, up: bool) {
+        view.links.get_or_default(&(from.into(), to.into())).up = Some(up);
+    }
+
+    #[test]
+    fn a_node_that_only_this_page_cannot_reach_is_not_dead() {
+        // Nobody says anything of node4 and node5.
+        let mut shown = view(&["node1", "node2", "node3"]);
+        let names = |(nodes, heard): (Vec<NodeName>, bool)| (nodes.join(" "), heard);
+        assert_eq!(names(unreached(&shown)), ("node4 node5".to_owned(), false));
+        assert!(!Summary::of(&shown).without_quorum());
+        // The others are connected to both.
+        link(&mut shown, "node1", "node4", true);
+        link(&mut shown, "node2", "node5", true);
+        assert_eq!(names(unreached(&shown)), ("node4 node5".to_owned(), true));
+        assert_eq!((Summary::of(&shown).up, Summary::of(&shown).all), (5, 5));
+        // They lost one of them: that one is gone.
+        link(&mut shown, "node2", "node5", false);
+        assert_eq!(names(unreached(&shown)), ("node4".to_owned(), true));
+        assert_eq!(Summary::of(&shown).up, 4);
+        // What a node said whose own stream broke is old: it vouches for nobody.
+        let mut alone = view(&["node1"]);
+        link(&mut alone, "node2", "node3", true);
+        assert_eq!(names(unreached(&alone)), ("node2 node3 node4 node5".to_owned(), false));
+        assert!(!Summary::of(&alone).without_quorum(), "nobody said that a majority is gone");
+        for other in ["node2", "node3", "node4", "node5"] {
+            link(&mut alone, "node1", other, false);
+        }
+        assert_eq!(names(unreached(&alone)), (String::new(), true));
+        assert!(Summary::of(&alone).without_quorum());
+    }
+
+    #[test]
+    fn a_page_that_reaches_everybody_names_nobody() {
+        let all = view(&["node1", "node2", "node3", "node4", "node5"]);
+        assert!(unreached(&all).0.is_empty());
+    }
 }

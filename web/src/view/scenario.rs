@@ -187,7 +187,7 @@ impl Play {
         let people: Vec<ClientName> =
             self.actions.ui.clients.get_untracked().iter().take(count).cloned().collect();
         if people.len() < count {
-            return Err((self.t.scenarios.needs_clients)(count));
+            return Err((self.t.scenarios.needs_clients)(count, people.len()));
         }
         let forks: Vec<SmolStr> = (1..=count).map(|number| format!("fork-{number}").into()).collect();
         // What an earlier run left behind would hide the circle.
@@ -220,7 +220,9 @@ impl Play {
 
     async fn holder_dies(self) -> Result<(), String> {
         let people = self.actions.ui.clients.get_untracked();
-        let [first, second, ..] = people.as_slice() else { return Err((self.t.scenarios.needs_clients)(2)) };
+        let [first, second, ..] = people.as_slice() else {
+            return Err((self.t.scenarios.needs_clients)(2, people.len()));
+        };
         let what = SmolStr::new_static("exam-room");
         for person in [first, second] {
             self.quietly(Operation::Cancel, person, &what).await;

@@ -102,15 +102,15 @@ pub(crate) fn Banner(shared: Shared) -> Markup {
             (summary.all > 0 && summary.without_quorum())
                 .then(|| (t.trouble.no_quorum)(summary.voters_up, summary.voters, summary.quorum()))
         });
-        let unreached = unreached.get();
+        let (unreached, heard) = unreached.get();
         if quorum.is_none() && late.get() && !unreached.is_empty() {
             let names: Vec<_> = unreached.iter().map(NodeName::as_str).collect();
-            return Some((t.trouble.unreached)(&names.join(", ")));
+            return Some((t.trouble.unreached)(&names.join(", "), names.len(), heard));
         }
         quorum.or_else(|| {
             let broken = broken.get();
             let names: Vec<_> = broken.iter().map(NodeName::as_str).collect();
-            (!names.is_empty()).then(|| (t.trouble.stream_broken)(&names.join(", ")))
+            (!names.is_empty()).then(|| (t.trouble.stream_broken)(&names.join(", "), names.len()))
         })
     };
     let words = Memo::new(move |_| words());

@@ -72,9 +72,9 @@ fn Lane(name: ResourceName) -> Markup {
         move || {
             let t = ui.t();
             let held: Vec<_> =
-                holders.get().iter().map(|h| format!("{} {}", h.holder, h.mode.letter())).collect();
+                holders.get().iter().map(|h| format!("{} {}", h.holder.client, h.mode.letter())).collect();
             let waits: Vec<_> =
-                waiters.get().iter().map(|w| format!("{} {}", w.holder, w.mode.letter())).collect();
+                waiters.get().iter().map(|w| format!("{} {}", w.holder.client, w.mode.letter())).collect();
             let or_none = |list: Vec<String>| {
                 if list.is_empty() { t.cluster.nobody.to_owned() } else { list.join(", ") }
             };

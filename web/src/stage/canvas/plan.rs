@@ -2,7 +2,7 @@
 //! clock alone: `(t - sent) / (received - sent)`.
 
 use orrery_shared::cache::message::{AskKind, RecallKind};
-use orrery_shared::event::fact::Message;
+use orrery_shared::event::fact::{Message, Role};
 use orrery_shared::event::view::{Flight, FlightEnd, View};
 use orrery_shared::ids::{GroupId, NodeName};
 use orrery_shared::sorted::SortedMap;
@@ -134,12 +134,10 @@ pub struct Sprite {
 }
 
 impl Sprite {
-    /// Whether the number that it stands for is written beside it. Heartbeats come all the time: near a node their numbers
-    /// would run into its own words.
+    /// Whether the number that it stands for is written beside it. Heartbeats are one pulse, whatever they stand for.
     pub fn counted_beside(&self) -> bool {
         let counts_itself = matches!(self.shape, Shape::Append(_) | Shape::Letters(_));
-        let at_a_node = self.shape == Shape::Beat && !(0.25..0.75).contains(&self.head);
-        self.count > 1 && !counts_itself && !at_a_node
+        self.count > 1 && !counts_itself && self.shape != Shape::Beat
     }
 }
 
@@ -263,9 +261,11 @@ fn thin(planned: Vec<Sprite>) -> Vec<Sprite> {
     kept
 }
 
-/// One ring for all heartbeats of a second on a link.
+/// One ring for all heartbeats of a second on a link, from who wears the crown: the pulse is the control group's.
 fn pulses(view: &View, at_us: u64) -> impl Iterator<Item = Sprite> + '_ {
-    view.links.iter().filter_map(move |((from, to), link)| {
+    let crowned = |name: &NodeName| view.control(name).is_some_and(|part| part.role == Role::Leader);
+    let links = view.links.iter().filter(move |((from, _), _)| crowned(from));
+    links.filter_map(move |((from, to), link)| {
         let beats = link.beats;
         let age_us = at_us.checked_sub(beats.at_us)?;
         if beats.sent == 0 || age_us >= PULSE_US {
@@ -430,16 +430,43 @@ mod tests {
     fn the_number_of_heartbeats_is_written_between_the_nodes_only() {
         let mut recording = recording(None);
         let sprite = at(&mut recording, 150_000.0, 0.01).remove(0);
-        let table = [(Shape::Beat, 7, 0.5, true), (Shape::Beat, 7, 0.1, false), (Shape::Beat, 7, 0.9, false)]
-            .into_iter()
-            .chain([
-                (Shape::Beat, 1, 0.5, false),
-                (Shape::Append(7), 7, 0.5, false),
-                (Shape::Reply(true), 7, 1.0, true),
-            ]);
-        for (shape, count, head, expected) in table {
-            let sprite = Sprite { shape, count, head, ..sprite.clone() };
-            assert_eq!(sprite.counted_beside(), expected, "{shape:?} of {count} at {head}");
+        for head in [0.1, 0.5, 0.9, 1.0] {
+            for (shape, count, expected) in [
+                (Shape::Beat, 1, false),
+                (Shape::Beat, 7, false),
+                (Shape::Append(7), 7, false),
+                (Shape::Reply(true), 7, true),
+                (Shape::Vote { pre: true }, 2, true),
+            ] {
+                let sprite = Sprite { shape, count, head, ..sprite.clone() };
+                assert_eq!(sprite.counted_beside(), expected, "{shape:?} of {count} at {head}");
+            }
         }
     }
 }
+
+    #[test]
+    fn heartbeats_come_from_the_crown_only() {
+        let beats = |node: &str, peer: &str| {
+            let fact =
+                Fact::Heartbeats { peer: peer.into(), sent: 9, answered: 9, received: 9, round_trip_us: 400 };
+            placed(node, 3, 100_000, fact)
+        };
+        let leads = |node: &str, role: Role| {
+            let (voted_for, leader, silent_us) = (None, Some("node1".into()), None);
+            let group = GroupId::CONTROL;
+            placed(node, 2, 2_000, Fact::RoleChanged { group, role, term: 1, voted_for, leader, silent_us })
+        };
+        let mut recording = Recording::default();
+        let mut all: Vec<Placed> = ["node1", "node2"]
+            .map(|node| placed(node, 1, 1_000, Fact::Started { version: "1".into() }))
+            .to_vec();
+        all.extend([leads("node1", Role::Leader), leads("node2", Role::Follower)]);
+        all.extend([beats("node1", "node2"), beats("node2", "node1")]);
+        recording.extend(all, |_, _, _| {});
+        let shown: Vec<_> = at(&mut recording, 200_000.0, 1.0)
+            .into_iter()
+            .map(|sprite| (sprite.from, sprite.to, sprite.shape, sprite.counted_beside()))
+            .collect();
+        assert_eq!(shown, [(0, 1, Shape::Beat, false)]);
+    }

@@ -9,8 +9,9 @@ use syn::{Expr, Stmt};
 use crate::inert;
 
 /// Elements that are drawings: they belong to another namespace.
-const DRAWN: [&str; 12] = [
+const DRAWN: [&str; 13] = [
     "svg", "g", "circle", "path", "rect", "line", "text", "polygon", "defs", "pattern", "marker", "polyline",
+    "clipPath",
 ];
 
 /// What one `view!` gives.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use orrery_shared::cache::Address;
 use orrery_shared::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RING, Point};
@@ -11,7 +10,7 @@ use super::glyph::{BARRED, letter};
 use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::translate;
-use crate::look::cache::{CellLook, RowLook, busiest};
+use crate::look::cache::{CellLook, RowLook};
 use crate::look::hue;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
@@ -30,8 +29,7 @@ const ADDRESS_CHARS: usize = 18;
 #[component]
 pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let line: Memo<Option<Address>> =
-        Memo::new(move |_| ui.line.get().or_else(|| playback.calm.with(|view| busiest(view))));
+    let line = shared.line;
     let look = Memo::new(move |_| {
         line.with(|line| line.as_ref().map(|line| playback.view.with(|view| RowLook::of(view, line))))
     });

@@ -5,6 +5,12 @@ use std::f64::consts::{PI, TAU};
 
 use crate::math::{cos, hypot, sin, within};
 
+mod middle;
+mod notch;
+
+pub use middle::{Below, Middle};
+pub use notch::{NOTCH_WORD, NotchWord};
+
 /// Radius of a node's disc.
 pub const NODE_RADIUS: f64 = 33.0;
 
@@ -59,17 +65,6 @@ impl Point {
     }
 }
 
-/// What is written in the middle of the stage: how far it goes from the centre, in the stage's units.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Middle {
-    /// To the left and to the right.
-    pub half: f64,
-    /// From the centre to its upper edge.
-    pub above: f64,
-    /// From the centre to its lower edge.
-    pub below: f64,
-}
-
 /// Maps stage units to pixels: `pixel = unit * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
@@ -118,16 +113,6 @@ impl Geometry {
         let below = below + if portrait { CLIENTS_HEIGHT } else { 0.0 };
         let center = Point { x: left, y: above };
         Geometry { nodes, portrait, ringed, radius, center, width: left + side, height: center.y + below }
-    }
-
-    /// What is written in the middle: the term with who leads it, and below what a change of the ring moved.
-    pub fn middle(&self, changes: bool) -> Middle {
-        let half = 80.0;
-        match (self.ringed, changes) {
-            (true, true) => Middle { half, above: 70.0, below: 78.0 },
-            (true, false) => Middle { half, above: 70.0, below: 10.0 },
-            (false, _) => Middle { half, above: 38.0, below: 44.0 },
-        }
     }
 
     /// Whether there is room for the hash ring.
@@ -300,6 +285,20 @@ impl Geometry {
         best.map_or(Label { at: to, before: true, lower: 0.0 }, |(_, label)| label)
     }
 
+    /// How much of the nodes a line of words beside a glyph would cover, before it or after it.
+    pub fn on_nodes(&self, glyph: Point, width: f64, before: bool) -> f64 {
+        let left = if before { glyph.x - LABEL_GAP - width } else { glyph.x + LABEL_GAP };
+        let words = Area { left, top: glyph.y - LINE_HALF, width, height: 2.0 * LINE_HALF };
+        let size = 2.0 * NODE_RING;
+        let disc = |node: Point| Area {
+            left: node.x - NODE_RING,
+            top: node.y - NODE_RING,
+            width: size,
+            height: size,
+        };
+        (0..self.nodes).map(|node| disc(self.node(node)).covered(&words)).sum()
+    }
+
     /// How much an area covers of what stands on the stage, in square units.
     fn covered(&self, area: &Area) -> f64 {
         let around = |at: Point, half: f64, above: f64, below: f64| Area {
@@ -309,7 +308,7 @@ impl Geometry {
             height: above + below,
         };
         let nodes = (0..self.nodes).map(|i| around(self.node(i), 48.0, 60.0, STRIP_OFFSET + 11.0));
-        let Middle { half, above, below } = self.middle(false);
+        let Middle { half, above, below } = self.middle(Below::Nothing);
         let middle = around(self.center, half, above, below).covered(area);
         // A node is more than the words in the middle and the names on the ring.
         let covered = middle * 4.0 + nodes.map(|node| node.covered(area)).sum::<f64>() * 20.0;
@@ -440,7 +439,7 @@ mod tests {
                     }
                     // Where most classes look at it: five nodes, a name and a resource of usual length.
                     if (nodes, ringed) == (5, true) {
-                        let Middle { half, above, below } = stage.middle(false);
+                        let Middle { half, above, below } = stage.middle(Below::Nothing);
                         let (left, top) = (stage.center.x - half, stage.center.y - above);
                         let middle = Area { left, top, width: 2.0 * half, height: above + below };
                         assert!(
@@ -452,6 +451,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn words_beside_a_message_stand_on_no_node() {
+        let stage = Geometry::new(5, false, true);
+        let at = stage.node(2);
+        assert!(stage.on_nodes(Point { x: at.x - 60.0, y: at.y }, 80.0, false) > 0.0);
+        assert!(stage.on_nodes(Point { x: at.x - 60.0, y: at.y }, 20.0, true) <= 0.0);
+        assert!(stage.on_nodes(Point { x: at.x + 60.0, y: at.y }, 20.0, false) <= 0.0);
     }
 
     #[test]

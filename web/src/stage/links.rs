@@ -2,10 +2,13 @@
 
 use orrery_shared::event::view::View;
 
-use super::geometry::{Geometry, NODE_RING};
+use super::geometry::{Below, Geometry, NODE_RING};
 use crate::dom::{Markup, Memo, component, list, view};
+use crate::i18n::number::path;
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
+use crate::ui::Ui;
+use crate::view::Shared;
 
 /// How a link between two places is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,11 +57,30 @@ fn lines(view: &View) -> Vec<Line> {
 
 /// All links that are worth drawing.
 #[component]
-pub(crate) fn Links(geometry: Memo<Geometry>) -> Markup {
-    let playback = Playback::expect();
+pub(crate) fn Links(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let below = Memo::new(move |_| {
+        let layers = ui.layers.get();
+        let changes = layers.queue && shared.change.with(Option::is_some);
+        Below::of(changes, layers.cache && shared.line.with(Option::is_some))
+    });
     let lines = Memo::new(move |_| playback.view.with(|view| lines(view)));
+    // Nothing crosses what is written in the middle.
+    let around = move || {
+        let geometry = geometry.get();
+        let middle = geometry.middle_outline(below.get());
+        let steps: Vec<_> = middle
+            .iter()
+            .zip(["M", "L", "L", "L", "L", "L", "L", "L"])
+            .map(|(at, step)| (step, at.x, at.y))
+            .collect();
+        let (width, height) = (geometry.width, geometry.height);
+        let all = [("M", 0.0, 0.0), ("L", width, 0.0), ("L", width, height), ("L", 0.0, height)];
+        [path(&all), "Z".to_owned(), path(&steps), "Z".to_owned()].concat()
+    };
     view! {
-        <g class="links">
+        <clipPath id="around-middle"><path clip-rule="evenodd" d=around /></clipPath>
+        <g class="links" clip-path="url(#around-middle)">
             {move || list(lines.get(), |line| draw(line, geometry.get()))}
         </g>
     }
@@ -68,8 +90,7 @@ fn draw(line: Line, geometry: Geometry) -> Markup {
     let (from, to) = (geometry.node(line.from), geometry.node(line.to));
     let gap = NODE_RING / from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, gap), from.toward(to, 1.0 - gap));
-    // Nearer to the sender: a link can be cut in one direction only.
-    let bolt = from.toward(to, 0.36);
+    let bolt = geometry.bolt(line.from, line.to);
     let class = match line.state {
         State::Chord => "chord",
         State::Broken => "chord broken",

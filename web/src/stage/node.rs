@@ -6,7 +6,9 @@ use orrery_shared::event::fact::Role;
 use orrery_shared::event::view::{GroupView, Timer};
 use orrery_shared::ids::{GroupId, NodeName};
 
-use super::geometry::{Geometry, NODE_RADIUS, NODE_RING, Point, STRIP_OFFSET, VOTE_RING};
+use super::geometry::{
+    Geometry, NODE_RADIUS, NODE_RING, NOTCH_WORD, NotchWord, Point, STRIP_OFFSET, VOTE_RING,
+};
 use super::glyph::{Crown, hexagon};
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, translate};
@@ -78,8 +80,8 @@ pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) 
             <text class="name" y="-3">{name.to_string()}</text>
             <Caption look />
             {move || {
-                let left = at.get().x >= geometry.get().center.x;
-                look.get().votes.map(|votes| view! { <VoteArc votes left /> })
+                let geometry = geometry.get();
+                look.get().votes.map(|votes| view! { <VoteArc votes geometry place /> })
             }}
             {
                 let name = name.clone();
@@ -181,8 +183,8 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> Markup {
 
 /// Dots around a candidate: full for a vote, crossed for a refusal, empty for silence; a notch at the quorum.
 #[component]
-fn VoteArc(votes: Votes, left: bool) -> Markup {
-    let side = if left { -1.0 } else { 1.0 };
+fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
+    let side = geometry.inward(place);
     let step = 15f64.min(96.0 / votes.voters.max(1) as f64).to_radians();
     // From the top downwards, centred on the side that faces the middle of the stage.
     let at = move |place: f64, radius: f64| {
@@ -201,15 +203,27 @@ fn VoteArc(votes: Votes, left: bool) -> Markup {
         view! { <circle class=kind cx=spot.x cy=spot.y r="4.6" /> }
     });
     let notch = votes.quorum as f64 - 0.5;
-    let (from, to, word) =
-        (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0), at(notch, VOTE_RING + 14.0));
+    let (from, to) = (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0));
+    let words = geometry.notch_word(place);
+    let word = geometry.notch_word_at(place, words, at(notch, NOTCH_WORD));
+    let word = (words != NotchWord::Nowhere).then(|| {
+        view! {
+            <text
+                class="notch-word"
+                aria-hidden="true"
+                x=word.x
+                y=word.y
+                text-anchor=if side < 0.0 { "end" } else { "start" }
+            >
+                {told(|t| t.cluster.quorum)}
+            </text>
+        }
+    });
     view! {
         <g class="votes" class:pre=votes.pre data-testid="votes">
             {dots.collect::<Markup>()}
             <line class="notch" x1=from.x y1=from.y x2=to.x y2=to.y />
-            <text class="notch-word" x=word.x y={word.y + 4.0} text-anchor=if left { "end" } else { "start" }>
-                {told(|t| t.cluster.quorum)}
-            </text>
+            {word}
         </g>
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
             </defs>
             {move || ui.layers.get().queue.then(|| view! { <RingLayer geometry shared /> })}
             <Orbit geometry />
-            <Links geometry />
+            <Links geometry shared />
             <Centre geometry shared />
             {move || {
                 let layers = ui.layers.get();

@@ -47,11 +47,13 @@ mod trouble;
 use std::sync::{Arc, OnceLock};
 
 use leptos::prelude::*;
+use orrery_shared::cache::Address;
 use orrery_shared::ids::NodeName;
 
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
+use crate::look::cache::busiest;
 use crate::look::change::{ChangeLook, same};
 use crate::look::ring::{RingLook, follow, placement};
 use crate::stage::change::shown;
@@ -77,6 +79,8 @@ pub struct Shared {
     pub last_change: Memo<Option<Arc<ChangeLook>>>,
     /// The same while it is under way, and a little longer.
     pub change: Memo<Option<Arc<ChangeLook>>>,
+    /// The cache line that the stage shows: the chosen one, or the one where most happens.
+    pub line: Memo<Option<Address>>,
 }
 
 /// The page.
@@ -102,6 +106,7 @@ pub(crate) fn App() -> Markup {
         order,
         last_change,
         change: shown(last_change),
+        line: Memo::new(move |_| ui.line.get().or_else(|| playback.calm.with(|view| busiest(view)))),
         ring: Memo::new(move |_| {
             map.with(|map| playback.view.with(|view| Arc::new(RingLook::of(view, map))))
         }),

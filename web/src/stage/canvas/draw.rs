@@ -9,11 +9,13 @@ use super::plan::{Shape, Sprite};
 use orrery_shared::cache::message::RecallKind;
 
 use crate::i18n::number::fixed_point;
-use crate::stage::geometry::{Geometry, NODE_RING, Point};
+use crate::stage::geometry::{Geometry, LABEL_GAP, NODE_RING, Point};
 use crate::view::table::ask_name;
 
 /// Messages keep to one side of their chord, so that a request and its answer do not meet.
 const SIDE: f64 = 7.0;
+/// Width of a letter beside a message.
+const LETTER: f64 = 6.4;
 /// Pieces of a trail: it fades towards its end.
 const PIECES: u32 = 5;
 /// Most beads in a square; more are a number.
@@ -46,12 +48,13 @@ pub fn moving(context: &CanvasRenderingContext2d, ink: &Ink, geometry: &Geometry
         trail(context, ink, &Chord::new(geometry, sprite), sprite);
     }
     for sprite in sprites {
-        let at = Chord::new(geometry, sprite).at(sprite.head);
+        let chord = Chord::new(geometry, sprite);
+        let at = chord.at(sprite.head);
         if sprite.lost {
             cross(context, ink, at, sprite.alpha);
         } else {
             glyph(context, ink, at, sprite);
-            words(context, ink, at, sprite);
+            words(context, ink, geometry, &chord, sprite);
         }
     }
     context.set_global_alpha(1.0);
@@ -209,11 +212,20 @@ fn recalling(context: &CanvasRenderingContext2d, at: Point, recall: RecallKind) 
     }
 }
 
-fn words(context: &CanvasRenderingContext2d, ink: &Ink, at: Point, sprite: &Sprite) {
-    let beside = Point { x: at.x + 16.0, y: at.y };
+fn words(context: &CanvasRenderingContext2d, ink: &Ink, geometry: &Geometry, chord: &Chord, sprite: &Sprite) {
+    let at = chord.at(sprite.head);
+    let beside = Point { x: at.x + LABEL_GAP, y: at.y };
     if !sprite.label.is_empty() {
+        // On one side all the way, and nowhere on a node: what is said is said between the nodes.
+        let width = LETTER * sprite.label.chars().count() as f64;
+        let after =
+            geometry.on_nodes(chord.at(0.5), width, false) <= geometry.on_nodes(chord.at(0.5), width, true);
+        if geometry.on_nodes(at, width, !after) > 0.0 {
+            return;
+        }
+        let (x, align) = if after { (beside.x, "left") } else { (at.x - LABEL_GAP, "right") };
         context.set_fill_style_str(&ink.mute);
-        text(context, ink, &sprite.label, beside, 12.0, "left");
+        text(context, ink, &sprite.label, Point { x, y: at.y }, 12.0, align);
     } else if sprite.counted_beside() {
         context.set_fill_style_str(&ink.mute);
         text(context, ink, &format!("{}×", sprite.count), beside, 10.5, "left");

@@ -19,7 +19,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use self::ink::Ink;
 use self::surface::Surface;
-use super::geometry::{Geometry, Middle};
+use super::geometry::{Below, Geometry};
 use crate::dom::{Markup, Memo, component, view};
 use crate::look::change::ChangeLook;
 use crate::store::Playback;
@@ -55,6 +55,8 @@ struct Shown {
     shards: usize,
     /// What of the ring is on its way.
     change: Option<Arc<ChangeLook>>,
+    /// A cache line is named.
+    line: bool,
 }
 
 /// Two frames with the same of these look the same.
@@ -97,24 +99,26 @@ pub(crate) fn Moving(geometry: Memo<Geometry>, shared: Shared) -> Markup {
             return;
         };
         let change = shared.change.try_get_untracked().flatten().filter(|_| layers.queue);
-        let shown = Shown { geometry, theme, still, layers, shards, change };
+        let line = layers.cache && shared.line.try_get_untracked().flatten().is_some();
+        let shown = Shown { geometry, theme, still, layers, shards, change, line };
         painter.paint(painting, &shown);
     }));
     view! { <canvas node_ref=canvas aria-hidden="true" data-testid="moving"></canvas> }
 }
 
-/// What moves passes behind what is written in the middle: the term and, while the ring changes, the bars.
-fn leave_middle(context: &CanvasRenderingContext2d, geometry: &Geometry, changes: bool) {
-    let Middle { half, above, below } = geometry.middle(changes);
-    let (center, width, height) = (geometry.center, geometry.width, geometry.height);
+/// What moves passes behind what is written in the middle: the term and, while the ring changes, the bars, or else the
+/// name of the cache line.
+fn leave_middle(context: &CanvasRenderingContext2d, geometry: &Geometry, below: Below) {
+    let (width, height) = (geometry.width, geometry.height);
     // The stage may be drawn in a larger box. The hole goes round the other way, so that it is one.
     let margin = width + height;
     context.begin_path();
     context.rect(-margin, -margin, width + 2.0 * margin, height + 2.0 * margin);
-    context.move_to(center.x - half, center.y - above);
-    context.line_to(center.x - half, center.y + below);
-    context.line_to(center.x + half, center.y + below);
-    context.line_to(center.x + half, center.y - above);
+    let [first, rest @ ..] = geometry.middle_outline(below);
+    context.move_to(first.x, first.y);
+    for corner in rest {
+        context.line_to(corner.x, corner.y);
+    }
     context.close_path();
     context.clip();
 }
@@ -156,7 +160,7 @@ impl Painter {
         let fit = geometry.fit(width, height);
         surface.begin(fit.scale, fit.left, fit.top);
         surface.context.save();
-        leave_middle(&surface.context, &geometry, shown.change.is_some());
+        leave_middle(&surface.context, &geometry, Below::of(shown.change.is_some(), shown.line));
         if let Some(change) = &shown.change {
             trips::draw(&surface.context, &self.ink, &geometry, change, at_us, still);
         }

@@ -233,11 +233,19 @@ fn sprite(view: &View, flight: &Flight, at_ns: u64, glow_us: u64, labels: bool) 
 fn label(body: &Message) -> SmolStr {
     match body {
         Message::Vote { term, .. } => format!("T{term}").into(),
-        Message::Forward { what, client } => format!("{}: {what}", client_of(client)).into(),
+        Message::Forward { what, client } => forwarded(what, client_of(client)),
         Message::ForwardReply { outcome } => outcome.clone(),
         Message::CacheAsk { address, .. } | Message::CacheRecall { address, .. } => address.clone(),
         _ => SmolStr::default(),
     }
+}
+
+/// What is asked, and for whom, where it does not say so itself.
+fn forwarded(what: &SmolStr, client: &str) -> SmolStr {
+    if client.is_empty() || what.split(' ').any(|word| word == client) {
+        return what.clone();
+    }
+    format!("{client}: {what}").into()
 }
 
 /// Keeps the newest alike messages of each chord and says how many it stands for.
@@ -427,7 +435,19 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_heartbeats_is_written_between_the_nodes_only() {
+    fn who_asks_is_named_once() {
+        for (what, client, label) in [
+            ("acquire printer Citra", "Citra", "acquire printer Citra"),
+            ("publish orders", "Ayu", "Ayu: publish orders"),
+            ("read price", "", "read price"),
+            ("acquire Citras-printer Budi", "Citra", "Citra: acquire Citras-printer Budi"),
+        ] {
+            assert_eq!(forwarded(&what.into(), client), label);
+        }
+    }
+
+    #[test]
+    fn heartbeats_carry_no_number_anywhere() {
         let mut recording = recording(None);
         let sprite = at(&mut recording, 150_000.0, 0.01).remove(0);
         for head in [0.1, 0.5, 0.9, 1.0] {
@@ -443,7 +463,6 @@ mod tests {
             }
         }
     }
-}
 
     #[test]
     fn heartbeats_come_from_the_crown_only() {
@@ -470,3 +489,4 @@ mod tests {
             .collect();
         assert_eq!(shown, [(0, 1, Shape::Beat, false)]);
     }
+}

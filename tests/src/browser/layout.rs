@@ -28,10 +28,11 @@ pub const VIEWPORTS: [Viewport; 4] = [
     Viewport { name: "1366x768", width: 1366, height: 768, phone: false },
 ];
 
-/// Something that a person would call broken. The kinds are explained in `layout.js`.
+/// Something that a person would call broken. The kinds are explained in `layout.js` and `names.js`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// `wide`, `outside`, `cut`, `spills`, `overlap`, `contrast`, `target`.
+    /// `wide`, `outside`, `cut`, `spills`, `overlap`, `contrast`, `target`; `nameless`, `mismatch`, `empty`, `twice`,
+    /// `nested`.
     pub kind: String,
     /// Which elements.
     pub what: String,

@@ -3,6 +3,7 @@
 mod console;
 mod find;
 pub mod layout;
+pub mod names;
 mod page;
 mod run;
 

@@ -1,7 +1,7 @@
 //! The checks that the other tests rely on do find what they are for.
 
 use anyhow::{Context, Result, ensure};
-use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, screenshots};
+use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, names, screenshots};
 use orrery_tests::process::Folder;
 use serde_json::{Value, json};
 
@@ -75,6 +75,57 @@ async fn check_the_layout_check() -> Result<()> {
         page.js::<Value>(small, Vec::new()).await?;
         let found = layout::findings(&page, viewport).await?;
         ensure!(found.iter().any(|finding| finding.kind == "target") == expected, "{found:?}");
+    }
+    page.quit().await
+}
+
+/// What is put into the clean page, and the kinds of findings that it must cause.
+const UNNAMED: [(&[&str], &str); 16] = [
+    (&["nameless"], r#"<select><option>one</option></select>"#),
+    (&["nameless"], r#"<input placeholder="a hint is no name">"#),
+    (&["nameless"], r#"<button><svg width="9" height="9"></svg></button>"#),
+    (&["nameless"], r#"<button>×</button>"#),
+    (&["nameless"], r#"<svg role="img" width="9" height="9"></svg>"#),
+    (&["nameless"], r#"<div role="radiogroup"><button role="radio">one</button></div>"#),
+    (&["nameless"], r#"<div role="slider" tabindex="0" aria-labelledby="nobody">5</div><i id="nobody"></i>"#),
+    (&["mismatch"], r#"<button aria-label="send it away">Publish</button>"#),
+    (&["mismatch"], r#"<label>Rate <select aria-label="speed"><option>1</option></select></label>"#),
+    (&["mismatch"], r#"<div role="button" tabindex="0" aria-label="the first node">node1</div>"#),
+    (&["empty"], "<h2> </h2>"),
+    (&["empty"], "<table><tr><th></th><td>1</td></tr></table>"),
+    (&["empty", "nameless"], r#"<label><input type="checkbox"></label>"#),
+    (&["twice"], r#"<p id="same">one</p><p id="same">two</p>"#),
+    (&["nested"], r#"<div role="button" tabindex="0">all of it <button>a part</button></div>"#),
+    (
+        &[],
+        r#"<button aria-label="Publish it">Publish</button> <button aria-label="close">×</button>
+             <button title="kill">K</button> <label>Rate <input></label> <button hidden></button>
+             <h2 id="head">Head</h2><div role="group" aria-labelledby="head"><button><b aria-hidden="true">⚡</b>cut</button></div>"#,
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_names_finds_what_has_none_and_nothing_else() -> Result<(), Failure> {
+    Ok(check_the_check_of_names().await?)
+}
+
+async fn check_the_check_of_names() -> Result<()> {
+    let folder = Folder::new("names-checker")?;
+    let file = folder.path().join("clean.html");
+    std::fs::write(&file, CLEAN)?;
+    let page = Page::start("names-checker", &screenshots()?.join("names-checker")).await?;
+    for (kinds, broken) in UNNAMED {
+        page.open(&format!("file://{}", file.display())).await?;
+        let inject = "document.body.insertAdjacentHTML('beforeend', arguments[0]);";
+        page.js::<Value>(inject, vec![json!(broken)]).await?;
+        let found = names::findings(&page).await?;
+        for kind in kinds {
+            ensure!(
+                found.iter().any(|finding| finding.kind == *kind),
+                "no `{kind}` in {found:?} for {broken}"
+            );
+        }
+        ensure!(found.iter().all(|finding| kinds.contains(&finding.kind.as_str())), "{found:?} for {broken}");
     }
     page.quit().await
 }

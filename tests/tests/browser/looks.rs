@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::dash::{ask, leader, live, without_hurry};
 
-const TABS: [&str; 6] = ["locks", "queue", "cache", "log", "inspect", "feed"];
+pub const TABS: [&str; 6] = ["locks", "queue", "cache", "log", "inspect", "feed"];
 
 /// Frames of the page over a while.
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ async fn frames(page: &Page, for_ms: u32) -> Result<Frames> {
 }
 
 /// Something on every panel: holders, waiters, a shared lock, a chosen node, a long name.
-async fn fill(page: &Page) -> Result<()> {
+pub async fn fill(page: &Page) -> Result<()> {
     without_hurry(page).await?;
     ask(page, "Ayu", "acquire", "printer").await?;
     ask(page, "Budi", "queue", "printer").await?;
@@ -157,7 +157,7 @@ async fn nothing_overflows_or_overlaps_at_any_size_in_any_theme_or_language() ->
 }
 
 /// Clicks on a switch until it shows what is wanted: it may be so already.
-async fn choose(page: &Page, testid: &str, wanted: &str) -> Result<()> {
+pub async fn choose(page: &Page, testid: &str, wanted: &str) -> Result<()> {
     if !page.js::<bool>(&format!("return Boolean({wanted});"), Vec::new()).await? {
         page.click(testid).await?;
     }

@@ -7,6 +7,7 @@ mod checker;
 mod dash;
 mod locks;
 mod looks;
+mod names;
 mod nodes;
 mod overlaps;
 mod partial;

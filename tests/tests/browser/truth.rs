@@ -199,39 +199,3 @@ async fn letters_ask_twice_before_they_do_harm_and_space_presses_nothing_again()
     })
     .await
 }
-
-/// What axe-core calls `select-name`, `empty-table-header` and `label-content-name-mismatch`.
-const NAMELESS: &str = "
-    const name = (e) => e.getAttribute('aria-label') ?? '';
-    const bare = (text) => text.toLowerCase().replace(/[^\\p{L}\\p{N} ]/gu, ' ').replace(/\\s+/g, ' ').trim();
-    const selects = all('select').filter((e) => !name(e) && !(e.labels && e.labels[0]?.textContent.trim()));
-    const heads = all('th').filter((e) => !e.textContent.trim());
-    const labels = all('button[aria-label]').filter((e) => {
-        const text = bare([...e.childNodes].filter((n) => n.nodeType === 3 || !n.ariaHidden)
-            .map((n) => n.textContent).join(' '));
-        return text.length > 1 && e.checkVisibility() && !bare(name(e)).includes(text);
-    });
-    return [...selects, ...heads, ...labels].map((e) => e.outerHTML.slice(0, 160));";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn selects_have_names_heads_have_words_and_names_say_what_is_written() -> Result<(), Failure> {
-    scene("names", Allowed::default(), async |scene| {
-        let page = &scene.page;
-        open(page).await?;
-        for language in ["lang-en", "lang-id"] {
-            page.click(language).await?;
-            for tab in ["tab-locks", "tab-queue", "tab-cache", "tab-log", "tab-inspect", "tab-feed"] {
-                page.click(tab).await?;
-                page.settle().await?;
-                if tab == "tab-cache" {
-                    page.js::<Value>("$('mesi-open')?.click();", Vec::new()).await?;
-                    page.settle().await?;
-                }
-                let found: Vec<String> = page.js(NAMELESS, Vec::new()).await?;
-                ensure!(found.is_empty(), "{language} {tab}: {found:#?}");
-            }
-        }
-        Ok(())
-    })
-    .await
-}

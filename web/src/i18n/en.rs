@@ -245,7 +245,7 @@ pub static STRINGS: Strings = Strings {
         message: "Message",
         sent_at: "Sent",
         no_flights: "No message is on its way.",
-        node_label: |node, role, status, term| format!("{node}: {role}, {status}, term {term}"),
+        node_label: |node, shown, role, status| format!("{node} {shown}: {role}, {status}"),
         fault_killed: |node, ago| format!("{node} killed {ago} ago"),
         fault_down: |node, ago| format!("{node} down for {ago}"),
         fault_paused: |node, ago| format!("{node} paused for {ago}"),

@@ -239,7 +239,7 @@ pub static STRINGS: Strings = Strings {
         message: "Pesan",
         sent_at: "Dikirim",
         no_flights: "Tidak ada pesan di perjalanan.",
-        node_label: |node, role, status, term| format!("{node}: {role}, {status}, masa {term}"),
+        node_label: |node, shown, role, status| format!("{node} {shown}: {role}, {status}"),
         fault_killed: |node, ago| format!("{node} dimatikan {ago} lalu"),
         fault_down: |node, ago| format!("{node} mati selama {ago}"),
         fault_paused: |node, ago| format!("{node} dijeda selama {ago}"),

@@ -316,7 +316,8 @@ pub struct Cluster {
     pub message: &'static str,
     pub sent_at: &'static str,
     pub no_flights: &'static str,
-    pub node_label: fn(&str, &str, &str, u64) -> String,
+    /// Its name, what is written under it, its role, its process.
+    pub node_label: fn(&str, &str, &str, &str) -> String,
     pub fault_killed: fn(&str, &str) -> String,
     pub fault_down: fn(&str, &str) -> String,
     pub fault_paused: fn(&str, &str) -> String,

@@ -38,7 +38,8 @@ pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) 
         move || {
             let (t, look) = (ui.t(), look.get());
             let role = if look.deposed { t.cluster.deposed } else { (t.cluster.role)(look.role) };
-            (t.cluster.node_label)(&name, role, status_word(look.status, t), look.term.unwrap_or_default())
+            // What is written on it comes first: who says that reaches it.
+            (t.cluster.node_label)(&name, &caption(&look, t).1, role, status_word(look.status, t))
         }
     };
     let (clicked, pressed, chosen) = (name.clone(), name.clone(), name.clone());
@@ -125,28 +126,30 @@ fn Body(look: Memo<NodeLook>) -> Markup {
                 .then(|| view! {
                     <g class="crowned" class:deposed=deposed transform="translate(0 -45)">
                         <Crown />
-                        {deposed.then(|| view! { <text class="doubt" x="17" y="-1">"?"</text> })}
+                        {deposed.then(|| view! { <text class="doubt" x="17" y="-1" aria-hidden="true">"?"</text> })}
                     </g>
                 })}
         }
     }
 }
 
-/// Under the name: the term, or why there is none to show. A change of term flips it.
+/// What is written under the name: the term, or why there is none to show; and its class.
+fn caption(look: &NodeLook, t: &'static crate::i18n::Strings) -> (&'static str, String) {
+    match (look.status, look.term) {
+        (Status::Down, _) => ("bad", format!("✕ {}", t.cluster.down)),
+        (Status::Paused, _) => ("bad", format!("‖ {}", t.cluster.paused)),
+        (Status::Silent, _) => ("old", format!("… {}", t.cluster.silent)),
+        (_, Some(term)) if look.stale => ("old", format!("T{term} ≈")),
+        (_, Some(term)) => ("term", format!("T{term}")),
+        (_, None) => ("old", "…".to_owned()),
+    }
+}
+
+/// Under the name. A change of term flips it.
 #[component]
 fn Caption(look: Memo<NodeLook>) -> Markup {
     let ui = Ui::expect();
-    let words = Memo::new(move |_| {
-        let (look, t) = (look.get(), ui.t());
-        match (look.status, look.term) {
-            (Status::Down, _) => ("bad", format!("✕ {}", t.cluster.down)),
-            (Status::Paused, _) => ("bad", format!("‖ {}", t.cluster.paused)),
-            (Status::Silent, _) => ("old", format!("… {}", t.cluster.silent)),
-            (_, Some(term)) if look.stale => ("old", format!("T{term} ≈")),
-            (_, Some(term)) => ("term", format!("T{term}")),
-            (_, None) => ("old", "…".to_owned()),
-        }
-    });
+    let words = Memo::new(move |_| caption(&look.get(), ui.t()));
     view! {
         {keyed(move || {
             let (kind, words) = words.get();

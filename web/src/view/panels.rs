@@ -52,7 +52,7 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
     };
     view! {
         <section class="right" id="panels" aria-label=told(|t| t.ui.panels) tabindex="-1">
-            <div class="tabs" role="tablist">{Tab::ALL.map(button)}</div>
+            <div class="tabs" role="tablist" aria-label=told(|t| t.ui.panels)>{Tab::ALL.map(button)}</div>
             <div
                 class="panel"
                 id="panel"

@@ -49,6 +49,7 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
             </div>
             <div class="row minor">
                 {pair(
+                    |t| t.cache.write,
                     desk.write_back,
                     ["durable", "write-back"],
                     [|t| t.cache.durable, |t| t.cache.write_back],
@@ -57,6 +58,7 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
                 <span class="click-row" title=told(|t| t.cache.click_hint)>
                     {told(|t| t.cache.click)}
                     {pair(
+                        |t| t.cache.click,
                         desk.click_writes,
                         ["click-read", "click-write"],
                         [|t| t.cache.read, |t| t.cache.write],
@@ -73,7 +75,13 @@ pub(crate) fn CacheForm(shared: Shared) -> Markup {
 type Word = fn(&'static Strings) -> &'static str;
 
 /// One of two: the second where the signal is true.
-fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: [Word; 2]) -> Markup {
+fn pair(
+    name: Word,
+    value: RwSignal<bool>,
+    ids: [&'static str; 2],
+    words: [Word; 2],
+    hints: [Word; 2],
+) -> Markup {
     let button = |second: bool| {
         let at = usize::from(second);
         view! {
@@ -89,7 +97,9 @@ fn pair(value: RwSignal<bool>, ids: [&'static str; 2], words: [Word; 2], hints: 
             </button>
         }
     };
-    view! { <div class="seg small" role="radiogroup">{[button(false), button(true)]}</div> }
+    view! {
+        <div class="seg small" role="radiogroup" aria-label=told(name)>{[button(false), button(true)]}</div>
+    }
 }
 
 /// At which node: any, or one of them.

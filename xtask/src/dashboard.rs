@@ -11,6 +11,7 @@ use crate::gzip;
 use crate::report::Outcome;
 use crate::setup::{self, Tools, tools::TRUNK_VERSION};
 use crate::stamp;
+use crate::wasm;
 use crate::workspace::{Workspace, on_path, output};
 
 /// The main module as a browser should receive it, in bytes: on a phone in a classroom's network it still comes in
@@ -18,7 +19,8 @@ use crate::workspace::{Workspace, on_path, output};
 const MODULE_GZIP_BYTES_MAX: u64 = 350 * 1024;
 /// Crates that belong to the node. One of them in the page means that the seam of `shared` leaks.
 const NOT_IN_THE_PAGE: [&str; 5] = ["openraft", "redb", "tokio", "axum", "orrery"];
-const INPUTS: [&str; 6] = ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml"];
+const INPUTS: [&str; 7] =
+    ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml", "xtask/src/wasm.rs"];
 /// What rustc emits for wasm32 by default, and no more: given `--all-features`, older versions of wasm-opt write
 /// proposals in a form that browsers refuse, and the page stays empty.
 const WASM_FEATURES: [&str; 6] = [
@@ -84,7 +86,7 @@ fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
         optimise(workspace, &program, &main_module(&dist)?);
     }
     check_symbols(&dist)?;
-    strip_names(&main_module(&dist)?)?;
+    shorten_names(&main_module(&dist)?)?;
     compress(&main_module(&dist)?)?;
     if let Some(folder) = stamp_file.parent() {
         fs::create_dir_all(folder)?;
@@ -171,42 +173,24 @@ fn main_module(dist: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Takes names of functions and tools out of the module: nothing on the page reads them.
-fn strip_names(module: &Path) -> Result<()> {
+/// Takes names of functions and tools out of the module, and shortens those under which the page gives it what it imports:
+/// each ends with sixteen digits of a hash, which no compression makes smaller.
+fn shorten_names(module: &Path) -> Result<()> {
+    let script = script_of(module)?;
     let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let kept = without_names(&bytes).with_context(|| format!("{} is no wasm module", module.display()))?;
-    fs::write(module, kept).with_context(|| format!("cannot write {}", module.display()))
+    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    let (bytes, text) = wasm::without_names(&bytes)
+        .and_then(|bytes| wasm::with_short_imports(&bytes, &text))
+        .with_context(|| format!("{} is no wasm module", module.display()))?;
+    fs::write(module, bytes).with_context(|| format!("cannot write {}", module.display()))?;
+    fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))
 }
 
-/// A module without its custom sections `name` and `producers`. None for what is no module.
-fn without_names(module: &[u8]) -> Option<Vec<u8>> {
-    /// A number in LEB128, and how many bytes it takes.
-    fn number(bytes: &[u8]) -> Option<(usize, usize)> {
-        let mut value = 0;
-        for (place, byte) in bytes.iter().take(5).enumerate() {
-            value |= usize::from(byte & 0x7f) << (7 * place);
-            if byte & 0x80 == 0 {
-                return Some((value, place + 1));
-            }
-        }
-        None
-    }
-    let (magic, mut rest) = module.split_at_checked(8)?;
-    let mut kept = magic.to_vec();
-    while let [id, after @ ..] = rest {
-        let (length, width) = number(after)?;
-        let whole = rest.get(..1 + width + length)?;
-        let named = |name: &[u8]| {
-            *id == 0
-                && number(&whole[1 + width..])
-                    .is_some_and(|(length, w)| whole.get(1 + width + w..1 + width + w + length) == Some(name))
-        };
-        if !named(b"name") && !named(b"producers") {
-            kept.extend_from_slice(whole);
-        }
-        rest = &rest[whole.len()..];
-    }
-    Some(kept)
+/// The script that wasm-bindgen wrote for a module.
+fn script_of(module: &Path) -> Result<PathBuf> {
+    let name = module.file_stem().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix("_bg"));
+    let name = name.with_context(|| format!("{} is not named as wasm-bindgen does", module.display()))?;
+    Ok(module.with_file_name(format!("{name}.js")))
 }
 
 /// Makes the module smaller in place. The build works without it, so a failure (an old wasm-opt does not know what
@@ -240,25 +224,6 @@ mod tests {
             forbidden(&format!("{tree}\ntokio v1.54.0\norrery v0.1.0 (/w/node)")),
             ["tokio", "orrery"]
         );
-    }
-
-    #[test]
-    fn names_are_taken_out_of_a_module_and_nothing_else() {
-        let section = |id: u8, name: &str, content: &[u8]| {
-            let mut section = vec![id, (1 + name.len() + content.len()) as u8, name.len() as u8];
-            section.extend_from_slice(name.as_bytes());
-            section.extend_from_slice(content);
-            section
-        };
-        let magic = b"\0asm\x01\0\0\0".to_vec();
-        let (code, custom) = (section(10, "name", &[1, 2]), section(0, "target_features", &[3]));
-        let parts = [&magic, &code, &section(0, "name", &[4; 9]), &custom, &section(0, "producers", &[5])];
-        let module: Vec<u8> = parts.into_iter().flatten().copied().collect();
-        let expected: Vec<u8> = [magic, code, custom].into_iter().flatten().collect();
-        assert_eq!(without_names(&module), Some(expected.clone()));
-        assert_eq!(without_names(&expected), Some(expected));
-        assert_eq!(without_names(&module[..module.len() - 1]), None);
-        assert_eq!(without_names(b"GIF"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod process_tree;
 mod report;
 mod setup;
 mod stamp;
+mod wasm;
 mod workspace;
 
 use std::process::ExitCode;

@@ -145,7 +145,8 @@ fn election(voters: usize, granting: &[&str]) -> (Vec<String>, [String; 2]) {
 
 #[test]
 fn votes_are_counted_as_they_come_and_never_more_of_fewer() {
-    let table: [(usize, &[&str], &[&str], &str, &str); 7] = [
+    type Row = (usize, &'static [&'static str], &'static [&'static str], &'static str, &'static str);
+    let table: [Row; 7] = [
         (
             1,
             &[],

@@ -132,7 +132,7 @@ fn a_refusal_is_known_beforehand_unless_the_key_is() {
     let mut shard = Shard::new();
     let refusal = |shard: &Shard, number| {
         let operation = Operation::Queue(consume(1));
-        shard.machine.refusal(&Command { key: key(number), operation })
+        shard.machine.refusal(&Command { key: key(number), operation }, 0)
     };
     assert_eq!(refusal(&shard, 1), Some(Reply::Queue(QueueReply::NoSuchTopic)));
     assert_eq!(shard.queue(1, consume(1)), QueueReply::NoSuchTopic);
@@ -147,6 +147,6 @@ fn a_refusal_is_known_beforehand_unless_the_key_is() {
     let (topic, group) = ("t".into(), "g".into());
     let delete = Operation::Queue(QueueCommand::DeleteGroup { topic, group });
     let again = |number| Command { key: key(number), operation: delete.clone() };
-    assert_eq!(shard.machine.refusal(&again(4)), None, "a retry is told the first outcome");
-    assert_eq!(shard.machine.refusal(&again(5)), Some(Reply::Queue(QueueReply::NoSuchGroup)));
+    assert_eq!(shard.machine.refusal(&again(4), 0), None, "a retry is told the first outcome");
+    assert_eq!(shard.machine.refusal(&again(5), 0), Some(Reply::Queue(QueueReply::NoSuchGroup)));
 }

@@ -27,8 +27,11 @@ fn write_number(out: &mut Vec<u8>, mut value: usize) {
     out.push(value as u8);
 }
 
-/// The beginning of a module, and its sections: what each is, and what is in it. None for what is no module.
-fn sections(module: &[u8]) -> Option<(&[u8], Vec<(u8, &[u8])>)> {
+/// What a section is, and what is in it.
+type Section<'a> = (u8, &'a [u8]);
+
+/// The beginning of a module, and its sections. None for what is no module.
+fn sections(module: &[u8]) -> Option<(&[u8], Vec<Section<'_>>)> {
     let (magic, mut rest) = module.split_at_checked(8)?;
     let mut sections = Vec::new();
     while let [id, after @ ..] = rest {

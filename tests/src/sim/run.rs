@@ -126,6 +126,8 @@ pub struct Cached {
     pub lost: u64,
     /// And of how many nobody knows whether they took effect before they were overwritten.
     pub unresolved: u64,
+    /// And how many were applied after no home knew them any more.
+    pub offered: u64,
     /// Writes that were refused because of their version.
     pub refused: u64,
     /// Requests of which nobody knows whether they were done.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::cache::{Address, LineFact, State, Version};
+use orrery_shared::cache::{Address, Cause, LineFact, State, Version};
 use smol_str::SmolStr;
 
 use crate::linear::history::Number;
@@ -81,6 +81,10 @@ impl Caches {
             LineFact::Hit { write: false, .. } => self.counts.hits += 1,
             LineFact::Lost { .. } => self.counts.lost += 1,
             LineFact::Unresolved { .. } => self.counts.unresolved += 1,
+            // An offer of a write that no home knew any more was applied.
+            LineFact::Changed { from: State::I, to: State::I, cause: Cause::WriteBack, .. } => {
+                self.counts.offered += 1;
+            }
             LineFact::Hit { write: true, .. } | LineFact::Changed { .. } => {}
         }
     }

@@ -150,7 +150,8 @@ impl<H: Host> Engine<H> {
         let there = within * THERE_PERCENT / 100;
         let pass = PeerRequest::Pass { to: leader.id, request: request.clone(), within_ms: millis(there) };
         match self.inner.peers.call(group, by, Urgency::Normal, pass, within).await? {
-            PeerResponse::NotPassed => Ok(None),
+            // A dismissal is told to whom it concerns: here that is the one who passes on.
+            PeerResponse::NotPassed | PeerResponse::Dismissed { .. } => Ok(None),
             PeerResponse::Unanswered => Err(CallError::NoAnswer),
             response => Ok(Some(response)),
         }
@@ -170,8 +171,10 @@ impl<H: Host> Engine<H> {
         match codec::decode::<PeerRequest<H::Runtime>>(PEER_VERSION, request) {
             Ok(request) if request.may_be_passed() => {
                 match self.inner.peers.call(group, &leader, Urgency::Normal, request, within).await {
+                    Ok(PeerResponse::Dismissed { .. }) | Err(CallError::NotSent(_)) => {
+                        PeerResponse::NotPassed
+                    }
                     Ok(response) => response,
-                    Err(CallError::NotSent(_)) => PeerResponse::NotPassed,
                     Err(CallError::NoAnswer) => PeerResponse::Unanswered,
                 }
             }

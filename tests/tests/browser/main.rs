@@ -5,7 +5,6 @@
 mod cache;
 mod checker;
 mod dash;
-mod hosts;
 mod locks;
 mod looks;
 mod names;

@@ -37,8 +37,10 @@ pub struct Stats {
     /// The same over the last minute.
     pub hit_rate_1m: Option<f64>,
     /// Writes that no home knew any more and that were offered again, based on the version before them.
+    #[serde(default)]
     pub offered: u64,
     /// Writes that were answered as not durable, reached a home, and were overwritten before it was known what became of them.
+    #[serde(default)]
     pub unresolved: u64,
 }
 

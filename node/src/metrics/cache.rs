@@ -41,7 +41,7 @@ const COUNTED: [(&str, &str); 12] = [
 ];
 
 fn counts(stats: &StatsAnswer) -> [u64; COUNTED.len()] {
-    let StatsAnswer { stats, invalidations_sent, revocations, .. } = stats;
+    let StatsAnswer { stats, late, invalidations_sent, revocations, .. } = stats;
     [
         stats.hits,
         stats.misses,
@@ -53,8 +53,8 @@ fn counts(stats: &StatsAnswer) -> [u64; COUNTED.len()] {
         stats.evictions,
         stats.lost,
         *revocations,
-        stats.offered,
-        stats.unresolved,
+        late.offered,
+        late.unresolved,
     ]
 }
 

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::queue::JsonText;
 use crate::cache::State;
-use crate::cache::node::{Policy, Stats};
+use crate::cache::node::{LateWrites, Policy, Stats};
 use crate::ids::{GroupId, NodeName, Term};
 
 /// How fresh a read must be.
@@ -216,6 +216,9 @@ pub struct StatsAnswer {
     /// Of its copies.
     #[serde(flatten)]
     pub stats: Stats,
+    /// Of writes that no home knew any more.
+    #[serde(flatten)]
+    pub late: LateWrites,
     /// Copies that it took away from nodes, as a home.
     pub invalidations_sent: u64,
     /// Owners that lost a line without an answer, at this node as a home.

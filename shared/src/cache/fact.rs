@@ -112,7 +112,7 @@ pub enum LineFact {
     /// A write that was answered as not durable reached a home, and was overwritten before it was known what became of it:
     /// it took effect until then, or never.
     Unresolved {
-        /// Where.
+        /// Of which line.
         address: Address,
         /// The version that it was based on.
         version: Version,

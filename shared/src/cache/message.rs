@@ -59,13 +59,13 @@ pub enum Ask {
     /// What the node wrote as an owner that no home knows any more. It is applied while nothing was written since the version
     /// that it is based on. The node neither reads nor changes it before the answer.
     Offer {
-        /// Where.
+        /// Of which line.
         address: Address,
         /// Under which grant it was written.
         grant: Stamp,
         /// Counts the local writes under that grant.
         write: u64,
-        /// JSON text.
+        /// JSON text of at most [`super::VALUE_BYTES_MAX`] bytes.
         value: Bytes,
         /// The last version that the node knows.
         based_on: Version,

@@ -83,9 +83,9 @@ async fn live(cluster: &Arc<Cluster>) -> Result<Stalled, String> {
         stalled.gone += u64::from(!there);
     }
     for node in cluster.nodes() {
-        let stats = cluster.network.engine(node).ok_or("a node went")?.cache().stats().stats;
-        stalled.lost += stats.lost + stats.unresolved;
-        stalled.offered += stats.offered;
+        let stats = cluster.network.engine(node).ok_or("a node went")?.cache().stats();
+        stalled.lost += stats.stats.lost + stats.late.unresolved;
+        stalled.offered += stats.late.offered;
     }
     cluster.checks.failure().map_or(Ok(stalled), Err)
 }

@@ -33,7 +33,7 @@ use crate::ids::{GroupId, Term};
 use order::Order;
 pub use order::Policy;
 use stats::Counted;
-pub use stats::Stats;
+pub use stats::{LateWrites, Stats};
 
 /// What one node's cache may have, and how long things take there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,6 +276,11 @@ impl Lines {
     /// What it counted.
     pub fn stats(&self, now_us: u64) -> Stats {
         self.counted.stats(now_us, self.lines.len(), self.bytes)
+    }
+
+    /// And of writes that no home knew any more.
+    pub fn late_writes(&self) -> LateWrites {
+        self.counted.late
     }
 
     /// Number of the last question: what is asked under a later one was asked after this moment.

@@ -16,7 +16,7 @@ impl Lines {
         if self.is_offered(address) {
             return;
         }
-        self.counted.offered += 1;
+        self.counted.late.offered += 1;
         self.change_line(address, Cause::LeaseOut, |line| {
             line.offered = true;
             line.suspended = true;
@@ -85,7 +85,7 @@ impl Lines {
         let Some(line) = self.settle(address) else { return };
         let (address, version) = (address.clone(), line.version);
         let fact = if line.handed.is_some() || line.in_doubt >= line.writes {
-            self.counted.unresolved += 1;
+            self.counted.late.unresolved += 1;
             LineFact::Unresolved { address, version }
         } else {
             self.counted.lost += 1;

@@ -36,11 +36,15 @@ pub struct Stats {
     pub hit_rate: Option<f64>,
     /// The same over the last minute.
     pub hit_rate_1m: Option<f64>,
-    /// Writes that no home knew any more and that were offered again, based on the version before them.
-    #[serde(default)]
+}
+
+/// What became of writes that no home knew any more, since the node's boot. Not among the figures of [`Stats`], which are
+/// recorded in streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateWrites {
+    /// Offered to a home, based on the version before them.
     pub offered: u64,
-    /// Writes that were answered as not durable, reached a home, and were overwritten before it was known what became of them.
-    #[serde(default)]
+    /// Answered as not durable, received by a home, and overwritten before it was known what became of them.
     pub unresolved: u64,
 }
 
@@ -55,8 +59,7 @@ pub(super) struct Counted {
     pub evictions: u64,
     pub lost: u64,
     pub renewals: u64,
-    pub offered: u64,
-    pub unresolved: u64,
+    pub late: LateWrites,
     /// Second, hits and misses in it; at most [`RATE_S`].
     recent: VecDeque<(u64, u64, u64)>,
 }
@@ -99,8 +102,6 @@ impl Counted {
             bytes,
             hit_rate: rate(self.hits, self.misses),
             hit_rate_1m: rate(hits, misses),
-            offered: self.offered,
-            unresolved: self.unresolved,
         }
     }
 }

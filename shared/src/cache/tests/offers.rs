@@ -30,8 +30,8 @@ impl Bench {
 
     /// Lost, unresolved, offered.
     fn counts(&self, node: usize) -> (u64, u64, u64) {
-        let stats = self.nodes[node].stats(self.now);
-        (stats.lost, stats.unresolved, stats.offered)
+        let (stats, late) = (self.nodes[node].stats(self.now), self.nodes[node].late_writes());
+        (stats.lost, late.unresolved, late.offered)
     }
 
     /// A durable write that needs nobody's answer.

@@ -330,8 +330,8 @@ fn an_owner_that_does_not_answer_is_revoked_for_the_next_one_and_its_late_write_
     for _ in 0..3 {
         bench.carry(1);
     }
-    let stats = bench.nodes[1].stats(bench.now);
-    assert_eq!((bench.state(1), stats.lost, stats.unresolved), (State::I, 1, 0));
+    let (stats, late) = (bench.nodes[1].stats(bench.now), bench.nodes[1].late_writes());
+    assert_eq!((bench.state(1), stats.lost, late.unresolved), (State::I, 1, 0));
     assert_eq!(bench.values.version("a"), Some(version));
 }
 

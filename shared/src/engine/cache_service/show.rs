@@ -8,7 +8,7 @@ use super::{CacheService, json, unavailable};
 use crate::api::cache::{DirectoryAnswer, LimitsAnswer, LineAnswer, LinesAnswer, StatsAnswer};
 use crate::cache::directory::{Stage, Totals};
 use crate::cache::view::{CachesView, GroupValues, ValuesView};
-use crate::cache::{Address, State, Values, Version};
+use crate::cache::{Address, Lines, State, Values, Version};
 use crate::engine::group::Group;
 use crate::engine::host::{Host, Urgency};
 use crate::engine::node::Engine;
@@ -108,12 +108,9 @@ impl<H: Host> CacheService<H> {
     /// `GET /cache/stats`
     pub fn stats(&self) -> StatsAnswer {
         let Totals { invalidations_sent, revocations } = self.totals();
-        StatsAnswer {
-            node: self.engine.local().name.clone(),
-            stats: self.engine.inner.copies.read(|lines, now_us| lines.stats(now_us)),
-            invalidations_sent,
-            revocations,
-        }
+        let read = |lines: &Lines, now_us| (lines.stats(now_us), lines.late_writes());
+        let (stats, late) = self.engine.inner.copies.read(read);
+        StatsAnswer { node: self.engine.local().name.clone(), stats, late, invalidations_sent, revocations }
     }
 
     /// What the homes of this node counted.

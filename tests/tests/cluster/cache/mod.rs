@@ -87,7 +87,7 @@ async fn may_have_lost(cluster: &Cluster) -> Result<Losses> {
     for at in 0..cluster.len() {
         let stats: StatsAnswer = cluster.get(at, "/cache/stats").await?;
         // What no home knew for a time was away for that time.
-        lost += stats.stats.lost + stats.stats.unresolved + stats.stats.offered + stats.revocations;
+        lost += stats.stats.lost + stats.late.unresolved + stats.late.offered + stats.revocations;
     }
     Ok(if lost == 0 { Losses::Never } else { Losses::Possible })
 }

@@ -58,8 +58,8 @@ async fn stall_each(cluster: &mut Cluster) -> Result<()> {
     let (mut lost, mut offered) = (0, 0);
     for at in 0..NODES {
         let stats: StatsAnswer = cluster.get(at, "/cache/stats").await?;
-        lost += stats.stats.lost + stats.stats.unresolved;
-        offered += stats.stats.offered;
+        lost += stats.stats.lost + stats.late.unresolved;
+        offered += stats.late.offered;
     }
     let mut gone = Vec::new();
     for number in &written {

@@ -20,6 +20,10 @@ const BEGINNING_US: u64 = 10_000_000;
 /// name is forgotten.
 const REMEMBERED_MAX: usize = 65_536;
 
+/// Whose bytes are at their bound has its lines looked for again after so long: others may have deleted some. It may be
+/// thousands of lines.
+const LOOK_AGAIN_US: u64 = 1_000_000;
+
 /// The address from which somebody asks.
 pub type Asker = SmolStr;
 
@@ -28,14 +32,22 @@ pub type Asker = SmolStr;
 pub struct Quotas {
     /// Who began it, and the monotonic microsecond at which.
     topics: Mutex<BTreeMap<TopicName, (Asker, u64)>>,
-    lines: Mutex<Lines>,
+    written: Mutex<Written>,
 }
 
 #[derive(Default)]
-struct Lines {
+struct Written {
     /// Who wrote it last, and how many bytes it has.
-    written: BTreeMap<Address, (Asker, u64)>,
-    bytes: BTreeMap<Asker, u64>,
+    lines: BTreeMap<Address, (Asker, u64)>,
+    shares: BTreeMap<Asker, Share>,
+}
+
+/// What one of them has.
+#[derive(Default)]
+struct Share {
+    bytes: u64,
+    /// When its lines were last looked for: monotonic microsecond.
+    looked_us: Option<u64>,
 }
 
 impl Quotas {
@@ -70,18 +82,17 @@ impl Quotas {
         asker: &Asker,
         address: &Address,
         bytes: u64,
-        most: u64,
+        (most, now_us): (u64, u64),
         exists: impl Fn(&Address) -> bool,
     ) -> Result<(), String> {
-        let mut lines = lock(&self.lines);
-        if lines.with(asker, address, bytes) > most {
-            // Others may have deleted some.
-            let own = lines.written.iter().filter(|(_, (whose, _))| whose == asker);
+        let mut written = lock(&self.written);
+        if written.with(asker, address, bytes) > most && written.may_look(asker, now_us) {
+            let own = written.lines.iter().filter(|(_, (whose, _))| whose == asker);
             let gone: Vec<Address> =
                 own.filter(|(address, _)| !exists(address)).map(|(address, _)| address.clone()).collect();
-            gone.iter().for_each(|address| lines.forget(address));
+            gone.iter().for_each(|address| written.forget(address));
         }
-        let now = lines.with(asker, address, bytes);
+        let now = written.with(asker, address, bytes);
         if now > most {
             return Err(format!(
                 "the values written from {asker} through this node would have {now} bytes; one client's address has at \
@@ -93,33 +104,43 @@ impl Quotas {
 
     /// It was written; without bytes it was deleted.
     pub fn wrote(&self, asker: Option<&Asker>, address: &Address, bytes: Option<u64>) {
-        let mut lines = lock(&self.lines);
-        lines.forget(address);
+        let mut written = lock(&self.written);
+        written.forget(address);
         let Some((asker, bytes)) = asker.zip(bytes) else { return };
-        *lines.bytes.entry(asker.clone()).or_default() += bytes;
-        lines.written.insert(address.clone(), (asker.clone(), bytes));
-        if lines.written.len() > REMEMBERED_MAX
-            && let Some(first) = lines.written.keys().next().cloned()
+        written.shares.entry(asker.clone()).or_default().bytes += bytes;
+        written.lines.insert(address.clone(), (asker.clone(), bytes));
+        if written.lines.len() > REMEMBERED_MAX
+            && let Some(first) = written.lines.keys().next().cloned()
         {
-            lines.forget(&first);
+            written.forget(&first);
         }
     }
 }
 
-impl Lines {
+impl Written {
     /// The bytes that this one would have with that value.
     fn with(&self, asker: &Asker, address: &Address, bytes: u64) -> u64 {
-        let before = self.written.get(address).filter(|(whose, _)| whose == asker);
-        let now = self.bytes.get(asker).copied().unwrap_or_default();
+        let before = self.lines.get(address).filter(|(whose, _)| whose == asker);
+        let now = self.shares.get(asker).map_or(0, |share| share.bytes);
         now.saturating_sub(before.map_or(0, |(_, before)| *before)) + bytes
     }
 
+    /// Whether it is time to look for what others deleted.
+    fn may_look(&mut self, asker: &Asker, now_us: u64) -> bool {
+        let Some(share) = self.shares.get_mut(asker) else { return false };
+        let due = share.looked_us.is_none_or(|looked_us| now_us >= looked_us + LOOK_AGAIN_US);
+        if due {
+            share.looked_us = Some(now_us);
+        }
+        due
+    }
+
     fn forget(&mut self, address: &Address) {
-        let Some((asker, bytes)) = self.written.remove(address) else { return };
-        let Some(sum) = self.bytes.get_mut(&asker) else { return };
-        *sum = sum.saturating_sub(bytes);
-        if *sum == 0 {
-            self.bytes.remove(&asker);
+        let Some((asker, bytes)) = self.lines.remove(address) else { return };
+        let Some(share) = self.shares.get_mut(&asker) else { return };
+        share.bytes = share.bytes.saturating_sub(bytes);
+        if share.bytes == 0 {
+            self.shares.remove(&asker);
         }
     }
 }
@@ -152,10 +173,11 @@ mod tests {
     #[test]
     fn one_address_writes_a_bounded_number_of_bytes() {
         let quotas = Quotas::default();
-        let write = |asker: &Asker, address: &str, bytes, exists: bool| {
-            let may = quotas.may_write(asker, &address.into(), bytes, 100, |_| exists);
+        let at = |now_us, asker: &Asker, address: &str, bytes, exists: bool| {
+            let may = quotas.may_write(asker, &address.into(), bytes, (100, now_us), |_| exists);
             may.inspect(|()| quotas.wrote(Some(asker), &address.into(), Some(bytes)))
         };
+        let write = |asker: &Asker, address: &str, bytes, exists: bool| at(7, asker, address, bytes, exists);
         assert_eq!(write(&LOOP, "a", 60, true), Ok(()));
         assert_eq!(write(&LOOP, "a", 70, true), Ok(()), "in its place");
         let refused = write(&LOOP, "b", 40, true).expect_err("110");
@@ -165,6 +187,10 @@ mod tests {
         assert_eq!(write(&LOOP, "c", 100, true), Ok(()));
         quotas.wrote(Some(&LOOP), &"c".into(), None);
         assert_eq!(write(&LOOP, "d", 100, true), Ok(()), "deleted");
-        assert_eq!(write(&LOOP, "e", 100, false), Ok(()), "deleted elsewhere");
+        let looked = 8 + LOOK_AGAIN_US;
+        assert_eq!(at(looked, &LOOP, "e", 100, false), Ok(()), "deleted elsewhere");
+        assert!(at(looked, &LOOP, "f", 100, true).is_err(), "it is there");
+        assert!(at(looked + LOOK_AGAIN_US - 1, &LOOP, "f", 100, false).is_err(), "looked for a moment ago");
+        assert_eq!(at(looked + LOOK_AGAIN_US, &LOOP, "f", 100, false), Ok(()));
     }
 }

@@ -88,7 +88,13 @@ impl<H: Host> CacheService<H> {
                     .read(|machine| machine.values().is_none_or(|values| values.get(address).is_some()))
             })
         };
-        let may = self.engine.inner.quotas.may_write(asker, address, bytes, share, exists);
+        let may = self.engine.inner.quotas.may_write(
+            asker,
+            address,
+            bytes,
+            (share, self.engine.host().monotonic_us()),
+            exists,
+        );
         may.map_err(|what| verdict::limit_reached(&what))
     }
 

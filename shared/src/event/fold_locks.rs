@@ -97,6 +97,17 @@ fn is_hidden(fact: &ServiceFact, beyond: &LocksBeyond) -> bool {
 /// How much the whole table has now. Where more is shown than twice what a whole view has, the oldest go.
 fn count(locks: &mut LocksView, counts: LockCounts) {
     let table = &mut locks.table;
+    let holders = table.resources.iter().map(|at| at.holders.len() as u64).sum();
+    let waiters = table.resources.iter().map(|at| at.waiters.len() as u64).sum();
+    let shown = LockCounts { locks: holders, waits: waiters, sessions: table.sessions.len() as u64 };
+    if shown == counts && !counts.beyond() {
+        locks.beyond = None;
+        return;
+    }
+    if shown.locks.max(shown.waits).max(shown.sessions) <= 2 * LOCKS_SHOWN_MAX as u64 {
+        locks.beyond = Some(LocksBeyond { counts, ..locks.beyond.unwrap_or_default() });
+        return;
+    }
     let mut tokens = Vec::new();
     let mut waits = Vec::new();
     for at in &table.resources {
@@ -104,11 +115,6 @@ fn count(locks: &mut LocksView, counts: LockCounts) {
         waits.extend(at.waiters.iter().map(|waiter| waiter.wait.0));
     }
     let mut sessions: Vec<u64> = table.sessions.iter().map(|open| open.session.0).collect();
-    let shown = [&tokens, &waits, &sessions].map(|list| list.len() as u64);
-    if shown == [counts.locks, counts.waits, counts.sessions] && !counts.beyond() {
-        locks.beyond = None;
-        return;
-    }
     let mut beyond = LocksBeyond { counts, ..locks.beyond.unwrap_or_default() };
     if let Some(first) = first_kept(&mut tokens) {
         beyond.first_token = first;

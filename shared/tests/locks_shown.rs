@@ -251,16 +251,9 @@ fn a_snapshot_of_a_full_table_is_bounded() {
             boot: 1,
             seq: 1,
             hlc: Hlc::default(),
-            wall_us: 0,
-            groups: Vec::new(),
             locks: shown.table,
-            processes: Vec::new(),
-            cut_links: Vec::new(),
-            shards: Default::default(),
-            queues: Vec::new(),
-            caches: Default::default(),
-            shards_before: None,
             locks_beyond: shown.beyond,
+            ..NodeSnapshot::default()
         };
         let frame = Frame::Snapshot(Box::new(snapshot));
         (serde_json::to_vec(&frame).unwrap().len(), postcard::to_stdvec(&frame).unwrap().len())

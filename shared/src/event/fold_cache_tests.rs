@@ -67,15 +67,8 @@ impl Tape {
             seq: self.seq,
             hlc,
             wall_us: hlc.wall_us(),
-            groups: Vec::new(),
-            locks: Default::default(),
-            processes: Vec::new(),
-            cut_links: Vec::new(),
-            shards: Default::default(),
-            queues: Vec::new(),
             caches,
-            shards_before: None,
-            locks_beyond: None,
+            ..NodeSnapshot::default()
         });
     }
 

@@ -190,15 +190,9 @@ fn the_newest_map_counts_whoever_reports_it() {
         seq: 1,
         hlc: Hlc::new(5, 0),
         wall_us: 5,
-        groups: Vec::new(),
         locks: LockTable::default(),
-        processes: Vec::new(),
-        cut_links: Vec::new(),
         shards: second.clone(),
-        queues: Vec::new(),
-        caches: Default::default(),
-        shards_before: None,
-        locks_beyond: None,
+        ..NodeSnapshot::default()
     };
     late.install(&snapshot);
     assert_eq!((&late.ring.table, late.ring.change()), (&second, None));

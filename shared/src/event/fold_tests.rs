@@ -445,9 +445,7 @@ fn snapshot_of(view: &View, node: &str, seq: u64, us: u64) -> NodeSnapshot {
         cut_links: vec![],
         shards: ShardTable::default(),
         queues: vec![],
-        caches: Default::default(),
-        shards_before: None,
-        locks_beyond: None,
+        ..NodeSnapshot::default()
     }
 }
 

@@ -128,7 +128,7 @@ pub struct Batch {
 }
 
 /// What a node knows, at one sequence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeSnapshot {
     /// Whose.
     pub node: NodeName,

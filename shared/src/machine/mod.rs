@@ -33,7 +33,8 @@ use replies::{Known, Replies};
 
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
 /// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
-/// one request from a wait, deliveries that are given back or extended without a length, members that move, and keys that say how long they hold.
+/// one request from a wait, deliveries that are given back or extended without a length, members that move, and keys that say
+/// how long they hold.
 pub const COMMAND_VERSION: u16 = 4;
 
 /// Since this version of the commands a request withdraws from its wait by itself.

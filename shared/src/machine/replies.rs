@@ -25,7 +25,7 @@ use crate::queue::QueueCommand;
 
 pub use super::minted::MINTED_BYTES_MAX;
 
-/// Most bytes of the answers under clients' keys in one group: some 240,000 answers under numbers.
+/// Most bytes of the answers under clients' keys in one group: some 230,000 answers of 10 bytes under numbers.
 pub const KEYS_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Most of them under the numbers of one client.

@@ -113,16 +113,10 @@ fn snapshot(node: &str, seq: u64, queues: QueueView) -> NodeSnapshot {
         boot: 1,
         seq,
         hlc: Hlc::default(),
-        wall_us: 0,
-        groups: Vec::new(),
         locks: LockTable::default(),
-        processes: Vec::new(),
-        cut_links: Vec::new(),
         shards: ShardTable::default(),
         queues: vec![GroupQueues { group: SHARD, queues }],
-        caches: Default::default(),
-        shards_before: None,
-        locks_beyond: None,
+        ..NodeSnapshot::default()
     }
 }
 

@@ -245,13 +245,7 @@ impl World {
             wall_us,
             groups: groups.collect(),
             locks: if has_all { self.ideal.locks.table.clone() } else { LockTable::default() },
-            processes: Vec::new(),
-            cut_links: Vec::new(),
-            shards: Default::default(),
-            queues: Vec::new(),
-            caches: Default::default(),
-            shards_before: None,
-            locks_beyond: None,
+            ..NodeSnapshot::default()
         }
     }
 

@@ -215,15 +215,7 @@ fn what_is_missing_is_a_gap_and_asks_for_a_snapshot() {
             seq,
             hlc: Hlc::new(1_000, 0),
             wall_us: 1_000,
-            groups: Vec::new(),
-            locks: Default::default(),
-            processes: Vec::new(),
-            cut_links: Vec::new(),
-            shards: Default::default(),
-            queues: Vec::new(),
-            caches: Default::default(),
-            shards_before: None,
-            locks_beyond: None,
+            ..NodeSnapshot::default()
         })
     };
     let mut merge = Merge::default();

@@ -46,7 +46,7 @@ async fn file(request: Request) -> Response {
     if known.is_some_and(|known| known.as_bytes() == file.etag.as_bytes()) {
         return StatusCode::NOT_MODIFIED.into_response();
     }
-    respond(file, request.headers())
+    respond(file)
 }
 
 /// Whether the browser takes gzip (RFC 9110, section 12.5.3): it is named, and not with a weight of zero.
@@ -61,8 +61,8 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-fn respond(file: Asset, request: &HeaderMap) -> Response {
-    let csp = file.content_type.starts_with("text/html").then(|| policy(&file.bytes, request));
+fn respond(file: Asset) -> Response {
+    let csp = file.content_type.starts_with("text/html").then(|| policy(&file.bytes));
     let mut response = Response::new(Body::from(file.bytes.into_owned()));
     let headers = response.headers_mut();
     if file.gzipped {
@@ -83,17 +83,14 @@ fn respond(file: Asset, request: &HeaderMap) -> Response {
     response
 }
 
-/// What the page may do: run its own scripts (the inline ones by their hashes) and WebAssembly, and talk to the nodes,
-/// which are other ports of the host that it was loaded from.
-fn policy(page: &[u8], request: &HeaderMap) -> String {
-    let host = request
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .map_or("127.0.0.1", |host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+/// What the page may do: run its own scripts (the inline ones by their hashes) and WebAssembly, and talk to the nodes.
+/// These are on any host, and one that joins later is on a host that nobody knows yet: what the page may connect to
+/// cannot be listed when it is loaded.
+fn policy(page: &[u8]) -> String {
     let scripts = script_hashes(page);
     format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data:; font-src 'self' data:; connect-src 'self' http://{host}:* ws://{host}:*; \
+         img-src 'self' data:; font-src 'self' data:; connect-src 'self' http: https: ws: wss:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }

@@ -31,6 +31,8 @@ pub struct Cluster {
     flags: Vec<String>,
     /// Files that each may have open, where that is limited.
     descriptors: Option<u32>,
+    /// Each has an address of its own.
+    hosts: bool,
 }
 
 #[derive(Debug)]
@@ -51,15 +53,26 @@ impl Cluster {
 
     /// The same, where every node gets these flags too.
     pub async fn start_with(name: &str, count: usize, flags: &[&str]) -> Result<Cluster> {
-        Cluster::start_as(name, count, flags, None).await
+        Cluster::start_as(name, count, flags, None, false).await
+    }
+
+    /// The same on as many addresses as there are nodes, from 127.0.0.2 on: what several hosts are to a browser.
+    pub async fn start_on_hosts(name: &str, count: usize) -> Result<Cluster> {
+        Cluster::start_as(name, count, &[], None, true).await
     }
 
     /// The same, where no node may have more than so many files open (`ulimit -n`).
     pub async fn start_limited(name: &str, count: usize, descriptors: u32) -> Result<Cluster> {
-        Cluster::start_as(name, count, &[], Some(descriptors)).await
+        Cluster::start_as(name, count, &[], Some(descriptors), false).await
     }
 
-    async fn start_as(name: &str, count: usize, flags: &[&str], descriptors: Option<u32>) -> Result<Cluster> {
+    async fn start_as(
+        name: &str,
+        count: usize,
+        flags: &[&str],
+        descriptors: Option<u32>,
+        hosts: bool,
+    ) -> Result<Cluster> {
         let binary = orrery_binary()?;
         let folder = Folder::new(name)?;
         let first = free_ports(u16::try_from(count)?)?;
@@ -67,7 +80,7 @@ impl Cluster {
         let http = Client::builder().no_proxy().timeout(REQUEST).build()?;
         let nodes = (0..count).map(|_| Node { running: None, paused: false }).collect();
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut cluster = Cluster { nodes, folder, http, binary, ports, flags, descriptors };
+        let mut cluster = Cluster { nodes, folder, http, binary, ports, flags, descriptors, hosts };
         for at in 0..count {
             cluster.start_node(at)?;
         }
@@ -97,7 +110,7 @@ impl Cluster {
 
     /// Where it listens, `host:port`.
     pub fn address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", self.ports[at])
+        format!("127.0.0.{}:{}", if self.hosts { at + 2 } else { 1 }, self.ports[at])
     }
 
     /// Every node's address.

@@ -5,6 +5,7 @@
 mod cache;
 mod checker;
 mod dash;
+mod hosts;
 mod locks;
 mod looks;
 mod names;

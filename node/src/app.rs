@@ -406,6 +406,7 @@ impl Source for EngineSource {
             caches: self.engine.caches(),
             processes: Vec::new(),
             cut_links: self.transport.cut_links(),
+            impaired_links: self.transport.impaired_links(),
         }
     }
 

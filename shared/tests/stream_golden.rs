@@ -11,8 +11,8 @@ use orrery_shared::cache::view::{
 };
 use orrery_shared::cache::{Address, State};
 use orrery_shared::event::fact::{
-    EntrySummary, HolderView, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown, Message,
-    MessageId, PlacedShard, Role, ServiceFact, ShardTable,
+    EntrySummary, HolderView, ImpairedLink, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown,
+    Message, MessageId, PlacedShard, Role, ServiceFact, ShardTable,
 };
 use orrery_shared::event::stream::{
     Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
@@ -93,11 +93,7 @@ fn snapshot_2() -> NodeSnapshot {
             since_us: 1,
         }],
         cut_links: vec!["node2".into()],
-        shards: ShardTable::default(),
-        queues: Vec::new(),
-        caches: Default::default(),
-        shards_before: None,
-        locks_beyond: None,
+        ..NodeSnapshot::default()
     }
 }
 
@@ -434,7 +430,12 @@ fn facts_6() -> Vec<Fact> {
     let fact = ServiceFact::LocksCounted { counts };
     let counted = Fact::Service { group: CONTROL, index: 16, n: 1, clock_ms: 20, fact };
     let resumed = LocksShown { table: locks(), beyond: Some(beyond()) }.resumed(CONTROL);
-    (0..).zip([returned, dead]).map(service).chain(compared).chain([counted, resumed]).collect()
+    let impaired = Fact::LinkImpaired { link: slow_link() };
+    (0..).zip([returned, dead]).map(service).chain(compared).chain([counted, resumed, impaired]).collect()
+}
+
+fn slow_link() -> ImpairedLink {
+    ImpairedLink { peer: "node2".into(), delay_ms: 40, loss_percent: 5 }
 }
 
 fn beyond() -> LocksBeyond {
@@ -444,7 +445,8 @@ fn beyond() -> LocksBeyond {
 }
 
 fn snapshot_6() -> NodeSnapshot {
-    let mut snapshot = NodeSnapshot { locks_beyond: Some(beyond()), ..snapshot_5() };
+    let mut snapshot =
+        NodeSnapshot { locks_beyond: Some(beyond()), impaired_links: vec![slow_link()], ..snapshot_5() };
     snapshot.groups[0].membership = Some(8);
     snapshot
 }

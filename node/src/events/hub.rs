@@ -13,7 +13,7 @@ use orrery_shared::cache::view::CachesView;
 use orrery_shared::error::{ApiError, ErrorCode};
 use orrery_shared::event::Event;
 use orrery_shared::event::choice::Choice;
-use orrery_shared::event::fact::{LocksShown, ShardTable};
+use orrery_shared::event::fact::{ImpairedLink, LocksShown, ShardTable};
 use orrery_shared::event::stream::{
     BATCH_EVENTS_MAX, Frame, GroupQueues, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState,
     STREAM_VERSION,
@@ -86,6 +86,8 @@ pub struct Known {
     pub processes: Vec<ProcessState>,
     /// Links that were cut on purpose.
     pub cut_links: Vec<NodeName>,
+    /// Links that were slowed down on purpose, or made to lose messages.
+    pub impaired_links: Vec<ImpairedLink>,
 }
 
 /// Where the hub gets what facts alone do not say.
@@ -386,6 +388,7 @@ impl Hub {
             locks: known.locks.table,
             processes: known.processes,
             cut_links: known.cut_links,
+            impaired_links: known.impaired_links,
             shards: known.shards,
             queues: known.queues,
             caches: known.caches,

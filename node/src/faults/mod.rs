@@ -12,6 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use orrery_shared::api::fault::Fault;
 use orrery_shared::engine::host::{CallError, Transport, Urgency};
+use orrery_shared::event::Fact;
+use orrery_shared::event::fact::ImpairedLink;
 use orrery_shared::ids::NodeName;
 use orrery_shared::machine::Member;
 use parking_lot::RwLock;
@@ -30,6 +32,28 @@ pub struct FaultyTransport<T> {
     faults: Arc<RwLock<BTreeMap<NodeName, Fault>>>,
 }
 
+/// A direction that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    before: Fault,
+    now: Fault,
+}
+
+impl Changed {
+    /// What is to be said of it: whether it is cut, and what else it suffers.
+    pub fn facts(self) -> [Option<Fact>; 2] {
+        let Changed { before, now } = self;
+        let cut = (before.cut != now.cut).then(|| Fact::LinkFault { peer: now.to.clone(), cut: now.cut });
+        let link = impaired(&now);
+        [cut, (impaired(&before) != link).then_some(Fact::LinkImpaired { link })]
+    }
+}
+
+/// What a fault is besides a cut.
+fn impaired(fault: &Fault) -> ImpairedLink {
+    ImpairedLink { peer: fault.to.clone(), delay_ms: fault.delay_ms, loss_percent: fault.loss_percent }
+}
+
 impl<T: Transport> FaultyTransport<T> {
     /// Nothing is wrong.
     pub fn new(inner: T) -> FaultyTransport<T> {
@@ -41,20 +65,25 @@ impl<T: Transport> FaultyTransport<T> {
         &self.inner
     }
 
-    /// Replaces what is wrong with these directions, all at once. The peers to which messages began or ceased to arrive.
-    pub fn set(&self, faults: &[Fault]) -> Vec<(NodeName, bool)> {
+    /// Replaces what is wrong with these directions, all at once. Those that changed.
+    pub fn set(&self, faults: &[Fault]) -> Vec<Changed> {
         let mut list = self.faults.write();
-        let mut turned = Vec::new();
+        let mut changed = Vec::new();
         for fault in faults {
             let before = match fault.is_none() {
                 true => list.remove(&fault.to),
                 false => list.insert(fault.to.clone(), fault.clone()),
             };
-            if before.is_some_and(|before| before.cut) != fault.cut {
-                turned.push((fault.to.clone(), fault.cut));
+            let before = before.unwrap_or_else(|| Fault {
+                from: fault.from.clone(),
+                to: fault.to.clone(),
+                ..Fault::default()
+            });
+            if before != *fault {
+                changed.push(Changed { before, now: fault.clone() });
             }
         }
-        turned
+        changed
     }
 
     /// Everything that is wrong.
@@ -71,6 +100,12 @@ impl<T: Transport> FaultyTransport<T> {
     /// To whom nothing arrives.
     pub fn cut_links(&self) -> Vec<NodeName> {
         self.faults.read().iter().filter(|(_, fault)| fault.cut).map(|(peer, _)| peer.clone()).collect()
+    }
+
+    /// To whom messages are late or get lost.
+    pub fn impaired_links(&self) -> Vec<ImpairedLink> {
+        let list = self.faults.read();
+        list.values().filter(|fault| fault.delay_ms > 0 || fault.loss_percent > 0).map(impaired).collect()
     }
 
     fn is_cut(&self, peer: &NodeName) -> bool {
@@ -182,15 +217,25 @@ mod tests {
         let transport = FaultyTransport::new(Echo);
         let serve = echo(&transport);
         let cut = Fault { cut: true, ..fault("b") };
-        assert_eq!(transport.set(std::slice::from_ref(&cut)), [("b".into(), true)]);
-        assert!(transport.set(&[cut]).is_empty(), "it was cut already");
+        let said = |faults: &[Fault]| -> Vec<Fact> {
+            transport.set(faults).into_iter().flat_map(Changed::facts).flatten().collect()
+        };
+        let turned = |cut| Fact::LinkFault { peer: "b".into(), cut };
+        assert_eq!(said(std::slice::from_ref(&cut)), [turned(true)]);
+        assert!(said(std::slice::from_ref(&cut)).is_empty(), "it was cut already");
+        let lossy = |loss_percent| {
+            let link = ImpairedLink { peer: "b".into(), loss_percent, ..ImpairedLink::default() };
+            Fact::LinkImpaired { link }
+        };
+        assert_eq!(said(&[Fault { loss_percent: 9, ..cut.clone() }]), [lossy(9)]);
+        assert_eq!(said(&[cut]), [lossy(0)]);
         assert_eq!(call(&transport, "b").await, Err(CallError::NoAnswer));
         assert_eq!(call(&transport, "c").await, Ok(Bytes::from_static(b"hi")));
         assert_eq!(serve("b".into(), Bytes::new()).await, None);
         assert_eq!(serve("c".into(), Bytes::new()).await, Some(Bytes::new()));
         assert!(!transport.connected(&member("b")));
         assert_eq!(transport.cut_links(), ["b"]);
-        assert_eq!(transport.set(&[fault("b")]), [("b".into(), false)]);
+        assert_eq!(said(&[fault("b")]), [turned(false)]);
         assert_eq!(call(&transport, "b").await, Ok(Bytes::from_static(b"hi")));
         assert!(transport.faults().is_empty());
     }

@@ -7,7 +7,6 @@ use axum::extract::{Query, Request, State};
 use orrery_shared::api::fault::{Fault, FaultSet, Faults};
 use orrery_shared::engine::host::Host as _;
 use orrery_shared::error::ErrorCode;
-use orrery_shared::event::Fact;
 use orrery_shared::ids::NodeName;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -114,8 +113,8 @@ fn apply(state: &NodeState, part: Change) {
         let Fault { to, cut, delay_ms, loss_percent, .. } = fault;
         tracing::info!(%to, cut, delay_ms, loss_percent, "a fault of a link is set");
     }
-    for (peer, cut) in state.transport.set(&faults) {
-        state.engine.host().emit(Fact::LinkFault { peer, cut });
+    for changed in state.transport.set(&faults) {
+        changed.facts().into_iter().flatten().for_each(|fact| state.engine.host().emit(fact));
     }
 }
 

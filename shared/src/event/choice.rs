@@ -84,7 +84,8 @@ impl Detail {
             | Fact::Snapshotted { .. }
             | Fact::LinkUp { .. }
             | Fact::LinkDown { .. }
-            | Fact::LinkFault { .. } => self != Detail::Services,
+            | Fact::LinkFault { .. }
+            | Fact::LinkImpaired { .. } => self != Detail::Services,
             Fact::Started { .. }
             | Fact::Service { .. }
             | Fact::ServiceResumed { .. }
@@ -140,6 +141,7 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::LinkUp { .. }
         | Fact::LinkDown { .. }
         | Fact::LinkFault { .. }
+        | Fact::LinkImpaired { .. }
         | Fact::NodeStarted { .. }
         | Fact::NodeExited { .. }
         | Fact::NodePaused { .. }
@@ -200,6 +202,7 @@ mod tests {
             caches: Default::default(),
             shards_before: Some(ShardTable::default()),
             locks_beyond: Some(LocksBeyond::default()),
+            impaired_links: Vec::new(),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);

@@ -190,6 +190,17 @@ pub enum LostWhy {
 /// Cause of the end of a node that was asked out of the cluster: nothing failed.
 pub const LEFT_CLUSTER: &str = "left the cluster";
 
+/// What was done on purpose to the link from a node to a peer, short of cutting it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImpairedLink {
+    /// The other end.
+    pub peer: NodeName,
+    /// Messages arrive so much later, milliseconds.
+    pub delay_ms: u32,
+    /// So many of a hundred messages get lost.
+    pub loss_percent: u8,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -390,7 +401,7 @@ pub enum Fact {
         /// The other end.
         peer: NodeName,
     },
-    /// Somebody cut (or healed) the link from this node to a peer.
+    /// Somebody cut (or healed) the link from this node to a peer. See [`Fact::LinkImpaired`], too.
     LinkFault {
         /// The other end.
         peer: NodeName,
@@ -505,6 +516,11 @@ pub enum Fact {
         index: LogIndex,
         /// The part, and how much there is.
         locks: Box<LocksShown>,
+    },
+    /// Somebody slowed down the link from this node to a peer, made it lose messages, or made it whole again.
+    LinkImpaired {
+        /// The other end, and what is wrong with the way to it.
+        link: ImpairedLink,
     },
 }
 

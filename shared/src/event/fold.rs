@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::fact::{Fact, Role, ServiceFact};
+use super::fact::{Fact, ImpairedLink, Role, ServiceFact};
 use super::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
 use super::sums::Sums;
 use super::view::{
@@ -72,7 +72,7 @@ impl View {
         for group in &snapshot.groups {
             self.note_membership(group);
         }
-        self.install_links(&snapshot.node, &snapshot.cut_links);
+        self.install_links(snapshot);
         if snapshot.locks.applied.is_some() {
             fold_locks::install(self, &snapshot.locks, snapshot.locks_beyond, now_us);
         }
@@ -183,7 +183,10 @@ impl View {
     pub fn gap(&mut self, gap: GapView) {
         if gap.node != super::view::SUPERVISOR && !self.has_left(&gap.node) {
             let node = self.node_mut(&gap.node);
-            node.stale = true;
+            // A clock that was judged anew can bring the snapshot after a gap before it.
+            if (gap.boot, gap.last) > (node.boot, node.seq) {
+                node.stale = true;
+            }
             if node.boot == gap.boot {
                 node.seq = node.seq.max(gap.last);
             }
@@ -217,10 +220,10 @@ impl View {
         let rebooted = boot > node.boot;
         if rebooted {
             node.boot = boot;
-            node.process = match node.process {
-                Process::Paused => Process::Paused,
-                _ => Process::Up,
-            };
+            // Where nobody looks after processes, its stream is all that tells.
+            if node.process == Process::Down {
+                node.process = Process::Up;
+            }
             node.exit_cause = Default::default();
             for_each_group(node, |part| fold_group::reboot(part, now_us));
         }
@@ -316,6 +319,7 @@ impl View {
             | Fact::LinkUp { peer }
             | Fact::LinkDown { peer }
             | Fact::LinkFault { peer, .. }
+            | Fact::LinkImpaired { link: ImpairedLink { peer, .. } }
                 if self.has_left(peer) => {}
             Fact::Heartbeats { peer, sent, answered, round_trip_us, .. } => {
                 let beats =
@@ -325,6 +329,7 @@ impl View {
             Fact::LinkUp { peer } => self.link_mut(node, peer).up = Some(true),
             Fact::LinkDown { peer } => self.link_mut(node, peer).up = Some(false),
             Fact::LinkFault { peer, cut } => self.link_mut(node, peer).cut = *cut,
+            Fact::LinkImpaired { link } => self.impair(node, link),
             Fact::Comparing { group, index } => self.begin_comparison(node, *group, *index),
             Fact::Compared { group, index, sums } => {
                 self.end_comparison(node, *group, *index, sums, now_us);
@@ -398,17 +403,26 @@ impl View {
         fold_cache::forget_boot(self, node);
     }
 
-    fn install_links(&mut self, node: &NodeName, cut: &[NodeName]) {
-        let keys: Vec<_> = self.links.keys().filter(|(from, _)| from == node).cloned().collect();
-        for (from, to) in keys {
-            let now_cut = cut.contains(&to);
-            if self.link(&from, &to).cut != now_cut {
-                self.link_mut(&from, &to).cut = now_cut;
-            }
+    fn install_links(&mut self, snapshot: &NodeSnapshot) {
+        let node = &snapshot.node;
+        let links = self.links.iter().filter(|((from, _), _)| from == node);
+        let broken = links.filter(|(_, link)| link.cut || link.is_impaired());
+        let peers: Vec<NodeName> = broken.map(|((_, to), _)| to.clone()).collect();
+        for peer in peers {
+            let link = self.link_mut(node, &peer);
+            *link = LinkView { up: link.up, beats: link.beats, ..LinkView::default() };
         }
-        for peer in cut {
+        for peer in &snapshot.cut_links {
             self.link_mut(node, peer).cut = true;
         }
+        for link in &snapshot.impaired_links {
+            self.impair(node, link);
+        }
+    }
+
+    fn impair(&mut self, node: &NodeName, impaired: &ImpairedLink) {
+        let link = self.link_mut(node, &impaired.peer);
+        (link.delay_ms, link.loss_percent) = (impaired.delay_ms, impaired.loss_percent);
     }
 
     pub(super) fn link_mut(&mut self, from: &NodeName, to: &NodeName) -> &mut LinkView {

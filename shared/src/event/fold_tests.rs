@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use smol_str::SmolStr;
 
@@ -124,6 +126,34 @@ fn an_election_gathers_votes_and_crowns() {
     assert!(tape.view.control("node2").unwrap().election.as_ref().unwrap().won);
     assert_eq!(tape.view.leadership().leader.as_deref(), Some("node2"));
     assert_eq!(tape.view.leadership().term, 2);
+}
+
+#[test]
+fn a_leader_whose_events_do_not_come_is_known_from_the_others() {
+    let mut tape = Tape::new();
+    tape.say("node3", role(Role::Leader, 1, "node3", Some("node3")));
+    let stream = |tape: &mut Tape, name: &str, state| {
+        let mut node = tape.view.node(name).unwrap().clone();
+        node.stream = state;
+        tape.view.nodes.insert(name.into(), Arc::new(node));
+    };
+    let leader = |tape: &Tape| tape.view.leadership().leader;
+    tape.say("node1", role(Role::Follower, 2, "node3", Some("node3")));
+    stream(&mut tape, "node1", StreamState::Live);
+    stream(&mut tape, "node3", StreamState::Live);
+    assert_eq!(leader(&tape), None, "it would say so itself");
+    stream(&mut tape, "node3", StreamState::Silent);
+    assert_eq!(leader(&tape), Some("node3".into()));
+    // Whoever says so lost it, or is not heard either.
+    tape.say("node1", Fact::LinkDown { peer: "node3".into() });
+    assert_eq!(leader(&tape), None);
+    tape.say("node1", Fact::LinkUp { peer: "node3".into() });
+    assert_eq!(leader(&tape), Some("node3".into()));
+    stream(&mut tape, "node1", StreamState::Silent);
+    assert_eq!(leader(&tape), None);
+    stream(&mut tape, "node1", StreamState::Live);
+    tape.say("node2", role(Role::Candidate, 3, "node2", None));
+    assert_eq!(leader(&tape), None, "an election began");
 }
 
 #[test]

@@ -193,7 +193,8 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         | Fact::NodeResumed { .. }
         | Fact::LinkUp { .. }
         | Fact::LinkDown { .. }
-        | Fact::LinkFault { .. } => process::say(view, node, &event.fact),
+        | Fact::LinkFault { .. }
+        | Fact::LinkImpaired { .. } => process::say(view, node, &event.fact),
         Fact::Lost { to, why, .. } => {
             // That a dead node hears nothing is no news, again and again.
             let dead = view.node(to).is_some_and(|node| node.process == Process::Down);

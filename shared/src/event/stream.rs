@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Event;
-use super::fact::{EntrySummary, LockTable, LocksBeyond, Role, ShardTable};
+use super::fact::{EntrySummary, ImpairedLink, LockTable, LocksBeyond, Role, ShardTable};
 use crate::cache::view::CachesView;
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeName, Sequence, Term};
@@ -22,7 +22,7 @@ use crate::queue::QueueView;
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
 /// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache, version 6
-/// deliveries that never arrived, comparisons, the index of the membership, and lock tables in part.
+/// deliveries that never arrived, comparisons, the index of the membership, lock tables in part, and links that are slow or lose messages.
 pub const STREAM_VERSION: u16 = 6;
 
 /// Most events in one batch.
@@ -163,6 +163,9 @@ pub struct NodeSnapshot {
     /// What of the lock table is shown; none where it is all there.
     #[serde(default)]
     pub locks_beyond: Option<LocksBeyond>,
+    /// Links that this node was told to slow down, or to lose messages on.
+    #[serde(default)]
+    pub impaired_links: Vec<ImpairedLink>,
 }
 
 /// The queues of one shard, bounded.

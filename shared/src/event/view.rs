@@ -16,6 +16,7 @@ use crate::sorted::SortedMap;
 
 mod cache;
 mod locks;
+mod presence;
 mod queues;
 mod ring;
 mod sums;
@@ -25,6 +26,7 @@ pub use cache::{
     Recalled, Recalls, ShardValues,
 };
 pub use locks::{DeadlockView, LockChange, LockMoment, LocksView};
+pub use presence::{Leadership, Presence};
 pub use queues::{
     Bins, DELIVERIES_MAX, DeadLetterView, Delivery, GroupBins, GroupQueue, InFlight, ShardBins, ShardQueues,
     TopicBins, TopicQueue,
@@ -275,8 +277,19 @@ pub struct LinkView {
     pub up: Option<bool>,
     /// Somebody cut it.
     pub cut: bool,
+    /// Somebody made it so much slower, milliseconds.
+    pub delay_ms: u32,
+    /// Somebody made it lose so many of a hundred messages.
+    pub loss_percent: u8,
     /// The last second's heartbeats.
     pub beats: Beats,
+}
+
+impl LinkView {
+    /// Somebody slowed it down, or made it lose messages.
+    pub fn is_impaired(&self) -> bool {
+        self.delay_ms > 0 || self.loss_percent > 0
+    }
 }
 
 /// Heartbeats of one second on one direction of a link.
@@ -373,17 +386,6 @@ pub struct GapView {
     pub to_us: u64,
 }
 
-/// Who leads a group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leadership {
-    /// The newest term that anybody reported.
-    pub term: Term,
-    /// Who leads in the newest term that has a leader whose process is there.
-    pub leader: Option<NodeName>,
-    /// Who still believes to lead an older term.
-    pub deposed: Vec<NodeName>,
-}
-
 /// What of `GET /status` can be folded from events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoldedStatus {
@@ -444,30 +446,6 @@ impl View {
     /// The link from one node to another.
     pub fn link(&self, from: &NodeName, to: &NodeName) -> LinkView {
         self.links.get(&(from.clone(), to.clone())).cloned().unwrap_or_default()
-    }
-
-    /// Who leads the control group.
-    pub fn leadership(&self) -> Leadership {
-        self.leadership_of(GroupId::CONTROL)
-    }
-
-    /// Who leads a group.
-    pub fn leadership_of(&self, group: GroupId) -> Leadership {
-        let parts = || {
-            let nodes = self.order.iter().filter_map(|name| self.node(name));
-            nodes.filter_map(|node| Some((node, node.groups.get(&group).map(Arc::as_ref)?)))
-        };
-        let term = parts().map(|(_, part)| part.term).max().unwrap_or_default();
-        let leads = |node: &NodeView, part: &GroupView| {
-            part.role == Role::Leader && !matches!(node.process, Process::Down)
-        };
-        let newest = parts().filter(|(node, part)| leads(node, part)).max_by_key(|(_, part)| part.term);
-        let deposed = parts()
-            .filter(|(node, part)| leads(node, part) && part.term < term)
-            .map(|(node, _)| node.name.clone())
-            .collect::<Vec<_>>();
-        let leader = newest.map(|(node, _)| node.name.clone()).filter(|name| !deposed.contains(name));
-        Leadership { term, leader, deposed }
     }
 
     /// The lock table: comparable with `GET /lock/status`, but for the lease clock, which moves between facts.

@@ -44,7 +44,7 @@ async fn members_on_five_hosts_are_found_where_they_say() -> Result<(), Failure>
 }
 
 async fn look_at_five_hosts() -> Result<()> {
-    let cluster = Cluster::start_on_hosts("five-hosts", 5).await?;
+    let mut cluster = Cluster::start_on_hosts("five-hosts", 5).await?;
     let hosts: std::collections::BTreeSet<String> = cluster
         .addresses()
         .iter()
@@ -66,6 +66,13 @@ async fn look_at_five_hosts() -> Result<()> {
         ensure!(asked == members, "streams were opened to {asked:?}, the members are at {members:?}");
         ensure!(words(&page, "banner").await?.is_empty(), "{}", words(&page, "banner").await?);
         page.screenshot(&format!("from-node{}", at + 1)).await?;
+        // Nobody looks after its process: the others tell that it is gone, also when it had come back before.
+        for _ in 0..2 {
+            cluster.kill(1)?;
+            page.until_within("one fewer", "/^4\\s+of 5/.test($('pill-up').innerText)", SAID).await?;
+            cluster.start_node(1)?;
+            page.until_within("all again", "/^5\\s+of 5/.test($('pill-up').innerText)", SAID).await?;
+        }
         page.quit().await?;
     }
     Ok(())
@@ -91,6 +98,8 @@ async fn look_over_a_wall() -> Result<()> {
         ensure!(shown.status != "down", "{shown:?}");
     }
     ensure!(!words(&page, "banner").await?.contains("quorum"), "{}", words(&page, "banner").await?);
+    // What they lead is led: those that are heard say so.
+    page.until("no shard to lack a leader", "!/no leader/.test($('stage').textContent)").await?;
     page.screenshot("walled").await?;
     page.click("lang-id").await?;
     let indonesian = banner("tidak dapat menjangkau peristiwa node3, node5; node lain mendengarnya");

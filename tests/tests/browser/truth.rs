@@ -139,6 +139,29 @@ async fn what_is_done_while_the_past_is_shown_happens_now_and_the_page_says_so()
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_were_made_slow_or_lossy_are_named_until_they_are_whole() -> Result<(), Failure> {
+    scene("impaired", OUTAGE, async |scene| {
+        let (page, demo) = (&scene.page, &scene.demo);
+        let slow = json!({ "from": "node1", "to": "node2", "delay_ms": 15 });
+        let lossy = json!({ "from": "node2", "to": "node1", "delay_ms": 5, "loss_percent": 10 });
+        let (ok, answer) = demo.post("node3", "/faults", &json!({ "faults": [slow, lossy] })).await?;
+        ensure!(ok == 200, "{ok} {answer}");
+        let named = |words: &str| format!("$('faults').textContent.includes('{words}')");
+        let (first, second) = (named("node1 → node2 +15 ms"), named("node2 → node1 +5 ms, loses 10 %"));
+        page.until("both to be named", &format!("{first} && {second}")).await?;
+        page.until("both to be drawn", "all('.chord.impaired').length === 2").await?;
+        page.screenshot("impaired").await?;
+        // Also by a page that came later.
+        page.open(&demo.url()).await?;
+        page.until("both to be named again", &format!("{first} && {second}")).await?;
+        page.click("scenario-restore").await?;
+        page.until("no fault", "$('faults').textContent === 'none'").await?;
+        page.until("no link that suffers", "all('.chord.impaired').length === 0").await
+    })
+    .await
+}
+
 async fn is_down(demo: &Demo, name: &str) -> Result<bool> {
     let nodes = demo.processes().await?;
     Ok(nodes.iter().any(|node| node.node == name && node.status == ProcessStatus::Down))

@@ -82,7 +82,7 @@ async fn five_milliseconds_one_way() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_milliseconds_one_way() -> Result<()> {
-    serves_at(40, &["--heartbeat-ms", "100", "--election-ms", "600"]).await
+    serves_at(40, &["--profile", "realistic"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -250,6 +250,11 @@ pub static STRINGS: Strings = Strings {
         fault_down: |node, ago| format!("{node} down for {ago}"),
         fault_paused: |node, ago| format!("{node} paused for {ago}"),
         fault_cut: |from, to| format!("{from} → {to} cut"),
+        fault_impaired: |from, to, delay_ms, loss| match (delay_ms, loss) {
+            (0, loss) => format!("{from} → {to} loses {loss} %"),
+            (ms, 0) => format!("{from} → {to} +{ms} ms"),
+            (ms, loss) => format!("{from} → {to} +{ms} ms, loses {loss} %"),
+        },
         fault_gap: |node, events| match events {
             "1" => format!("1 event of {node} lost"),
             _ => format!("{events} events of {node} lost"),
@@ -298,7 +303,7 @@ pub static STRINGS: Strings = Strings {
         step_silent: |client| format!("{client} falls silent"),
         no_leader: "there is no leader now",
         not_granted: "the lock was not granted",
-        nothing_broken: "Every node runs and no link is cut: there is nothing to restore.",
+        nothing_broken: "Every node runs and every link is whole: there is nothing to restore.",
         needs_clients: |count, there| {
             format!("it needs {count} clients: add {}", count.saturating_sub(there))
         },
@@ -329,6 +334,7 @@ pub static STRINGS: Strings = Strings {
         delivery: "delivery: what is left until it is visible again",
         lost: "lost on the way",
         cut: "link that was cut",
+        impaired: "link made slow or lossy",
         log: "log entry: committed, not committed, missing",
         lock_exclusive: "exclusive holder, lease draining",
         lock_shared: "shared holders",

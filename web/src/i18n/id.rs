@@ -244,6 +244,11 @@ pub static STRINGS: Strings = Strings {
         fault_down: |node, ago| format!("{node} mati selama {ago}"),
         fault_paused: |node, ago| format!("{node} dijeda selama {ago}"),
         fault_cut: |from, to| format!("{from} → {to} dipotong"),
+        fault_impaired: |from, to, delay_ms, loss| match (delay_ms, loss) {
+            (0, loss) => format!("{from} → {to} hilang {loss} %"),
+            (ms, 0) => format!("{from} → {to} +{ms} ms"),
+            (ms, loss) => format!("{from} → {to} +{ms} ms, hilang {loss} %"),
+        },
         fault_gap: |node, events| format!("{events} peristiwa {node} hilang"),
         fault_clock: |node, offset| format!("jam {node} meleset {offset}"),
         has_left: |node| format!("{node} sudah keluar dari klaster. Pilih node lain."),
@@ -292,7 +297,7 @@ pub static STRINGS: Strings = Strings {
         step_silent: |client| format!("{client} menjadi diam"),
         no_leader: "sekarang tidak ada pemimpin",
         not_granted: "kuncinya tidak diberikan",
-        nothing_broken: "Semua node berjalan dan tidak ada jalur yang diputus: tidak ada yang perlu dipulihkan.",
+        nothing_broken: "Semua node berjalan dan semua jalur utuh: tidak ada yang perlu dipulihkan.",
         needs_clients: |count, there| {
             format!("perlu {count} klien: tambahkan {}", count.saturating_sub(there))
         },
@@ -323,6 +328,7 @@ pub static STRINGS: Strings = Strings {
         delivery: "kiriman: sisa waktu sampai terlihat lagi",
         lost: "hilang di jalan",
         cut: "sambungan yang dipotong",
+        impaired: "sambungan yang diperlambat atau bocor",
         log: "entri log: ditetapkan, belum, tidak ada",
         lock_exclusive: "pemegang eksklusif, sewa berkurang",
         lock_shared: "pemegang bersama",

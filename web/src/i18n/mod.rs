@@ -322,6 +322,8 @@ pub struct Cluster {
     pub fault_down: fn(&str, &str) -> String,
     pub fault_paused: fn(&str, &str) -> String,
     pub fault_cut: fn(&str, &str) -> String,
+    /// From, to, milliseconds, percent.
+    pub fault_impaired: fn(&str, &str, u32, u8) -> String,
     pub fault_gap: fn(&str, &str) -> String,
     pub fault_clock: fn(&str, &str) -> String,
     pub has_left: fn(&str) -> String,
@@ -385,6 +387,7 @@ pub struct Legend {
     pub delivery: &'static str,
     pub lost: &'static str,
     pub cut: &'static str,
+    pub impaired: &'static str,
     pub log: &'static str,
     pub lock_exclusive: &'static str,
     pub lock_shared: &'static str,

@@ -36,6 +36,17 @@ pub enum Fault {
         /// To whom.
         to: NodeName,
     },
+    /// A link that somebody slowed down, or made lose messages.
+    Impaired {
+        /// From whom.
+        from: NodeName,
+        /// To whom.
+        to: NodeName,
+        /// So much slower, milliseconds.
+        delay_ms: u32,
+        /// So many of a hundred get lost.
+        loss_percent: u8,
+    },
     /// Events that will never come.
     Gap {
         /// Whose.
@@ -77,6 +88,10 @@ pub fn faults(view: &View) -> Vec<Fault> {
     for ((from, to), link) in &view.links {
         if link.cut {
             faults.push(Fault::Cut { from: from.clone(), to: to.clone() });
+        } else if link.is_impaired() {
+            let (from, to) = (from.clone(), to.clone());
+            let (delay_ms, loss_percent) = (link.delay_ms, link.loss_percent);
+            faults.push(Fault::Impaired { from, to, delay_ms, loss_percent });
         }
     }
     let now_us = view.at.wall_us();

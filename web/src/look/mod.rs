@@ -9,7 +9,7 @@ pub mod ring;
 pub mod waits;
 
 use orrery_shared::event::fact::Role;
-use orrery_shared::event::view::{GroupView, NodeView, Process, StreamState, View};
+use orrery_shared::event::view::{GroupView, NodeView, Presence, Process, StreamState, View};
 use orrery_shared::ids::{LogIndex, NodeName, Term};
 
 /// What is known of a node's process.
@@ -57,50 +57,11 @@ impl Status {
     }
 }
 
-/// Whether a node is there, as far as this page can know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// Its events come, or the supervisor or another node says so.
-    There,
-    /// It is stopped or gone, or others lost it.
-    Gone,
-    /// Its events do not come, and nobody says anything of it.
-    Unreached,
-}
-
-/// A heartbeat that was answered so long ago still says that the other end is there.
-const ANSWERED_US: u64 = 3_000_000;
-
-impl Presence {
-    /// Of a node.
-    pub fn of(view: &View, node: &NodeView) -> Presence {
-        match (Status::of(node), node.process) {
-            (Status::Up, _) | (Status::Silent, Process::Up) => return Presence::There,
-            (Status::Down | Status::Paused, _) => return Presence::Gone,
-            (Status::Silent | Status::Unknown, _) => {}
-        }
-        let live = |name: &NodeName| view.node(name).is_some_and(|node| node.stream == StreamState::Live);
-        let told = || view.links.iter().filter(|((from, to), _)| *to == node.name && live(from));
-        let now_us = view.at.wall_us();
-        let heard = told().any(|(_, link)| {
-            let beats = link.beats.answered > 0 && now_us.saturating_sub(link.beats.at_us) < ANSWERED_US;
-            link.up == Some(true) || (beats && link.up != Some(false))
-        });
-        if heard {
-            Presence::There
-        } else if told().any(|(_, link)| link.up == Some(false)) {
-            Presence::Gone
-        } else {
-            Presence::Unreached
-        }
-    }
-}
-
 /// Nodes whose events this page does not get, although nobody says that they are gone; and whether others hear all of
 /// them.
 pub fn unreached(view: &View) -> (Vec<NodeName>, bool) {
     let silent = |node: &&NodeView| node.process == Process::Unknown && node.stream != StreamState::Live;
-    let nodes = view.in_order().filter(silent).map(|node| (node, Presence::of(view, node)));
+    let nodes = view.in_order().filter(silent).map(|node| (node, view.presence(node)));
     let unreached: Vec<_> = nodes.filter(|(_, presence)| *presence != Presence::Gone).collect();
     let heard = unreached.iter().all(|(_, presence)| *presence == Presence::There);
     (unreached.into_iter().map(|(node, _)| node.name.clone()).collect(), heard)
@@ -214,16 +175,15 @@ impl Summary {
     pub fn of(view: &View) -> Summary {
         let leadership = view.leadership();
         let is = |name: &NodeName, presence: Presence| {
-            view.node(name).is_some_and(|node| Presence::of(view, node) == presence)
+            view.node(name).is_some_and(|node| view.presence(node) == presence)
         };
         let alive = |name: &NodeName| is(name, Presence::There);
         let voters =
             if view.membership.voters.is_empty() { view.order.as_slice() } else { &view.membership.voters };
         let parts = || view.order.iter().filter_map(|name| view.control(name));
-        let leader = leadership.leader.filter(|leader| !is(leader, Presence::Gone));
         Summary {
             term: leadership.term,
-            leader: leader.map(|leader| {
+            leader: leadership.leader.map(|leader| {
                 let place = view.order.iter().position(|name| *name == leader).unwrap_or_default();
                 (leader, place)
             }),

@@ -19,6 +19,8 @@ enum State {
     Broken,
     /// Somebody cut the direction from the first to the second.
     Cut,
+    /// Somebody slowed it down, or made it lose messages.
+    Impaired,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +44,8 @@ fn lines(view: &View) -> Vec<Line> {
             let both = up[from] && up[to];
             let state = if link.cut {
                 State::Cut
+            } else if link.is_impaired() {
+                State::Impaired
             } else if both && link.up == Some(false) && from < to {
                 State::Broken
             } else if both && leader.as_ref() == Some(from_name) {
@@ -95,6 +99,7 @@ fn draw(line: Line, geometry: Geometry) -> Markup {
         State::Chord => "chord",
         State::Broken => "chord broken",
         State::Cut => "chord cut",
+        State::Impaired => "chord impaired",
     };
     view! {
         <line class=class x1=start.x y1=start.y x2=end.x y2=end.y />

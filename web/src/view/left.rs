@@ -155,6 +155,9 @@ fn Faults() -> Markup {
                 format!("❚❚ {}", (t.cluster.fault_paused)(node, &since(*since_us)))
             }
             Fault::Cut { from, to } => format!("⚡ {}", (t.cluster.fault_cut)(from, to)),
+            Fault::Impaired { from, to, delay_ms, loss_percent } => {
+                format!("… {}", (t.cluster.fault_impaired)(from, to, *delay_ms, *loss_percent))
+            }
             Fault::Gap { node, events } => {
                 format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang)))
             }

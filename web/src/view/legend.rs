@@ -240,6 +240,10 @@ fn Shapes() -> Markup {
                 |t| t.legend.cut,
             )}
             {shape(
+                view! { <line class="chord impaired" x1="-26" x2="26" /> },
+                |t| t.legend.impaired,
+            )}
+            {shape(
                 view! {
                     <g class="node up strip" transform="translate(-19 -4.5)">
                         <rect class="committed" width="11" height="9" rx="2" />

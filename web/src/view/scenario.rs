@@ -259,13 +259,16 @@ impl Play {
                 Status::Up | Status::Silent | Status::Unknown => {}
             }
         }
-        let cut: Vec<NodeName> = self.playback().now(|view| {
-            view.links.iter().filter(|(_, link)| link.cut).map(|((from, _), _)| from.clone()).collect()
+        let mut broken: Vec<NodeName> = self.playback().now(|view| {
+            let links = view.links.iter().filter(|(_, link)| link.cut || link.is_impaired());
+            links.map(|((from, _), _)| from.clone()).collect()
         });
-        for node in &cut {
+        // Links are sorted by where they begin.
+        broken.dedup();
+        for node in &broken {
             self.actions.isolate(node, false).await?;
         }
-        if !found && cut.is_empty() {
+        if !found && broken.is_empty() {
             self.actions.notice.set(Some(self.t.scenarios.nothing_broken.to_owned()));
         }
         Ok(())

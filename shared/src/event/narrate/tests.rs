@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::event::fact::{EntrySummary, LEFT_CLUSTER, MessageId, ReleaseCause, ServiceFact};
+use crate::event::fact::{EntrySummary, ImpairedLink, LEFT_CLUSTER, MessageId, ReleaseCause, ServiceFact};
 use crate::hlc::Hlc;
 use crate::lock::{Holder, Mode, WaitEdge, WaitId};
 
@@ -61,6 +61,10 @@ fn queued(client: &str) -> ServiceFact {
         position: 1,
         upgrade: false,
     }
+}
+
+fn impaired(delay_ms: u32, loss_percent: u8) -> Fact {
+    Fact::LinkImpaired { link: ImpairedLink { peer: "node4".into(), delay_ms, loss_percent } }
 }
 
 fn deadlock() -> ServiceFact {
@@ -193,6 +197,30 @@ fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
             Fact::LinkFault { peer: "node4".into(), cut: true },
             "The link from node1 to node4 was cut",
             "Jalur dari node1 ke node4 diputus",
+        ),
+        (
+            "node1",
+            impaired(40, 0),
+            "Messages from node1 to node4 take 40 ms longer",
+            "Pesan dari node1 ke node4 lebih lama 40 ms",
+        ),
+        (
+            "node1",
+            impaired(0, 1),
+            "1 of 100 messages from node1 to node4 get lost",
+            "1 dari 100 pesan dari node1 ke node4 hilang",
+        ),
+        (
+            "node1",
+            impaired(40, 20),
+            "Messages from node1 to node4 take 40 ms longer, and 20 of 100 get lost",
+            "Pesan dari node1 ke node4 lebih lama 40 ms, dan 20 dari 100 hilang",
+        ),
+        (
+            "node1",
+            impaired(0, 0),
+            "Messages from node1 to node4 are no longer slowed or lost on purpose",
+            "Pesan dari node1 ke node4 tidak lagi sengaja diperlambat atau dihilangkan",
         ),
     ]
 }

@@ -1,6 +1,6 @@
 //! The ring, the shard map, and what the last change of it moved.
 
-use super::{Leadership, Process, View};
+use super::{Leadership, Presence, View};
 use crate::event::fact::{PlacedShard, ShardTable};
 use crate::ids::{GroupId, NodeName, Term};
 use crate::placement::{
@@ -188,10 +188,8 @@ impl View {
     pub fn shards(&self) -> impl Iterator<Item = ShardView> + '_ {
         self.ring.table.shards.iter().map(|placed| {
             let Leadership { term, leader, .. } = self.leadership_of(placed.shard);
-            let is_up = |name: &&NodeName| {
-                let process = self.node(name).map_or(Process::Unknown, |node| node.process);
-                !matches!(process, Process::Down | Process::Paused)
-            };
+            let is_up =
+                |name: &&NodeName| self.node(name).is_none_or(|node| self.presence(node) != Presence::Gone);
             ShardView {
                 shard: placed.shard,
                 token: self.ring.token(placed.shard),

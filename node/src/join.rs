@@ -1,6 +1,7 @@
 //! `--join`: who the members of a cluster are, asked of one of them over HTTP. The engine then asks these, over the peers'
 //! links, for an identity.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -15,6 +16,8 @@ use crate::config::NodeConfig;
 const LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long one answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// A reason that stays is said this often.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -24,13 +27,17 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Nobody there is part of a cluster within a minute; or a member elsewhere has this node's name.
 pub async fn members(config: &NodeConfig) -> Result<Vec<StaticPeer>> {
     let began = Instant::now();
+    let mut said = BTreeMap::new();
     loop {
         for address in &config.join {
-            match timeout(ANSWER_MAX, cluster(address)).await {
+            let why = match timeout(ANSWER_MAX, cluster(address)).await {
                 Ok(Ok(cluster)) if cluster.cluster.is_some() => return others(config, cluster),
-                Ok(Ok(_)) => tracing::info!(%address, "is not part of a cluster yet"),
-                Ok(Err(error)) => tracing::info!(%address, "{error:#}"),
-                Err(_) => tracing::info!(%address, "does not answer"),
+                Ok(Ok(_)) => "is not part of a cluster yet".to_owned(),
+                Ok(Err(error)) => format!("{error:#}"),
+                Err(_) => "does not answer".to_owned(),
+            };
+            if is_news(&mut said, address, &why, Instant::now()) {
+                tracing::info!(%address, "waits for a node to join: {why}");
             }
         }
         ensure!(
@@ -40,6 +47,20 @@ pub async fn members(config: &NodeConfig) -> Result<Vec<StaticPeer>> {
         );
         sleep(PAUSE).await;
     }
+}
+
+/// Each reason is said at once, and then every [`AGAIN`].
+fn is_news<'a>(
+    said: &mut BTreeMap<&'a str, (String, Instant)>,
+    address: &'a str,
+    why: &str,
+    now: Instant,
+) -> bool {
+    let known = said.get(address).is_some_and(|(last, at)| last == why && now < *at + AGAIN);
+    if !known {
+        said.insert(address, (why.to_owned(), now));
+    }
+    !known
 }
 
 async fn cluster(address: &str) -> Result<Cluster> {
@@ -95,6 +116,17 @@ mod tests {
             map_version: 0,
             map: Vec::new(),
         }
+    }
+
+    #[test]
+    fn each_reason_is_said_at_once_and_then_now_and_then() {
+        let (mut said, now) = (BTreeMap::new(), Instant::now());
+        let mut news =
+            |address, why, after_ms| is_news(&mut said, address, why, now + Duration::from_millis(after_ms));
+        assert!(news("a", "does not answer", 0) && news("b", "does not answer", 0));
+        assert!(!news("a", "does not answer", 4_999));
+        assert!(news("a", "is not part of a cluster yet", 4_999), "another reason");
+        assert!(news("b", "does not answer", 5_000) && !news("b", "does not answer", 5_250));
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub async fn run(args: DemoArgs, log: Option<String>) -> Result<()> {
         folder.empty()?;
     }
     folder.note_settings(&args, Some(&present))?;
-    println!("Orrery: {} nodes, profile {}", present.len(), args.profile.as_str());
+    let nodes = if present.len() == 1 { "node" } else { "nodes" };
+    println!("Orrery: {} {nodes}, profile {}", present.len(), args.profile.as_str());
     println!("  data and logs: {}", folder.path().display());
 
     let (_, secret) = config::secret_of_folder(folder.path())?;

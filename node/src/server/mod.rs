@@ -260,7 +260,9 @@ async fn speak(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let counted = request.uri().path() != PEER_PATH;
         // Before anything is polled: from now on the end of what the client sends is not the end of the client.
-        let admitted = !counted || caller.seat.begin();
+        // It is answered at once, and whether this process runs is no matter of how many ask.
+        let asks_whether_it_lives = request.uri().path() == LIVEZ;
+        let admitted = !counted || caller.seat.begin() || asks_whether_it_lives;
         answer(request, router.clone(), caller.clone(), admitted)
     });
     let served = http1::Builder::new()
@@ -286,6 +288,9 @@ async fn speak(
         }
     }
 }
+
+/// See there.
+const LIVEZ: &str = crate::http::guard::PROBES[0];
 
 async fn answer(
     request: hyper::Request<Incoming>,

@@ -180,7 +180,9 @@ fn without_variable(arg: Arg, given: Option<&Given>) -> Arg {
         arg = arg.long_help(long);
     }
     match given.map(|given| &given.value) {
-        Some(Ok(value)) if takes_value => arg.default_value(value.clone()).hide_default_value(true),
+        Some(Ok(value)) if takes_value => {
+            arg.default_value(value.clone()).hide_default_value(true).required(false)
+        }
         Some(Ok(value)) => arg.default_value(value.clone()),
         _ => arg,
     }
@@ -212,7 +214,12 @@ impl Outside<'_> {
         let name = arg.get_env()?.to_str()?;
         let (level, value, place) = self.value(name)?;
         let value = value.and_then(|value| {
-            let value = if matches!(arg.get_action(), ArgAction::SetTrue) { truth(&value)? } else { value };
+            let value = match arg.get_action() {
+                ArgAction::SetTrue => {
+                    truth(&value).map_err(|why| format!("{name}={}: {why}", value.display()))?
+                }
+                _ => value,
+            };
             check(arg, &value)?;
             Ok(value)
         });

@@ -164,7 +164,8 @@ impl Values {
         CacheReply::Deleted { version, existed: true }
     }
 
-    fn no_room(&self, address: &Address, value: &Bytes) -> Option<String> {
+    /// Why a value cannot be written, as a sentence.
+    pub fn no_room(&self, address: &Address, value: &Bytes) -> Option<String> {
         let before = self.entries.get(address);
         let freed = before.map_or(0, |before| size(address, &before.value));
         if !is_address(address) {

@@ -396,6 +396,13 @@ impl<H: Host> Engine<H> {
                 joiner.profile
             ));
         }
+        let of_another = |member: &&Member| member.name != *name && member.address == *address;
+        if let Some(other) = group.state.read(|machine| machine.members().iter().find(of_another).cloned()) {
+            return Err(format!(
+                "{address} is the address of {}: {name} needs a --listen or --advertise of its own",
+                other.name
+            ));
+        }
         self.is_vacant(&group, name, *attempt, *replace).await?;
         let key = Joiner::key(*attempt);
         let operation =

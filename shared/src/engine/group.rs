@@ -349,6 +349,12 @@ impl<H: Host> Group<H> {
 
     /// Appends a command, if this node leads, and waits until it is applied.
     pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
+        self.propose_try(command, within, false).await
+    }
+
+    /// The same. Where it was tried before without an answer, that try may come later: a refusal that only this moment's state
+    /// says would not hold it up, so the log decides.
+    pub async fn propose_try(&self, command: Command, within: Duration, tried: bool) -> Outcome {
         let mut within = within;
         if self.kept_wait(&command).is_some() {
             let begun_us = self.host.monotonic_us();
@@ -358,7 +364,7 @@ impl<H: Host> Group<H> {
             let spent_us = self.host.monotonic_us().saturating_sub(begun_us);
             within = within.saturating_sub(Duration::from_micros(spent_us));
         }
-        if let Some(refused) = refused_beforehand(self, &command, within).await {
+        if !tried && let Some(refused) = refused_beforehand(self, &command, within).await {
             return refused;
         }
         self.batches.add(command, within).await

@@ -74,6 +74,8 @@ pub enum PeerRequest<R: AsyncRuntime> {
         command: Command,
         /// How long the asker waits, milliseconds.
         within_ms: u64,
+        /// An earlier try of it may still be on its way: only the log may say what becomes of it.
+        tried: bool,
     },
     /// A read-index round, if you lead.
     ReadIndex {

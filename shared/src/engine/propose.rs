@@ -19,6 +19,15 @@ use crate::machine::{Command, Member, Reply};
 /// leaves time for another try.
 const TRY_PART: u32 = 3;
 
+/// One of the tries that a request may need.
+#[derive(Clone, Copy)]
+struct Try<'a> {
+    command: &'a Command,
+    within: Duration,
+    /// An earlier one was not answered.
+    tried: bool,
+}
+
 impl<H: Host> Engine<H> {
     /// Appends a command to a group's log through its leader, wherever that is, and answers with what `apply`
     /// made of it. A command with a key is tried again on its own within the time.
@@ -42,13 +51,18 @@ impl<H: Host> Engine<H> {
             let reign = here.as_ref().map(|group| group.reign());
             // Keyed tries may be repeated, so each may be shorter than the whole time.
             let within = if command.key.is_some() { (left / TRY_PART).max(left.min(TRY_MIN)) } else { left };
+            let attempt = Try { command: &command, within, tried: unknown.is_some() };
             let outcome = match &here {
-                Some(group) => self.propose_once(group, &command, hint.take(), within).await,
-                None => self.propose_elsewhere(group, &command, hint.take(), turn, within).await,
+                Some(group) => self.propose_once(group, attempt, hint.take()).await,
+                None => self.propose_elsewhere(group, attempt, hint.take(), turn).await,
             };
             turn += 1;
             let at = here.as_deref().zip(reign);
             match outcome {
+                // It is not remembered: the earlier try may come, and find room.
+                Outcome::Applied { reply: Reply::TooManyKeys { what }, .. } if unknown.is_some() => {
+                    return Err(ProposeError::Unknown(what));
+                }
                 Outcome::Applied { index, reply } => return Ok((index, reply)),
                 Outcome::NotLeader { leader } => {
                     hint = leader.filter(|leader| here.as_ref().is_none_or(|group| leader.id != group.me));
@@ -79,39 +93,33 @@ impl<H: Host> Engine<H> {
         lacks.map_or_else(|| "no leader confirmed itself in time".to_owned(), |said| part_of_sentence(&said))
     }
 
-    async fn propose_once(
-        &self,
-        group: &Group<H>,
-        command: &Command,
-        hint: Option<Member>,
-        within: Duration,
-    ) -> Outcome {
+    async fn propose_once(&self, group: &Group<H>, attempt: Try<'_>, hint: Option<Member>) -> Outcome {
+        let here = || group.propose_try(attempt.command.clone(), attempt.within, attempt.tried);
         let leader = match hint {
-            Some(leader) if leader.id == group.me => return group.propose(command.clone(), within).await,
+            Some(leader) if leader.id == group.me => return here().await,
             Some(leader) => leader,
-            None if group.leads() => return group.propose(command.clone(), within).await,
+            None if group.leads() => return here().await,
             None => match group.leader() {
                 Some(leader) if leader.id != group.me => leader,
                 // openraft knows better than what is published, when it just changed.
-                _ => return group.propose(command.clone(), within).await,
+                _ => return here().await,
             },
         };
-        self.propose_at(group.id, &leader, command, within).await
+        self.propose_at(group.id, &leader, attempt).await
     }
 
     /// Where there is no replica here: at whoever leads by the last word, or at one replica after the other.
     async fn propose_elsewhere(
         &self,
         group: GroupId,
-        command: &Command,
+        attempt: Try<'_>,
         hint: Option<Member>,
         turn: usize,
-        within: Duration,
     ) -> Outcome {
         let Some(asked) = hint.or_else(|| self.presumed_leader(group, turn)) else {
             return Outcome::NotLeader { leader: None };
         };
-        let outcome = self.propose_at(group, &asked, command, within).await;
+        let outcome = self.propose_at(group, &asked, attempt).await;
         self.remember_leader(
             group,
             match &outcome {
@@ -146,10 +154,9 @@ impl<H: Host> Engine<H> {
         &self,
         group: GroupId,
         leader: &Member,
-        command: &Command,
-        within: Duration,
+        Try { command, within, tried }: Try<'_>,
     ) -> Outcome {
-        let request = || PeerRequest::Propose { command: command.clone(), within_ms: millis(within) };
+        let request = || PeerRequest::Propose { command: command.clone(), within_ms: millis(within), tried };
         match self.call_leader(group, leader, request, within).await {
             Ok(PeerResponse::Propose(outcome)) => outcome,
             // It answered without doing anything.

@@ -5,6 +5,7 @@
 //! sessions name their client: their bounds are the lock table's own.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Mutex;
 
 use smol_str::SmolStr;
@@ -20,9 +21,17 @@ const BEGINNING_US: u64 = 10_000_000;
 /// name is forgotten.
 const REMEMBERED_MAX: usize = 65_536;
 
-/// Whose bytes are at their bound has its lines looked for again after so long: others may have deleted some. It may be
-/// thousands of lines.
+/// Whose bytes are at their bound has its values looked for again after so long: others may have deleted some.
 const LOOK_AGAIN_US: u64 = 1_000_000;
+
+/// So many values are looked for at a time; the next look goes on after them.
+const LOOK_MAX: usize = 4_096;
+
+/// A value is there or not only after so long: it may be on its way, or not be written back yet.
+const UNDECIDED_US: u64 = 10_000_000;
+
+/// A value of a shard that this node has no part in counts for so long, whatever becomes of it.
+const UNSEEN_US: u64 = 600_000_000;
 
 /// The address from which somebody asks.
 pub type Asker = SmolStr;
@@ -37,17 +46,32 @@ pub struct Quotas {
 
 #[derive(Default)]
 struct Written {
-    /// Who wrote it last, and how many bytes it has.
-    lines: BTreeMap<Address, (Asker, u64)>,
+    /// Who wrote there last.
+    values: BTreeMap<Address, Value>,
     shares: BTreeMap<Asker, Share>,
+}
+
+/// What counted at an address before a value was written there.
+#[derive(Debug)]
+pub struct Before(Option<Value>);
+
+/// A value that counts.
+#[derive(Debug)]
+struct Value {
+    asker: Asker,
+    bytes: u64,
+    /// Monotonic microsecond.
+    wrote_us: u64,
 }
 
 /// What one of them has.
 #[derive(Default)]
 struct Share {
     bytes: u64,
-    /// When its lines were last looked for: monotonic microsecond.
+    /// When its values were last looked for: monotonic microsecond.
     looked_us: Option<u64>,
+    /// Up to where.
+    looked_to: Option<Address>,
 }
 
 impl Quotas {
@@ -75,22 +99,19 @@ impl Quotas {
         Ok(())
     }
 
-    /// Whether a value of so many bytes (its address included) may be written; `exists` says which addresses may still have
-    /// one. The error is the bound that it would pass.
-    pub fn may_write(
+    /// A value of so many bytes (its address included) is about to be written, and counts from now on; `exists` says which
+    /// addresses have one, where this node knows. What counted there before; the error is the bound that it would pass.
+    pub fn begin_write(
         &self,
         asker: &Asker,
         address: &Address,
         bytes: u64,
         (most, now_us): (u64, u64),
-        exists: impl Fn(&Address) -> bool,
-    ) -> Result<(), String> {
+        exists: impl Fn(&Address) -> Option<bool>,
+    ) -> Result<Before, String> {
         let mut written = lock(&self.written);
-        if written.with(asker, address, bytes) > most && written.may_look(asker, now_us) {
-            let own = written.lines.iter().filter(|(_, (whose, _))| whose == asker);
-            let gone: Vec<Address> =
-                own.filter(|(address, _)| !exists(address)).map(|(address, _)| address.clone()).collect();
-            gone.iter().for_each(|address| written.forget(address));
+        if written.with(asker, address, bytes) > most {
+            written.look(asker, now_us, exists);
         }
         let now = written.with(asker, address, bytes);
         if now > most {
@@ -99,49 +120,76 @@ impl Quotas {
                  most {most}"
             ));
         }
-        Ok(())
+        let value = Value { asker: asker.clone(), bytes, wrote_us: now_us };
+        Ok(Before(written.put(address, Some(value))))
     }
 
-    /// It was written; without bytes it was deleted.
-    pub fn wrote(&self, asker: Option<&Asker>, address: &Address, bytes: Option<u64>) {
+    /// It surely was not written.
+    pub fn undo_write(&self, asker: &Asker, address: &Address, Before(before): Before) {
         let mut written = lock(&self.written);
-        written.forget(address);
-        let Some((asker, bytes)) = asker.zip(bytes) else { return };
-        written.shares.entry(asker.clone()).or_default().bytes += bytes;
-        written.lines.insert(address.clone(), (asker.clone(), bytes));
-        if written.lines.len() > REMEMBERED_MAX
-            && let Some(first) = written.lines.keys().next().cloned()
-        {
-            written.forget(&first);
+        // Another one may have been written since.
+        if written.values.get(address).is_some_and(|value| value.asker == *asker) {
+            written.put(address, before);
         }
+    }
+
+    /// It was deleted.
+    pub fn deleted(&self, address: &Address) {
+        lock(&self.written).put(address, None);
     }
 }
 
 impl Written {
     /// The bytes that this one would have with that value.
     fn with(&self, asker: &Asker, address: &Address, bytes: u64) -> u64 {
-        let before = self.lines.get(address).filter(|(whose, _)| whose == asker);
+        let before = self.values.get(address).filter(|value| value.asker == *asker);
         let now = self.shares.get(asker).map_or(0, |share| share.bytes);
-        now.saturating_sub(before.map_or(0, |(_, before)| *before)) + bytes
+        now.saturating_sub(before.map_or(0, |before| before.bytes)) + bytes
     }
 
-    /// Whether it is time to look for what others deleted.
-    fn may_look(&mut self, asker: &Asker, now_us: u64) -> bool {
-        let Some(share) = self.shares.get_mut(asker) else { return false };
-        let due = share.looked_us.is_none_or(|looked_us| now_us >= looked_us + LOOK_AGAIN_US);
-        if due {
-            share.looked_us = Some(now_us);
+    /// Forgets some of what is not there any more.
+    fn look(&mut self, asker: &Asker, now_us: u64, exists: impl Fn(&Address) -> Option<bool>) {
+        let Some(share) = self.shares.get_mut(asker) else { return };
+        if share.looked_us.is_some_and(|looked_us| now_us < looked_us + LOOK_AGAIN_US) {
+            return;
         }
-        due
+        share.looked_us = Some(now_us);
+        let from = share.looked_to.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let looked: Vec<_> = self.values.range((from, Bound::Unbounded)).take(LOOK_MAX).collect();
+        let to = looked.get(LOOK_MAX - 1).map(|(address, _)| (*address).clone());
+        let gone = |address: &Address, value: &Value| {
+            let age_us = now_us.saturating_sub(value.wrote_us);
+            age_us >= UNDECIDED_US && !exists(address).unwrap_or(age_us < UNSEEN_US)
+        };
+        let own = looked.into_iter().filter(|(address, value)| value.asker == *asker && gone(address, value));
+        let gone: Vec<Address> = own.map(|(address, _)| address.clone()).collect();
+        gone.iter().for_each(|address| drop(self.put(address, None)));
+        if let Some(share) = self.shares.get_mut(asker) {
+            share.looked_to = to;
+        }
     }
 
-    fn forget(&mut self, address: &Address) {
-        let Some((asker, bytes)) = self.lines.remove(address) else { return };
-        let Some(share) = self.shares.get_mut(&asker) else { return };
-        share.bytes = share.bytes.saturating_sub(bytes);
-        if share.bytes == 0 {
-            self.shares.remove(&asker);
+    /// Replaces what counts there.
+    fn put(&mut self, address: &Address, value: Option<Value>) -> Option<Value> {
+        let before = self.values.remove(address);
+        if let Some(before) = &before
+            && let Some(share) = self.shares.get_mut(&before.asker)
+        {
+            share.bytes = share.bytes.saturating_sub(before.bytes);
+            if share.bytes == 0 {
+                self.shares.remove(&before.asker);
+            }
         }
+        if let Some(value) = value {
+            self.shares.entry(value.asker.clone()).or_default().bytes += value.bytes;
+            self.values.insert(address.clone(), value);
+        }
+        if self.values.len() > REMEMBERED_MAX
+            && let Some(first) = self.values.keys().next().cloned()
+        {
+            self.put(&first, None);
+        }
+        before
     }
 }
 
@@ -173,24 +221,66 @@ mod tests {
     #[test]
     fn one_address_writes_a_bounded_number_of_bytes() {
         let quotas = Quotas::default();
-        let at = |now_us, asker: &Asker, address: &str, bytes, exists: bool| {
-            let may = quotas.may_write(asker, &address.into(), bytes, (100, now_us), |_| exists);
-            may.inspect(|()| quotas.wrote(Some(asker), &address.into(), Some(bytes)))
+        let write = |now_us, asker: &Asker, address: &str, bytes, exists: Option<bool>| {
+            quotas.begin_write(asker, &address.into(), bytes, (100, now_us), |_| exists)
         };
-        let write = |asker: &Asker, address: &str, bytes, exists: bool| at(7, asker, address, bytes, exists);
-        assert_eq!(write(&LOOP, "a", 60, true), Ok(()));
-        assert_eq!(write(&LOOP, "a", 70, true), Ok(()), "in its place");
-        let refused = write(&LOOP, "b", 40, true).expect_err("110");
+        let there = Some(true);
+        assert!(write(7, &LOOP, "a", 60, there).is_ok());
+        assert!(write(7, &LOOP, "a", 70, there).is_ok(), "in its place");
+        let refused = write(7, &LOOP, "b", 40, there).expect_err("110");
         assert!(refused.contains("110 bytes") && refused.contains("at most 100"), "{refused}");
-        assert_eq!(write(&AYU, "b", 40, true), Ok(()));
-        assert_eq!(write(&AYU, "a", 50, true), Ok(()), "whose it is now");
-        assert_eq!(write(&LOOP, "c", 100, true), Ok(()));
-        quotas.wrote(Some(&LOOP), &"c".into(), None);
-        assert_eq!(write(&LOOP, "d", 100, true), Ok(()), "deleted");
-        let looked = 8 + LOOK_AGAIN_US;
-        assert_eq!(at(looked, &LOOP, "e", 100, false), Ok(()), "deleted elsewhere");
-        assert!(at(looked, &LOOP, "f", 100, true).is_err(), "it is there");
-        assert!(at(looked + LOOK_AGAIN_US - 1, &LOOP, "f", 100, false).is_err(), "looked for a moment ago");
-        assert_eq!(at(looked + LOOK_AGAIN_US, &LOOP, "f", 100, false), Ok(()));
+        assert!(write(7, &AYU, "b", 40, there).is_ok());
+        assert!(write(7, &AYU, "a", 50, there).is_ok(), "whose it is now");
+        assert!(write(7, &LOOP, "c", 100, there).is_ok());
+        quotas.deleted(&"c".into());
+        assert!(write(7, &LOOP, "d", 100, there).is_ok(), "deleted");
+        assert!(write(8 + LOOK_AGAIN_US, &LOOP, "e", 100, Some(false)).is_err(), "it may be on its way");
+        let looked = 7 + UNDECIDED_US;
+        assert!(write(looked, &LOOP, "e", 100, Some(false)).is_ok(), "deleted elsewhere");
+        let looked = looked + UNDECIDED_US;
+        assert!(write(looked, &LOOP, "f", 100, there).is_err(), "it is there");
+        assert!(
+            write(looked + LOOK_AGAIN_US - 1, &LOOP, "f", 100, Some(false)).is_err(),
+            "looked a moment ago"
+        );
+        assert!(write(looked + LOOK_AGAIN_US, &LOOP, "f", 100, None).is_err(), "nobody knows here");
+        assert!(write(looked + UNSEEN_US, &LOOP, "f", 100, None).is_ok(), "for long");
+    }
+
+    #[test]
+    fn writes_that_are_under_way_count_until_they_surely_came_to_nothing() {
+        let quotas = Quotas::default();
+        let write = |address: &str, bytes| {
+            quotas.begin_write(&LOOP, &address.into(), bytes, (100, 7), |_| Some(false))
+        };
+        let before = write("a", 60).expect("60");
+        assert!(write("b", 60).is_err(), "both at once");
+        quotas.undo_write(&LOOP, &"a".into(), before);
+        assert!(write("b", 60).is_ok());
+        let before = write("b", 90).expect("90");
+        quotas.undo_write(&LOOP, &"b".into(), before);
+        assert!(write("c", 41).is_err() && write("c", 40).is_ok(), "what was there before counts again");
+    }
+
+    #[test]
+    fn a_look_is_bounded_and_goes_on_where_the_last_one_ended() {
+        let quotas = Quotas::default();
+        let count = LOOK_MAX as u64 + 9;
+        for n in 0..count {
+            let address = format!("a{n:06}").as_str().into();
+            assert!(quotas.begin_write(&LOOP, &address, 1, (count, 7), |_| None).is_ok());
+        }
+        let mut now_us = 7 + UNDECIDED_US;
+        let mut looked = |address: &str| {
+            let looked = std::cell::Cell::new(0);
+            let gone = |_: &Address| {
+                looked.set(looked.get() + 1);
+                Some(true)
+            };
+            now_us += LOOK_AGAIN_US;
+            assert!(quotas.begin_write(&LOOP, &address.into(), 1, (count, now_us), gone).is_err());
+            looked.get()
+        };
+        assert_eq!([looked("b"), looked("b"), looked("b")], [LOOK_MAX, 9, LOOK_MAX]);
     }
 }

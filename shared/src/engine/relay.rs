@@ -20,6 +20,10 @@ use crate::machine::Member;
 /// For so long whoever was not reached is asked through another node first; then the straight way is tried again.
 const DETOUR_US: u64 = 5_000_000;
 
+/// Of the time that is left, one node in between has this part, and no less than that.
+const PASS_PART: u32 = 2;
+const PASS_MIN: Duration = Duration::from_millis(700);
+
 /// Of the asker's time, the node in between has this part: its answer needs its way back.
 const THERE_PERCENT: u32 = 90;
 
@@ -27,32 +31,54 @@ const THERE_PERCENT: u32 = 90;
 #[derive(Debug, Default)]
 pub struct Detours(Mutex<BTreeMap<NodeId, Detour>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
 struct Detour {
     until_us: u64,
     by: Option<NodeId>,
+    /// Who passed nothing on, or no answer back, and until when they are asked last.
+    failed: BTreeMap<NodeId, u64>,
 }
 
 impl Detours {
-    /// Whether a node was not reached lately; and who passed something on to it.
-    fn of(&self, to: NodeId, now_us: u64) -> Option<Option<NodeId>> {
-        lock(&self.0).get(&to).filter(|detour| now_us < detour.until_us).map(|detour| detour.by)
+    /// Whether a node was not reached lately.
+    fn is_needed(&self, to: NodeId, now_us: u64) -> bool {
+        lock(&self.0).get(&to).is_some_and(|detour| now_us < detour.until_us)
     }
 
     /// It was not reached.
     fn unreached(&self, to: NodeId, now_us: u64) {
-        let detour = Detour { until_us: now_us.saturating_add(DETOUR_US), by: None };
         let mut all = lock(&self.0);
         // Identities are never used again: whoever went is not kept.
         all.retain(|other, detour| *other == to || now_us < detour.until_us);
-        all.entry(to).or_insert(detour).until_us = detour.until_us;
+        all.entry(to).or_default().until_us = now_us.saturating_add(DETOUR_US);
     }
 
-    /// That one passes on, or does not any more.
-    fn through(&self, to: NodeId, by: Option<NodeId>) {
+    /// That one passes on.
+    fn through(&self, to: NodeId, by: NodeId) {
         if let Some(detour) = lock(&self.0).get_mut(&to) {
-            detour.by = by;
+            detour.by = Some(by);
+            detour.failed.remove(&by);
         }
+    }
+
+    /// That one does not, whatever lies in between.
+    fn failed(&self, to: NodeId, by: NodeId, now_us: u64) {
+        if let Some(detour) = lock(&self.0).get_mut(&to) {
+            detour.by = detour.by.filter(|last| *last != by);
+            detour.failed.retain(|_, until_us| now_us < *until_us);
+            detour.failed.insert(by, now_us.saturating_add(DETOUR_US));
+        }
+    }
+
+    /// In which order these are asked to pass something on: who did so last, then the others, then those who failed.
+    fn sort(&self, to: NodeId, members: &mut [Member], now_us: u64) {
+        let all = lock(&self.0);
+        let detour = all.get(&to);
+        members.sort_by_key(|member| {
+            let failed = detour.and_then(|detour| detour.failed.get(&member.id));
+            let failed = failed.is_some_and(|until_us| now_us < *until_us);
+            (failed, detour.and_then(|detour| detour.by) != Some(member.id), member.id)
+        });
     }
 
     /// It was reached.
@@ -72,8 +98,7 @@ impl<H: Host> Engine<H> {
     ) -> Result<PeerResponse<H::Runtime>, CallError> {
         let detours = &self.inner.detours;
         let began_us = self.host().monotonic_us();
-        let known = detours.of(leader.id, began_us);
-        let straight_first = known.is_none() && !self.is_unheard(group);
+        let straight_first = !detours.is_needed(leader.id, began_us) && !self.is_unheard(group);
         if straight_first {
             match self.call_straight(group, leader, request(), within).await {
                 Err(CallError::NotSent(_)) => {}
@@ -86,17 +111,25 @@ impl<H: Host> Engine<H> {
             within.checked_sub(spent).filter(|left| !left.is_zero())
         };
         let Ok(passed) = codec::encode(PEER_VERSION, &request()) else { return Err(not_sent(leader)) };
-        for by in self.go_betweens(leader, known.flatten()) {
+        if !straight_first {
+            // Whoever is not heard may never have been asked.
+            detours.unreached(leader.id, began_us);
+        }
+        for by in self.go_betweens(leader, began_us) {
             let Some(left) = left() else { break };
-            match self.pass(group, &by, leader, &passed, left).await {
+            // One that brings no answer back leaves time for another one.
+            let part = (left / PASS_PART).max(left.min(PASS_MIN));
+            match self.pass(group, &by, leader, &passed, part).await {
                 Ok(Some(response)) => {
-                    detours.through(leader.id, Some(by.id));
+                    detours.through(leader.id, by.id);
                     return Ok(response);
                 }
                 // It does not reach it either.
-                Ok(None) | Err(CallError::NotSent(_)) => {}
+                Ok(None) | Err(CallError::NotSent(_)) => {
+                    detours.failed(leader.id, by.id, self.host().monotonic_us());
+                }
                 Err(CallError::NoAnswer) => {
-                    detours.through(leader.id, None);
+                    detours.failed(leader.id, by.id, self.host().monotonic_us());
                     return Err(CallError::NoAnswer);
                 }
             }
@@ -123,18 +156,18 @@ impl<H: Host> Engine<H> {
     }
 
     /// Whether a group that runs here hears nothing of its leader.
-    fn is_unheard(&self, group: GroupId) -> bool {
+    pub(super) fn is_unheard(&self, group: GroupId) -> bool {
         self.group(group).is_some_and(|group| group.is_unheard())
     }
 
-    /// Who may pass something on to that node: whoever did so last, then all others.
-    fn go_betweens(&self, leader: &Member, last: Option<NodeId>) -> Vec<Member> {
+    /// Who may pass something on to that node.
+    fn go_betweens(&self, leader: &Member, now_us: u64) -> Vec<Member> {
         let me = self.inner.peers.formed().map(|formed| formed.me.id);
         let mut others: Vec<Member> = self.members();
         let transport = self.host().transport();
         others
             .retain(|member| Some(member.id) != me && member.id != leader.id && transport.connected(member));
-        others.sort_by_key(|member| (Some(member.id) != last, member.id));
+        self.inner.detours.sort(leader.id, &mut others, now_us);
         others
     }
 
@@ -195,17 +228,30 @@ mod tests {
     fn a_detour_is_taken_for_a_time() {
         let detours = Detours::default();
         let leader = NodeId(1);
-        assert_eq!(detours.of(leader, 0), None);
-        detours.through(leader, Some(NodeId(2)));
-        assert_eq!(detours.of(leader, 0), None, "nobody needed it");
+        let order = |now_us| {
+            let mut members: Vec<Member> =
+                (2..=4).map(|id| Member { id: NodeId(id), ..Member::default() }).collect();
+            detours.sort(leader, &mut members, now_us);
+            members.iter().map(|member| member.id.0).collect::<Vec<_>>()
+        };
+        assert!(!detours.is_needed(leader, 0));
+        detours.through(leader, NodeId(3));
+        assert_eq!((detours.is_needed(leader, 0), order(0)), (false, vec![2, 3, 4]), "nobody needed it");
         detours.unreached(leader, 1_000);
-        assert_eq!(detours.of(leader, 1_000), Some(None));
-        detours.through(leader, Some(NodeId(2)));
-        assert_eq!(detours.of(leader, 2_000), Some(Some(NodeId(2))));
-        assert_eq!(detours.of(leader, 1_000 + DETOUR_US), None, "the straight way is tried again");
+        assert!(detours.is_needed(leader, 1_000));
+        detours.through(leader, NodeId(3));
+        assert_eq!(order(1_000), [3, 2, 4]);
+        assert!(!detours.is_needed(leader, 1_000 + DETOUR_US), "the straight way is tried again");
         detours.unreached(leader, 1_000 + DETOUR_US);
-        assert_eq!(detours.of(leader, 1_000 + DETOUR_US), Some(Some(NodeId(2))), "by whoever did so last");
+        assert_eq!(order(1_000), [3, 2, 4], "by whoever did so last");
+        // Those who failed are asked last, for a time.
+        detours.failed(leader, NodeId(3), 1_000);
+        detours.failed(leader, NodeId(2), 2_000);
+        assert_eq!(order(3_000), [4, 2, 3]);
+        assert_eq!(order(1_500 + DETOUR_US), [3, 4, 2]);
+        detours.through(leader, NodeId(2));
+        assert_eq!(order(3_000), [2, 4, 3]);
         detours.reached(leader);
-        assert_eq!(detours.of(leader, 2_000 + DETOUR_US), None);
+        assert!(!detours.is_needed(leader, 2_000 + DETOUR_US));
     }
 }

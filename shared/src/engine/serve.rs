@@ -52,6 +52,12 @@ impl<H: Host> Engine<H> {
                     let (to_id, group) = (envelope.from_id, envelope.group);
                     let refused = self.check(from, &envelope);
                     let response = match refused {
+                        // Not a word of whom the request is for.
+                        Some(PeerResponse::Refused { .. })
+                            if matches!(envelope.body, PeerRequest::Pass { .. }) =>
+                        {
+                            PeerResponse::NotPassed
+                        }
                         Some(refused) => refused,
                         None => self.answer(envelope).await,
                     };
@@ -230,10 +236,10 @@ pub(super) async fn answer_in<H: Host>(
             group.heard(&part.vote);
             group.snapshot_part(from, part).await
         }
-        PeerRequest::Propose { command, within_ms } => {
+        PeerRequest::Propose { command, within_ms, tried } => {
             let within = Duration::from_millis(within_ms).min(WITHIN_MAX);
             PeerResponse::Propose(if group.leads() {
-                group.propose(command, within).await
+                group.propose_try(command, within, tried).await
             } else {
                 Outcome::NotLeader { leader: group.leader() }
             })

@@ -80,6 +80,8 @@ struct Inner<H: Host> {
     /// The last service facts, whoever led: a new leader resends them.
     recent: VecDeque<Recent>,
     leading: Option<Leading>,
+    /// Readers were shown only a part of the lock table.
+    shown_in_part: bool,
     snapshot: Option<Current>,
     /// The newest snapshot whose pointer was handed to the disk: an older one never replaces it.
     pointed: Option<LogId>,
@@ -152,6 +154,7 @@ impl<H: Host> StateMachine<H> {
             waits: Waits::new(config.wait_memory.as_micros() as u64, config.wait_memory_max),
             recent: VecDeque::new(),
             leading: None,
+            shown_in_part: false,
             snapshot: None,
             pointed: None,
             running: Running::default(),
@@ -300,7 +303,7 @@ impl<H: Host> StateMachine<H> {
             self.start_clock(&mut inner);
         }
         if self.shared.host.records() {
-            self.resume(&inner);
+            self.resume(&mut inner);
         }
         drop(inner);
         self.shared.moved.deadline.notify();
@@ -424,6 +427,7 @@ impl<H: Host> StateMachine<H> {
             if !records {
                 continue;
             }
+            inner.shown_in_part |= matches!(&fact, ServiceFact::LocksCounted { counts } if counts.beyond());
             let n = u32::try_from(n).unwrap_or(u32::MAX);
             if inner.leading.is_some() {
                 host.emit(Fact::Service { group: *group, index, n, clock_ms, fact: fact.clone() });

@@ -13,7 +13,7 @@ use crate::api::node::{
     Cluster, ClusterMember, Diverged, GroupStatus, Health, NotReady, Peer, Readiness, ShardPlace, Status,
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::event::fact::{LockTable, LocksShown, ShardTable};
+use crate::event::fact::{LockTable, LocksShown, Role, ShardTable};
 use crate::event::stream::{GroupQueues, GroupSnapshot};
 use crate::ids::{GroupId, LogIndex, NodeName};
 use crate::machine::{Machine, Member, ShardMap, ShardReplicas};
@@ -79,7 +79,7 @@ impl<H: Host> Engine<H> {
 
     /// `GET /health`
     pub fn health(&self) -> Health {
-        let shown = self.inner.publisher.group(GroupId::CONTROL);
+        let shown = self.shown(GroupId::CONTROL);
         Health {
             status: match (self.ready(), self.halted().is_some()) {
                 (true, _) => "ok",
@@ -103,7 +103,8 @@ impl<H: Host> Engine<H> {
     pub fn readiness(&self) -> Readiness {
         let mut reasons: Vec<NotReady> = Vec::new();
         if !self.ready() {
-            let reason = "This node is not part of a cluster yet, or still reads its log.".to_owned();
+            let reason =
+                self.not_ready("This node is not part of a cluster yet, or still reads its log.").message;
             reasons.push(NotReady { group: None, reason });
         }
         let lacking = |leadership: Leadership| {
@@ -120,7 +121,7 @@ impl<H: Host> Engine<H> {
 
     /// `GET /status`
     pub fn status(&self) -> Status {
-        let shown = self.inner.publisher.group(GroupId::CONTROL);
+        let shown = self.shown(GroupId::CONTROL);
         let group = self.group(GroupId::CONTROL);
         let log = group.as_ref().map(|group| group.log.summary()).unwrap_or_default();
         let formed = self.formed();
@@ -150,8 +151,17 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// What was published of a group. Who halted leads nothing and follows nobody.
+    fn shown(&self, group: GroupId) -> GroupSnapshot {
+        let shown = self.inner.publisher.group(group);
+        if self.halted().is_none() {
+            return shown;
+        }
+        GroupSnapshot { role: Role::default(), leader: None, ..shown }
+    }
+
     fn group_status(&self, group: &Group<H>) -> GroupStatus {
-        let shown = self.inner.publisher.group(group.id);
+        let shown = self.shown(group.id);
         GroupStatus {
             group: group.id,
             role: shown.role,

@@ -122,6 +122,17 @@ pub fn too_many_keys(group: GroupId, what: &str, key: &Key) -> ApiError {
     refused(group, ErrorCode::TooManyKeys, &why, key)
 }
 
+/// A bound is reached, and this attempt went no further.
+pub fn bound_reached(group: GroupId, what: &str, key: &Key) -> ApiError {
+    match key.others(group) {
+        Others::None => limit_reached(what),
+        others => {
+            let message = format!("A bound is reached: {what}. {}", of_request(others, key));
+            ApiError::new(ErrorCode::LimitReached, message)
+        }
+    }
+}
+
 /// A bound is reached. The reply came out of the log, and is the outcome under this key from now on.
 pub fn limit_reached(what: &str) -> ApiError {
     ApiError::new(ErrorCode::LimitReached, format!("A bound is reached: {what}. Nothing was done."))

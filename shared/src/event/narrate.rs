@@ -28,6 +28,7 @@ use super::{Event, view};
 use crate::ids::{GroupId, NodeName};
 
 pub use feed::{FEED_MAX, Feed};
+pub use process::exit_cause_in_indonesian;
 
 /// [`Line::alike`] of refusals before an election: the newest stands for all before it of the same node.
 pub const UNWILLING: &str = "unwilling";

@@ -422,8 +422,12 @@ impl Machine {
             _ => None,
         };
         let refused = full.map(|what| Reply::TooManyKeys { what }).or(refused)?;
-        let known = key.is_some_and(|key| self.replies.knows(key, self.clock_ms()));
-        (!known).then_some(refused)
+        (!key.is_some_and(|key| self.knows(key))).then_some(refused)
+    }
+
+    /// Whether a request under that key has its outcome.
+    pub fn knows(&self, key: &RequestKey) -> bool {
+        self.replies.knows(key, self.clock_ms())
     }
 
     /// Whether the answer to a command under that key is remembered.

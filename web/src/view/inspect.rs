@@ -1,5 +1,6 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
 
+use orrery_shared::event::narrate::exit_cause_in_indonesian;
 use orrery_shared::event::view::View;
 use orrery_shared::ids::{LogIndex, NodeName};
 
@@ -7,8 +8,8 @@ use super::process::{ProcessButtons, RemoveButton};
 use super::table::StageTable;
 use super::{Shared, local_time};
 use crate::dom::{Markup, Memo, component, list, view};
-use crate::i18n::Strings;
 use crate::i18n::number::{duration, grouped};
+use crate::i18n::{Lang, Strings};
 use crate::look::{NodeLook, hue};
 use crate::stage::node::status_word;
 use crate::store::Playback;
@@ -110,7 +111,11 @@ fn process_words(
 ) -> String {
     let mut words = status_word(look.status, t).to_owned();
     if !node.exit_cause.is_empty() {
-        words.push_str(&format!(" ({})", node.exit_cause));
+        let cause = match t.lang {
+            Lang::En => node.exit_cause.clone(),
+            Lang::Id => exit_cause_in_indonesian(&node.exit_cause),
+        };
+        words.push_str(&format!(" ({cause})"));
     }
     if look.stale {
         words.push_str(&format!(" · {}", t.cluster.stale));

@@ -111,6 +111,10 @@ impl Directory {
             let told = Told::Saved { version: *version };
             return self.finish(question, &address, told, values, now_us);
         }
+        if values.no_room(&address, &value).is_some() {
+            // It stays where it is, and is asked for where somebody else wants the line.
+            return self.finish(question, &address, Told::Busy, values, now_us);
+        }
         let command = CacheCommand::Write {
             address,
             value: Some(value),
@@ -161,7 +165,10 @@ impl Directory {
                 self.touch(address);
                 Told::Saved { version }
             }
-            (CacheReply::Full { .. }, _) => return self.revoke(question, address),
+            // Whoever owns it reads it, and must be asked before anybody writes.
+            (CacheReply::Full { .. }, Some(_)) => Told::Busy,
+            // It must not come back.
+            (CacheReply::Full { .. }, None) => return self.revoke(question, address),
             (CacheReply::Stale { .. }, None) if offered => Told::NotSaved { committed: false },
             // The directory does not fit what is committed.
             _ => return self.end(),

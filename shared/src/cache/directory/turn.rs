@@ -79,13 +79,8 @@ impl Directory {
                 let key = Some(key.clone());
                 self.out.push_back(Action::Commit { question: Some(question), command, key });
             }
-            // There was no room for it, and it must not come back.
-            What::WriteBack { address, .. } => {
-                let (address, told) = (address.clone(), Told::NotSaved { committed: false });
-                self.finish(question, &address, told, values, now_us);
-            }
             What::Offer { .. } => self.take_offer(question, values, now_us),
-            What::Renew { .. } => {}
+            What::WriteBack { .. } | What::Renew { .. } => {}
         }
     }
 

@@ -261,6 +261,51 @@ fn an_offer_that_finds_no_room_never_comes_back() {
 }
 
 #[test]
+fn an_owner_whose_write_back_finds_no_room_is_asked_before_anybody_else_writes() {
+    for answered in [true, false] {
+        let mut bench = Bench::new();
+        bench.dirty(1, "2");
+        // Its lease goes on until the write is a second old.
+        let (asked, flush) = 'flush: loop {
+            bench.now += 50_000;
+            for (asked, ask) in bench.sent(1) {
+                if matches!(ask, Ask::WriteBack { .. }) {
+                    break 'flush (asked, ask);
+                }
+                bench.directory.ask(&holder(1), asked, ask, &bench.values, bench.now);
+                for told in bench.home().0 {
+                    bench.tell(1, asked, told);
+                }
+            }
+        };
+        bench.directory.ask(&holder(1), asked, flush, &bench.values, bench.now);
+        let question = loop {
+            match bench.directory.poll().expect("it wants to commit") {
+                Action::Commit { question, .. } => break question,
+                Action::Confirm { round } => {
+                    bench.directory.confirmed(round, true, &bench.values, bench.now);
+                }
+                _ => {}
+            }
+        };
+        let full = crate::cache::CacheReply::Full { what: "no room".into() };
+        let full = crate::cache::directory::Committed::Applied(full);
+        bench.directory.committed(question, full, &bench.values, bench.now);
+        assert_eq!(bench.home().0, [Told::Busy]);
+        if answered {
+            bench.tell(1, asked, Told::Busy);
+        }
+        assert_eq!(bench.counts(1), (0, 0, 0), "it is there");
+        let looked = bench.own(2, "3");
+        let (asked, _, wanted) = bench.ask(2, looked);
+        assert_eq!(wanted.len(), 1, "the owner still reads what it wrote");
+        let (_, told, _) = bench.answer(&wanted[0]);
+        assert_eq!(bench.tell(2, asked, told[0].clone()), crate::cache::node::Done::Owned);
+        assert_eq!(bench.value(), "2");
+    }
+}
+
+#[test]
 fn what_is_handed_over_too_late_is_offered() {
     let mut bench = Bench::new();
     bench.dirty(1, "2");

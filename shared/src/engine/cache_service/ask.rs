@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use crate::cache::Holder;
 use crate::cache::message::{Ask, Told};
-use crate::engine::host::{CallError, Host, Urgency};
+use crate::engine::host::{CallError, Host, Transport, Urgency};
 use crate::engine::node::Engine;
-use crate::engine::peer::{PeerRequest, PeerResponse, millis};
-use crate::ids::GroupId;
+use crate::engine::peer::{PeerRequest, PeerResponse, ReadOutcome, millis};
+use crate::ids::{GroupId, NodeName};
 
 /// Whoever is no home may know who is: so many are asked with one question. None of the others did anything.
 const HOPS_MAX: usize = 3;
+
+/// So long another node has to pass a question on.
+const REACHED_WITHIN: Duration = Duration::from_secs(1);
 
 impl<H: Host> Engine<H> {
     /// One question. None where it is not known whether anybody got it.
@@ -57,6 +60,26 @@ impl<H: Host> Engine<H> {
             next = hint.filter(|hint| hint.id != leader.id);
         }
         Some(Told::NotHome)
+    }
+
+    /// The home of a shard, where it leads and only this node does not reach it: another one passed a question on to it. Copies of
+    /// lines cannot be had that way, for a home asks those who have some.
+    pub(in crate::engine) async fn home_beyond_reach(&self, shard: GroupId) -> Option<NodeName> {
+        let leader = match self.group(shard) {
+            Some(group) if group.leads() => return None,
+            Some(group) => group.leader()?,
+            None => self.presumed_leader(shard, 0)?,
+        };
+        let reached = !self.is_unheard(shard) && self.host().transport().connected(&leader);
+        if reached {
+            return None;
+        }
+        let within = (self.config().election_max * 2).min(REACHED_WITHIN);
+        let request = || PeerRequest::ReadIndex { within_ms: millis(within) };
+        match self.call_leader(shard, &leader, request, within).await {
+            Ok(PeerResponse::ReadIndex(ReadOutcome::Index { .. })) => Some(leader.name),
+            _ => None,
+        }
     }
 
     /// This node, in this boot.

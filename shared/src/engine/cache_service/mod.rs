@@ -27,7 +27,7 @@ use super::patience::Budget;
 use super::quotas::Asker;
 use super::requests::Key;
 use crate::api::queue::JsonText;
-use crate::cache::message::Ask;
+use crate::cache::message::{Ask, Told};
 use crate::cache::node::{Done, Lines, Looked};
 use crate::cache::{ADDRESS_BYTES_MAX, Address};
 use crate::error::{ApiError, ErrorCode};
@@ -136,6 +136,14 @@ impl<H: Host> CacheService<H> {
             match looked {
                 Looked::Hit { .. } => return Ok(Some(Step::Hit(looked))),
                 Looked::Ask { asked, ask } => {
+                    if let Some(home) = self.engine.home_beyond_reach(shard).await {
+                        let told = Some(Told::NotHome);
+                        self.engine
+                            .inner
+                            .copies
+                            .change(|lines, now_us| lines.told(shard, asked, told, now_us));
+                        return Err(beyond_reach(shard, &self.engine.local().name, &home));
+                    }
                     let within = (left / ASK_PART).max(left.min(self.try_min()));
                     return Ok(Some(Step::Done(self.ask(shard, asked, ask, within).await)));
                 }
@@ -185,6 +193,14 @@ fn unavailable(shard: GroupId) -> ApiError {
     let message = format!(
         "Shard {shard}, the home of this line, cannot answer now: it has no leader that a majority confirms. Try \
          again."
+    );
+    ApiError { shard: Some(shard), ..ApiError::new(ErrorCode::ShardUnavailable, message) }
+}
+
+/// The link between two nodes is out.
+fn beyond_reach(shard: GroupId, here: &str, home: &str) -> ApiError {
+    let message = format!(
+        "{here} does not reach {home}, the home of this line, which others reach: ask {home} or another node."
     );
     ApiError { shard: Some(shard), ..ApiError::new(ErrorCode::ShardUnavailable, message) }
 }

@@ -1,14 +1,18 @@
 //! Writes and deletions.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{CacheService, Step, busy, internal, unavailable};
 use crate::api::cache::{Delete, Write, WriteAnswer, WriteStatus};
 use crate::cache::node::{Done, Looked};
 use crate::cache::{Address, BYTES_PER_SHARD_MAX, CacheReply, State, VALUE_BYTES_MAX, Version};
+use crate::engine::group::Group;
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::{Outcome, watched};
 use crate::engine::patience::Budget;
+use crate::engine::quotas::Before;
 use crate::engine::requests::Key;
 use crate::engine::verdict;
 use crate::error::{ApiError, ErrorCode};
@@ -61,7 +65,7 @@ impl<H: Host> CacheService<H> {
         let subject = || address.clone();
         let value = Bytes::copy_from_slice(value.text().as_bytes());
         let bytes = (address.len() + value.len()) as u64;
-        self.may_write(&address, bytes)?;
+        let before = self.begin_write(shard, &address, bytes, &key)?;
         let written = if write_back {
             let run = self.write_back(shard, &address, &value);
             watched(&self.engine, &client, "write back", subject, run).await
@@ -69,33 +73,39 @@ impl<H: Host> CacheService<H> {
             let write = Durable { address: address.clone(), value: Some(value), if_version, key };
             watched(&self.engine, &client, "write", subject, self.commit(shard, write)).await
         };
-        if written.is_ok() {
-            self.engine.inner.quotas.wrote(self.asker.as_ref(), &address, Some(bytes));
+        let surely_not = written.as_ref().is_err_and(|error| error.code != ErrorCode::OutcomeUnknown);
+        if let Some((asker, before)) = self.asker.as_ref().zip(before).filter(|_| surely_not) {
+            self.engine.inner.quotas.undo_write(asker, &address, before);
         }
         written
     }
 
-    /// Whether one client's address has room for that much more.
-    fn may_write(&self, address: &Address, bytes: u64) -> Result<(), ApiError> {
-        let Some(asker) = &self.asker else { return Ok(()) };
+    /// Counts the value for one client's address, which has room for it. Not where the request has its outcome.
+    fn begin_write(
+        &self,
+        shard: GroupId,
+        address: &Address,
+        bytes: u64,
+        key: &Key,
+    ) -> Result<Option<Before>, ApiError> {
+        let Some(asker) = &self.asker else { return Ok(None) };
         let shards = self.engine.shard_map().shards.len() as u64;
         let share = self.engine.config().client_share(shards * BYTES_PER_SHARD_MAX);
+        let remembers = |group: Arc<Group<H>>| group.state.read(|machine| machine.knows(key.request()));
+        if self.engine.group(shard).is_some_and(remembers) {
+            return Ok(None);
+        }
         let exists = |address: &Address| {
-            let group = self.shard_now(address).and_then(|shard| self.engine.group(shard));
-            group.is_none_or(|group| {
+            let group = self.engine.group(self.shard_now(address)?)?;
+            Some(
                 group
                     .state
-                    .read(|machine| machine.values().is_none_or(|values| values.get(address).is_some()))
-            })
+                    .read(|machine| machine.values().is_none_or(|values| values.get(address).is_some())),
+            )
         };
-        let may = self.engine.inner.quotas.may_write(
-            asker,
-            address,
-            bytes,
-            (share, self.engine.host().monotonic_us()),
-            exists,
-        );
-        may.map_err(|what| verdict::limit_reached(&what))
+        let most = (share, self.engine.host().monotonic_us());
+        let begun = self.engine.inner.quotas.begin_write(asker, address, bytes, most, exists);
+        begun.map(Some).map_err(|what| verdict::bound_reached(shard, &what, key))
     }
 
     /// `POST /cache/delete`
@@ -112,7 +122,7 @@ impl<H: Host> CacheService<H> {
         let write = Durable { address: address.clone(), value: None, if_version, key };
         let deleted = watched(&self.engine, &client, "delete", subject, self.commit(shard, write)).await;
         if deleted.is_ok() {
-            self.engine.inner.quotas.wrote(None, &address, None);
+            self.engine.inner.quotas.deleted(&address);
         }
         deleted
     }

@@ -56,7 +56,7 @@ impl<H: Host> QueueService<H> {
             let standing = self.standing(&of, &shards).await?;
             may_begin(&standing, &key)?;
             if let Some(first) = shards.first().filter(|_| !standing.topic) {
-                self.topic_fits(*first, &topic).await?;
+                self.topic_fits(*first, &topic, &key).await?;
             }
             let existed = self.begin(&of, from, &shards, &key, given).await?;
             let status = SmolStr::new_static(if existed { "exists" } else { "created" });
@@ -255,7 +255,9 @@ impl<H: Host> QueueService<H> {
 fn may_begin(standing: &Standing, key: &Key) -> Result<(), ApiError> {
     answers(standing, key)?;
     match &standing.refused {
-        Some((shard, what)) => Err(ApiError { shard: Some(*shard), ..verdict::limit_reached(what) }),
+        Some((shard, what)) => {
+            Err(ApiError { shard: Some(*shard), ..verdict::bound_reached(*shard, what, key) })
+        }
         None => Ok(()),
     }
 }

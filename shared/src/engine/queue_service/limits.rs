@@ -12,6 +12,7 @@ use crate::api::queue_limits::{LimitsAnswer, SetLimits, ShardLimits};
 use crate::engine::group::Group;
 use crate::engine::host::Host;
 use crate::engine::lock_service::watched::watched;
+use crate::engine::requests::Key;
 use crate::engine::verdict;
 use crate::error::ApiError;
 use crate::ids::GroupId;
@@ -78,7 +79,12 @@ impl<H: Host> QueueService<H> {
 
     /// Before a topic begins: the cluster has no more than it may. Two that begin at once in the last place may both do so;
     /// the bound of each shard is the last word.
-    pub(super) async fn topic_fits(&self, shard: GroupId, topic: &TopicName) -> Result<(), ApiError> {
+    pub(super) async fn topic_fits(
+        &self,
+        shard: GroupId,
+        topic: &TopicName,
+        key: &Key,
+    ) -> Result<(), ApiError> {
         let here = |group: Arc<Group<H>>| {
             group.state.read(|machine| machine.queue().is_some_and(|queue| queue.has_topic(topic)))
         };
@@ -92,7 +98,7 @@ impl<H: Host> QueueService<H> {
             return Ok(());
         }
         // Where nobody answers, the shard itself says what it thinks of the message.
-        let Ok(Read { found, .. }) = self.read_all(&QueueAsk::Topics).await else { return Ok(()) };
+        let Ok(Read { found, unavailable }) = self.read_all(&QueueAsk::Topics).await else { return Ok(()) };
         let (mut names, mut most) = (BTreeSet::new(), u32::MAX);
         for (_, _, told) in found {
             let QueueTold::Topics { topics, topics_max } = told else { return Err(internal()) };
@@ -104,14 +110,16 @@ impl<H: Host> QueueService<H> {
             return Ok(());
         }
         if names.len() as u64 >= u64::from(most) {
-            return Err(verdict::limit_reached(&format!(
-                "the cluster has {most} topics, which is its bound"
-            )));
+            let what = format!("the cluster has {most} topics, which is its bound");
+            return Err(verdict::bound_reached(shard, &what, key));
         }
         let Some(asker) = &self.asker else { return Ok(()) };
         let share = self.engine.config().client_share(u64::from(most));
         let quotas = &self.engine.inner.quotas;
-        let begun = quotas.begin_topic(asker, topic, share, now_us, |topic| names.contains(topic));
-        begun.map_err(|what| verdict::limit_reached(&what))
+        let begun = quotas.begin_topic(asker, topic, share, now_us, |topic| {
+            // A shard that is silent may have it.
+            !unavailable.is_empty() || names.contains(topic)
+        });
+        begun.map_err(|what| verdict::bound_reached(shard, &what, key))
     }
 }

@@ -147,7 +147,9 @@ impl<H: Host> QueueService<H> {
             key.answered(shard);
         }
         match answered {
-            Ok((_, Reply::Queue(QueueReply::LimitReached { what }))) => Err(verdict::limit_reached(&what)),
+            Ok((_, Reply::Queue(QueueReply::LimitReached { what }))) => {
+                Err(verdict::bound_reached(shard, &what, key))
+            }
             Ok((index, Reply::Queue(reply))) => Ok((index, reply)),
             Ok((_, reply)) => Err(verdict::key_refused(shard, &reply, key).unwrap_or_else(internal)),
             Err(error) => Err(verdict::unanswered(shard, error, key)),

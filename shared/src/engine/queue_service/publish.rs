@@ -62,7 +62,7 @@ impl<H: Host> QueueService<H> {
         let shard = place::shard(point, map.shards.len()).ok_or_else(internal)?;
         self.check_size(shard, &command)?;
         if let QueueCommand::Publish { topic, .. } = &command {
-            self.topic_fits(shard, topic).await?;
+            self.topic_fits(shard, topic, key).await?;
         }
         let (_, reply) = self.mutate(shard, command, key, self.timeout()).await?;
         let QueueReply::Published { number, .. } = reply else { return Err(internal()) };

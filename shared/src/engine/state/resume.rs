@@ -12,10 +12,15 @@ impl<H: Host> StateMachine<H> {
     pub fn tell_sums(&self) {
         let Shared { host, group, .. } = &*self.shared;
         let (machine, index) = {
-            let inner = self.inner();
+            let mut inner = self.inner();
             let Some(applied) = inner.applied.filter(|_| inner.leading.is_some() && host.records()) else {
                 return;
             };
+            if inner.shown_in_part && !inner.machine.locks().counts().beyond() {
+                // Who has a part lacks what is left of the rest.
+                inner.shown_in_part = false;
+                host.emit(inner.machine.locks().shown(Some(applied.index)).resumed(*group));
+            }
             // Facts are told under this lock: the fork has all of them up to here, and none after.
             host.emit(Fact::Comparing { group: *group, index: applied.index });
             (inner.machine.clone(), applied.index)
@@ -32,12 +37,13 @@ impl<H: Host> StateMachine<H> {
     }
 
     /// A new leader's first words: the state, then what happened in the last seconds.
-    pub(super) fn resume(&self, inner: &Inner<H>) {
+    pub(super) fn resume(&self, inner: &mut Inner<H>) {
         let Shared { host, group, resend_us, .. } = &*self.shared;
         let Some(applied) = inner.applied else { return };
         let index = applied.index;
         match inner.machine.queue() {
             None => {
+                inner.shown_in_part = inner.machine.locks().counts().beyond();
                 host.emit(inner.machine.locks().shown(Some(index)).resumed(*group));
                 self.tell_map(inner, index);
             }

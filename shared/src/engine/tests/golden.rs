@@ -117,7 +117,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("vote", PeerRequest::Vote(VoteRequest::new(vote, Some(log_id(2, 2))))),
         ("pre-vote", PeerRequest::PreVote(VoteRequest::new(vote, None))),
         ("snapshot", PeerRequest::Snapshot(part)),
-        ("propose", PeerRequest::Propose { command: command(), within_ms: 5_000 }),
+        ("propose", PeerRequest::Propose { command: command(), within_ms: 5_000, tried: true }),
         ("read-index", PeerRequest::ReadIndex { within_ms: 5_000 }),
         ("probe", PeerRequest::Probe),
         ("found", PeerRequest::Found { foundation: foundation(), vacancy: 11 }),

@@ -1,20 +1,30 @@
 //! What is refused before it goes through a log: what a leader knows to refuse, and what is too much for one address.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::cluster::{acquire, release, token};
 use super::queue::message;
-use super::world::{World, eventually_async};
+use super::world::{TestHost, World, eventually_async};
 use crate::api::cache::{Delete, Write};
-use crate::api::lock::LockAnswer;
+use crate::api::lock::{LockAnswer, StatusQuery};
 use crate::api::queue::{CreateGroup, JsonText};
 use crate::api::queue_limits::SetLimits;
 use crate::api::session::OneSession;
+use crate::engine::Engine;
+use crate::engine::peer::Outcome;
 use crate::engine::quotas::Asker;
 use crate::error::ErrorCode;
+use crate::event::Fact;
+use crate::event::fact::LOCKS_SHOWN_MAX;
+use crate::event::view::View;
 use crate::ids::GroupId;
-use crate::lock::SessionId;
-use crate::machine::IdempotencyKey;
+use crate::lock::{Holder, LockCommand, LockReply, SessionId};
+use crate::machine::{Command, IdempotencyKey, Operation, Reply};
 use crate::queue::StartFrom;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,6 +54,74 @@ async fn what_nobody_holds_is_given_back_without_an_entry() {
     token(engines[2].locks().acquire(acquire("printer", "Budi", 0), None).await.unwrap());
     let again = engines[1].locks().release(release("printer", "Budi"), key()).await.unwrap();
     assert!(not_holder(again), "it does not give back what was taken since");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_try_that_comes_late_finds_what_its_client_was_told() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    let leader = world.leader().await;
+    let group = leader.group(GroupId::CONTROL).unwrap();
+    // A key that no client knows, and a try under it that is still on its way.
+    let key = leader.inner.requests.own().request().clone();
+    let holder = Holder { client: "Budi".into(), session: None };
+    let give_back = LockCommand::Release { resource: "printer".into(), holder, fencing_token: None };
+    let command = Command { key: Some(key), operation: Operation::Lock(give_back) };
+    let within = Duration::from_secs(8);
+    let told = group.propose_try(command.clone(), within, true).await;
+    let Outcome::Applied { reply: Reply::Lock(LockReply::NotHolder { .. }), .. } = told else {
+        panic!("{told:?}");
+    };
+    let first = token(engines[2].locks().acquire(acquire("printer", "Budi", 0), None).await.unwrap());
+    group.propose(command, within).await;
+    let status = engines[1].locks().status(StatusQuery::of("printer")).await.unwrap();
+    assert_eq!(
+        status.table.resources[0].holders[0].fencing_token, first,
+        "it does not free what was taken since"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_shown_a_part_of_the_locks_is_shown_all_when_few_are_left() {
+    let world = Arc::new(World::default());
+    world.cluster(3).await;
+    let leader = world.leader().await;
+    let name = |n: usize| format!("lock{n:04}");
+    let count = LOCKS_SHOWN_MAX + 2;
+    let each = |work: fn(Engine<TestHost>, String) -> BoxFuture<'static, ()>, range: Range<usize>| {
+        join_all(range.map(|n| work(leader.clone(), name(n))))
+    };
+    let take = |engine: Engine<TestHost>, name: String| {
+        async move {
+            token(engine.locks().acquire(acquire(&name, "Ayu", 0), None).await.unwrap());
+        }
+        .boxed()
+    };
+    let give = |engine: Engine<TestHost>, name: String| {
+        async move { drop(engine.locks().release(release(&name, "Ayu"), None).await.unwrap()) }.boxed()
+    };
+    let folded = || {
+        let mut view = View::default();
+        for (node, boot, event) in world.events() {
+            view.apply(&node, boot, &event);
+        }
+        view
+    };
+    each(take, 0..count).await;
+    // A reader that came now has only the newest.
+    let shown = leader.locks_shown();
+    assert!(shown.beyond.is_some() && folded().locks.beyond.is_some());
+    each(give, 3..count).await;
+    leader.tell_sums();
+    assert_eq!(folded().locks.beyond, None);
+    let resumed = |fact: &Fact| match fact {
+        Fact::ServiceResumed { locks, .. } => locks.resources.len() == 3,
+        _ => false,
+    };
+    let facts = || world.facts(&leader.local().name).into_iter().filter(resumed).count();
+    assert_eq!(facts(), 1);
+    leader.tell_sums();
+    assert_eq!(facts(), 1, "once");
 }
 
 /// One per cent, in these tests.
@@ -91,6 +169,22 @@ async fn one_address_does_not_take_all_topics_and_all_bytes_of_the_cache() {
         "{refused}"
     );
     write(&ayu, "f").await.unwrap();
+    // Under a client's own key nobody here knows what another try did; what is remembered is told, bound or not.
+    let [first, other] = ["Tejo/1", "Tejo/2"].map(|key| Some(IdempotencyKey::of(key)));
+    let keyed = async |address: &str, key: Option<IdempotencyKey>| {
+        let value = JsonText::new("\"small\"".into()).unwrap();
+        let request = Write { address: address.into(), value, write_back: false, if_version: None };
+        engines[0].cache().asked_by(ayu.clone()).write(request, key).await
+    };
+    let written = keyed("k", first.clone()).await.unwrap();
+    for address in ["l", "m", "n", "o"] {
+        write(&ayu, address).await.unwrap();
+    }
+    write(&greedy, "k").await.unwrap_err();
+    write(&None, "k").await.unwrap();
+    let refused = keyed("q", other).await;
+    assert!(refused.is_ok() || refused.is_err_and(|refused| !refused.message.contains("Nothing was done")));
+    assert_eq!(keyed("k", first).await.unwrap().version, written.version);
     let gone = Delete { address: "b".into(), if_version: None };
     engines[0].cache().delete(gone, None).await.unwrap();
     write(&greedy, "g").await.unwrap();

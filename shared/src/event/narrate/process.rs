@@ -1,12 +1,27 @@
 //! Processes and links.
 
-use smol_str::ToSmolStr;
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use super::words;
 use super::{Said, Topic};
 use crate::event::fact::{Fact, ImpairedLink, LEFT_CLUSTER, Role};
 use crate::event::view::{Process, View};
 use crate::ids::NodeName;
+
+/// The supervisor says in English why a process ended.
+pub fn exit_cause_in_indonesian(cause: &str) -> SmolStr {
+    match cause.rsplit_once(' ') {
+        Some(("exited with code", code)) => format_smolstr!("keluar dengan kode {code}"),
+        Some(("ended by signal", signal)) => format_smolstr!("diakhiri sinyal {signal}"),
+        _ => match cause {
+            "killed" => "dimatikan".into(),
+            "stopped" => "dihentikan".into(),
+            "ended" => "berakhir".into(),
+            LEFT_CLUSTER => "keluar dari klaster".into(),
+            other => other.into(),
+        },
+    }
+}
 
 pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
     let said = match fact {
@@ -38,7 +53,7 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
                 words::filled(
                     Topic::Process,
                     ["{0}{1} ended: {2}", "{0}{1} berhenti: {2}"],
-                    [&[node, english, cause], &[node, indonesian, cause]],
+                    [&[node, english, cause], &[node, indonesian, &exit_cause_in_indonesian(cause)]],
                 )
                 .bad()
             }

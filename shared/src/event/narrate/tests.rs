@@ -199,6 +199,12 @@ fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
             "Jalur dari node1 ke node4 diputus",
         ),
         (
+            "supervisor",
+            Fact::NodeExited { node: "node3".into(), cause: "exited with code 70".into() },
+            "node3 ended: exited with code 70",
+            "node3 berhenti: keluar dengan kode 70",
+        ),
+        (
             "node1",
             impaired(40, 0),
             "Messages from node1 to node4 take 40 ms longer",

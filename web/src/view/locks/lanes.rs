@@ -33,13 +33,24 @@ pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName
     names
 }
 
+/// Locks that are held and have no lane here: beyond the lanes, and beyond what a stream shows.
+fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
+    let held = |resources: &mut dyn Iterator<Item = &LockedResource>| {
+        resources.map(|lock| lock.holders.len() as u64).sum::<u64>()
+    };
+    let resources = || view.locks.table.resources.iter();
+    let all = view.locks.beyond.map_or_else(|| held(&mut resources()), |beyond| beyond.counts.locks);
+    all.saturating_sub(held(&mut resources().filter(|lock| lanes.contains(&lock.resource))))
+}
+
 /// The lanes.
 #[component]
 pub(crate) fn Lanes() -> Markup {
-    let playback = Playback::expect();
+    let (playback, ui) = (Playback::expect(), Ui::expect());
     let names = Memo::new(move |before: Option<&Vec<ResourceName>>| {
         playback.calm.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
     });
+    let more = Memo::new(move |_| playback.calm.with(|view| names.with(|names| without_lane(view, names))));
     view! {
         <div class="card lanes" data-testid="lanes">
             {keyed(move || {
@@ -48,6 +59,10 @@ pub(crate) fn Lanes() -> Markup {
                 };
                 names.get().into_iter().map(lane).collect()
             })}
+            {move || {
+                let more = more.get();
+                (more > 0).then(|| view! { <p class="quiet">{(ui.t().queue.more)(more)}</p> })
+            }}
         </div>
     }
 }
@@ -203,5 +218,44 @@ fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> Marku
                 "×"
             </button>
         </span>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orrery_shared::event::fact::{LockCounts, LocksBeyond};
+    use orrery_shared::event::view::LocksView;
+    use orrery_shared::lock::Holder;
+
+    use super::*;
+
+    #[test]
+    fn locks_without_a_lane_are_counted() {
+        let holder = HolderView {
+            holder: Holder { client: "Ayu".into(), session: None },
+            mode: Mode::Exclusive,
+            fencing_token: 7,
+            since_ms: 5,
+            expires_at_ms: None,
+        };
+        let lock = |n: usize| LockedResource {
+            resource: format!("r{n:02}").as_str().into(),
+            holders: vec![holder.clone()],
+            waiters: Vec::new(),
+        };
+        let mut locks = LocksView::default();
+        locks.table.resources = (0..50).map(lock).collect();
+        let mut view = View { locks: Arc::new(locks.clone()), ..View::default() };
+        let lanes = known_resources(&view, &[]);
+        assert_eq!(lanes.len(), LANES_MAX);
+        let expected = 50 - (LANES_MAX - FIRST.len()) as u64;
+        assert_eq!(without_lane(&view, &lanes), expected);
+        // A stream shows the newest ones, and how many there are.
+        let counts = LockCounts { locks: 5_050, ..LockCounts::default() };
+        locks.beyond = Some(LocksBeyond { counts, ..LocksBeyond::default() });
+        view.locks = Arc::new(locks);
+        assert_eq!(without_lane(&view, &lanes), 5_000 + expected);
     }
 }

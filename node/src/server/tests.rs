@@ -48,6 +48,7 @@ async fn server(limits: Limits, cancelled: Arc<AtomicUsize>) -> Server {
     };
     let router = Router::new()
         .route("/", get(|| async { "hi" }))
+        .route("/livez", get(|| async { "ok" }))
         .route("/slow", get(|| async { sleep(Duration::from_millis(300)).await }))
         .route("/never", get(never))
         .route("/large", get(|| async { vec![b'x'; LARGE] }))
@@ -136,6 +137,9 @@ async fn who_is_answered_stays_and_who_is_too_many_is_told() {
     };
     assert!(told.starts_with("HTTP/1.1 429") && told.contains("connection: close"), "{told}");
     assert!(told.contains("limit_reached"), "{told}");
+    let alive = server.sent("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let alive = rest(alive).await;
+    assert!(alive.starts_with("HTTP/1.1 200"), "that the process runs is said however many ask: {alive}");
     let peer = server.sent("GET /peer HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(rest(peer).await.ends_with("peer"), "a peer waits for no client");
     for stream in &busy {

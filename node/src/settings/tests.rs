@@ -9,7 +9,10 @@ use crate::config::NodeConfig;
 /// What comes of a command line, of variables, and of a file `.env`.
 fn settings(line: &str, environment: &[(&str, &str)], file: &str) -> Result<Settings, Refused> {
     let mut arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-    if arguments.get(1).is_some_and(|command| command == "node") && !line.contains("--id") {
+    let named = line.contains("--id")
+        || file.lines().any(|line| line.starts_with("NODE_ID="))
+        || environment.iter().any(|(key, _)| *key == "NODE_ID");
+    if arguments.get(1).is_some_and(|command| command == "node") && !named {
         // A node has no name by default.
         arguments.extend(["--id", "node1"].map(OsString::from));
     }
@@ -41,6 +44,24 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let args = node("orrery node", &[], file);
     assert_eq!((args.port, args.host.as_str(), args.profile), (3, "127.0.0.9", ProfileName::Classroom));
     assert_eq!(node("orrery node --no-dotenv", &[], file).port, 8001);
+}
+
+#[test]
+fn a_flag_that_has_to_be_given_may_be_a_variable() {
+    assert_eq!(node("orrery node", &[("NODE_ID", "a")], "NODE_ID=b").id, "a");
+    assert_eq!(node("orrery node", &[], "NODE_ID=b").id, "b");
+    assert_eq!(node("orrery node --id c", &[("NODE_ID", "a")], "").id, "c");
+    let Err(Refused::Usage(error)) = settings("orrery node", &[("NODE_ID", "")], "") else {
+        panic!("no name")
+    };
+    assert!(error.to_string().contains("--id"), "{error}");
+    // Whatever else is required.
+    let build = Cli::command();
+    for command in build.get_subcommands() {
+        for arg in command.get_arguments().filter(|arg| arg.is_required_set() && arg.get_env().is_some()) {
+            assert_eq!((command.get_name(), arg.get_id().as_str()), ("node", "id"), "not tried above");
+        }
+    }
 }
 
 #[test]
@@ -85,6 +106,7 @@ fn what_is_wrong_is_named_with_its_place() {
     for (line, environment, file, words) in [
         ("orrery node", &[("PORT", "many")][..], "", &["PORT in the environment", "many"][..]),
         ("orrery node", &[("FAULTS", "maybe")], "", &["FAULTS in the environment", "maybe", "true"]),
+        ("orrery node", &[], "\nFAULTS=maybe", &["line 2", "FAULTS=maybe", "true"]),
         ("orrery node", &[], "\nSHARDS eight", &["line 2", "SHARDS eight", "="]),
         ("orrery node", &[], "PROFILE=fast", &["line 1", "fast", "classroom"]),
         ("orrery node", &[], "PEERS='a", &["line 1", "PEERS='a", "not closed"]),

@@ -365,7 +365,10 @@ impl Machine {
                 shard.queues.advance_clock(*to_ms, queues);
                 Reply::None
             }
-            (Operation::Lock(command), None) => Reply::Lock(self.table.apply_lock(command, locks)),
+            (Operation::Lock(command), None) => {
+                let settled = self.withdrawn(command, locks);
+                Reply::Lock(settled.unwrap_or_else(|| self.table.apply_lock(command, locks)))
+            }
             (Operation::Session(command), None) => Reply::Session(self.table.apply_session(command, locks)),
             (Operation::Control(command), None) => Reply::Control(self.cluster.apply(command)),
             (Operation::Shard(command), Some(shard)) => Reply::Shard(shard.record.apply(command)),
@@ -373,6 +376,16 @@ impl Machine {
             (Operation::Cache(command), Some(shard)) => Reply::Cache(shard.values.apply(command, values)),
             (Operation::Lock(_) | Operation::Session(_) | Operation::Control(_), Some(_))
             | (Operation::Shard(_) | Operation::Queue(_) | Operation::Cache(_), None) => Reply::Misplaced,
+        }
+    }
+
+    /// What a request that does not wait any more came to before: it comes to nothing else.
+    fn withdrawn(&mut self, command: &LockCommand, step: &lock::Step) -> Option<LockReply> {
+        let LockCommand::Withdraw { key, .. } = command else { return None };
+        match self.replies.reply(key, self.clock_ms())? {
+            Reply::Lock(LockReply::Waiting { .. }) => None,
+            Reply::Lock(reply) => Some(self.table.replay_lock(command, reply, step)),
+            _ => None,
         }
     }
 

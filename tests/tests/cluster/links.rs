@@ -1,8 +1,8 @@
 //! Links that are slow, and links that are cut by one request.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use orrery_shared::api::fault::{Fault, FaultSet, Faults};
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
@@ -135,5 +135,91 @@ async fn cut_off(cluster: &mut Cluster) -> Result<()> {
     let all: Faults = cluster.get(other, "/faults").await?;
     ensure!(all.unreached.iter().any(|silent| silent.node == *name), "{all:?}");
     tokio::time::timeout(Duration::from_secs(20), cluster.delete(other, "/faults")).await??;
+    Ok(())
+}
+
+/// Both directions between two nodes.
+fn between(cluster: &Cluster, one: usize, other: usize) -> Vec<Fault> {
+    let cut = |from: usize, to: usize| Fault {
+        from: cluster.name(from).into(),
+        to: cluster.name(to).into(),
+        cut: true,
+        ..Fault::default()
+    };
+    vec![cut(one, other), cut(other, one)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_home_only_this_node_does_not_reach_is_refused_at_once() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start_with("beyond-reach", 3, &["--faults"]).await?;
+    let outcome = ask_beyond_reach(&cluster).await;
+    cluster.explained(outcome)
+}
+
+async fn ask_beyond_reach(cluster: &Cluster) -> Result<()> {
+    let write = json!({"address": "user:7", "value": 1});
+    cluster.done(0, "/cache/write", &write).await?;
+    let line: Value = cluster.get(0, "/cache/directory?address=user:7").await?;
+    let home = (0..3).find(|at| line["home"] == json!(cluster.name(*at))).context("nobody is its home")?;
+    let (cut_off, between_them) = ((home + 1) % 3, (home + 2) % 3);
+    let cut = FaultSet { faults: between(cluster, home, cut_off) };
+    cluster.done(between_them, "/faults", &cut).await?;
+    let refused = async || {
+        let begun = Instant::now();
+        let (status, answer) = cluster.post(cut_off, "/cache/write", &write).await?;
+        let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
+        let named = message.contains("does not reach") && message.contains(cluster.name(home));
+        ensure!(status == 503 && named && message.contains("Nothing was done"), "{status} {answer}");
+        ensure!(begun.elapsed() < Duration::from_millis(1_500), "after {:?}", begun.elapsed());
+        Ok(())
+    };
+    // Until it hears nothing any more, it waits for answers.
+    until("it to be said at once", READY, refused).await?;
+    for _ in 0..3 {
+        refused().await?;
+    }
+    // Whoever reaches both serves it, and so does this one when the link is whole.
+    cluster.done(between_them, "/cache/write", &write).await?;
+    cluster.delete(between_them, "/faults").await?;
+    until("it to be served again", READY, async || {
+        cluster.done(cut_off, "/cache/write", &write).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_pass_on_one_is_found_that_reaches_both() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start_with("go-between", 5, &["--faults"]).await?;
+    let outcome = pass_around(&cluster).await;
+    cluster.explained(outcome)
+}
+
+/// Two nodes lack one direction to the leader or from it, so each of them is a bad choice for the other.
+async fn pass_around(cluster: &Cluster) -> Result<()> {
+    let leader = cluster.wait_leader().await?;
+    let [one, two] = [(leader + 1) % 5, (leader + 2) % 5];
+    let cut = |from: usize, to: usize| Fault {
+        from: cluster.name(from).into(),
+        to: cluster.name(to).into(),
+        cut: true,
+        ..Fault::default()
+    };
+    let cut = FaultSet { faults: vec![cut(leader, one), cut(two, leader)] };
+    cluster.done(leader, "/faults", &cut).await?;
+    for at in [one, two] {
+        until("a lock through others", READY, || lock(cluster, at)).await?;
+        for _ in 0..4 {
+            let begun = Instant::now();
+            lock(cluster, at).await?;
+            ensure!(
+                begun.elapsed() < Duration::from_secs(4),
+                "{} took {:?}",
+                cluster.name(at),
+                begun.elapsed()
+            );
+        }
+    }
     Ok(())
 }

@@ -188,9 +188,9 @@ async fn of_nine_nodes_seven_vote_and_a_lost_learner_changes_nothing() {
 async fn a_name_whose_holder_answers_is_not_given_away_and_one_that_is_away_is_only_by_decision() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let join = |attempt, replace| {
+    let join = |name: &str, address: &str, attempt, replace| {
         let body: PeerRequest<TokioRuntime> = PeerRequest::Join {
-            address: "node3:1".into(),
+            address: address.into(),
             attempt,
             commands: COMMAND_VERSION,
             profile: "realistic".into(),
@@ -198,7 +198,7 @@ async fn a_name_whose_holder_answers_is_not_given_away_and_one_that_is_away_is_o
         };
         let envelope = Envelope {
             cluster: None,
-            from: "node3".into(),
+            from: name.into(),
             from_id: NodeId(0),
             to_id: NodeId(0),
             boot: 1,
@@ -210,12 +210,17 @@ async fn a_name_whose_holder_answers_is_not_given_away_and_one_that_is_away_is_o
         };
         codec::encode(PEER_VERSION, &envelope).unwrap()
     };
-    let answer = async |attempt, replace| {
-        let from: NodeName = "node3".into();
-        let answer = engines[0].serve(&from, join(attempt, replace)).await;
+    let asks = async |name: &str, address: &str, attempt, replace| {
+        let answer = engines[0].serve(&name.into(), join(name, address, attempt, replace)).await;
         codec::decode::<Answered>(PEER_VERSION, &answer).unwrap().body
     };
+    let answer = async |attempt, replace| asks("node3", "node3:1", attempt, replace).await;
     let before = engines[0].cluster().members;
+    let taken = before.iter().find(|member| member.node == "node2").unwrap().address.clone();
+    let PeerResponse::Refused { why } = asks("node9", &taken, 9, false).await else {
+        panic!("two at one place")
+    };
+    assert!(why.contains("is the address of node2") && why.contains("--advertise"), "{why}");
     for replace in [false, true] {
         let PeerResponse::Refused { why } = answer(1, replace).await else { panic!("it evicted a member") };
         assert!(why.contains("which answers at node3:0"), "{why}");

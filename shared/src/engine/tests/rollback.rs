@@ -24,7 +24,15 @@ async fn expect_halted(engine: &Engine<TestHost>, words: &str) -> String {
     assert_eq!(refused.code, ErrorCode::NotReady);
     assert!(refused.message.contains(words), "{refused:?}");
     assert_eq!(engine.status().halted.as_deref(), Some(why.as_str()));
-    assert_eq!(engine.health().status, "halted");
+    let health = engine.health();
+    assert_eq!((health.status.as_str(), health.role, health.quorum), ("halted", Role::Follower, false));
+    let status = engine.status();
+    assert_eq!((status.role, status.leader_id), (Role::Follower, None));
+    let readiness = engine.readiness();
+    assert!(
+        !readiness.ready && readiness.reasons.iter().any(|said| said.reason.contains(words)),
+        "{readiness:?}"
+    );
     assert!(!engine.ready());
     why
 }

@@ -252,8 +252,8 @@ fn who_ends_is_called_the_leader_only_while_it_is_the_leader() {
     };
     assert_eq!(ends(false, "killed")[0], "node1, the leader, was killed: no farewell, nothing flushed");
     assert_eq!(ends(true, "killed")[0], "node1 was killed: no farewell, nothing flushed");
-    assert_eq!(ends(false, "exited with code 1")[1], "node1, sang pemimpin, berhenti: exited with code 1");
-    assert_eq!(ends(true, "exited with code 1")[1], "node1 berhenti: exited with code 1");
+    assert_eq!(ends(false, "exited with code 1")[1], "node1, sang pemimpin, berhenti: keluar dengan kode 1");
+    assert_eq!(ends(true, "exited with code 1")[1], "node1 berhenti: keluar dengan kode 1");
 }
 
 #[test]

@@ -201,8 +201,8 @@ fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
         (
             "supervisor",
             Fact::NodeExited { node: "node3".into(), cause: "exited with code 70".into() },
-            "node3 ended: exited with code 70",
-            "node3 berhenti: keluar dengan kode 70",
+            "node3, the leader, ended: exited with code 70",
+            "node3, sang pemimpin, berhenti: keluar dengan kode 70",
         ),
         (
             "node1",

@@ -139,14 +139,14 @@ async fn cut_off(cluster: &mut Cluster) -> Result<()> {
 }
 
 /// Both directions between two nodes.
-fn between(cluster: &Cluster, one: usize, other: usize) -> Vec<Fault> {
+fn between(cluster: &Cluster, one: usize, other: usize) -> [Fault; 2] {
     let cut = |from: usize, to: usize| Fault {
         from: cluster.name(from).into(),
         to: cluster.name(to).into(),
         cut: true,
         ..Fault::default()
     };
-    vec![cut(one, other), cut(other, one)]
+    [cut(one, other), cut(other, one)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,13 +163,13 @@ async fn ask_beyond_reach(cluster: &Cluster) -> Result<()> {
     let line: Value = cluster.get(0, "/cache/directory?address=user:7").await?;
     let home = (0..3).find(|at| line["home"] == json!(cluster.name(*at))).context("nobody is its home")?;
     let (cut_off, between_them) = ((home + 1) % 3, (home + 2) % 3);
-    let cut = FaultSet { faults: between(cluster, home, cut_off) };
+    let cut = FaultSet { faults: between(cluster, home, cut_off).into() };
     cluster.done(between_them, "/faults", &cut).await?;
     let refused = async || {
         let begun = Instant::now();
         let (status, answer) = cluster.post(cut_off, "/cache/write", &write).await?;
         let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
-        let named = message.contains("does not reach") && message.contains(cluster.name(home));
+        let named = message.contains("does not reach") && message.contains(&*cluster.name(home));
         ensure!(status == 503 && named && message.contains("Nothing was done"), "{status} {answer}");
         ensure!(begun.elapsed() < Duration::from_millis(1_500), "after {:?}", begun.elapsed());
         Ok(())
@@ -192,22 +192,19 @@ async fn ask_beyond_reach(cluster: &Cluster) -> Result<()> {
 async fn of_those_who_pass_on_one_is_found_that_reaches_both() -> Result<()> {
     let _turn = turn().await;
     let mut cluster = Cluster::start_with("go-between", 5, &["--faults"]).await?;
-    let outcome = pass_around(&cluster).await;
+    let outcome = pass_around(&mut cluster).await;
     cluster.explained(outcome)
 }
 
 /// Two nodes lack one direction to the leader or from it, so each of them is a bad choice for the other.
-async fn pass_around(cluster: &Cluster) -> Result<()> {
+async fn pass_around(cluster: &mut Cluster) -> Result<()> {
     let leader = cluster.wait_leader().await?;
     let [one, two] = [(leader + 1) % 5, (leader + 2) % 5];
-    let cut = |from: usize, to: usize| Fault {
-        from: cluster.name(from).into(),
-        to: cluster.name(to).into(),
-        cut: true,
-        ..Fault::default()
-    };
-    let cut = FaultSet { faults: vec![cut(leader, one), cut(two, leader)] };
+    let [from_leader, _] = between(cluster, leader, one);
+    let [_, to_leader] = between(cluster, leader, two);
+    let cut = FaultSet { faults: vec![from_leader, to_leader] };
     cluster.done(leader, "/faults", &cut).await?;
+    let cluster = &*cluster;
     for at in [one, two] {
         until("a lock through others", READY, || lock(cluster, at)).await?;
         for _ in 0..4 {

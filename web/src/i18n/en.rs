@@ -250,11 +250,7 @@ pub static STRINGS: Strings = Strings {
         fault_down: |node, ago| format!("{node} down for {ago}"),
         fault_paused: |node, ago| format!("{node} paused for {ago}"),
         fault_cut: |from, to| format!("{from} → {to} cut"),
-        fault_impaired: |from, to, delay_ms, loss| match (delay_ms, loss) {
-            (0, loss) => format!("{from} → {to} loses {loss} %"),
-            (ms, 0) => format!("{from} → {to} +{ms} ms"),
-            (ms, loss) => format!("{from} → {to} +{ms} ms, loses {loss} %"),
-        },
+        loses: "loses",
         fault_gap: |node, events| match events {
             "1" => format!("1 event of {node} lost"),
             _ => format!("{events} events of {node} lost"),

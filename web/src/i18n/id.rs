@@ -244,11 +244,7 @@ pub static STRINGS: Strings = Strings {
         fault_down: |node, ago| format!("{node} mati selama {ago}"),
         fault_paused: |node, ago| format!("{node} dijeda selama {ago}"),
         fault_cut: |from, to| format!("{from} → {to} dipotong"),
-        fault_impaired: |from, to, delay_ms, loss| match (delay_ms, loss) {
-            (0, loss) => format!("{from} → {to} hilang {loss} %"),
-            (ms, 0) => format!("{from} → {to} +{ms} ms"),
-            (ms, loss) => format!("{from} → {to} +{ms} ms, hilang {loss} %"),
-        },
+        loses: "hilang",
         fault_gap: |node, events| format!("{events} peristiwa {node} hilang"),
         fault_clock: |node, offset| format!("jam {node} meleset {offset}"),
         has_left: |node| format!("{node} sudah keluar dari klaster. Pilih node lain."),

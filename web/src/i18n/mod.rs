@@ -322,8 +322,8 @@ pub struct Cluster {
     pub fault_down: fn(&str, &str) -> String,
     pub fault_paused: fn(&str, &str) -> String,
     pub fault_cut: fn(&str, &str) -> String,
-    /// From, to, milliseconds, percent.
-    pub fault_impaired: fn(&str, &str, u32, u8) -> String,
+    /// So many of a hundred messages.
+    pub loses: &'static str,
     pub fault_gap: fn(&str, &str) -> String,
     pub fault_clock: fn(&str, &str) -> String,
     pub has_left: fn(&str) -> String,

@@ -112,7 +112,7 @@ fn process_words(
     let mut words = status_word(look.status, t).to_owned();
     if !node.exit_cause.is_empty() {
         let cause = match t.lang {
-            Lang::En => node.exit_cause.clone(),
+            Lang::En => node.exit_cause.to_string(),
             Lang::Id => exit_cause_in_indonesian(&node.exit_cause),
         };
         words.push_str(&format!(" ({cause})"));

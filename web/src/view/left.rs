@@ -156,7 +156,16 @@ fn Faults() -> Markup {
             }
             Fault::Cut { from, to } => format!("⚡ {}", (t.cluster.fault_cut)(from, to)),
             Fault::Impaired { from, to, delay_ms, loss_percent } => {
-                format!("… {}", (t.cluster.fault_impaired)(from, to, *delay_ms, *loss_percent))
+                let mut said = ["… ", from, " → ", to].concat();
+                if *delay_ms > 0 {
+                    said += &[" +", &delay_ms.to_string(), " ms"].concat();
+                }
+                if *loss_percent > 0 {
+                    let between = if *delay_ms > 0 { ", " } else { " " };
+                    let percent = u32::from(*loss_percent).to_string();
+                    said += &[between, t.cluster.loses, " ", &percent, " %"].concat();
+                }
+                said
             }
             Fault::Gap { node, events } => {
                 format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang)))

@@ -1,6 +1,6 @@
 //! Processes and links.
 
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use smol_str::ToSmolStr;
 
 use super::words;
 use super::{Said, Topic};
@@ -8,19 +8,19 @@ use crate::event::fact::{Fact, ImpairedLink, LEFT_CLUSTER, Role};
 use crate::event::view::{Process, View};
 use crate::ids::NodeName;
 
+/// How a process may end, as the supervisor says it, in Indonesian.
+const ENDS: [[&str; 2]; 5] = [
+    ["exited with code", "keluar dengan kode"],
+    ["ended by signal", "diakhiri sinyal"],
+    ["killed", "dimatikan"],
+    ["stopped", "dihentikan"],
+    [LEFT_CLUSTER, "keluar dari klaster"],
+];
+
 /// The supervisor says in English why a process ended.
-pub fn exit_cause_in_indonesian(cause: &str) -> SmolStr {
-    match cause.rsplit_once(' ') {
-        Some(("exited with code", code)) => format_smolstr!("keluar dengan kode {code}"),
-        Some(("ended by signal", signal)) => format_smolstr!("diakhiri sinyal {signal}"),
-        _ => match cause {
-            "killed" => "dimatikan".into(),
-            "stopped" => "dihentikan".into(),
-            "ended" => "berakhir".into(),
-            LEFT_CLUSTER => "keluar dari klaster".into(),
-            other => other.into(),
-        },
-    }
+pub fn exit_cause_in_indonesian(cause: &str) -> String {
+    let told = ENDS.iter().find_map(|[english, own]| Some([*own, cause.strip_prefix(english)?].concat()));
+    told.unwrap_or_else(|| cause.to_owned())
 }
 
 pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
@@ -92,24 +92,18 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             &[at, peer],
         ),
         Fact::LinkImpaired { link: ImpairedLink { peer, delay_ms, loss_percent } } => {
-            let (delay, loss) = (delay_ms.to_smolstr(), loss_percent.to_smolstr());
+            let (delay, loss) = (delay_ms.to_smolstr(), u32::from(*loss_percent).to_smolstr());
             let sound = *delay_ms == 0 && *loss_percent == 0;
-            let words = match (delay_ms, loss_percent) {
-                (0, 0) => [
+            let words = if sound {
+                [
                     "Messages from {0} to {1} are no longer slowed or lost on purpose",
                     "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan",
-                ],
-                (_, 0) => {
-                    ["Messages from {0} to {1} take {2} ms longer", "Pesan dari {0} ke {1} lebih lama {2} ms"]
-                }
-                (0, _) => [
-                    "{3} of 100 messages from {0} to {1} get lost",
-                    "{3} dari 100 pesan dari {0} ke {1} hilang",
-                ],
-                _ => [
+                ]
+            } else {
+                [
                     "Messages from {0} to {1} take {2} ms longer, and {3} of 100 get lost",
                     "Pesan dari {0} ke {1} lebih lama {2} ms, dan {3} dari 100 hilang",
-                ],
+                ]
             };
             let said = words::said(Topic::Link, words, &[at, peer, &delay, &loss]);
             if sound { said } else { said.bad() }

@@ -5,10 +5,14 @@ use std::io;
 
 use zopfli::{Format, Options};
 
+/// Four times as many as by default: ten seconds more of a build, and two kilobytes less of the module.
+const BLOCKS_MAX: u16 = 60;
+
 /// `content` in the format of gzip (RFC 1952).
 pub fn compress(content: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressed = Vec::new();
-    zopfli::compress(Options::default(), Format::Gzip, content, &mut compressed)?;
+    let options = Options { maximum_block_splits: BLOCKS_MAX, ..Options::default() };
+    zopfli::compress(options, Format::Gzip, content, &mut compressed)?;
     Ok(compressed)
 }
 

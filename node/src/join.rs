@@ -37,7 +37,7 @@ pub async fn members(config: &NodeConfig) -> Result<Vec<StaticPeer>> {
                 Err(_) => "does not answer".to_owned(),
             };
             if is_news(&mut said, address, &why, Instant::now()) {
-                tracing::info!(%address, "waits for a node to join: {why}");
+                tracing::info!(%address, "cannot be joined yet: {why}");
             }
         }
         ensure!(

@@ -289,7 +289,7 @@ async fn speak(
     }
 }
 
-/// See there.
+/// The probe that asks only whether the process runs.
 const LIVEZ: &str = crate::http::guard::PROBES[0];
 
 async fn answer(

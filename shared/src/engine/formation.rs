@@ -399,7 +399,8 @@ impl<H: Host> Engine<H> {
         let of_another = |member: &&Member| member.name != *name && member.address == *address;
         if let Some(other) = group.state.read(|machine| machine.members().iter().find(of_another).cloned()) {
             return Err(format!(
-                "{address} is the address of {}: {name} needs a --listen or --advertise of its own",
+                "{address} is the address of {0}: {name} needs a --listen or --advertise of its own, or {0} has to leave the \
+                 cluster first",
                 other.name
             ));
         }

@@ -51,16 +51,19 @@ struct Written {
     shares: BTreeMap<Asker, Share>,
 }
 
-/// What counted at an address before a value was written there.
+/// What counted at an address before a value was written there, and when that one began.
 #[derive(Debug)]
-pub struct Before(Option<Value>);
+pub struct Before {
+    value: Option<Value>,
+    began_us: u64,
+}
 
 /// A value that counts.
 #[derive(Debug)]
 struct Value {
     asker: Asker,
     bytes: u64,
-    /// Monotonic microsecond.
+    /// When the write began: monotonic microsecond.
     wrote_us: u64,
 }
 
@@ -121,15 +124,16 @@ impl Quotas {
             ));
         }
         let value = Value { asker: asker.clone(), bytes, wrote_us: now_us };
-        Ok(Before(written.put(address, Some(value))))
+        Ok(Before { value: written.put(address, Some(value)), began_us: now_us })
     }
 
     /// It surely was not written.
-    pub fn undo_write(&self, asker: &Asker, address: &Address, Before(before): Before) {
+    pub fn undo_write(&self, asker: &Asker, address: &Address, before: Before) {
         let mut written = lock(&self.written);
-        // Another one may have been written since.
-        if written.values.get(address).is_some_and(|value| value.asker == *asker) {
-            written.put(address, before);
+        // Another one may have begun since.
+        let own = |value: &Value| value.asker == *asker && value.wrote_us == before.began_us;
+        if written.values.get(address).is_some_and(own) {
+            written.put(address, before.value);
         }
     }
 

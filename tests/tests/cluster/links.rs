@@ -13,6 +13,11 @@ use crate::turn;
 /// How often each node is asked for everything on a slow link.
 const ROUNDS: usize = 3;
 
+/// Nothing arrives in that direction.
+fn cut(cluster: &Cluster, from: usize, to: usize) -> Fault {
+    Fault { from: cluster.name(from).into(), to: cluster.name(to).into(), cut: true, ..Fault::default() }
+}
+
 fn everywhere(cluster: &Cluster, fault: impl Fn(usize, usize) -> Fault) -> FaultSet {
     let all = 0..cluster.len();
     let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
@@ -101,12 +106,7 @@ async fn one_request_cuts_a_leader_off_and_one_heals_it() -> Result<()> {
 async fn cut_off(cluster: &mut Cluster) -> Result<()> {
     let leader = cluster.wait_leader().await?;
     let other = (leader + 1) % cluster.len();
-    let mut cut = everywhere(cluster, |from, to| Fault {
-        from: cluster.name(from).into(),
-        to: cluster.name(to).into(),
-        cut: true,
-        ..Fault::default()
-    });
+    let mut cut = everywhere(cluster, |from, to| cut(cluster, from, to));
     let name = cluster.name(leader);
     cut.faults.retain(|fault| fault.from == *name || fault.to == *name);
     let answer: Faults = serde_json::from_value(cluster.done(other, "/faults", &cut).await?)?;
@@ -138,17 +138,6 @@ async fn cut_off(cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Both directions between two nodes.
-fn between(cluster: &Cluster, one: usize, other: usize) -> [Fault; 2] {
-    let cut = |from: usize, to: usize| Fault {
-        from: cluster.name(from).into(),
-        to: cluster.name(to).into(),
-        cut: true,
-        ..Fault::default()
-    };
-    [cut(one, other), cut(other, one)]
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_whose_home_only_this_node_does_not_reach_is_refused_at_once() -> Result<()> {
     let _turn = turn().await;
@@ -163,8 +152,8 @@ async fn ask_beyond_reach(cluster: &Cluster) -> Result<()> {
     let line: Value = cluster.get(0, "/cache/directory?address=user:7").await?;
     let home = (0..3).find(|at| line["home"] == json!(cluster.name(*at))).context("nobody is its home")?;
     let (cut_off, between_them) = ((home + 1) % 3, (home + 2) % 3);
-    let cut = FaultSet { faults: between(cluster, home, cut_off).into() };
-    cluster.done(between_them, "/faults", &cut).await?;
+    let faults = vec![cut(cluster, home, cut_off), cut(cluster, cut_off, home)];
+    cluster.done(between_them, "/faults", &FaultSet { faults }).await?;
     let refused = async || {
         let begun = Instant::now();
         let (status, answer) = cluster.post(cut_off, "/cache/write", &write).await?;
@@ -200,10 +189,8 @@ async fn of_those_who_pass_on_one_is_found_that_reaches_both() -> Result<()> {
 async fn pass_around(cluster: &mut Cluster) -> Result<()> {
     let leader = cluster.wait_leader().await?;
     let [one, two] = [(leader + 1) % 5, (leader + 2) % 5];
-    let [from_leader, _] = between(cluster, leader, one);
-    let [_, to_leader] = between(cluster, leader, two);
-    let cut = FaultSet { faults: vec![from_leader, to_leader] };
-    cluster.done(leader, "/faults", &cut).await?;
+    let faults = vec![cut(cluster, leader, one), cut(cluster, two, leader)];
+    cluster.done(leader, "/faults", &FaultSet { faults }).await?;
     let cluster = &*cluster;
     for at in [one, two] {
         until("a lock through others", READY, || lock(cluster, at)).await?;

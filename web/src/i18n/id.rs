@@ -324,7 +324,7 @@ pub static STRINGS: Strings = Strings {
         delivery: "kiriman: sisa waktu sampai terlihat lagi",
         lost: "hilang di jalan",
         cut: "sambungan yang dipotong",
-        impaired: "sambungan yang diperlambat atau bocor",
+        impaired: "sambungan yang diperlambat atau kehilangan pesan",
         log: "entri log: ditetapkan, belum, tidak ada",
         lock_exclusive: "pemegang eksklusif, sewa berkurang",
         lock_shared: "pemegang bersama",

@@ -38,13 +38,13 @@ pub enum Fault {
     },
     /// A link that somebody slowed down, or made lose messages.
     Impaired {
-        /// From whom.
+        /// Whose messages suffer.
         from: NodeName,
-        /// To whom.
+        /// The node that they go to.
         to: NodeName,
-        /// So much slower, milliseconds.
+        /// They arrive so much later, milliseconds; 0 where they do not.
         delay_ms: u32,
-        /// So many of a hundred get lost.
+        /// So many of a hundred get lost, 0 to 100.
         loss_percent: u8,
     },
     /// Events that will never come.

@@ -168,7 +168,7 @@ impl Directory {
             // Whoever owns it reads it, and must be asked before anybody writes.
             (CacheReply::Full { .. }, Some(_)) => Told::Busy,
             // It must not come back.
-            (CacheReply::Full { .. }, None) => return self.revoke(question, address),
+            (CacheReply::Full { .. }, None) if offered => return self.revoke(question, address),
             (CacheReply::Stale { .. }, None) if offered => Told::NotSaved { committed: false },
             // The directory does not fit what is committed.
             _ => return self.end(),

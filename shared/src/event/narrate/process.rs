@@ -94,16 +94,22 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
         Fact::LinkImpaired { link: ImpairedLink { peer, delay_ms, loss_percent } } => {
             let (delay, loss) = (delay_ms.to_smolstr(), u32::from(*loss_percent).to_smolstr());
             let sound = *delay_ms == 0 && *loss_percent == 0;
-            let words = if sound {
-                [
+            let words = match (delay_ms, loss_percent) {
+                (0, 0) => [
                     "Messages from {0} to {1} are no longer slowed or lost on purpose",
                     "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan",
-                ]
-            } else {
-                [
+                ],
+                (_, 0) => {
+                    ["Messages from {0} to {1} take {2} ms longer", "Pesan dari {0} ke {1} lebih lama {2} ms"]
+                }
+                (0, _) => [
+                    "{3} of 100 messages from {0} to {1} get lost",
+                    "{3} dari 100 pesan dari {0} ke {1} hilang",
+                ],
+                _ => [
                     "Messages from {0} to {1} take {2} ms longer, and {3} of 100 get lost",
                     "Pesan dari {0} ke {1} lebih lama {2} ms, dan {3} dari 100 hilang",
-                ]
+                ],
             };
             let said = words::said(Topic::Link, words, &[at, peer, &delay, &loss]);
             if sound { said } else { said.bad() }

@@ -35,12 +35,11 @@ pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName
 
 /// Locks that are held and have no lane here: beyond the lanes, and beyond what a stream shows.
 fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
-    let held = |resources: &mut dyn Iterator<Item = &LockedResource>| {
-        resources.map(|lock| lock.holders.len() as u64).sum::<u64>()
-    };
-    let resources = || view.locks.table.resources.iter();
-    let all = view.locks.beyond.map_or_else(|| held(&mut resources()), |beyond| beyond.counts.locks);
-    all.saturating_sub(held(&mut resources().filter(|lock| lanes.contains(&lock.resource))))
+    let held = |lock: &LockedResource| lock.holders.len() as u64;
+    let (resources, beyond) = (&view.locks.table.resources, view.locks.beyond);
+    let all = beyond.map_or_else(|| resources.iter().map(held).sum(), |beyond| beyond.counts.locks);
+    let shown = resources.iter().filter(|lock| lanes.contains(&lock.resource)).map(held).sum();
+    all.saturating_sub(shown)
 }
 
 /// The lanes.

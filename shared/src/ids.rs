@@ -137,3 +137,6 @@ mod tests {
         assert_eq!(postcard::to_stdvec(&id).ok(), postcard::to_stdvec(&id.0).ok());
     }
 }
+
+/// Milliseconds on a group's lease clock: a committed value that stands still without a leader.
+pub type LeaseMs = u64;

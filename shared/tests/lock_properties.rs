@@ -11,6 +11,7 @@ use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;
+use orrery_shared::lock::LockFact;
 use orrery_shared::lock::{
     Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge, WaitId,
 };
@@ -289,7 +290,7 @@ impl Run {
             return;
         };
         for fact in &applied.facts {
-            if let ServiceFact::LockGranted { fencing_token: token, reentrant: again, .. } = fact
+            if let ServiceFact::Lock(LockFact::Granted { fencing_token: token, reentrant: again, .. }) = fact
                 && token == fencing_token
             {
                 assert_eq!(reentrant, again, "{applied:?}");
@@ -380,14 +381,14 @@ impl Run {
 
     fn note(&mut self, fact: &ServiceFact) {
         match fact {
-            ServiceFact::LockGranted { fencing_token, reentrant: false, wait, .. } => {
+            ServiceFact::Lock(LockFact::Granted { fencing_token, reentrant: false, wait, .. }) => {
                 assert!(*fencing_token > self.token, "tokens grow");
                 self.token = *fencing_token;
                 if let Some(wait) = wait {
                     self.granted.insert(*wait, *fencing_token);
                 }
             }
-            ServiceFact::Deadlock { wait, .. } => {
+            ServiceFact::Lock(LockFact::Deadlock { wait, .. }) => {
                 self.refused.insert(*wait, fact.clone());
             }
             _ => {}
@@ -460,7 +461,11 @@ impl Run {
                 self.model.read(*fencing_token);
             }
             LockReply::Deadlock { cycle, victim } => {
-                let fact = ServiceFact::Deadlock { cycle: cycle.clone(), victim: victim.clone(), wait: id };
+                let fact = ServiceFact::Lock(LockFact::Deadlock {
+                    cycle: cycle.clone(),
+                    victim: victim.clone(),
+                    wait: id,
+                });
                 assert_eq!(self.refused.get(&id), Some(&fact));
                 self.forget_refusal(command, cycle);
             }

@@ -3,7 +3,7 @@
 
 use orrery_shared::event::fact::{LOCKS_SHOWN_MAX, LockTable, LocksShown, ServiceFact};
 use orrery_shared::event::stream::{Frame, NodeSnapshot};
-use orrery_shared::event::sums::{Sums, of_locks};
+use orrery_shared::event::sums::of_locks;
 use orrery_shared::event::view::View;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
@@ -208,7 +208,7 @@ fn what_is_new_is_always_shown_and_only_a_whole_table_is_compared() {
         world.apply(acquire(format!("r{n:05}"), "loop".into()));
     }
     world.show();
-    let sums = |view: &View| Sums::of_view(view, CONTROL).unwrap().1.locks;
+    let sums = |view: &View| view.sums(CONTROL).unwrap().1.locks;
     let node = of_locks(&world.machine.locks().shown(Some(world.index)));
     assert!(node.is_some() && node == sums(&world.late) && node == sums(&world.whole));
     for n in 0..5_000 {

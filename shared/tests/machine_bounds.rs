@@ -8,6 +8,7 @@ use bytes::Bytes;
 use orrery_shared::cache::{CacheCommand, Saves, Stamp};
 use orrery_shared::event::fact::{LockCounts, ServiceFact};
 use orrery_shared::ids::{ClusterId, GroupId, NodeId};
+use orrery_shared::lock::LockFact;
 use orrery_shared::lock::limits::*;
 use orrery_shared::lock::{
     Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait,
@@ -155,7 +156,10 @@ fn bounds_of_sessions_and_of_the_table() {
     assert_eq!(applied.facts.len(), CLAIMS_MAX + SESSIONS_MAX + 1);
     let left = Some(ServiceFact::LocksCounted { counts: LockCounts::default() });
     assert_eq!(applied.facts.last(), left.as_ref());
-    assert!(matches!(applied.facts[0], ServiceFact::SessionEnded { session: SessionId(1), .. }));
+    assert!(matches!(
+        applied.facts[0],
+        ServiceFact::Lock(LockFact::SessionEnded { session: SessionId(1), .. })
+    ));
     assert_eq!(group.machine.next_deadline(), None);
     assert!(group.machine.locks().view(None, None).resources.is_empty());
     // The fork that was taken before is untouched, and so large that it takes many chunks.

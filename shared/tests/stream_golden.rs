@@ -21,6 +21,7 @@ use orrery_shared::event::sums::Sums;
 use orrery_shared::event::{Event, Fact};
 use orrery_shared::hlc::Hlc;
 use orrery_shared::ids::GroupId;
+use orrery_shared::lock::LockFact;
 use orrery_shared::lock::{Holder, Mode, SessionId, WaitId};
 use orrery_shared::placement::RingNode;
 use orrery_shared::queue::fact::{DeadCause, ExpiryCause, Had};
@@ -61,11 +62,11 @@ fn locks() -> LockTable {
 /// Facts that version 2 had, its last variants among them.
 fn facts_2() -> Vec<Fact> {
     let entry = EntrySummary { index: 4, term: 2, what: "acquire printer Ayu".into() };
-    let ended = ServiceFact::SessionEnded {
+    let ended = ServiceFact::Lock(LockFact::SessionEnded {
         session: Default::default(),
         client: "Ayu".into(),
         cause: orrery_shared::event::fact::ReleaseCause::Client,
-    };
+    });
     vec![
         Fact::Started { version: "0.1.0".into() },
         Fact::Appended { group: CONTROL, entries: vec![entry], first: 4, last: 4 },

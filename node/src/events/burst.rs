@@ -282,6 +282,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use orrery_shared::hlc::Hlc;
+    use orrery_shared::lock::LockFact;
 
     use super::*;
 
@@ -340,7 +341,7 @@ mod tests {
 
         let service = |group, index| {
             let fact = if group == CONTROL {
-                ServiceFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 }
+                ServiceFact::Lock(LockFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 })
             } else {
                 ServiceFact::Queue(QueueFact::Entered { topic: "orders".into(), number: index })
             };

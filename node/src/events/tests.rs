@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
+use orrery_shared::lock::LockFact;
 
 /// A state machine of one number, kept in step with its facts as an engine does it.
 struct Counter {
@@ -312,7 +313,8 @@ fn bursts_over_a_full_lock_table_keep_the_ring_small() {
     let bursts = 50;
     for burst in 0..bursts {
         for n in 0..2_000 {
-            let fact = ServiceFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 };
+            let fact =
+                ServiceFact::Lock(LockFact::SessionRenewed { session: Default::default(), expires_at_ms: 1 });
             recorder.emit(Fact::Service { group: GroupId::CONTROL, index: burst, n, clock_ms: 0, fact });
         }
         hub.flush(true);

@@ -9,6 +9,7 @@ use openraft::async_runtime::{Oneshot, OneshotSender};
 
 use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::ids::LogIndex;
+use crate::lock::LockFact;
 use crate::lock::{FencingToken, Holder, LeaseMs, Mode, WaitEdge, WaitId};
 
 type Sender<R, T> = <<R as AsyncRuntime>::Oneshot as Oneshot>::Sender<T>;
@@ -88,14 +89,20 @@ impl<R: AsyncRuntime> Waits<R> {
     /// A fact was applied.
     pub fn applied_fact(&mut self, fact: &ServiceFact, clock_ms: LeaseMs, now_us: u64) {
         let (wait, end) = match fact {
-            ServiceFact::LockGranted { wait: Some(wait), fencing_token, mode, expires_at_ms, .. } => {
+            ServiceFact::Lock(LockFact::Granted {
+                wait: Some(wait),
+                fencing_token,
+                mode,
+                expires_at_ms,
+                ..
+            }) => {
                 let expires_in_ms = expires_at_ms.map(|at| at.saturating_sub(clock_ms));
                 (*wait, WaitEnd::Granted { fencing_token: *fencing_token, mode: *mode, expires_in_ms })
             }
-            ServiceFact::Deadlock { wait, cycle, victim } => {
+            ServiceFact::Lock(LockFact::Deadlock { wait, cycle, victim }) => {
                 (*wait, WaitEnd::Deadlock { cycle: cycle.clone(), victim: victim.clone() })
             }
-            ServiceFact::WaitEnded { wait, cause, .. } => (*wait, WaitEnd::Ended(*cause)),
+            ServiceFact::Lock(LockFact::WaitEnded { wait, cause, .. }) => (*wait, WaitEnd::Ended(*cause)),
             _ => return,
         };
         for sender in self.pending.remove(&wait).unwrap_or_default() {

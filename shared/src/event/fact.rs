@@ -12,15 +12,16 @@ use crate::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Term};
 use crate::lock::LeaseMs;
 use crate::queue::QueueView;
 
-mod service;
 mod shards;
 
 pub use shards::{PlacedShard, ShardTable};
 
-pub use service::{
-    HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown,
-    ReleaseCause, ServiceFact, SessionView, WaiterView,
+pub use crate::lock::ReleaseCause;
+pub use crate::lock::view::{
+    HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown, SessionView,
+    WaiterView,
 };
+pub use crate::machine::ServiceFact;
 
 /// A Raft role (Raft paper, figure 4), and what is not one of its three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

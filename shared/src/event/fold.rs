@@ -462,7 +462,7 @@ impl View {
         let comparisons = Arc::make_mut(&mut self.comparisons);
         comparisons.open.remove(&group);
         // Beyond what the node has applied there is nothing to compare with.
-        let Some((_, sums)) = Sums::of_view(self, group).filter(|(folded, _)| *folded <= index) else {
+        let Some((_, sums)) = self.sums(group).filter(|(folded, _)| *folded <= index) else {
             return;
         };
         let open = OpenComparison { node: node.clone(), index, sums };

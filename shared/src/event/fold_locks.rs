@@ -9,6 +9,7 @@ use super::fact::{
 use super::fold::Effect;
 use super::view::{DeadlockView, LockChange, LockMoment, LocksView, RECENT_MAX, View};
 use crate::ids::LogIndex;
+use crate::lock::LockFact;
 use crate::lock::{Holder, LeaseMs, SessionId, WaitId};
 use crate::sorted::sort_long;
 
@@ -73,7 +74,7 @@ pub(super) fn fact(
         }
     }
     remember(locks, place.0, fact, now_us);
-    if let ServiceFact::Deadlock { cycle, victim, wait } = fact {
+    if let ServiceFact::Lock(LockFact::Deadlock { cycle, victim, wait }) = fact {
         view.deadlock = Some(Arc::new(DeadlockView {
             at_us: now_us,
             index: place.0,
@@ -88,8 +89,8 @@ pub(super) fn fact(
 /// Whether a fact is about what is not shown. What ends, or is renewed, is looked for and not found there.
 fn is_hidden(fact: &ServiceFact, beyond: &LocksBeyond) -> bool {
     match fact {
-        ServiceFact::LockGranted { fencing_token, .. } => *fencing_token < beyond.first_token,
-        ServiceFact::LockQueued { wait, .. } => *wait < beyond.first_wait,
+        ServiceFact::Lock(LockFact::Granted { fencing_token, .. }) => *fencing_token < beyond.first_token,
+        ServiceFact::Lock(LockFact::Queued { wait, .. }) => *wait < beyond.first_wait,
         _ => false,
     }
 }
@@ -143,7 +144,15 @@ fn first_kept(list: &mut [u64]) -> Option<u64> {
 
 fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
     match fact {
-        ServiceFact::LockGranted { resource, holder, mode, fencing_token, expires_at_ms, wait, .. } => {
+        ServiceFact::Lock(LockFact::Granted {
+            resource,
+            holder,
+            mode,
+            fencing_token,
+            expires_at_ms,
+            wait,
+            ..
+        }) => {
             let at = resource_mut(table, resource);
             at.waiters.retain(|waiter| Some(waiter.wait) != *wait);
             let granted = HolderView {
@@ -158,7 +167,7 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
             let place = at.holders.partition_point(|held| held.fencing_token < *fencing_token);
             at.holders.insert(place, granted);
         }
-        ServiceFact::LockQueued { resource, holder, mode, wait, position, upgrade } => {
+        ServiceFact::Lock(LockFact::Queued { resource, holder, mode, wait, position, upgrade }) => {
             let at = resource_mut(table, resource);
             let waiter = WaiterView { holder: holder.clone(), mode: *mode, wait: *wait, upgrade: *upgrade };
             // One that asks for more stays in its place, which is not the one that is told where others are not shown.
@@ -169,7 +178,7 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
             let place = (position.saturating_sub(1) as usize).min(at.waiters.len());
             at.waiters.insert(place, waiter);
         }
-        ServiceFact::LockRenewed { resource, holder, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::Renewed { resource, holder, expires_at_ms }) => {
             let at = resource_mut(table, resource);
             if let Some(held) = at.holders.iter_mut().find(|held| held.holder == *holder) {
                 held.expires_at_ms = Some(*expires_at_ms);
@@ -177,28 +186,30 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
             }
             drop_free(table, resource);
         }
-        ServiceFact::LockReleased { resource, holder, .. } => {
+        ServiceFact::Lock(LockFact::Released { resource, holder, .. }) => {
             resource_mut(table, resource).holders.retain(|held| held.holder != *holder);
             drop_free(table, resource);
         }
-        ServiceFact::WaitEnded { resource, wait, .. } => {
+        ServiceFact::Lock(LockFact::WaitEnded { resource, wait, .. }) => {
             resource_mut(table, resource).waiters.retain(|waiter| waiter.wait != *wait);
             drop_free(table, resource);
         }
-        ServiceFact::Deadlock { wait, .. } => end_wait(table, *wait),
-        ServiceFact::SessionOpened { session, client, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::Deadlock { wait, .. }) => end_wait(table, *wait),
+        ServiceFact::Lock(LockFact::SessionOpened { session, client, expires_at_ms }) => {
             table.sessions.retain(|open| open.session != *session);
             let open =
                 SessionView { session: *session, client: client.clone(), expires_at_ms: *expires_at_ms };
             let place = table.sessions.partition_point(|other| other.session < *session);
             table.sessions.insert(place, open);
         }
-        ServiceFact::SessionRenewed { session, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::SessionRenewed { session, expires_at_ms }) => {
             if let Some(open) = table.sessions.iter_mut().find(|open| open.session == *session) {
                 open.expires_at_ms = *expires_at_ms;
             }
         }
-        ServiceFact::SessionEnded { session, .. } => table.sessions.retain(|open| open.session != *session),
+        ServiceFact::Lock(LockFact::SessionEnded { session, .. }) => {
+            table.sessions.retain(|open| open.session != *session)
+        }
         // The control group has no queues.
         ServiceFact::Queue(_) | ServiceFact::Cache(_) | ServiceFact::LocksCounted { .. } => {}
     }
@@ -234,21 +245,21 @@ fn drop_idle(table: &mut LockTable) {
 
 fn remember(locks: &mut LocksView, index: LogIndex, fact: &ServiceFact, now_us: u64) {
     let (resource, holder, what): (&str, &Holder, LockChange) = match fact {
-        ServiceFact::LockGranted { resource, holder, mode, fencing_token, wait, .. } => {
+        ServiceFact::Lock(LockFact::Granted { resource, holder, mode, fencing_token, wait, .. }) => {
             let what =
                 LockChange::Granted { mode: *mode, fencing_token: *fencing_token, waited: wait.is_some() };
             (resource, holder, what)
         }
-        ServiceFact::LockQueued { resource, holder, mode, position, .. } => {
+        ServiceFact::Lock(LockFact::Queued { resource, holder, mode, position, .. }) => {
             (resource, holder, LockChange::Queued { mode: *mode, position: *position })
         }
-        ServiceFact::LockReleased { resource, holder, cause, .. } => {
+        ServiceFact::Lock(LockFact::Released { resource, holder, cause, .. }) => {
             (resource, holder, LockChange::Released { cause: *cause })
         }
-        ServiceFact::WaitEnded { resource, holder, cause, .. } => {
+        ServiceFact::Lock(LockFact::WaitEnded { resource, holder, cause, .. }) => {
             (resource, holder, LockChange::WaitEnded { cause: *cause })
         }
-        ServiceFact::Deadlock { cycle, victim, .. } => {
+        ServiceFact::Lock(LockFact::Deadlock { cycle, victim, .. }) => {
             let edge = cycle.iter().find(|edge| edge.waiter == *victim);
             (edge.map_or("", |edge| edge.resource.as_str()), victim, LockChange::Refused)
         }

@@ -13,6 +13,7 @@ use super::view::*;
 use super::{Event, Fact};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, GroupId, LogIndex, NodeName, Term};
+use crate::lock::LockFact;
 use crate::lock::{Holder, Mode, WaitEdge, WaitId};
 
 const CONTROL: GroupId = GroupId::CONTROL;
@@ -72,7 +73,7 @@ fn holder(client: &str) -> Holder {
 }
 
 fn granted(resource: &str, client: &str, token: u64, wait: Option<LogIndex>) -> ServiceFact {
-    ServiceFact::LockGranted {
+    ServiceFact::Lock(LockFact::Granted {
         resource: resource.into(),
         holder: holder(client),
         mode: Mode::Exclusive,
@@ -80,27 +81,27 @@ fn granted(resource: &str, client: &str, token: u64, wait: Option<LogIndex>) -> 
         expires_at_ms: Some(30_000),
         wait: wait.map(WaitId),
         reentrant: false,
-    }
+    })
 }
 
 fn queued(resource: &str, client: &str, wait: LogIndex, position: u32) -> ServiceFact {
-    ServiceFact::LockQueued {
+    ServiceFact::Lock(LockFact::Queued {
         resource: resource.into(),
         holder: holder(client),
         mode: Mode::Exclusive,
         wait: WaitId(wait),
         position,
         upgrade: false,
-    }
+    })
 }
 
 fn released(resource: &str, client: &str, token: u64) -> ServiceFact {
-    ServiceFact::LockReleased {
+    ServiceFact::Lock(LockFact::Released {
         resource: resource.into(),
         holder: holder(client),
         fencing_token: token,
         cause: ReleaseCause::Client,
-    }
+    })
 }
 
 fn service(index: LogIndex, n: u32, fact: ServiceFact) -> Fact {
@@ -281,11 +282,11 @@ fn lock_facts() -> Vec<Fact> {
         service(
             12,
             1,
-            ServiceFact::Deadlock {
+            ServiceFact::Lock(LockFact::Deadlock {
                 cycle: vec![edge("Budi", "Citra", "report"), edge("Citra", "Budi", "printer")],
                 victim: holder("Budi"),
                 wait: WaitId(12),
-            },
+            }),
         ),
         service(14, 0, released("report", "Citra", 3)),
     ]

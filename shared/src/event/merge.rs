@@ -15,7 +15,6 @@ use std::collections::VecDeque;
 
 use super::fact::{Fact, MessageId};
 use super::stream::{Batch, MemberAddress, NodeSnapshot};
-use super::view::{GapView, StreamState};
 use super::{Event, Stamp};
 use crate::hlc::Hlc;
 use crate::ids::{BootEpoch, NodeName, Sequence};
@@ -29,6 +28,35 @@ mod source;
 mod tests;
 
 use source::{Pending, Source, Sources};
+
+/// A node's event stream, as the reader sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamState {
+    /// Never connected.
+    #[default]
+    Unknown,
+    /// It beats.
+    Live,
+    /// Nothing came for 300 ms, or the connection broke: what this node shows may be old.
+    Silent,
+}
+
+/// Events that will never come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapView {
+    /// Whose.
+    pub node: NodeName,
+    /// Of which boot.
+    pub boot: BootEpoch,
+    /// First sequence that is missing.
+    pub first: Sequence,
+    /// Last.
+    pub last: Sequence,
+    /// From when.
+    pub from_us: u64,
+    /// Until when.
+    pub to_us: u64,
+}
 
 /// A stream silent for so long leaves the watermark.
 pub const SILENT_MS: f64 = 300.0;

@@ -9,9 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fact::{LockTable, LocksShown};
-use super::view::{ShardQueues, ShardValues, View};
 use crate::cache::view::ValuesView;
-use crate::ids::{GroupId, LogIndex};
 use crate::machine::fnv::Fnv;
 use crate::queue::QueueView;
 
@@ -32,22 +30,6 @@ impl Sums {
         let pairs = [(self.locks, other.locks), (self.queues, other.queues), (self.values, other.values)];
         pairs.into_iter().any(|(one, other)| one.is_some() && other.is_some() && one != other)
     }
-
-    /// Of a group in a view, and the index up to which it is folded. None where nothing of the group is known.
-    pub fn of_view(view: &View, group: GroupId) -> Option<(LogIndex, Sums)> {
-        if group == GroupId::CONTROL {
-            let locks = &view.locks;
-            let index = locks.table.applied.max(locks.whole)?;
-            let all = locks.beyond.is_none();
-            let locks = all.then(|| of_table(&locks.table)).flatten();
-            return Some((index, Sums { locks, ..Sums::default() }));
-        }
-        let (queues, values) = (view.queues.get(&group), view.cache.values.get(&group));
-        let folded = queues.map(|queues| queues.applied.max(queues.whole));
-        let index = folded.max(values.map(|values| values.applied.max(values.whole))).flatten()?;
-        let queues = queues.and_then(|queues| of_shard_queues(queues));
-        Some((index, Sums { locks: None, queues, values: values.and_then(of_shard_values) }))
-    }
 }
 
 /// Of a lock table as a node shows it.
@@ -55,7 +37,8 @@ pub fn of_locks(shown: &LocksShown) -> Option<u64> {
     shown.beyond.is_none().then(|| of_table(&shown.table)).flatten()
 }
 
-fn of_table(table: &LockTable) -> Option<u64> {
+/// Of a whole lock table.
+pub fn of_table(table: &LockTable) -> Option<u64> {
     let resources = table.resources.iter().map(|at| {
         let holders = at.holders.iter();
         let holders = holders.map(|held| (&held.holder, held.mode, held.fencing_token, held.expires_at_ms));
@@ -80,30 +63,13 @@ pub fn of_queues(view: &QueueView) -> Option<u64> {
     sum(&topics.collect::<Vec<_>>()).filter(|_| view.more_topics == 0)
 }
 
-fn of_shard_queues(queues: &ShardQueues) -> Option<u64> {
-    let topics = queues.topics.iter();
-    let topics = topics.filter(|(_, topic)| topic.messages > 0 || !topic.groups.is_empty());
-    let topics = topics.map(|(name, topic)| {
-        let groups = topic.groups.iter();
-        let groups = groups.map(|(name, at)| (name, at.waiting, at.in_flight, at.dead, at.totals));
-        let counters = (topic.messages, topic.bytes, topic.delayed, topic.totals);
-        (name, counters, groups.collect::<Vec<_>>())
-    });
-    sum(&topics.collect::<Vec<_>>()).filter(|_| queues.more_topics == 0)
-}
-
 /// Of cached values as a node shows them.
 pub fn of_values(view: &ValuesView) -> Option<u64> {
     let values = view.values.iter().map(|value| (&value.address, value.version));
     sum(&(view.begun, view.opened, values.collect::<Vec<_>>())).filter(|_| view.more == 0)
 }
 
-fn of_shard_values(shard: &ShardValues) -> Option<u64> {
-    let values = shard.values.iter().map(|(address, value)| (address, value.version));
-    sum(&(shard.begun, shard.opened, values.collect::<Vec<_>>())).filter(|_| !shard.more)
-}
-
 /// What postcard writes of it, as one number. Only against mistakes, not against adversaries.
-fn sum(what: &impl Serialize) -> Option<u64> {
+pub fn sum(what: &impl Serialize) -> Option<u64> {
     postcard::serialize_with_flavor(what, Fnv::default()).ok()
 }

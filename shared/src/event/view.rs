@@ -21,6 +21,7 @@ mod queues;
 mod ring;
 mod sums;
 
+pub use super::merge::{GapView, StreamState};
 pub use cache::{
     CacheView, Committed, Held, Home, LINES_MAX, LineCopy, Moved, NodeCache, RATES_MAX, RECALLS_MAX, Rate,
     Recalled, Recalls, ShardValues,
@@ -97,18 +98,6 @@ pub enum Process {
     Paused,
     /// It is not there.
     Down,
-}
-
-/// A node's event stream, as the reader sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StreamState {
-    /// Never connected.
-    #[default]
-    Unknown,
-    /// It beats.
-    Live,
-    /// Nothing came for 300 ms, or the connection broke: what this node shows may be old.
-    Silent,
 }
 
 /// One node.
@@ -367,23 +356,6 @@ pub struct RequestView {
     pub subject: SmolStr,
     /// When it began.
     pub begun_us: u64,
-}
-
-/// Events that will never come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GapView {
-    /// Whose.
-    pub node: NodeName,
-    /// Of which boot.
-    pub boot: BootEpoch,
-    /// First sequence that is missing.
-    pub first: Sequence,
-    /// Last.
-    pub last: Sequence,
-    /// From when.
-    pub from_us: u64,
-    /// Until when.
-    pub to_us: u64,
 }
 
 /// What of `GET /status` can be folded from events.

@@ -11,10 +11,10 @@
 //! poll after a grant that nobody was told of; every later one is answered `true`. Only then does its fact say so. A
 //! retry under a request's key says what the request was told.
 
+use super::fact::LockFact;
 use super::grant::Grant;
 use super::table::{Claim, Step, Table, Waiter};
 use super::{FencingToken, Holder, LockReply, Mode, Wait, WaitId};
-use crate::event::fact::ServiceFact;
 use crate::ids::ResourceName;
 
 /// An acquire, as its client asked it.
@@ -94,7 +94,7 @@ impl Table {
         if let Some(at) = expires_at_ms {
             self.set_hold_lease(token, at);
         }
-        step.facts.push(ServiceFact::LockGranted {
+        step.facts.push(LockFact::Granted {
             resource: ask.resource.clone(),
             holder: ask.holder.clone(),
             mode,
@@ -116,7 +116,7 @@ impl Table {
         if hold.expires_at_ms.is_some_and(|promised_ms| promised_ms < asked_ms) {
             hold.ttl_ms = ask.ttl_ms;
             self.set_hold_lease(token, asked_ms);
-            step.facts.push(ServiceFact::LockRenewed {
+            step.facts.push(LockFact::Renewed {
                 resource: ask.resource.clone(),
                 holder: ask.holder.clone(),
                 expires_at_ms: asked_ms,
@@ -233,7 +233,7 @@ impl Table {
     }
 
     fn queued_fact(&self, wait: WaitId, ask: &Ask<'_>, upgrade: bool, step: &mut Step) {
-        step.facts.push(ServiceFact::LockQueued {
+        step.facts.push(LockFact::Queued {
             resource: ask.resource.clone(),
             holder: ask.holder.clone(),
             mode: ask.mode,

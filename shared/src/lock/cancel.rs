@@ -1,8 +1,8 @@
 //! Cancel: end a wait, and learn what became of it. Withdraw: one request does not wait any more.
 
+use super::fact::ReleaseCause;
 use super::table::{Step, Table};
 use super::{Holder, LockReply, WaitId};
-use crate::event::fact::ReleaseCause;
 use crate::ids::ResourceName;
 use crate::machine::IdempotencyKey;
 

@@ -16,9 +16,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::fact::LockFact;
 use super::table::{Claim, Outcome, Resource, Step, Table, Waiter};
 use super::{Holder, LockReply, Mode, WaitEdge, WaitId};
-use crate::event::fact::ServiceFact;
 use crate::ids::ResourceName;
 
 /// So many of its start's claims a search looks at for each vertex that it visits.
@@ -94,7 +94,7 @@ impl Table {
     ) -> Option<LockReply> {
         let waiter = self.remove_wait(wait)?;
         step.free(&waiter.resource);
-        step.facts.push(ServiceFact::Deadlock { cycle: cycle.clone(), victim: waiter.holder.clone(), wait });
+        step.facts.push(LockFact::Deadlock { cycle: cycle.clone(), victim: waiter.holder.clone(), wait });
         let reply = LockReply::Deadlock { cycle: cycle.clone(), victim: waiter.holder.clone() };
         step.settle(&waiter, reply.clone());
         if keep {

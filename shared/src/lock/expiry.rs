@@ -1,8 +1,8 @@
 //! The lease clock: the only way in which time enters the lock table.
 
 use super::LeaseMs;
+use super::fact::ReleaseCause;
 use super::table::{Due, Step, Table};
-use crate::event::fact::ReleaseCause;
 
 impl Table {
     /// Moves the clock forward (never back) and ends what is due by then: first everything that is due, in order of

@@ -1,8 +1,8 @@
 //! Giving a lock, taking it back, and what follows for those who wait.
 
+use super::fact::{LockFact, ReleaseCause};
 use super::table::{Hold, Step, Table};
 use super::{FencingToken, Holder, LockReply, Mode, WaitId};
-use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::ids::ResourceName;
 
 /// What is granted to whom.
@@ -32,7 +32,7 @@ impl Table {
         let fencing_token: FencingToken = self.last_token;
         let expires_at_ms = holder.session.is_none().then(|| self.after(ttl_ms)).max(promised_ms);
         let since_ms = self.clock_ms;
-        step.facts.push(ServiceFact::LockGranted {
+        step.facts.push(LockFact::Granted {
             resource: resource.clone(),
             holder: holder.clone(),
             mode,
@@ -88,7 +88,7 @@ impl Table {
         let Some(hold) = self.remove_hold(token) else { return 0 };
         let upgrade = self.claim(&hold.holder, &hold.resource).wait;
         step.free(&hold.resource);
-        step.facts.push(ServiceFact::LockReleased {
+        step.facts.push(LockFact::Released {
             resource: hold.resource,
             holder: hold.holder,
             fencing_token: token,
@@ -102,7 +102,7 @@ impl Table {
         let Some(waiter) = self.remove_wait(wait) else { return 0 };
         step.free(&waiter.resource);
         step.settle(&waiter, LockReply::Cancelled);
-        step.facts.push(ServiceFact::WaitEnded {
+        step.facts.push(LockFact::WaitEnded {
             resource: waiter.resource,
             holder: waiter.holder,
             wait,

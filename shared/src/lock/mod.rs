@@ -8,6 +8,7 @@ mod apply;
 mod cancel;
 mod deadlock;
 mod expiry;
+pub mod fact;
 mod grant;
 pub mod limits;
 mod release;
@@ -16,8 +17,10 @@ mod replay;
 mod session;
 pub(crate) mod snapshot;
 mod table;
-mod view;
+pub mod view;
 
+pub use crate::ids::LeaseMs;
+pub use fact::{LockFact, ReleaseCause};
 pub(crate) use table::Step;
 pub use table::Table;
 pub use view::{After, HOLDER_EDGES_MAX, TablePage, WaitSeen, edges_of};
@@ -28,9 +31,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientName, LogIndex, ResourceName};
 use crate::machine::IdempotencyKey;
-
-/// Milliseconds on a group's lease clock: a committed value that stands still without a leader.
-pub type LeaseMs = u64;
 
 /// Grows with every grant of a resource: a storage service that compares it fences out an old holder.
 pub type FencingToken = u64;

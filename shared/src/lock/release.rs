@@ -1,8 +1,8 @@
 //! Release: give a lock back.
 
+use super::fact::ReleaseCause;
 use super::table::{Step, Table};
 use super::{FencingToken, Holder, LockReply};
-use crate::event::fact::ReleaseCause;
 use crate::ids::ResourceName;
 
 impl Table {

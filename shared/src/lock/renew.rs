@@ -1,8 +1,8 @@
 //! Renew: lengthen the lease of a held lock.
 
+use super::fact::LockFact;
 use super::table::{Step, Table};
 use super::{FencingToken, Holder, LockReply};
-use crate::event::fact::ServiceFact;
 use crate::ids::ResourceName;
 
 impl Table {
@@ -30,7 +30,7 @@ impl Table {
             hold.ttl_ms = ttl_ms.unwrap_or(hold.ttl_ms);
             let expires_at_ms = now.saturating_add(hold.ttl_ms).max(promised_ms.unwrap_or(0));
             self.set_hold_lease(token, expires_at_ms);
-            step.facts.push(ServiceFact::LockRenewed {
+            step.facts.push(LockFact::Renewed {
                 resource: resource.clone(),
                 holder: holder.clone(),
                 expires_at_ms,

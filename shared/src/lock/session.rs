@@ -1,9 +1,9 @@
 //! Sessions: one lease for all locks and waits of a client.
 
+use super::fact::{LockFact, ReleaseCause};
 use super::limits::{SESSIONS_MAX, SESSIONS_PER_CLIENT_MAX};
 use super::table::{Due, Session, Step, Table};
 use super::{Holder, SessionCommand, SessionId, SessionReply};
-use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::ids::{ClientName, ResourceName};
 
 impl Table {
@@ -32,7 +32,7 @@ impl Table {
         let session = SessionId(step.index);
         let expires_at_ms = self.after(ttl_ms);
         self.insert_session(session, Session { client: client.clone(), ttl_ms, expires_at_ms });
-        step.facts.push(ServiceFact::SessionOpened { session, client: client.clone(), expires_at_ms });
+        step.facts.push(LockFact::SessionOpened { session, client: client.clone(), expires_at_ms });
         SessionReply::Opened { session, expires_in_ms: ttl_ms }
     }
 
@@ -44,7 +44,7 @@ impl Table {
         let expires_in_ms = session.ttl_ms;
         self.deadlines.remove(&(before, Due::Session(id)));
         self.deadlines.insert((expires_at_ms, Due::Session(id)));
-        step.facts.push(ServiceFact::SessionRenewed { session: id, expires_at_ms });
+        step.facts.push(LockFact::SessionRenewed { session: id, expires_at_ms });
         SessionReply::Renewed { expires_in_ms }
     }
 
@@ -67,7 +67,7 @@ impl Table {
     ) -> Option<(u32, u32)> {
         let session = self.remove_session(id)?;
         let holder = Holder { client: session.client.clone(), session: Some(id) };
-        step.facts.push(ServiceFact::SessionEnded { session: id, client: session.client, cause });
+        step.facts.push(LockFact::SessionEnded { session: id, client: session.client, cause });
         let first = (holder.clone(), ResourceName::default());
         let claims: Vec<_> = self
             .claims

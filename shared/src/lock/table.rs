@@ -13,9 +13,9 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+use super::fact::LockFact;
 use super::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX, CLAIMS_PER_RESOURCE_MAX, WAITS_PER_HOLDER_MAX};
 use super::{FencingToken, Holder, LeaseMs, LockReply, Mode, SessionId, WaitEdge, WaitId};
-use crate::event::fact::ServiceFact;
 use crate::ids::{ClientName, LogIndex, ResourceName};
 use crate::machine::IdempotencyKey;
 
@@ -157,7 +157,7 @@ pub(crate) struct Step {
     /// Its idempotency key.
     pub key: Option<IdempotencyKey>,
     /// What happened, in order.
-    pub facts: Vec<ServiceFact>,
+    pub facts: Vec<LockFact>,
     /// Earlier commands' answers `Waiting` that are settled now.
     pub settled: Vec<(IdempotencyKey, LockReply)>,
     /// Resources whose first waiter may be grantable now.

@@ -5,6 +5,7 @@
 //! different parts of it in use: log, replies, lease clock and snapshots work the same everywhere.
 
 pub mod cluster;
+mod fact;
 pub(crate) mod fnv;
 pub mod key;
 mod minted;
@@ -19,14 +20,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{ClusterRecord, SHARDS_SINCE};
+pub use fact::ServiceFact;
 pub use key::{IdempotencyKey, KeyName, RequestKey};
 pub use refound::{Census, Refounded, SKIPPED};
 pub use shards::{Placement, SHARDS_MAX, ShardCommand, ShardMap, ShardRecord, ShardReplicas, ShardReply};
 pub use snapshot::{Decoder, SnapshotError};
 
 use crate::cache::{self, CacheCommand, CacheReply, Values};
-use crate::event::fact::{LockCounts, ServiceFact};
 use crate::ids::{ClusterId, GroupId, LogIndex, NodeId, NodeName};
+use crate::lock::view::LockCounts;
 use crate::lock::{self, LeaseMs, LockCommand, LockReply, SessionCommand, SessionReply, Table, WaitSeen};
 use crate::queue::{self, ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use replies::{Known, Replies};
@@ -410,7 +412,7 @@ impl Machine {
             self.replies.settle(&key, &Reply::Lock(settled));
         }
         // Only one of them has any.
-        let mut facts = locks.facts;
+        let mut facts: Vec<ServiceFact> = locks.facts.into_iter().map(ServiceFact::Lock).collect();
         let counts = self.table.counts();
         if counts != before && (counts.beyond() || before.beyond()) {
             facts.push(ServiceFact::LocksCounted { counts });

@@ -4,6 +4,7 @@ use orrery_shared::event::fact::ServiceFact;
 use orrery_shared::lock::{Holder, LockReply, Mode, Wait, WaitId};
 
 use super::{Model, Refused, Waiting};
+use orrery_shared::lock::LockFact;
 
 impl Model {
     #[allow(clippy::too_many_arguments)]
@@ -120,7 +121,7 @@ impl Model {
     fn settle(&mut self, own: WaitId, resource: &str, holder: &Holder, facts: &[ServiceFact]) -> LockReply {
         let mut reply = None;
         for fact in facts {
-            let ServiceFact::Deadlock { cycle, victim, wait } = fact else { continue };
+            let ServiceFact::Lock(LockFact::Deadlock { cycle, victim, wait }) = fact else { continue };
             self.check_cycle(cycle, *wait);
             let refused = self.waits.iter().find(|waiting| waiting.id == *wait).cloned().unwrap();
             assert_eq!(refused.holder, *victim);

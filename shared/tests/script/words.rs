@@ -1,6 +1,7 @@
 //! Replies, facts and tables as short lines.
 
 use orrery_shared::event::fact::{LockTable, ReleaseCause, ServiceFact};
+use orrery_shared::lock::LockFact;
 use orrery_shared::lock::{Holder, LockReply, SessionReply, WaitEdge};
 use orrery_shared::machine::{ControlReply, Member, Reply, ShardMap, ShardReply};
 
@@ -64,7 +65,7 @@ fn lock_reply(reply: &LockReply) -> String {
 
 pub fn fact(fact: &ServiceFact) -> String {
     match fact {
-        ServiceFact::LockGranted {
+        ServiceFact::Lock(LockFact::Granted {
             resource,
             holder,
             mode,
@@ -72,7 +73,7 @@ pub fn fact(fact: &ServiceFact) -> String {
             expires_at_ms,
             wait,
             reentrant,
-        } => {
+        }) => {
             let until = expires_at_ms.map_or("session".into(), |at| at.to_string());
             let after = wait.map_or(String::new(), |wait| format!(" after #{}", wait.0));
             let again = if *reentrant { " again" } else { "" };
@@ -81,29 +82,29 @@ pub fn fact(fact: &ServiceFact) -> String {
                 mode.letter()
             )
         }
-        ServiceFact::LockQueued { resource, holder, mode, wait, position, upgrade } => {
+        ServiceFact::Lock(LockFact::Queued { resource, holder, mode, wait, position, upgrade }) => {
             let upgrade = if *upgrade { " upgrade" } else { "" };
             format!("queued {resource} {holder} {} #{} position={position}{upgrade}", mode.letter(), wait.0)
         }
-        ServiceFact::LockRenewed { resource, holder, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::Renewed { resource, holder, expires_at_ms }) => {
             format!("renewed {resource} {holder} until={expires_at_ms}")
         }
-        ServiceFact::LockReleased { resource, holder, fencing_token, cause } => {
+        ServiceFact::Lock(LockFact::Released { resource, holder, fencing_token, cause }) => {
             format!("released {resource} {holder} token={fencing_token} ({})", why(*cause))
         }
-        ServiceFact::WaitEnded { resource, holder, wait, cause } => {
+        ServiceFact::Lock(LockFact::WaitEnded { resource, holder, wait, cause }) => {
             format!("wait ended {resource} {holder} #{} ({})", wait.0, why(*cause))
         }
-        ServiceFact::Deadlock { cycle, victim, wait } => {
+        ServiceFact::Lock(LockFact::Deadlock { cycle, victim, wait }) => {
             format!("deadlock {}, victim {victim} #{}", edges(cycle), wait.0)
         }
-        ServiceFact::SessionOpened { session, client, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::SessionOpened { session, client, expires_at_ms }) => {
             format!("session {} of {client} opened until={expires_at_ms}", session.0)
         }
-        ServiceFact::SessionRenewed { session, expires_at_ms } => {
+        ServiceFact::Lock(LockFact::SessionRenewed { session, expires_at_ms }) => {
             format!("session {} kept until={expires_at_ms}", session.0)
         }
-        ServiceFact::SessionEnded { session, client, cause } => {
+        ServiceFact::Lock(LockFact::SessionEnded { session, client, cause }) => {
             format!("session {} of {client} ended ({})", session.0, why(*cause))
         }
         ServiceFact::Queue(fact) => format!("{fact:?}"),

@@ -18,6 +18,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::SceneKind;
 use super::score::{Score, Segment};
 use crate::math::log;
+use orrery_shared::lock::LockFact;
 
 /// How long a typical message takes to cross the stage in a scene.
 pub const CROSSING_S: f64 = 0.7;
@@ -318,12 +319,12 @@ impl Director {
 
     fn service(&mut self, fact: &ServiceFact, at_us: u64, shown_us: u64, score: &mut Score) {
         match fact {
-            ServiceFact::Deadlock { .. } => {
+            ServiceFact::Lock(LockFact::Deadlock { .. }) => {
                 self.open(SceneKind::Deadlock, at_us, shown_us, score);
                 self.moment(at_us, score);
                 self.hold(at_us, 2.2, score);
             }
-            ServiceFact::LockGranted { wait: Some(_), .. } => {
+            ServiceFact::Lock(LockFact::Granted { wait: Some(_), .. }) => {
                 let opened = self.open(SceneKind::Grant, at_us, shown_us, score);
                 self.moment(at_us, score);
                 self.hold(at_us, if opened { 0.9 } else { 0.5 }, score);
@@ -331,15 +332,15 @@ impl Director {
                     self.close(at_us, 0.1, score);
                 }
             }
-            ServiceFact::LockQueued { .. } => {
+            ServiceFact::Lock(LockFact::Queued { .. }) => {
                 // The request goes on waiting, for longer than anybody wants to watch it slowly.
                 self.moment(at_us, score);
                 if self.scene.as_ref().is_some_and(|scene| scene.kind == SceneKind::Request) {
                     self.close(at_us, 0.7, score);
                 }
             }
-            ServiceFact::SessionRenewed { .. }
-            | ServiceFact::LockRenewed { .. }
+            ServiceFact::Lock(LockFact::SessionRenewed { .. })
+            | ServiceFact::Lock(LockFact::Renewed { .. })
             | ServiceFact::LocksCounted { .. } => {}
             _ => {
                 self.moment(at_us, score);

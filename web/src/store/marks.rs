@@ -8,6 +8,7 @@ use orrery_shared::event::fact::{Role, ServiceFact};
 use orrery_shared::event::stream::NodeSnapshot;
 use orrery_shared::event::view::{GapView, StreamState};
 use orrery_shared::ids::{GroupId, NodeName, Term};
+use orrery_shared::lock::LockFact;
 use orrery_shared::sorted::SortedMap;
 
 /// Most marks, terms and spans that are kept; the oldest go first.
@@ -150,7 +151,7 @@ impl Marks {
                     _ => {}
                 }
             }
-            Fact::Service { fact: ServiceFact::Deadlock { .. }, .. } => {
+            Fact::Service { fact: ServiceFact::Lock(LockFact::Deadlock { .. }), .. } => {
                 self.mark(at_us, node, MarkKind::Deadlock);
             }
             Fact::CacheHome { fact: HomeFact::Recalled { how: How::LeaseOver, .. }, .. } => {

@@ -11,6 +11,7 @@ use crate::event::stream::GroupSnapshot;
 use crate::event::view::View;
 use crate::hlc::HlcClock;
 use crate::ids::GroupId;
+use crate::lock::LockFact;
 use crate::lock::SessionId;
 
 const NODES: usize = 4;
@@ -150,10 +151,10 @@ impl World {
         self.index += 1;
         let session = SessionId(self.index % 7);
         let fact = match self.index % 3 {
-            0 => ServiceFact::SessionRenewed { session, expires_at_ms: self.index },
+            0 => ServiceFact::Lock(LockFact::SessionRenewed { session, expires_at_ms: self.index }),
             _ => {
                 let client = format!("c{}", self.index).as_str().into();
-                ServiceFact::SessionOpened { session, client, expires_at_ms: self.index }
+                ServiceFact::Lock(LockFact::SessionOpened { session, client, expires_at_ms: self.index })
             }
         };
         let (group, index) = (GroupId::CONTROL, self.index);

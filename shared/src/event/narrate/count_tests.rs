@@ -6,6 +6,7 @@ use crate::cache::message::RecallKind;
 use crate::cache::{HomeFact, How, Waited, Wants};
 use crate::event::fact::{EntrySummary, MessageId, PlacedShard, ShardTable};
 use crate::hlc::Hlc;
+use crate::lock::LockFact;
 use crate::lock::{Holder, Mode, WaitEdge, WaitId};
 use crate::placement::RingNode;
 use crate::queue::fact::DeadCause;
@@ -258,24 +259,26 @@ fn who_ends_is_called_the_leader_only_while_it_is_the_leader() {
 
 #[test]
 fn who_waits_is_told_who_has_it() {
-    let shared = |client: &str, fencing_token| ServiceFact::LockGranted {
-        resource: "printer".into(),
-        holder: Holder { client: client.into(), session: None },
-        mode: Mode::Shared,
-        fencing_token,
-        expires_at_ms: None,
-        wait: None,
-        reentrant: false,
+    let shared = |client: &str, fencing_token| {
+        ServiceFact::Lock(LockFact::Granted {
+            resource: "printer".into(),
+            holder: Holder { client: client.into(), session: None },
+            mode: Mode::Shared,
+            fencing_token,
+            expires_at_ms: None,
+            wait: None,
+            reentrant: false,
+        })
     };
     let wants = |client: &str, upgrade| {
-        let fact = ServiceFact::LockQueued {
+        let fact = ServiceFact::Lock(LockFact::Queued {
             resource: "printer".into(),
             holder: Holder { client: client.into(), session: None },
             mode: Mode::Exclusive,
             wait: WaitId(8),
             position: 1,
             upgrade,
-        };
+        });
         lock(99, fact)
     };
     let mut story = Story::default();
@@ -311,7 +314,8 @@ fn a_circle_of_two_and_of_many_names_everybody_once() {
             resource: format!("fork-{}", place + 1).as_str().into(),
         };
         let cycle = (0..people.len()).map(edge).collect();
-        let fact = ServiceFact::Deadlock { cycle, victim: holder(people[0]), wait: WaitId(9) };
+        let fact =
+            ServiceFact::Lock(LockFact::Deadlock { cycle, victim: holder(people[0]), wait: WaitId(9) });
         Story::default().told("node1", &lock(12, fact))
     };
     assert_eq!(

@@ -7,6 +7,7 @@ use super::{Said, Topic, list};
 use crate::event::fact::{ReleaseCause, ServiceFact};
 use crate::event::view::View;
 use crate::ids::ClientName;
+use crate::lock::LockFact;
 use crate::lock::{Holder, Mode, WaitEdge};
 
 /// People are called by their names; which of their sessions it is, the table says.
@@ -16,7 +17,15 @@ fn who(holder: &Holder) -> &str {
 
 pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
     match fact {
-        ServiceFact::LockGranted { resource, holder, mode, fencing_token, wait, reentrant, .. } => {
+        ServiceFact::Lock(LockFact::Granted {
+            resource,
+            holder,
+            mode,
+            fencing_token,
+            wait,
+            reentrant,
+            ..
+        }) => {
             let how = mode_words(*mode);
             let words: words::Words = if *reentrant {
                 ["{0} holds {1} already: the same token {3}", "{0} sudah memegang {1}: token {3} yang sama"]
@@ -30,7 +39,7 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
             Some(words::filled(Topic::Lock, words, gaps).alike("granted"))
         }
-        ServiceFact::LockQueued { resource, holder, position, upgrade, .. } => {
+        ServiceFact::Lock(LockFact::Queued { resource, holder, position, upgrade, .. }) => {
             let (holder, mut holders) = (who(holder), holders_of(view, resource));
             if *upgrade {
                 // It has the lock shared itself, and waits for the others.
@@ -53,8 +62,10 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             ];
             Some(words::filled(Topic::Lock, words, gaps).alike("queued"))
         }
-        ServiceFact::LockReleased { resource, holder, cause, .. } => Some(released(resource, holder, *cause)),
-        ServiceFact::WaitEnded { resource, holder, cause, .. } => {
+        ServiceFact::Lock(LockFact::Released { resource, holder, cause, .. }) => {
+            Some(released(resource, holder, *cause))
+        }
+        ServiceFact::Lock(LockFact::WaitEnded { resource, holder, cause, .. }) => {
             let why = cause_words(*cause);
             Some(
                 words::filled(
@@ -66,11 +77,11 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 .alike("wait ended"),
             )
         }
-        ServiceFact::Deadlock { cycle, victim, .. } => Some(deadlock(cycle, victim)),
-        ServiceFact::SessionOpened { client, .. } => Some(
+        ServiceFact::Lock(LockFact::Deadlock { cycle, victim, .. }) => Some(deadlock(cycle, victim)),
+        ServiceFact::Lock(LockFact::SessionOpened { client, .. }) => Some(
             words::said(Topic::Lock, ["{0} opens a session", "{0} membuka sesi"], &[client]).alike("session"),
         ),
-        ServiceFact::SessionEnded { client, cause, .. } => {
+        ServiceFact::Lock(LockFact::SessionEnded { client, cause, .. }) => {
             let why = cause_words(*cause);
             let said = words::filled(
                 Topic::Lock,
@@ -79,8 +90,8 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             );
             Some(if *cause == ReleaseCause::SessionExpired { said.bad() } else { said })
         }
-        ServiceFact::LockRenewed { .. }
-        | ServiceFact::SessionRenewed { .. }
+        ServiceFact::Lock(LockFact::Renewed { .. })
+        | ServiceFact::Lock(LockFact::SessionRenewed { .. })
         | ServiceFact::LocksCounted { .. }
         | ServiceFact::Queue(_)
         | ServiceFact::Cache(_) => None,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::fact::{EntrySummary, ImpairedLink, LEFT_CLUSTER, MessageId, ReleaseCause, ServiceFact};
 use crate::hlc::Hlc;
+use crate::lock::LockFact;
 use crate::lock::{Holder, Mode, WaitEdge, WaitId};
 
 fn event(seq: u64, fact: Fact) -> Event {
@@ -41,7 +42,7 @@ fn service(index: u64, fact: ServiceFact) -> Fact {
 }
 
 fn granted(client: &str, mode: Mode, wait: Option<u64>) -> ServiceFact {
-    ServiceFact::LockGranted {
+    ServiceFact::Lock(LockFact::Granted {
         resource: "printer".into(),
         holder: holder(client),
         mode,
@@ -49,18 +50,18 @@ fn granted(client: &str, mode: Mode, wait: Option<u64>) -> ServiceFact {
         expires_at_ms: None,
         wait: wait.map(WaitId),
         reentrant: false,
-    }
+    })
 }
 
 fn queued(client: &str) -> ServiceFact {
-    ServiceFact::LockQueued {
+    ServiceFact::Lock(LockFact::Queued {
         resource: "printer".into(),
         holder: holder(client),
         mode: Mode::Exclusive,
         wait: WaitId(8),
         position: 1,
         upgrade: false,
-    }
+    })
 }
 
 fn impaired(delay_ms: u32, loss_percent: u8) -> Fact {
@@ -73,11 +74,11 @@ fn deadlock() -> ServiceFact {
         blocker: holder(blocker),
         resource: resource.into(),
     };
-    ServiceFact::Deadlock {
+    ServiceFact::Lock(LockFact::Deadlock {
         cycle: vec![edge("Budi", "Citra", "report"), edge("Citra", "Budi", "printer")],
         victim: holder("Citra"),
         wait: WaitId(9),
-    }
+    })
 }
 
 /// Who says what, and what is written then; the empty sentence stands for none.
@@ -176,12 +177,12 @@ fn story() -> Vec<(&'static str, Fact, &'static str, &'static str)> {
             "node3",
             service(
                 10,
-                ServiceFact::LockReleased {
+                ServiceFact::Lock(LockFact::Released {
                     resource: "printer".into(),
                     holder: holder("Ayu"),
                     fencing_token: 41,
                     cause: ReleaseCause::Expired,
-                },
+                }),
             ),
             "Ayu's lease on printer ran out: the lock is taken back",
             "Masa pinjam Ayu atas printer habis: kuncinya diambil kembali",
@@ -283,14 +284,16 @@ fn numbers_of_nodes_and_people_are_told_as_what_they_are() {
     // Two hold it shared, one of them under a session, whose number is not a part of its name.
     let mut view = View::default();
     let session = Some(crate::lock::SessionId(1_234));
-    let shared = |client: &str, token, session| ServiceFact::LockGranted {
-        resource: "printer".into(),
-        holder: Holder { client: client.into(), session },
-        mode: Mode::Shared,
-        fencing_token: token,
-        expires_at_ms: None,
-        wait: None,
-        reentrant: false,
+    let shared = |client: &str, token, session| {
+        ServiceFact::Lock(LockFact::Granted {
+            resource: "printer".into(),
+            holder: Holder { client: client.into(), session },
+            mode: Mode::Shared,
+            fencing_token: token,
+            expires_at_ms: None,
+            wait: None,
+            reentrant: false,
+        })
     };
     for (seq, fact) in [(1, shared("Ayu", 1, None)), (2, shared("Budi", 2, session))] {
         let line = narrate(&view, &"node1".into(), &event(seq, service(seq, fact.clone()))).unwrap();

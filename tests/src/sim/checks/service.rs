@@ -8,6 +8,7 @@ use orrery_shared::ids::{GroupId, LogIndex, ResourceName};
 use orrery_shared::lock::FencingToken;
 
 use crate::sim::runtime::TaskGroup;
+use orrery_shared::lock::LockFact;
 
 type Verdict = Result<(), String>;
 
@@ -68,7 +69,8 @@ impl Service {
             return Err(format!("fact {n} of entry {index} is {known:?} and {fact:?}"));
         }
         self.facts.insert((group, index, n), fact.clone());
-        let ServiceFact::LockGranted { resource, fencing_token, reentrant: false, .. } = fact else {
+        let ServiceFact::Lock(LockFact::Granted { resource, fencing_token, reentrant: false, .. }) = fact
+        else {
             return Ok(());
         };
         let tokens = self.tokens.entry(resource.clone()).or_default();

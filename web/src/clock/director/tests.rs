@@ -4,6 +4,7 @@ use orrery_shared::cache::message::RecallKind;
 use orrery_shared::cache::{HomeFact, How, Waited, Wants};
 
 use super::*;
+use orrery_shared::lock::LockFact;
 
 const GROUP: GroupId = GroupId::CONTROL;
 
@@ -101,11 +102,11 @@ fn under_load_requests_are_not_followed() {
 #[test]
 fn a_deadlock_is_held() {
     let mut set = Set::new();
-    let fact = ServiceFact::Deadlock {
+    let fact = ServiceFact::Lock(LockFact::Deadlock {
         cycle: vec![],
         victim: orrery_shared::lock::Holder { client: "Budi".into(), session: None },
         wait: orrery_shared::lock::WaitId(7),
-    };
+    });
     set.say("node1", 10_000_000, Fact::Service { group: GROUP, index: 7, n: 0, clock_ms: 1, fact });
     assert!(set.score.shown_after_s(0) > 2.0);
     assert_eq!(set.score.at(10_000_000_100).map(|segment| segment.kind), Some(SceneKind::Deadlock));

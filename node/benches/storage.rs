@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use orrery::storage::{CACHE_BYTES, Store};
-use orrery_shared::engine::host::Write;
-use orrery_shared::ids::GroupId;
+use orrery_base::ids::GroupId;
+use orrery_engine::host::Write;
 use redb::backends::FileBackend;
 use redb::{Builder, TableDefinition};
 

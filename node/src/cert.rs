@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 
 use crate::cli::CertArgs;
 use crate::config::node_name;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orrery_shared::engine::Profile;
+use orrery_engine::Profile;
 
 /// A cluster that can be watched: locks, queues and caches on Raft.
 #[derive(Debug, Parser)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use orrery_shared::engine::EngineConfig;
-use orrery_shared::ids::NodeName;
-use orrery_shared::machine::SHARDS_MAX;
-use orrery_shared::names;
+use orrery_base::ids::NodeName;
+use orrery_base::names;
+use orrery_engine::EngineConfig;
+use orrery_machine::SHARDS_MAX;
 
 use crate::cli::{CachePolicy, NodeArgs, ProfileName};
 

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use openraft_rt_tokio::TokioRuntime;
-use orrery_shared::engine::host::{Host, Measured};
-use orrery_shared::event::Fact;
-use orrery_shared::event::stream::HeartbeatLeg;
-use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::NodeName;
+use orrery_base::hlc::Hlc;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::{Host, Measured};
+use orrery_event::Fact;
+use orrery_event::stream::HeartbeatLeg;
 
 use crate::clock;
 use crate::events::Recorder;

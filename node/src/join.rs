@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use orrery_shared::api::node::Cluster;
-use orrery_shared::engine::StaticPeer;
+use orrery_api::node::Cluster;
+use orrery_engine::StaticPeer;
 use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
@@ -85,8 +85,8 @@ fn others(config: &NodeConfig, cluster: Cluster) -> Result<Vec<StaticPeer>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use clap::Parser as _;
-    use orrery_shared::api::node::ClusterMember;
-    use orrery_shared::ids::{ClusterId, NodeId};
+    use orrery_api::node::ClusterMember;
+    use orrery_base::ids::{ClusterId, NodeId};
 
     use super::*;
     use crate::cli::{Cli, Command};

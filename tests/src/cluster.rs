@@ -5,8 +5,8 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use orrery_shared::api::lock::LockStatus;
-use orrery_shared::api::node::{Cluster as ClusterRecord, Status};
+use orrery_api::lock::LockStatus;
+use orrery_api::node::{Cluster as ClusterRecord, Status};
 use reqwest::{Client, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use orrery_shared::api::demo::DemoNodes;
-use orrery_shared::api::node::Status;
-use orrery_shared::event::stream::{ProcessState, ProcessStatus};
+use orrery_api::demo::DemoNodes;
+use orrery_api::node::Status;
+use orrery_event::stream::{ProcessState, ProcessStatus};
 use reqwest::Client;
 use serde::de::DeserializeOwned;
 

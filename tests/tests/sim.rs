@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use orrery_shared::cache::Broken;
+use orrery_cache::Broken;
 use orrery_tests::sim::bugs::Bugs;
 use orrery_tests::sim::fleet::{describe, first_seed_of, run_all, today};
 use orrery_tests::sim::run::{Cached, Options, Report, run};

@@ -6,22 +6,23 @@ mod cache;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::clock::{ClockState, Pace};
-use orrery_shared::event::fact::{
-    EntrySummary, HolderView, LockTable, LockedResource, PlacedShard, Role, ShardTable, WaiterView,
-};
-use orrery_shared::event::narrate::{Line, Topic};
-use orrery_shared::event::view::{
+use orrery_base::hlc::Hlc;
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_event::fact::{EntrySummary, Role};
+use orrery_event::merge::StreamState;
+use orrery_lock::view::{HolderView, LockTable, LockedResource, WaiterView};
+use orrery_lock::{Holder, Mode, WaitEdge, WaitId};
+use orrery_narrate::{Line, Topic};
+use orrery_placement::{PlacedShard, Ring, RingNode, RingView, ShardMap, ShardTable};
+use orrery_projection::view::{
     DeadLetterView, DeadlockView, Election, GroupQueue, GroupView, InFlight, LinkView, LocksView, Membership,
-    NodeView, Process, RequestView, RingView, ShardQueues, StreamState, Timer, TopicQueue, View,
+    NodeView, Process, RequestView, ShardQueues, Timer, TopicQueue, View,
 };
-use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::{GroupId, NodeName};
-use orrery_shared::lock::{Holder, Mode, WaitEdge, WaitId};
-use orrery_shared::placement::{Ring, RingNode, ShardMap};
-use orrery_shared::queue::fact::DeadCause;
-use orrery_shared::queue::view::{GroupTotals, TopicTotals};
-use orrery_shared::queue::{ConsumerGroup, Receipt, TopicName};
+use orrery_queue::fact::DeadCause;
+use orrery_queue::view::{GroupTotals, TopicTotals};
+use orrery_queue::{ConsumerGroup, Receipt, TopicName};
+
+use crate::clock::{ClockState, Pace};
 
 /// The moment that every fixture shows.
 pub const NOW_US: u64 = 1_763_730_127_123_000;

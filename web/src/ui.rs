@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::dom::{RwSignal, effect};
 use leptos::prelude::*;
-use orrery_shared::cache::Address;
-use orrery_shared::ids::{ClientName, GroupId, NodeName};
-use orrery_shared::lock::Mode;
+use orrery_base::ids::{ClientName, GroupId, NodeName};
+use orrery_cache::Address;
+use orrery_lock::Mode;
 
+use crate::dom::{RwSignal, effect};
 use crate::i18n::{Lang, Strings};
 
 /// Most clients that one page acts as.

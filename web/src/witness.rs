@@ -2,7 +2,7 @@
 //! ring, of the members that its streams named, asked from the browser's console or by a test.
 
 use leptos::prelude::window;
-use orrery_shared::placement::partition_hash;
+use orrery_placement::partition_hash;
 use wasm_bindgen::closure::Closure;
 
 use crate::look::ring::placement;

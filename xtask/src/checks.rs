@@ -14,6 +14,7 @@ use crate::exec;
 use crate::launch;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Tools};
+use crate::tidy;
 use crate::workspace::Workspace;
 
 /// One row of the table.
@@ -30,6 +31,8 @@ enum Run {
     Cargo(&'static [&'static str]),
     /// A cargo command that runs tests, each of which is counted.
     Tests(&'static [&'static str]),
+    /// The arrows between crates and modules.
+    Tidy,
     /// Build the dashboard, which must be free of the node's crates.
     Dashboard,
     /// The size of the dashboard's main module.
@@ -38,8 +41,9 @@ enum Run {
     Node,
 }
 
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     Check { name: "fmt", run: Run::Cargo(&["fmt", "--all", "--check"]), needs: None, limit_minutes: 5 },
+    Check { name: "tidy", run: Run::Tidy, needs: None, limit_minutes: 1 },
     Check {
         name: "clippy",
         run: Run::Cargo(&[
@@ -198,6 +202,7 @@ impl Check {
                 command.env("ORRERY_BIN", workspace.orrery());
                 tests(command, limit)
             }
+            Run::Tidy => tidy::check(workspace),
             Run::Dashboard => dashboard::ensure(workspace, tools),
             Run::Size => dashboard::check_size(workspace),
             Run::Node => launch::build_node(workspace, limit),

@@ -10,6 +10,7 @@ use crate::exec;
 use crate::process_tree;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Tools, system};
+use crate::tidy;
 use crate::workspace::{Workspace, shown};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -62,6 +63,13 @@ pub fn sim(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let mut command = workspace.cargo(&["run", "--release", "-p", "orrery-tests", "--bin", "sim", "--"]);
     command.args(arguments);
     become_program(command)
+}
+
+/// Looks at the arrows between crates and modules; nothing is built for it.
+pub fn tidy(workspace: &Workspace) -> Result<ExitCode> {
+    let said = tidy::check(workspace)?;
+    println!("{}", said.note);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `cargo xtask web`: trunk builds at each change, and a debug build of the node serves what it built.

@@ -12,6 +12,7 @@ mod process_tree;
 mod report;
 mod setup;
 mod stamp;
+mod tidy;
 mod wasm;
 mod workspace;
 
@@ -54,5 +55,6 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Sim(arguments) => launch::sim(&workspace, &arguments),
         Task::Bench(arguments) => launch::bench(&workspace, &arguments),
         Task::Web => launch::web(&workspace),
+        Task::Tidy => launch::tidy(&workspace),
     }
 }

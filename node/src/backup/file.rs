@@ -12,9 +12,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use orrery_shared::engine::backup::BackupHead;
-use orrery_shared::ids::GroupId;
-use orrery_shared::machine::{Decoder, Machine};
+use orrery_base::ids::GroupId;
+use orrery_engine::backup::BackupHead;
+use orrery_machine::{Decoder, Machine};
 use xxhash_rust::const_xxh64::xxh64;
 
 use crate::storage::ChunkReader;

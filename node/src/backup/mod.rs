@@ -14,9 +14,9 @@ mod tests;
 use std::path::Path;
 
 use anyhow::Result;
-use orrery_shared::engine::backup::BackupHead;
-use orrery_shared::ids::{GroupId, LogIndex};
-use orrery_shared::machine::{Census, Machine};
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::backup::BackupHead;
+use orrery_machine::{Census, Machine};
 
 pub use restore::{recover, restore};
 pub use take::run as backup;

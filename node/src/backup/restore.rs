@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use openraft_rt_tokio::TokioRuntime;
-use orrery_shared::engine::refound::{GroupState, found_on_disk, state_on_disk, write_group, write_identity};
-use orrery_shared::ids::{ClusterId, GroupId, NAME_BYTES_MAX, NodeName};
-use orrery_shared::machine::{Machine, Refounded};
+use orrery_base::ids::{ClusterId, GroupId, NAME_BYTES_MAX, NodeName};
+use orrery_engine::refound::{GroupState, found_on_disk, state_on_disk, write_group, write_identity};
+use orrery_machine::{Machine, Refounded};
 
 use super::file::Reader;
 use super::{describe, line};

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use orrery_shared::api::node::Cluster;
-use orrery_shared::ids::{GroupId, NodeName};
+use orrery_api::node::Cluster;
+use orrery_base::ids::{GroupId, NodeName};
 use tokio::time::timeout;
 
 use super::file::{self, MAGIC};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orrery_shared::engine::refound::{found_on_disk, state_on_disk};
-use orrery_shared::ids::{ClusterId, NodeId};
-use orrery_shared::machine::{Command, ControlCommand, Member, Operation, Placement, SKIPPED};
+use orrery_base::ids::{ClusterId, NodeId};
+use orrery_engine::refound::{found_on_disk, state_on_disk};
+use orrery_machine::{Command, ControlCommand, Member, Operation, Placement, SKIPPED};
 
 use super::*;
 use crate::cli::{RecoverArgs, RestoreArgs};

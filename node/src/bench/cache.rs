@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use orrery_shared::api::cache::DirectoryAnswer;
+use orrery_api::cache::DirectoryAnswer;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use orrery_shared::api::node::Health;
-use orrery_shared::event::fact::Role;
+use orrery_api::node::Health;
+use orrery_event::fact::Role;
 use sysinfo::{Pid, ProcessesToUpdate, System};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};

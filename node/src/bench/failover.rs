@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use orrery_shared::api::node::Status;
-use orrery_shared::ids::Term;
+use orrery_api::node::Status;
+use orrery_base::ids::Term;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 

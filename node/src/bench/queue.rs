@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use orrery_shared::api::queue_view::QueueStats;
+use orrery_api::queue_view::QueueStats;
 
 use super::cluster::{Cluster, Settings};
 use super::etcd::Etcd;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_shared::api::fault::{Fault, Faults, Unreached};
-use orrery_shared::error::ApiError;
-use orrery_shared::ids::NodeName;
+use orrery_api::fault::{Fault, Faults, Unreached};
+use orrery_base::error::ApiError;
+use orrery_base::ids::NodeName;
 
 use super::supervisor::Supervisor;
 use crate::faults::{Change, check, spread};

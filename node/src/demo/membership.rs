@@ -4,9 +4,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use orrery_shared::api::node::{Cluster, Status};
-use orrery_shared::error::{ApiError, ErrorBody, ErrorCode};
-use orrery_shared::ids::NodeName;
+use orrery_api::node::{Cluster, Status};
+use orrery_base::error::{ApiError, ErrorBody, ErrorCode};
+use orrery_base::ids::NodeName;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::process::{self, Signal};

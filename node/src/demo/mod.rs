@@ -19,9 +19,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use orrery_shared::api::node::Health;
-use orrery_shared::event::fact::Role;
-use orrery_shared::hlc::Hlc;
+use folder::Folder;
+use orrery_api::node::Health;
+use orrery_base::hlc::Hlc;
+use orrery_event::fact::Role;
+use supervisor::{Plan, Supervisor};
 
 use crate::app::{asked_to_stop, serve_until};
 use crate::cli::DemoArgs;
@@ -31,8 +33,6 @@ use crate::config;
 use crate::events::{Hub, Recorder};
 use crate::server::{Limits, Site, raise_descriptors};
 use crate::transport::{Listener, listen};
-use folder::Folder;
-use supervisor::{Plan, Supervisor};
 
 /// How long the first leader may take before the demo says that it still waits.
 const LEADER_MAX: Duration = Duration::from_secs(20);

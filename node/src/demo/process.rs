@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
-use orrery_shared::event::fact::LEFT_CLUSTER;
+use orrery_event::fact::LEFT_CLUSTER;
 use smol_str::{SmolStr, format_smolstr};
 use tokio::process::{Child, Command};
 

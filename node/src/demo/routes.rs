@@ -7,8 +7,8 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
-use orrery_shared::api::demo::DemoNodes;
-use orrery_shared::api::fault::FaultSet;
+use orrery_api::demo::DemoNodes;
+use orrery_api::fault::FaultSet;
 
 use super::supervisor::Supervisor;
 use crate::events::{Hub, ReaderQuery};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use orrery_shared::api::demo::DemoNodes;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::LEFT_CLUSTER;
-use orrery_shared::event::stream::{MemberAddress, ProcessState, ProcessStatus};
-use orrery_shared::ids::NodeName;
+use orrery_api::demo::DemoNodes;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::ids::NodeName;
+use orrery_event::Fact;
+use orrery_event::fact::LEFT_CLUSTER;
+use orrery_event::stream::{MemberAddress, ProcessState, ProcessStatus};
 use parking_lot::Mutex;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::watch;

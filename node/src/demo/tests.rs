@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::Request;
 use clap::Parser as _;
-use orrery_shared::hlc::Hlc;
+use orrery_base::hlc::Hlc;
 use tower::ServiceExt as _;
 
 use super::folder::Folder;

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use orrery_shared::cache::view::ValuesView;
-use orrery_shared::cache::{Address, HomeFact, LineFact};
-use orrery_shared::event::fact::{EntrySummary, LocksShown, ServiceFact};
-use orrery_shared::event::{Event, Fact};
-use orrery_shared::ids::{GroupId, Sequence};
-use orrery_shared::queue::QueueView;
+use orrery_base::ids::{GroupId, Sequence};
+use orrery_cache::view::ValuesView;
+use orrery_cache::{Address, HomeFact, LineFact};
+use orrery_event::fact::EntrySummary;
+use orrery_event::{Event, Fact};
+use orrery_lock::view::LocksShown;
+use orrery_machine::ServiceFact;
+use orrery_queue::QueueView;
 use smol_str::SmolStr;
 
 /// Most entries that an `Appended` lists.
@@ -95,7 +97,7 @@ impl Tables {
             return Some(Fact::QueuesResumed { group, index, queues: Box::new(queues) });
         }
         let locks = self.locks.take_if(|_| group == GroupId::CONTROL)?;
-        Some(locks.resumed(group))
+        Some(Fact::locks_resumed(group, locks))
     }
 }
 
@@ -281,8 +283,8 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::hlc::Hlc;
-    use orrery_shared::lock::LockFact;
+    use orrery_base::hlc::Hlc;
+    use orrery_lock::LockFact;
 
     use super::*;
 
@@ -336,8 +338,8 @@ mod tests {
 
     #[test]
     fn the_table_of_each_group_stands_for_its_service_facts() {
-        use orrery_shared::event::fact::LockTable;
-        use orrery_shared::queue::QueueFact;
+        use orrery_lock::view::LockTable;
+        use orrery_queue::QueueFact;
 
         let service = |group, index| {
             let fact = if group == CONTROL {
@@ -377,7 +379,7 @@ mod tests {
     /// see, one that goes on is.
     #[test]
     fn the_last_change_of_a_line_survives_and_recalls_that_ended_do_not() {
-        use orrery_shared::cache::{Cause, How, State, Wants};
+        use orrery_cache::{Cause, How, State, Wants};
 
         let group = GroupId(1);
         let line = |address: &str, from, to| {
@@ -390,9 +392,9 @@ mod tests {
             home(HomeFact::Held { address, owner, sharers: Vec::new() })
         };
         let recalling = |question| {
-            let waited = orrery_shared::cache::Waited {
+            let waited = orrery_cache::Waited {
                 node: "node2".into(),
-                recall: orrery_shared::cache::message::RecallKind::Invalidate,
+                recall: orrery_cache::message::RecallKind::Invalidate,
                 gone_in_us: 9,
             };
             let (address, asker, of) = ("a".into(), "node3".into(), vec![waited]);
@@ -430,9 +432,9 @@ mod tests {
     /// for facts, or comes after.
     #[test]
     fn a_fold_over_a_burst_of_queue_facts_equals_the_machine() {
-        use orrery_shared::event::fact::ServiceFact;
-        use orrery_shared::event::view::View;
-        use orrery_shared::queue::{QueueCommand, Shard, StartFrom, Step};
+        use orrery_machine::ServiceFact;
+        use orrery_projection::view::View;
+        use orrery_queue::{QueueCommand, Shard, StartFrom, Step};
 
         let group = GroupId(1);
         let (mut shard, mut facts) = (Shard::default(), Vec::new());

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::event::choice::Choice;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_event::choice::Choice;
 use parking_lot::Mutex;
 
 /// Most choices other than everything at one time: each is a serialisation of its own.
@@ -82,7 +82,7 @@ impl Choices {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use orrery_shared::ids::GroupId;
+    use orrery_base::ids::GroupId;
 
     use super::*;
 

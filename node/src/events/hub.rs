@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use orrery_shared::cache::view::CachesView;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::event::Event;
-use orrery_shared::event::choice::Choice;
-use orrery_shared::event::fact::{ImpairedLink, LocksShown, ShardTable};
-use orrery_shared::event::stream::{
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::hlc::Hlc;
+use orrery_base::ids::{ClusterId, GroupId, NodeName, Sequence};
+use orrery_cache::view::CachesView;
+use orrery_event::Event;
+use orrery_event::choice::Choice;
+use orrery_event::fact::ImpairedLink;
+use orrery_event::stream::{
     BATCH_EVENTS_MAX, Frame, GroupQueues, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState,
     STREAM_VERSION,
 };
-use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::{ClusterId, GroupId, NodeName, Sequence};
+use orrery_lock::view::LocksShown;
+use orrery_placement::ShardTable;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};

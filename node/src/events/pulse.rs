@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use orrery_shared::event::stream::{Frame, Heartbeat};
+use orrery_event::stream::{Frame, Heartbeat};
 use tokio::sync::broadcast;
 
 use super::ring::{Codec, Encoded};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use orrery_shared::error::ApiError;
-use orrery_shared::event::choice::{Choice, Detail};
-use orrery_shared::ids::{BootEpoch, GroupId, Sequence};
+use orrery_base::error::ApiError;
+use orrery_base::ids::{BootEpoch, GroupId, Sequence};
+use orrery_event::choice::{Choice, Detail};
 use serde::Deserialize;
 
 /// Most groups that a reader may name.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use orrery_shared::event::stream::{Heartbeat, HeartbeatLeg};
-use orrery_shared::event::{Event, Fact};
-use orrery_shared::hlc::{Hlc, HlcClock};
-use orrery_shared::ids::{BootEpoch, GroupId, NodeName, Sequence};
+use orrery_base::hlc::{Hlc, HlcClock};
+use orrery_base::ids::{BootEpoch, GroupId, NodeName, Sequence};
+use orrery_event::stream::{Heartbeat, HeartbeatLeg};
+use orrery_event::{Event, Fact};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
@@ -215,7 +215,7 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::fact::EntrySummary;
+    use orrery_event::fact::EntrySummary;
 
     use super::*;
 

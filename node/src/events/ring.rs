@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
-use orrery_shared::event::Event;
-use orrery_shared::event::stream::{Batch, Frame};
-use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
+use orrery_base::ids::{BootEpoch, NodeName, Sequence};
+use orrery_event::Event;
+use orrery_event::stream::{Batch, Frame};
 use parking_lot::Mutex;
 
 use super::chosen::{CHOICES_MAX, Chosen};
@@ -264,11 +264,11 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::Fact;
-    use orrery_shared::event::choice::{Choice, Detail};
-    use orrery_shared::event::fact::EntrySummary;
-    use orrery_shared::hlc::Hlc;
-    use orrery_shared::ids::GroupId;
+    use orrery_base::hlc::Hlc;
+    use orrery_base::ids::GroupId;
+    use orrery_event::Fact;
+    use orrery_event::choice::{Choice, Detail};
+    use orrery_event::fact::EntrySummary;
 
     use super::super::chosen::Choices;
     use super::*;

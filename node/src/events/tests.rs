@@ -9,11 +9,12 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use futures_util::StreamExt as _;
-use orrery_shared::error::ErrorCode;
-use orrery_shared::event::stream::{Frame, GroupSnapshot, HeartbeatLeg};
-use orrery_shared::event::{Event, Fact};
-use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::{GroupId, Sequence};
+use orrery_base::error::ErrorCode;
+use orrery_base::hlc::Hlc;
+use orrery_base::ids::{GroupId, Sequence};
+use orrery_event::stream::{Frame, GroupSnapshot, HeartbeatLeg};
+use orrery_event::{Event, Fact};
+use orrery_lock::LockFact;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,7 +22,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
-use orrery_shared::lock::LockFact;
 
 /// A state machine of one number, kept in step with its facts as an engine does it.
 struct Counter {
@@ -276,10 +276,11 @@ async fn above_the_rate_bursts_stand_for_events_and_nothing_is_lost() {
 /// A leader with a full lock table under load keeps little for readers, whether or not there are any.
 #[test]
 fn bursts_over_a_full_lock_table_keep_the_ring_small() {
-    use orrery_shared::event::fact::{LocksShown, ServiceFact};
-    use orrery_shared::lock::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX};
-    use orrery_shared::lock::{Holder, LockCommand, Mode, Wait};
-    use orrery_shared::machine::{Command, Machine, Operation};
+    use orrery_lock::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX};
+    use orrery_lock::view::LocksShown;
+    use orrery_lock::{Holder, LockCommand, Mode, Wait};
+    use orrery_machine::ServiceFact;
+    use orrery_machine::{Command, Machine, Operation};
 
     struct Full(LocksShown);
     impl Source for Full {

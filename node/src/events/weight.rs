@@ -1,6 +1,6 @@
 //! What an event takes in memory, near enough for a bound.
 
-use orrery_shared::event::{Event, Fact};
+use orrery_event::{Event, Fact};
 use serde::Serialize;
 
 /// Names and lists of a fact that has nothing large.

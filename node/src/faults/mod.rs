@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use orrery_shared::api::fault::Fault;
-use orrery_shared::engine::host::{CallError, Transport, Urgency};
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::ImpairedLink;
-use orrery_shared::ids::NodeName;
-use orrery_shared::machine::Member;
+use orrery_api::fault::Fault;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::{CallError, Transport, Urgency};
+use orrery_event::Fact;
+use orrery_event::fact::ImpairedLink;
+use orrery_machine::Member;
 use parking_lot::RwLock;
 use tokio::time::{Instant, sleep, sleep_until};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::Method;
-use orrery_shared::api::fault::{DELAY_MS_MAX, FAULTS_MAX, Fault, FaultSet, Faults, Unreached};
-use orrery_shared::error::{ApiError, ErrorBody, ErrorCode};
-use orrery_shared::ids::NodeName;
+use orrery_api::fault::{DELAY_MS_MAX, FAULTS_MAX, Fault, FaultSet, Faults, Unreached};
+use orrery_base::error::{ApiError, ErrorBody, ErrorCode};
+use orrery_base::ids::NodeName;
 use tokio::time::timeout;
 
 use crate::client::Client;

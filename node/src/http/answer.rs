@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use orrery_shared::error::{ApiError, ErrorBody, ErrorCode};
+use orrery_base::error::{ApiError, ErrorBody, ErrorCode};
 use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,7 +1,7 @@
 //! `GET /cache/read`, `POST /cache/write`, `POST /cache/delete`, `GET /cache/lines`, `/cache/directory`, `/cache/stats`.
 
 use axum::extract::State;
-use orrery_shared::api::cache::{
+use orrery_api::cache::{
     Delete, DirectoryAnswer, LinesAnswer, Read, ReadAnswer, ReadStatus, StatsAnswer, Write, WriteAnswer,
     WriteStatus,
 };

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use orrery_shared::api::fault::{Fault, FaultSet, Faults};
-use orrery_shared::engine::host::Host as _;
-use orrery_shared::error::ErrorCode;
-use orrery_shared::ids::NodeName;
+use orrery_api::fault::{Fault, FaultSet, Faults};
+use orrery_base::error::ErrorCode;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::Host as _;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 

@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use orrery_shared::error::ErrorCode;
+use orrery_base::error::ErrorCode;
 use parking_lot::RwLock;
 
 use super::answer::Failure;

@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::time::Instant;
 
-use axum::extract::Query;
-use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
-use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, StatusQuery};
-use orrery_shared::error::ApiError;
+use axum::extract::{Query, State};
+use orrery_api::lock::{Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, StatusQuery};
+use orrery_base::error::ApiError;
 
 use super::body::{Check, Checked, check_name, check_ttl, check_wait};
 use super::{Answer, Failure, NodeState};

@@ -24,12 +24,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
-use axum::middleware;
 use axum::routing::{get, post};
-use orrery_shared::engine::Engine;
-use orrery_shared::error::{ApiError, ErrorCode};
+use axum::{Router, middleware};
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_engine::Engine;
 
 pub use answer::{Answer, Failure};
 pub use assets::dashboard;

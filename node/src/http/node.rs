@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use orrery_shared::api::node::{Cluster, Comparison, Health, Live, Readiness, Status};
+use orrery_api::node::{Cluster, Comparison, Health, Live, Readiness, Status};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 

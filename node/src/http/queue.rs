@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use orrery_shared::api::queue::{
+use orrery_api::queue::{
     Ack, Consume, Consumed, CreateGroup, DELAY_MS_MAX, DeleteGroup, Extend, GroupAnswer, LIMIT_RANGE,
     MAX_RANGE, Nack, Publish, Published, Purge, Purged, Redrive, Redriven, Settled, VISIBILITY_MS_RANGE,
 };
-use orrery_shared::api::queue_limits::{LimitsAnswer, SetLimits};
-use orrery_shared::api::queue_view::{Groups, Peek, QueueStats, Topics};
-use orrery_shared::error::ApiError;
-use orrery_shared::queue::QueueLimits;
+use orrery_api::queue_limits::{LimitsAnswer, SetLimits};
+use orrery_api::queue_view::{Groups, Peek, QueueStats, Topics};
+use orrery_base::error::ApiError;
+use orrery_queue::QueueLimits;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -273,7 +273,7 @@ pub async fn peek(State(state): State<NodeState>, asked: Asked<PeekQuery>) -> Re
 }
 
 fn settled(settled: &Settled) -> (u16, &'static str) {
-    use orrery_shared::api::queue::Settlement;
+    use orrery_api::queue::Settlement;
     let word = match settled.status {
         Settlement::Acknowledged => "acknowledged",
         Settlement::AlreadyAcknowledged => "already_acknowledged",

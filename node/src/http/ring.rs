@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use orrery_shared::api::ring::RingAnswer;
+use orrery_api::ring::RingAnswer;
 use serde::Deserialize;
 use smol_str::SmolStr;
 

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::Instant;
 
 use axum::extract::State;
-use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
-use orrery_shared::error::ApiError;
+use orrery_api::session::{OneSession, OpenSession, SessionAnswer};
+use orrery_base::error::ApiError;
 
 use super::body::{Check, Checked, check_name, check_ttl};
 use super::{Answer, Failure, NodeState};

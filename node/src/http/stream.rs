@@ -6,7 +6,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use orrery_shared::error::ErrorCode;
+use orrery_base::error::ErrorCode;
 
 use super::{Failure, NodeState};
 use crate::events::{Hub, ReaderQuery, serve_reader};

@@ -1,6 +1,6 @@
 //! Figures of the node's cache: what its copies and its homes counted, brought up to date when somebody asks.
 
-use orrery_shared::api::cache::StatsAnswer;
+use orrery_api::cache::StatsAnswer;
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge, Registry};
 

@@ -9,12 +9,12 @@ mod total;
 
 use std::time::Duration;
 
-use orrery_shared::api::cache::StatsAnswer;
-use orrery_shared::api::node::{GroupStatus, Status};
-use orrery_shared::engine::QueueTotals;
-use orrery_shared::engine::host::Measured;
-use orrery_shared::event::fact::Role;
-use orrery_shared::queue::QueueUse;
+use orrery_api::cache::StatsAnswer;
+use orrery_api::node::{GroupStatus, Status};
+use orrery_engine::QueueTotals;
+use orrery_engine::host::Measured;
+use orrery_event::fact::Role;
+use orrery_queue::QueueUse;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,

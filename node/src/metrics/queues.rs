@@ -1,8 +1,8 @@
 //! Counters of the queues: each message once in the cluster, at the leader of its shard. They are counted where entries are
 //! applied, so they do not depend on whether events are recorded.
 
-use orrery_shared::engine::QueueTotals;
-use orrery_shared::queue::QueueUse;
+use orrery_engine::QueueTotals;
+use orrery_queue::QueueUse;
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge, Registry};
 

@@ -14,7 +14,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The modules that write: whatever else `RUST_LOG` names stays silent, and is most likely misspelt.
 const MODULES: [&str; 15] = [
     "orrery",
-    "orrery_shared",
+    "orrery_engine",
     "openraft",
     "axum",
     "h2",

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use orrery_shared::engine::host::{Done, Write};
+use orrery_engine::host::{Done, Write};
 
 /// Bytes of entries that one transaction takes at most (one submission always fits).
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -16,7 +16,7 @@ const BATCH_SUBMISSIONS_MAX: usize = 1024;
 /// entries, would stand in the way of the next entries: at one client it would double the latency.
 pub const HINT_DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// One call of [`orrery_shared::engine::host::Disk::submit`].
+/// One call of [`orrery_engine::host::Disk::submit`].
 pub struct Submission {
     /// What to write, atomically.
     pub writes: Vec<Write>,
@@ -79,7 +79,7 @@ fn bytes_of(write: &Write) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use orrery_shared::ids::GroupId;
+    use orrery_base::ids::GroupId;
 
     use super::*;
 

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::host::WAY_BACK;
 use thiserror::Error;
-
-use orrery_shared::engine::host::WAY_BACK;
-use orrery_shared::ids::{GroupId, LogIndex};
 
 /// Why the storage cannot be opened, read or written.
 #[derive(Debug, Error)]

@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 use redb::backends::{FileBackend, InMemoryBackend};
-
-use orrery_shared::engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
-use orrery_shared::ids::{GroupId, LogIndex};
 
 use super::snapshots::{self, Answer, Job};
 use super::{Batcher, HINT_DELAY_MAX, StorageError, Store, Submission};

@@ -9,8 +9,7 @@
 //! The golden bytes in the tests are format version 1; version 2 adds the numbers of transactions.
 
 use bytes::Bytes;
-
-use orrery_shared::ids::{GroupId, LogIndex};
+use orrery_base::ids::{GroupId, LogIndex};
 
 use super::StorageError;
 

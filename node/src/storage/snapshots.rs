@@ -12,10 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
+use orrery_base::ids::GroupId;
+use orrery_engine::host::NoFileNow;
 use tokio::sync::oneshot;
-
-use orrery_shared::engine::host::NoFileNow;
-use orrery_shared::ids::GroupId;
 
 use super::native::{Failed, stopped_error, sync_folder};
 use super::snapshot_file::{self, Encoder};

@@ -25,12 +25,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::host::{Recovered, Write};
 use redb::{
     Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, Table, TableDefinition,
 };
-
-use orrery_shared::engine::host::{Recovered, Write};
-use orrery_shared::ids::{GroupId, LogIndex};
 
 use super::StorageError;
 use super::held::Held;

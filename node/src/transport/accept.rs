@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::{SinkExt as _, StreamExt as _};
-use orrery_shared::engine::host::Urgency;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::Urgency;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

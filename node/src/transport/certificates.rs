@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use argon2::{Algorithm, Argon2, Params, Version};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use orrery_shared::engine::host::{CallError, Urgency};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::{CallError, Urgency};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;

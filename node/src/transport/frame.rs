@@ -1,7 +1,7 @@
 //! One message on a link: version, kind, urgency, request id, then the engine's bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use orrery_shared::engine::host::Urgency;
+use orrery_engine::host::Urgency;
 
 /// Version of the peers' protocol: the handshake, the frames and what the engine says in them. Both ends must have the same.
 pub(super) const PEER_VERSION: u8 = 2;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use orrery_shared::ids::{BootEpoch, ClusterId, NodeName};
+use orrery_base::ids::{BootEpoch, ClusterId, NodeName};
 use serde::{Deserialize, Serialize};
 
 use super::frame::PEER_VERSION;

@@ -28,9 +28,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orrery_shared::engine::host::{CallError, Transport, Urgency};
-use orrery_shared::ids::NodeName;
-use orrery_shared::machine::Member;
+use orrery_base::ids::NodeName;
+use orrery_engine::host::{CallError, Transport, Urgency};
+use orrery_machine::Member;
 use parking_lot::{Mutex, RwLock};
 
 pub use accept::{Admission, accept_peer};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use orrery_shared::engine::host::Urgency;
+use orrery_engine::host::Urgency;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::yield_now;

@@ -1,9 +1,9 @@
 //! What the cache's answers mean for the register.
 
-use orrery_shared::api::cache::{Delete, ReadAnswer, Write, WriteAnswer, WriteStatus};
-use orrery_shared::api::queue::JsonText;
-use orrery_shared::cache::State;
-use orrery_shared::error::{ApiError, ErrorCode};
+use orrery_api::cache::{Delete, ReadAnswer, Write, WriteAnswer, WriteStatus};
+use orrery_api::queue::JsonText;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_cache::State;
 
 use super::{Answer, Call, Value};
 

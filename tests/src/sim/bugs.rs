@@ -3,11 +3,11 @@
 //! own tests break too.
 
 use bytes::Bytes;
-use orrery_shared::cache::Broken;
-use orrery_shared::engine::host::Write;
-use orrery_shared::ids::GroupId;
-use orrery_shared::lock::{Holder, LockCommand, Mode, Wait};
-use orrery_shared::machine::{Command, Machine, Operation};
+use orrery_base::ids::GroupId;
+use orrery_cache::Broken;
+use orrery_engine::host::Write;
+use orrery_lock::{Holder, LockCommand, Mode, Wait};
+use orrery_machine::{Command, Machine, Operation};
 
 use super::runtime::TaskGroup;
 

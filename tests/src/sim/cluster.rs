@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
-
-use orrery_shared::cache::node::Limits;
-use orrery_shared::engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
-use orrery_shared::ids::GroupId;
+use orrery_base::ids::GroupId;
+use orrery_cache::node::Limits;
+use orrery_engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
 
 use super::bugs::Bugs;
 use super::checks::{Checks, Found};

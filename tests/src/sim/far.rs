@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use orrery_shared::api::cache::{Consistency, Read};
-use orrery_shared::ids::GroupId;
+use orrery_api::cache::{Consistency, Read};
+use orrery_base::ids::GroupId;
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use orrery_shared::engine::host::Host;
-use orrery_shared::event::Fact;
-use orrery_shared::hlc::{Hlc, HlcClock};
+use orrery_base::hlc::{Hlc, HlcClock};
+use orrery_engine::host::Host;
+use orrery_event::Fact;
 
 use super::checks::Checks;
 use super::disk::SimDisk;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_shared::api::lock::{Acquire, LockAnswer, Release, StatusQuery};
-use orrery_shared::ids::GroupId;
-use orrery_shared::lock::Mode;
-use orrery_shared::machine::{Command, Machine, Operation};
-use orrery_shared::queue::{QueueCommand, StartFrom, TopicName};
+use orrery_api::lock::{Acquire, LockAnswer, Release, StatusQuery};
+use orrery_base::ids::GroupId;
+use orrery_lock::Mode;
+use orrery_machine::{Command, Machine, Operation};
+use orrery_queue::{QueueCommand, StartFrom, TopicName};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;

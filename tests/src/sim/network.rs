@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::rt::{AsyncRuntime, Oneshot, OneshotSender};
-
-use orrery_shared::engine::Engine;
-use orrery_shared::engine::host::{CallError, Transport, Urgency};
-use orrery_shared::ids::NodeName;
-use orrery_shared::machine::Member;
+use orrery_base::ids::NodeName;
+use orrery_engine::Engine;
+use orrery_engine::host::{CallError, Transport, Urgency};
+use orrery_machine::Member;
 
 use super::faults::LinkFaults;
 use super::host::SimHost;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use orrery_shared::event::fact::Role;
-use orrery_shared::ids::GroupId;
-use orrery_shared::machine::{Command, Operation};
+use orrery_base::ids::GroupId;
+use orrery_event::fact::Role;
+use orrery_machine::{Command, Operation};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;

@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use orrery_shared::api::lock::{Acquire, LockAnswer, Release};
-use orrery_shared::engine::Engine;
-use orrery_shared::ids::GroupId;
-use orrery_shared::lock::Mode;
-use orrery_shared::machine::{Command, IdempotencyKey, Operation};
+use orrery_api::lock::{Acquire, LockAnswer, Release};
+use orrery_base::ids::GroupId;
+use orrery_base::key::IdempotencyKey;
+use orrery_engine::Engine;
+use orrery_lock::Mode;
+use orrery_machine::{Command, Operation};
 use smol_str::format_smolstr;
 
 use super::bugs::Bugs;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_shared::api::cache::{Consistency, Read, WriteAnswer};
-use orrery_shared::cache::Address;
-use orrery_shared::ids::GroupId;
+use orrery_api::cache::{Consistency, Read, WriteAnswer};
+use orrery_base::ids::GroupId;
+use orrery_cache::Address;
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -90,7 +90,7 @@ async fn live(cluster: &Arc<Cluster>) -> Result<Stalled, String> {
     cluster.checks.failure().map_or(Ok(stalled), Err)
 }
 
-type Written = Result<WriteAnswer, orrery_shared::error::ApiError>;
+type Written = Result<WriteAnswer, orrery_base::error::ApiError>;
 
 async fn write_back(
     cluster: &Arc<Cluster>,

@@ -1,8 +1,8 @@
 //! The coherent cache by clicking: the letters change as the table says, copies are taken away, a sharer is cut off.
 
 use anyhow::{Result, ensure};
-use orrery_shared::cache::State;
-use orrery_shared::cache::table::{Stimulus, next};
+use orrery_cache::State;
+use orrery_cache::table::{Stimulus, next};
 use orrery_tests::browser::{Allowed, Failure, Page, scene};
 use serde_json::{Value, json};
 

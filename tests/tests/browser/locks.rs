@@ -1,7 +1,7 @@
 //! Locks by clicking: acquire, queue, hand over, deadlock.
 
 use anyhow::{Context, Result, ensure};
-use orrery_shared::api::lock::LockStatus;
+use orrery_api::lock::LockStatus;
 use orrery_tests::browser::{Allowed, Failure, scene};
 use orrery_tests::demo::Demo;
 use serde_json::json;

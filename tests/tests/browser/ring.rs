@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use orrery_shared::api::ring::{RingAnswer, RingChange};
+use orrery_api::ring::{RingAnswer, RingChange};
 use orrery_tests::browser::{Allowed, Failure, Page, VIEWPORTS, layout, scene};
 use orrery_tests::demo::Demo;
 use orrery_tests::process::until;

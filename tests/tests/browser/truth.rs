@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use orrery_shared::event::stream::ProcessStatus;
+use orrery_event::stream::ProcessStatus;
 use orrery_tests::browser::{Allowed, Failure, Page, scene};
 use orrery_tests::demo::Demo;
 use orrery_tests::process::until;

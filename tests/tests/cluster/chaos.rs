@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::lock::Mode;
+use orrery_lock::Mode;
 use orrery_tests::cluster::Cluster;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

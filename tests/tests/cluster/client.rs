@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use orrery_shared::event::fact::LockTable;
+use orrery_lock::view::LockTable;
 use orrery_tests::cluster::{Answer, read};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::StreamExt as _;
-use orrery_shared::event::stream::Frame;
-use orrery_shared::event::view::{FoldedStatus, View};
-use orrery_shared::event::{Event, Stamp};
-use orrery_shared::ids::{BootEpoch, NodeName};
+use orrery_base::ids::{BootEpoch, NodeName};
+use orrery_event::stream::Frame;
+use orrery_event::{Event, Stamp};
+use orrery_projection::view::{FoldedStatus, View};
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::json;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::api::queue::{Consumed, Delivered};
-use orrery_shared::api::queue_view::{QueueStats, TopicFigures};
-use orrery_shared::event::view::{Bins, GroupBins, View};
-use orrery_shared::ids::GroupId;
-use orrery_shared::queue::view::TopicTotals;
+use orrery_api::queue::{Consumed, Delivered};
+use orrery_api::queue_view::{QueueStats, TopicFigures};
+use orrery_base::ids::GroupId;
+use orrery_projection::view::{Bins, GroupBins, View};
+use orrery_queue::view::TopicTotals;
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::{Value, json};

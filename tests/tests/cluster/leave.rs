@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use orrery::host::LEFT_CODE;
-use orrery_shared::api::ring::{RingAnswer, RingChange};
+use orrery_api::ring::{RingAnswer, RingChange};
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::json;

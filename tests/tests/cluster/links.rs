@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::api::fault::{Fault, FaultSet, Faults};
+use orrery_api::fault::{Fault, FaultSet, Faults};
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::{Value, json};

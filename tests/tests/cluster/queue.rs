@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use orrery_shared::api::node::Cluster;
-use orrery_shared::api::queue::Consumed;
+use orrery_api::node::Cluster;
+use orrery_api::queue::Consumed;
 use orrery_tests::demo::{Demo, DemoOptions};
 use orrery_tests::process::until;
 use rand::rngs::StdRng;

@@ -1,7 +1,7 @@
 //! All nodes are killed at once and started again: every unexpired lock, wait and session is still there.
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::api::lock::LockStatus;
+use orrery_api::lock::LockStatus;
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::json;

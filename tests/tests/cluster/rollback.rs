@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_shared::event::fact::Role;
+use orrery_event::fact::Role;
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::json;

@@ -9,16 +9,17 @@ mod recall;
 
 use std::collections::VecDeque;
 
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
-use orrery_shared::ids::{ClientName, GroupId, NodeName};
-use orrery_shared::sorted::SortedMap;
+use orrery_base::ids::{ClientName, GroupId, NodeName};
+use orrery_base::sorted::SortedMap;
+use orrery_event::Fact;
+use orrery_event::fact::{Message, MessageId, Role};
+use orrery_lock::LockFact;
+use orrery_machine::ServiceFact;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::SceneKind;
 use super::score::{Score, Segment};
 use crate::math::log;
-use orrery_shared::lock::LockFact;
 
 /// How long a typical message takes to cross the stage in a scene.
 pub const CROSSING_S: f64 = 0.7;

@@ -1,7 +1,7 @@
 //! The words of the coherent cache: its panel, its layer, its scenario, its part of the legend.
 
-use orrery_shared::cache::table::{Action, Stimulus};
-use orrery_shared::cache::{Cause, State};
+use orrery_cache::table::{Action, Stimulus};
+use orrery_cache::{Cause, State};
 
 use super::Meaning;
 use crate::request::cache::{CacheAnswer, CacheAsk};

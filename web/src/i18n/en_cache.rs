@@ -1,7 +1,7 @@
 //! The coherent cache in English.
 
-use orrery_shared::cache::table::{Action, Stimulus};
-use orrery_shared::cache::{Cause, State};
+use orrery_cache::table::{Action, Stimulus};
+use orrery_cache::{Cause, State};
 
 use super::Meaning;
 use super::cache::Cache;

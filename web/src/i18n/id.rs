@@ -1,8 +1,8 @@
 //! Indonesian.
 
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::error::ErrorCode;
-use orrery_shared::event::fact::Role;
+use orrery_api::lock::LockAnswer;
+use orrery_base::error::ErrorCode;
+use orrery_event::fact::Role;
 
 use super::number::{duration, grouped};
 use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Queue, Scenarios, Strings, Trouble, Ui};

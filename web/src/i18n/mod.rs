@@ -10,10 +10,10 @@ pub mod number;
 #[cfg(test)]
 mod tests;
 
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::error::ErrorCode;
-use orrery_shared::event::fact::Role;
-use orrery_shared::event::narrate::Language;
+use orrery_api::lock::LockAnswer;
+use orrery_base::error::ErrorCode;
+use orrery_event::fact::Role;
+use orrery_narrate::Language;
 
 use crate::request::queue::{QueueAnswer, QueueAsk};
 

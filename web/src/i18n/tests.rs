@@ -1,6 +1,6 @@
 //! Every sentence of the page that carries a number or a list, with 0, 1, 2 and many, in both languages.
 
-use orrery_shared::api::lock::LockAnswer;
+use orrery_api::lock::LockAnswer;
 use smol_str::SmolStr;
 
 use super::{Lang, Strings};

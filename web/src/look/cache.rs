@@ -1,11 +1,10 @@
 //! The coherent cache as it is drawn: one row per line, one cell per node, and beside them what the home has.
 
-use orrery_shared::cache::State;
-use orrery_shared::cache::table::Stimulus;
-use orrery_shared::cache::{Address, Cause};
-use orrery_shared::event::view::{Moved, Rate, Timer, View};
-use orrery_shared::ids::{GroupId, NodeName};
-use orrery_shared::sorted::sort_by;
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_base::sorted::sort_by;
+use orrery_cache::table::Stimulus;
+use orrery_cache::{Address, Cause, State};
+use orrery_projection::view::{Moved, Rate, Timer, View};
 use smol_str::SmolStr;
 
 /// Most lines that are drawn. Of more, those to which something happened last.
@@ -241,12 +240,12 @@ impl UseLook {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::cache::message::RecallKind;
-    use orrery_shared::cache::{HomeFact, How, LineFact, Waited, Wants};
-    use orrery_shared::event::fact::{PlacedShard, ShardTable};
-    use orrery_shared::event::{Event, Fact};
-    use orrery_shared::hlc::Hlc;
-    use orrery_shared::placement::RingNode;
+    use orrery_base::hlc::Hlc;
+    use orrery_cache::message::RecallKind;
+    use orrery_cache::{HomeFact, How, LineFact, Waited, Wants};
+    use orrery_event::{Event, Fact};
+    use orrery_placement::RingNode;
+    use orrery_placement::{PlacedShard, ShardTable};
 
     use super::*;
 
@@ -348,7 +347,7 @@ mod tests {
     #[test]
     fn a_minute_of_hits_is_a_line() {
         let mut view = cluster();
-        let mut cache = orrery_shared::event::view::NodeCache::default();
+        let mut cache = orrery_projection::view::NodeCache::default();
         let rate = |s: u64, hits, misses| Rate { at_us: s * 1_000_000, hits, misses };
         cache.rates = vec![rate(10, 1, 1), rate(100, 3, 1), rate(115, 0, 0), rate(120, 1, 0)];
         view.cache.nodes.insert("node2".into(), cache);

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use orrery_shared::event::view::RingView;
-use orrery_shared::ids::{GroupId, NodeName};
-use orrery_shared::placement::Change;
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_placement::{Change, RingView};
 
 use crate::math::exp;
 
@@ -132,11 +131,11 @@ pub fn same(one: &Option<Arc<ChangeLook>>, other: &Option<Arc<ChangeLook>>) -> b
 mod tests {
     use std::collections::BTreeSet;
 
-    use orrery_shared::event::fact::{PlacedShard, ShardTable};
-    use orrery_shared::event::view::View;
-    use orrery_shared::event::{Event, Fact};
-    use orrery_shared::hlc::Hlc;
-    use orrery_shared::placement::{Ring, RingNode, ShardMap};
+    use orrery_base::hlc::Hlc;
+    use orrery_event::{Event, Fact};
+    use orrery_placement::{PlacedShard, ShardTable};
+    use orrery_placement::{Ring, RingNode, ShardMap};
+    use orrery_projection::view::View;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! What is broken just now.
 
-use orrery_shared::event::fact::LEFT_CLUSTER;
-use orrery_shared::event::view::{Process, View};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_event::fact::LEFT_CLUSTER;
+use orrery_projection::view::{Process, View};
 
 /// A wall clock that is further off than this is shown as altered.
 const CLOCK_OFFSET_SHOWN_US: u64 = 200_000;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use orrery_shared::event::view::{GroupView, Mark, View};
-use orrery_shared::ids::{GroupId, LogIndex, NodeName, Term};
-use orrery_shared::sorted::sort_by;
+use orrery_base::ids::{GroupId, LogIndex, NodeName, Term};
+use orrery_base::sorted::sort_by;
+use orrery_projection::view::{GroupView, Mark, View};
 use smol_str::SmolStr;
 
 /// One square of a log row.
@@ -110,7 +110,7 @@ pub fn quorum_index(view: &View, group: GroupId) -> Option<LogIndex> {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::view::NodeView;
+    use orrery_projection::view::NodeView;
 
     use super::*;
 

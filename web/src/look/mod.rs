@@ -8,9 +8,10 @@ pub mod queue;
 pub mod ring;
 pub mod waits;
 
-use orrery_shared::event::fact::Role;
-use orrery_shared::event::view::{GroupView, NodeView, Presence, Process, StreamState, View};
-use orrery_shared::ids::{LogIndex, NodeName, Term};
+use orrery_base::ids::{LogIndex, NodeName, Term};
+use orrery_event::fact::Role;
+use orrery_event::merge::StreamState;
+use orrery_projection::view::{GroupView, NodeView, Presence, Process, View};
 
 /// What is known of a node's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

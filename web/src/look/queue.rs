@@ -1,8 +1,8 @@
 //! A topic's bins and deliveries as they are drawn.
 
-use orrery_shared::event::view::View;
-use orrery_shared::ids::GroupId;
-use orrery_shared::sorted::sort_by;
+use orrery_base::ids::GroupId;
+use orrery_base::sorted::sort_by;
+use orrery_projection::view::View;
 use smol_str::{SmolStr, ToSmolStr as _};
 
 /// Most deliveries and dead letters of a topic that are drawn one by one.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::dom::Memo;
-use orrery_shared::event::view::{RingView, ShardView, View};
-use orrery_shared::ids::{GroupId, NodeName};
-use orrery_shared::placement::{ShardMap, SkipReason, Token};
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_placement::{RingView, ShardMap, SkipReason, Token};
+use orrery_projection::view::{ShardView, View};
 
+use crate::dom::Memo;
 use crate::store::Playback;
 
 /// How a shard fares.

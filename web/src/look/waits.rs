@@ -2,8 +2,8 @@
 
 use std::f64::consts::{PI, TAU};
 
-use orrery_shared::event::view::View;
-use orrery_shared::lock::{Holder, WaitEdge, edges_of};
+use orrery_lock::{Holder, WaitEdge, edges_of};
+use orrery_projection::view::View;
 
 use crate::math::{cos, sin};
 

@@ -1,6 +1,6 @@
 //! Where streams are: derived from where the page was loaded from.
 
-use orrery_shared::ids::{BootEpoch, Sequence};
+use orrery_base::ids::{BootEpoch, Sequence};
 
 /// Shortest and longest pause before a stream is tried again, milliseconds.
 pub const BACKOFF_MS: std::ops::RangeInclusive<u32> = 150..=2_000;

@@ -9,12 +9,11 @@ mod stream;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use orrery_shared::event::stream::{Frame, MemberAddress};
-use orrery_shared::event::view::SUPERVISOR;
-use orrery_shared::ids::{BootEpoch, NodeName, Sequence};
-use orrery_shared::sorted::SortedMap;
-
 use address::Place;
+use orrery_base::ids::{BootEpoch, NodeName, Sequence};
+use orrery_base::sorted::SortedMap;
+use orrery_event::stream::{Frame, MemberAddress};
+use orrery_projection::view::SUPERVISOR;
 
 /// Most streams that are open at once.
 pub const STREAMS_MAX: usize = 64;

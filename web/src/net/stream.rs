@@ -8,8 +8,8 @@ use futures_util::future::{Either, select};
 use gloo_net::websocket::Message;
 use gloo_net::websocket::futures::WebSocket;
 use leptos::task::spawn_local;
-use orrery_shared::event::stream::{Frame, STREAM_VERSION};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_event::stream::{Frame, STREAM_VERSION};
 use wasm_bindgen_futures::JsFuture;
 
 use super::Streams;

@@ -1,10 +1,10 @@
 //! Answers, read from JSON by hand: a derived reader for each of them is more code than everything that they say.
 
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::event::stream::MemberAddress;
-use orrery_shared::ids::GroupId;
-use orrery_shared::lock::Mode;
+use orrery_api::lock::LockAnswer;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::ids::GroupId;
+use orrery_event::stream::MemberAddress;
+use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 use crate::json::Json;
@@ -83,9 +83,9 @@ pub fn members(text: &str) -> Option<Vec<MemberAddress>> {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::api::demo::DemoNodes;
-    use orrery_shared::error::ErrorBody;
-    use orrery_shared::event::stream::{ProcessState, ProcessStatus};
+    use orrery_api::demo::DemoNodes;
+    use orrery_base::error::ErrorBody;
+    use orrery_event::stream::{ProcessState, ProcessStatus};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Requests to the coherent cache, and their answers read from JSON by hand.
 
-use orrery_shared::cache::State;
-use orrery_shared::ids::ClientName;
+use orrery_base::ids::ClientName;
+use orrery_cache::State;
 use smol_str::SmolStr;
 
 use super::{Answered, get, post, understood};

@@ -11,9 +11,9 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
-use orrery_shared::error::ApiError;
-use orrery_shared::event::view::View;
-use orrery_shared::ids::NodeName;
+use orrery_base::error::ApiError;
+use orrery_base::ids::NodeName;
+use orrery_projection::view::View;
 
 use crate::json::{object, quoted};
 use crate::look::Status;

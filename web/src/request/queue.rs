@@ -1,6 +1,6 @@
 //! Requests to the queues, and their answers read from JSON by hand.
 
-use orrery_shared::ids::ClientName;
+use orrery_base::ids::ClientName;
 use smol_str::SmolStr;
 
 use crate::json::{Json, object, quoted, typed};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RING, Point};
 use super::glyph::{BARRED, letter};

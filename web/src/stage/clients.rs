@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use js_sys::JsString;
 use leptos::prelude::*;
-use orrery_shared::event::view::RequestView;
-use orrery_shared::ids::ClientName;
+use orrery_base::ids::ClientName;
+use orrery_projection::view::RequestView;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, Label, NODE_RING, Point};
 use super::glyph::{EnvelopeGlyph, KeyGlyph, LineGlyph};

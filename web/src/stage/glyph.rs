@@ -1,6 +1,6 @@
 //! Shapes that mean the same on the stage, in buttons and in the legend. Each is an SVG group around (0, 0).
 
-use orrery_shared::cache::State;
+use orrery_cache::State;
 
 use crate::dom::{Markup, component, view};
 use crate::i18n::number::fixed_point;

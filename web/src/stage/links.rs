@@ -1,6 +1,6 @@
 //! Links between nodes: faint chords from the leader, dashed with ⚡ where one was cut.
 
-use orrery_shared::event::view::View;
+use orrery_projection::view::View;
 
 use super::geometry::{Below, Geometry, NODE_RING};
 use crate::dom::{Markup, Memo, component, list, view};

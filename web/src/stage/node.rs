@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use orrery_shared::event::fact::Role;
-use orrery_shared::event::view::{GroupView, Timer};
-use orrery_shared::ids::{GroupId, NodeName};
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_event::fact::Role;
+use orrery_projection::view::{GroupView, Timer};
 
 use super::geometry::{
     Geometry, NODE_RADIUS, NODE_RING, NOTCH_WORD, NotchWord, Point, STRIP_OFFSET, VOTE_RING,
@@ -16,8 +16,7 @@ use crate::look::log::Cell;
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::math::{cos, sin};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// Squares in the log strip under a node.
 pub const STRIP_CELLS: u64 = 7;
@@ -261,7 +260,7 @@ pub fn control_part(playback: Playback, name: NodeName) -> Memo<Option<Arc<Group
         move |_| {
             playback.view.with(|view| {
                 let node = view.nodes.get(&name)?;
-                node.groups.get(&orrery_shared::ids::GroupId::CONTROL).cloned()
+                node.groups.get(&orrery_base::ids::GroupId::CONTROL).cloned()
             })
         },
         |old, new| match (old, new) {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use orrery_shared::event::view::RingView;
-use orrery_shared::ids::{GroupId, NodeName};
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_placement::RingView;
 
 use super::change::Ghosts;
 use super::geometry::{Geometry, NODE_RING, RING_HALF};

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 
 use super::cache::CacheLayer;
 use super::change::Percentages;
@@ -14,8 +14,7 @@ use super::ring::RingLayer;
 use crate::dom::{Markup, Memo, component, item, keyed, view};
 use crate::i18n::number::{fixed_point, grouped, path, translate};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 /// The SVG. `geometry` is shared with the canvas.

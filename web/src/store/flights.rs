@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::MessageId;
-use orrery_shared::event::view::{FLIGHT_US_MAX, Flight, FlightEnd};
-use orrery_shared::sorted::SortedMap;
+use orrery_base::sorted::SortedMap;
+use orrery_event::Fact;
+use orrery_event::fact::MessageId;
+use orrery_projection::view::{FLIGHT_US_MAX, Flight, FlightEnd};
 
 /// Most messages that are kept; the oldest go first.
 pub const FLIGHTS_MAX: usize = 60_000;
@@ -180,8 +180,8 @@ fn end_us(flight: &Flight) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::fact::{LostWhy, Message};
-    use orrery_shared::ids::GroupId;
+    use orrery_base::ids::GroupId;
+    use orrery_event::fact::{LostWhy, Message};
 
     use super::*;
 

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use orrery_shared::cache::{HomeFact, How, LineFact};
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::{Role, ServiceFact};
-use orrery_shared::event::stream::NodeSnapshot;
-use orrery_shared::event::view::{GapView, StreamState};
-use orrery_shared::ids::{GroupId, NodeName, Term};
-use orrery_shared::lock::LockFact;
-use orrery_shared::sorted::SortedMap;
+use orrery_base::ids::{GroupId, NodeName, Term};
+use orrery_base::sorted::SortedMap;
+use orrery_cache::{HomeFact, How, LineFact};
+use orrery_event::Fact;
+use orrery_event::fact::Role;
+use orrery_event::merge::{GapView, StreamState};
+use orrery_event::stream::NodeSnapshot;
+use orrery_lock::LockFact;
+use orrery_machine::ServiceFact;
 
 /// Most marks, terms and spans that are kept; the oldest go first.
 pub const MARKS_MAX: usize = 2_000;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use gloo_net::http::Request;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::event::narrate::Line;
-use orrery_shared::event::stream::Frame;
-use orrery_shared::event::view::View;
-use orrery_shared::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence};
-use orrery_shared::placement::Token;
+use orrery_base::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence};
+use orrery_event::stream::Frame;
+use orrery_narrate::Line;
+use orrery_placement::Token;
+use orrery_projection::view::View;
 
 use super::recording::shared;
 use super::runtime::{Painter, Runtime};

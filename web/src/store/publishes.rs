@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::{Message, ServiceFact};
-use orrery_shared::ids::{GroupId, LogIndex, NodeName};
-use orrery_shared::placement::{Token, partition_hash};
-use orrery_shared::queue::QueueFact;
-use orrery_shared::sorted::SortedMap;
+use orrery_base::ids::{GroupId, LogIndex, NodeName};
+use orrery_base::sorted::SortedMap;
+use orrery_event::Fact;
+use orrery_event::fact::Message;
+use orrery_machine::ServiceFact;
+use orrery_placement::{Token, partition_hash};
+use orrery_queue::QueueFact;
 
 /// Most publishes that are kept; the oldest go first.
 const PUBLISHES_MAX: usize = 10_000;
@@ -118,7 +119,7 @@ impl Publishes {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::fact::MessageId;
+    use orrery_event::fact::MessageId;
 
     use super::*;
 

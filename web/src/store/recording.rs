@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use orrery_shared::event::fact::ServiceFact;
-use orrery_shared::event::fold::Effect;
-use orrery_shared::event::merge::{Item, Placed};
-use orrery_shared::event::narrate::{Feed, narrate, narrate_gap};
-use orrery_shared::event::view::View;
-use orrery_shared::event::{Event, Fact, Stamp};
-use orrery_shared::ids::{GroupId, NodeName};
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_event::merge::{Item, Placed};
+use orrery_event::{Event, Fact, Stamp};
+use orrery_machine::ServiceFact;
+use orrery_narrate::{Feed, narrate, narrate_gap};
+use orrery_projection::Effect;
+use orrery_projection::view::View;
 
 use super::flights::Flights;
 use super::marks::Marks;

@@ -4,11 +4,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use orrery_shared::event::merge::Merge;
-use orrery_shared::event::narrate::Line;
-use orrery_shared::event::stream::Frame;
-use orrery_shared::event::view::{Process, SUPERVISOR, StreamState, View};
-use orrery_shared::ids::{ClusterId, NodeName};
+use orrery_base::ids::{ClusterId, NodeName};
+use orrery_event::merge::{Merge, StreamState};
+use orrery_event::stream::Frame;
+use orrery_narrate::Line;
+use orrery_projection::view::{Process, SUPERVISOR, View};
 
 use super::playback::{Control, FEED_MAX};
 use super::recording::{Recording, shared};

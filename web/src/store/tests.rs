@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
-use orrery_shared::event::fact::{Message, MessageId, Role, ServiceFact};
-use orrery_shared::event::merge::{Item, Placed};
-use orrery_shared::event::stream::{Batch, Frame, Hello, MemberAddress};
-use orrery_shared::event::view::View;
-use orrery_shared::event::{Event, Fact, Stamp};
-use orrery_shared::hlc::Hlc;
-use orrery_shared::ids::GroupId;
-use orrery_shared::queue::QueueFact;
+use orrery_base::hlc::Hlc;
+use orrery_base::ids::GroupId;
+use orrery_event::fact::{Message, MessageId, Role};
+use orrery_event::merge::{Item, Placed};
+use orrery_event::stream::{Batch, Frame, Hello, MemberAddress};
+use orrery_event::{Event, Fact, Stamp};
+use orrery_machine::ServiceFact;
+use orrery_projection::view::View;
+use orrery_queue::QueueFact;
 
 use super::Control;
 use super::recording::{ITEMS_MAX, KEYFRAME_EVERY, Recording};

@@ -1,9 +1,9 @@
 //! Draws the tape: a lane per node, messages between lanes, marks, terms, times, and the whole recording
 //! as a strip below.
 
-use orrery_shared::event::fact::Message;
-use orrery_shared::event::view::{Flight, FlightEnd, View};
-use orrery_shared::ids::GroupId;
+use orrery_base::ids::GroupId;
+use orrery_event::fact::Message;
+use orrery_projection::view::{Flight, FlightEnd, View};
 use web_sys::CanvasRenderingContext2d;
 
 use super::window::{Window, label};

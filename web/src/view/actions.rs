@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::dom::RwSignal;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::api::lock::{LockAnswer, WAIT_MS_DEFAULT};
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::ids::{ClientName, NodeName};
-use orrery_shared::lock::Mode;
+use orrery_api::lock::{LockAnswer, WAIT_MS_DEFAULT};
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::ids::{ClientName, NodeName};
+use orrery_lock::Mode;
 use smol_str::SmolStr;
+
+use crate::dom::RwSignal;
 
 pub use super::outcome::{Answer, Asked, Outcome, Progress};
 use crate::json::{object, quoted};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::prelude::*;
-use orrery_shared::event::narrate::{Line, Topic, UNWILLING};
+use orrery_narrate::{Line, Topic, UNWILLING};
 
 use super::rich::{plain, rich};
 use super::trouble::PastNote;

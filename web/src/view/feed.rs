@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use orrery_shared::event::narrate::{Line, Topic};
+use orrery_narrate::{Line, Topic};
 
 use super::rich::rich;
 use super::{Shared, local_time};
 use crate::dom::{Markup, Memo, RwSignal, component, item, keyed, view};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// Lines that are drawn.
 const LINES: usize = 80;

@@ -1,8 +1,8 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
 
-use orrery_shared::event::narrate::exit_cause_in_indonesian;
-use orrery_shared::event::view::View;
-use orrery_shared::ids::{LogIndex, NodeName};
+use orrery_base::ids::{LogIndex, NodeName};
+use orrery_narrate::exit_cause_in_indonesian;
+use orrery_projection::view::View;
 
 use super::process::{ProcessButtons, RemoveButton};
 use super::table::StageTable;
@@ -104,11 +104,7 @@ fn rows(view: &View, name: &NodeName, t: &'static Strings) -> Vec<(&'static str,
     rows
 }
 
-fn process_words(
-    node: &orrery_shared::event::view::NodeView,
-    look: &NodeLook,
-    t: &'static Strings,
-) -> String {
+fn process_words(node: &orrery_projection::view::NodeView, look: &NodeLook, t: &'static Strings) -> String {
     let mut words = status_word(look.status, t).to_owned();
     if !node.exit_cause.is_empty() {
         let cause = match t.lang {

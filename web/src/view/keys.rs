@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 use wasm_bindgen::JsCast;
 
 use super::actions::{Actions, Operation};

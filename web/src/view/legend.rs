@@ -1,13 +1,12 @@
 //! What every shape and every key means, over the page.
 
 use leptos::prelude::*;
-use orrery_shared::cache::State;
+use orrery_cache::State;
 
 use crate::dom::{Markup, component, effect, view};
 use crate::i18n::Strings;
 use crate::stage::glyph::{BARRED, Crown, EnvelopeGlyph, KeyGlyph, hexagon, letter};
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// The overlay.
 #[component]

@@ -1,6 +1,6 @@
 //! The log matrix of one group: one row per node, one column per index.
 
-use orrery_shared::ids::{GroupId, LogIndex, NodeName};
+use orrery_base::ids::{GroupId, LogIndex, NodeName};
 
 use super::Shared;
 use crate::dom::{Markup, Memo, RwSignal, component, list, view};
@@ -8,8 +8,7 @@ use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::{self, hue};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// Columns.
 const COLUMNS: u64 = 12;

@@ -46,9 +46,10 @@ mod trouble;
 
 use std::sync::{Arc, OnceLock};
 
+use actions::Actions;
 use leptos::prelude::*;
-use orrery_shared::cache::Address;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::Address;
 
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
@@ -62,9 +63,7 @@ use crate::stage::geometry::Geometry;
 use crate::stage::{Moving, Standing};
 use crate::store::Playback;
 use crate::tape::Tape;
-use crate::ui::Ui;
-use crate::ui::told;
-use actions::Actions;
+use crate::ui::{Ui, told};
 
 /// Parts of the view that many panels look at.
 #[derive(Clone, Copy)]

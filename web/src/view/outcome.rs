@@ -1,8 +1,8 @@
 //! What was asked of a service, and how it went.
 
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::ids::{ClientName, NodeName};
+use orrery_api::lock::LockAnswer;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::ids::{ClientName, NodeName};
 use smol_str::SmolStr;
 
 use super::actions::Ask;

@@ -1,8 +1,8 @@
 //! Kill, start, pause, resume: the buttons of one node.
 
 use leptos::prelude::*;
-use orrery_shared::event::fact::Role;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_event::fact::Role;
 use wasm_bindgen::JsCast as _;
 
 use super::actions::Actions;
@@ -10,8 +10,7 @@ use crate::dom::{Markup, Memo, component, view};
 use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// The buttons. `prefix` stands before the action in their test ids: `kill-node1`.
 #[component]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orrery_shared::api::lock::LockAnswer;
+use orrery_api::lock::LockAnswer;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};
 use super::outcome::Service;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 
 use crate::dom::{Markup, view};
 use crate::look::hue;

@@ -5,10 +5,10 @@ mod partial;
 mod sharer;
 
 use leptos::task::spawn_local;
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::event::view::View;
-use orrery_shared::ids::{ClientName, NodeName};
-use orrery_shared::lock::Mode;
+use orrery_api::lock::LockAnswer;
+use orrery_base::ids::{ClientName, NodeName};
+use orrery_lock::Mode;
+use orrery_projection::view::View;
 use smol_str::SmolStr;
 
 use super::actions::{Actions, Ask, Operation};

@@ -1,7 +1,7 @@
 //! The stage as a table, for readers who do not see it: nodes, and messages on their way.
 
-use orrery_shared::cache::message::{AskKind, RecallKind};
-use orrery_shared::event::fact::Message;
+use orrery_cache::message::{AskKind, RecallKind};
+use orrery_event::fact::Message;
 
 use super::{Shared, local_time};
 use crate::dom::{Markup, Memo, RwSignal, component, list, view};
@@ -9,8 +9,7 @@ use crate::i18n::number::grouped;
 use crate::look::NodeLook;
 use crate::stage::node::status_word;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// Most messages that are listed.
 const MESSAGES_MAX: usize = 30;
@@ -99,7 +98,7 @@ fn Nodes(shared: Shared) -> Markup {
         let t = ui.t();
         let order = shared.order.get();
         playback.calm.with(|view| {
-            let row = |name: &orrery_shared::ids::NodeName| {
+            let row = |name: &orrery_base::ids::NodeName| {
                 let look = NodeLook::of(view, name);
                 let commit = view.control(name).and_then(|part| part.commit);
                 let role = if look.deposed { t.cluster.deposed } else { (t.cluster.role)(look.role) };

@@ -1,9 +1,10 @@
 //! What is said over the stage when there is nothing, or not everything, to show.
 
-use leptos::prelude::*;
-use orrery_shared::event::view::StreamState;
-use orrery_shared::ids::NodeName;
 use std::time::Duration;
+
+use leptos::prelude::*;
+use orrery_base::ids::NodeName;
+use orrery_event::merge::StreamState;
 
 use super::{Shared, local_time};
 use crate::clock::Badge;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::Request;
-use orrery_shared::api::ring::RingChange;
-use orrery_shared::placement::{Change, Ring, RingNode, ShardMap};
+use orrery_api::ring::RingChange;
+use orrery_placement::{Change, Ring, RingNode, ShardMap};
 use serde_json::{Map, Value};
 
 use super::{Setting, setting};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::cache::{Address, Cause, LineFact, State, Version};
+use orrery_cache::{Address, Cause, LineFact, State, Version};
 use smol_str::SmolStr;
 
 use crate::linear::history::Number;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::ids::ResourceName;
-use orrery_shared::lock::{FencingToken, Holder, Mode, SessionId};
-use orrery_shared::machine::IdempotencyKey;
+use orrery_base::ids::ResourceName;
+use orrery_base::key::IdempotencyKey;
+use orrery_lock::{FencingToken, Holder, Mode, SessionId};
 
 /// A definite outcome of a mutation, without what may differ between two answers about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,15 +4,14 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-
 use openraft::EntryPayload;
-
-use orrery_shared::engine::codec::{self, DISK_VERSION, HEAD_BYTES};
-use orrery_shared::engine::host::{Disk, Write};
-use orrery_shared::engine::types::Entry;
-use orrery_shared::event::Fact;
-use orrery_shared::event::fact::{Message, Role};
-use orrery_shared::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
+use orrery_base::ids::{GroupId, LogIndex, NodeId, NodeName, Term};
+use orrery_engine::codec;
+use orrery_engine::codec::{DISK_VERSION, HEAD_BYTES};
+use orrery_engine::host::{Disk, Write};
+use orrery_engine::types::Entry;
+use orrery_event::Fact;
+use orrery_event::fact::{Message, Role};
 
 use super::fnv;
 use crate::sim::network::name;

@@ -10,11 +10,11 @@ mod service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_shared::cache::Address;
-use orrery_shared::engine::Engine;
-use orrery_shared::engine::host::Write;
-use orrery_shared::event::Fact;
-use orrery_shared::ids::{GroupId, LogIndex};
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_cache::Address;
+use orrery_engine::Engine;
+use orrery_engine::host::Write;
+use orrery_event::Fact;
 
 pub use caches::{Applied, Caches, Copy, address};
 pub use clients::{Belief, Clients, Outcome};

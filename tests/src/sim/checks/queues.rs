@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::queue::{MessageId, QueueLimits};
+use orrery_queue::{MessageId, QueueLimits};
 
 /// A message is known by the number that it carries.
 pub type Value = u64;

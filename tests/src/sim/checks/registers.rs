@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::ids::GroupId;
-use orrery_shared::lock::LeaseMs;
+use orrery_base::ids::{GroupId, LeaseMs};
 
 /// What is known of all shards.
 #[derive(Default)]

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use orrery_shared::event::fact::{LockTable, ServiceFact};
-use orrery_shared::ids::{GroupId, LogIndex, ResourceName};
-use orrery_shared::lock::FencingToken;
+use orrery_base::ids::{GroupId, LogIndex, ResourceName};
+use orrery_lock::view::LockTable;
+use orrery_lock::{FencingToken, LockFact};
+use orrery_machine::ServiceFact;
 
 use crate::sim::runtime::TaskGroup;
-use orrery_shared::lock::LockFact;
 
 type Verdict = Result<(), String>;
 

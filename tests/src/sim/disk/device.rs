@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::rt::{AsyncRuntime, Oneshot, OneshotSender};
-
 use orrery::storage::{Batcher, HINT_DELAY_MAX, Store, Submission};
-use orrery_shared::engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
-use orrery_shared::ids::{GroupId, LogIndex};
+use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 
 use super::backend::CrashFile;
 use super::files::SnapshotFiles;

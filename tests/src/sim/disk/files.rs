@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
-
 use orrery::storage::{SnapshotEncoder, decode_snapshot};
-use orrery_shared::ids::GroupId;
+use orrery_base::ids::GroupId;
 
 use crate::sim::runtime::SplitMix;
 

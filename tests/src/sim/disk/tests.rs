@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-
 use orrery::storage::Store;
-use orrery_shared::engine::host::Write;
-use orrery_shared::ids::GroupId;
+use orrery_base::ids::GroupId;
+use orrery_engine::host::Write;
 
 use super::CrashFile;
 use crate::sim::runtime::SplitMix;

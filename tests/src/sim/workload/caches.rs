@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
-
-use orrery_shared::api::cache::{Consistency, Read};
-use orrery_shared::machine::IdempotencyKey;
+use orrery_api::cache::{Consistency, Read};
+use orrery_base::key::IdempotencyKey;
 use smol_str::SmolStr;
 
 use crate::linear::api::{self, Came};

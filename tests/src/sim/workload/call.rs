@@ -4,10 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
-
-use orrery_shared::engine::LockService;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::machine::IdempotencyKey;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::key::IdempotencyKey;
+use orrery_engine::LockService;
 
 use super::Client;
 use crate::sim::host::SimHost;

@@ -10,10 +10,9 @@ mod shards;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use orrery_base::ids::ResourceName;
+use orrery_lock::{FencingToken, Holder, SessionId};
 use smol_str::SmolStr;
-
-use orrery_shared::ids::ResourceName;
-use orrery_shared::lock::{FencingToken, Holder, SessionId};
 
 pub use caches::CacheClient;
 pub use queues::QueueClient;

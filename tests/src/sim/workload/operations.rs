@@ -2,13 +2,13 @@
 
 use std::future::Future;
 
-use orrery_shared::api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery};
-use orrery_shared::api::session::{OneSession, OpenSession, SessionAnswer};
-use orrery_shared::engine::LockService;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::ids::{GroupId, ResourceName};
-use orrery_shared::lock::Mode;
-use orrery_shared::machine::IdempotencyKey;
+use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery};
+use orrery_api::session::{OneSession, OpenSession, SessionAnswer};
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::ids::{GroupId, ResourceName};
+use orrery_base::key::IdempotencyKey;
+use orrery_engine::LockService;
+use orrery_lock::Mode;
 
 use super::call::Answer;
 use super::{Client, LEASE_GRAIN_US, Session, TTL_MS, WAIT_MS};

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
-
-use orrery_shared::api::queue::{Ack, Consume, Delivered, JsonText, Nack, Publish, Settlement};
-use orrery_shared::api::queue_view::QueueStats;
-use orrery_shared::engine::QueueService;
-use orrery_shared::error::{ApiError, ErrorCode};
-use orrery_shared::machine::IdempotencyKey;
+use orrery_api::queue::{Ack, Consume, Delivered, JsonText, Nack, Publish, Settlement};
+use orrery_api::queue_view::QueueStats;
+use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::key::IdempotencyKey;
+use orrery_engine::QueueService;
 use smol_str::SmolStr;
 
 use super::LEASE_GRAIN_US;
@@ -296,7 +295,7 @@ fn is_open(code: ErrorCode) -> bool {
 }
 
 /// The outcome of the one message that was named; one that is not known is asked for again.
-fn known(settled: orrery_shared::api::queue::Settled) -> Result<Settlement, ApiError> {
+fn known(settled: orrery_api::queue::Settled) -> Result<Settlement, ApiError> {
     match settled.status {
         Settlement::ShardUnavailable | Settlement::OutcomeUnknown => {
             Err(ApiError::new(ErrorCode::OutcomeUnknown, "The shard did not say."))

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use orrery_shared::engine::ProposeError;
-use orrery_shared::ids::GroupId;
-use orrery_shared::machine::{Command, IdempotencyKey, Operation};
+use orrery_base::ids::GroupId;
+use orrery_base::key::IdempotencyKey;
+use orrery_engine::ProposeError;
+use orrery_machine::{Command, Operation};
 use smol_str::SmolStr;
 
 use crate::sim::cluster::Cluster;

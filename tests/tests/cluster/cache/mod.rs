@@ -8,17 +8,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use orrery_shared::api::cache::StatsAnswer;
+use orrery_api::cache::StatsAnswer;
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::linear::{Call, Histories, Losses};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use user::{Mix, Notes, User};
 
 use crate::faults::Faults;
 use crate::{seed, turn};
-use user::{Mix, Notes, User};
 
 const NODES: usize = 3;
 

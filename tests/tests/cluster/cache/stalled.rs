@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use orrery_shared::api::cache::{LinesAnswer, StatsAnswer};
+use orrery_api::cache::{LinesAnswer, StatsAnswer};
 use orrery_tests::cluster::{Cluster, READY};
 use orrery_tests::process::until;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use orrery_shared::error::{ApiError, ErrorBody};
+use orrery_base::error::{ApiError, ErrorBody};
 use orrery_tests::cluster::{Answer as Response, read};
 use orrery_tests::linear::api::{self, Came};
 use orrery_tests::linear::{Answer, Call, Histories, Version};
@@ -222,9 +222,8 @@ impl User {
         match call {
             Call::Read => {
                 let answer = parsed(response)?;
-                if let Ok(orrery_shared::api::cache::ReadAnswer {
-                    status: orrery_shared::api::cache::ReadStatus::Hit,
-                    ..
+                if let Ok(orrery_api::cache::ReadAnswer {
+                    status: orrery_api::cache::ReadStatus::Hit, ..
                 }) = &answer
                 {
                     count(&self.notes.counts.hits);

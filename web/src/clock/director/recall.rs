@@ -1,7 +1,7 @@
 //! A write that takes copies away.
 
-use orrery_shared::cache::{HomeFact, Wants};
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::{HomeFact, Wants};
 
 use super::{CALM_US, Director, SceneKind, Score};
 

@@ -1,10 +1,10 @@
 //! The director over scripted facts: how long each scene takes on the screen, and which are not made.
 
-use orrery_shared::cache::message::RecallKind;
-use orrery_shared::cache::{HomeFact, How, Waited, Wants};
+use orrery_cache::message::RecallKind;
+use orrery_cache::{HomeFact, How, Waited, Wants};
+use orrery_lock::LockFact;
 
 use super::*;
-use orrery_shared::lock::LockFact;
 
 const GROUP: GroupId = GroupId::CONTROL;
 
@@ -104,8 +104,8 @@ fn a_deadlock_is_held() {
     let mut set = Set::new();
     let fact = ServiceFact::Lock(LockFact::Deadlock {
         cycle: vec![],
-        victim: orrery_shared::lock::Holder { client: "Budi".into(), session: None },
-        wait: orrery_shared::lock::WaitId(7),
+        victim: orrery_lock::Holder { client: "Budi".into(), session: None },
+        wait: orrery_lock::WaitId(7),
     });
     set.say("node1", 10_000_000, Fact::Service { group: GROUP, index: 7, n: 0, clock_ms: 1, fact });
     assert!(set.score.shown_after_s(0) > 2.0);

@@ -2,12 +2,11 @@
 
 use std::f64::consts::TAU;
 
+use orrery_cache::message::RecallKind;
 use web_sys::CanvasRenderingContext2d;
 
 use super::ink::Ink;
 use super::plan::{Shape, Sprite};
-use orrery_shared::cache::message::RecallKind;
-
 use crate::i18n::number::fixed_point;
 use crate::stage::geometry::{Geometry, LABEL_GAP, NODE_RING, Point};
 use crate::view::table::ask_name;

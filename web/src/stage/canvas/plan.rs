@@ -1,11 +1,11 @@
 //! What the canvas draws at one moment: each message's place on its chord. Pure, and a function of the view
 //! clock alone: `(t - sent) / (received - sent)`.
 
-use orrery_shared::cache::message::{AskKind, RecallKind};
-use orrery_shared::event::fact::{Message, Role};
-use orrery_shared::event::view::{Flight, FlightEnd, View};
-use orrery_shared::ids::{GroupId, NodeName};
-use orrery_shared::sorted::SortedMap;
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_base::sorted::SortedMap;
+use orrery_cache::message::{AskKind, RecallKind};
+use orrery_event::fact::{Message, Role};
+use orrery_projection::view::{Flight, FlightEnd, View};
 use smol_str::SmolStr;
 
 use crate::math::exp;
@@ -298,11 +298,11 @@ fn pulses(view: &View, at_us: u64) -> impl Iterator<Item = Sprite> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use orrery_shared::event::Fact;
-    use orrery_shared::event::fact::{LostWhy, MessageId};
-    use orrery_shared::event::merge::{Item, Placed};
-    use orrery_shared::event::{Event, Stamp};
-    use orrery_shared::hlc::Hlc;
+    use orrery_base::hlc::Hlc;
+    use orrery_event::Fact;
+    use orrery_event::fact::{LostWhy, MessageId};
+    use orrery_event::merge::{Item, Placed};
+    use orrery_event::{Event, Stamp};
 
     use super::*;
     use crate::clock::ClockState;

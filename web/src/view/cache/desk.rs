@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::cache::Address;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::Address;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::dom::RwSignal;

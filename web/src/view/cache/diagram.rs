@@ -1,7 +1,7 @@
 //! The state diagram of one copy with the edge that was taken last, and the whole table behind it.
 
-use orrery_shared::cache::State;
-use orrery_shared::cache::table::{Action, Stimulus, Transition, next};
+use orrery_cache::State;
+use orrery_cache::table::{Action, Stimulus, Transition, next};
 
 use super::desk::CacheDesk;
 use crate::dom::{Markup, Memo, RwSignal, component, list, view};
@@ -12,8 +12,7 @@ use crate::math::hypot;
 use crate::stage::geometry::Point;
 use crate::stage::glyph::letter;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 use crate::view::rich::rich;
 

@@ -1,7 +1,7 @@
 //! Read, write, delete one line at a node; a load of random ones.
 
-use orrery_shared::cache::ADDRESS_BYTES_MAX;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::ADDRESS_BYTES_MAX;
 
 use super::desk::CacheDesk;
 use crate::dom::{Markup, RwSignal, component, view};
@@ -9,8 +9,7 @@ use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::hue;
 use crate::stage::ring::mark_of;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 use crate::view::locks::form::ClientChips;
 use crate::view::outcome::Service;

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use orrery_shared::cache::Address;
-use orrery_shared::event::view::Timer;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::Address;
+use orrery_projection::view::Timer;
 
 use super::desk::CacheDesk;
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
@@ -16,8 +16,7 @@ use crate::look::hue;
 use crate::stage::glyph::letter;
 use crate::stage::ring::mark_of;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 /// The table.

@@ -1,6 +1,6 @@
 //! What each node counted of its cache, and its hit rate of the last minute as a line.
 
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
 
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::Strings;
@@ -8,8 +8,7 @@ use crate::i18n::number::{grouped, path};
 use crate::look::cache::UseLook;
 use crate::look::hue;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 /// The size of the line, as its `viewBox` has it.

@@ -1,14 +1,13 @@
 //! Acquire, queue, release, renew as one of several clients; below, what the servers answered.
 
 use leptos::prelude::*;
-use orrery_shared::ids::{ClientName, NAME_BYTES_MAX};
-use orrery_shared::lock::Mode;
+use orrery_base::ids::{ClientName, NAME_BYTES_MAX};
+use orrery_lock::Mode;
 
 use super::lanes::known_resources;
 use crate::dom::{Markup, Memo, RwSignal, component, effect, list, view};
 use crate::store::Playback;
-use crate::ui::told;
-use crate::ui::{CLIENTS_MAX, Ui};
+use crate::ui::{CLIENTS_MAX, Ui, told};
 use crate::view::actions::{Actions, Operation};
 use crate::view::outcome::Service;
 use crate::view::results::Results;

@@ -1,14 +1,13 @@
 //! Who waits for whom. Only a cycle is drawn thick, its edges numbered, its victim marked.
 
-use orrery_shared::lock::{Holder, WaitEdge};
+use orrery_lock::{Holder, WaitEdge};
 
 use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number;
 use crate::look::waits::WaitGraph;
 use crate::math::hypot;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 const WIDTH: f64 = 330.0;
 const RADIUS: f64 = 21.0;

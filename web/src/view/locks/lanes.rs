@@ -1,15 +1,14 @@
 //! One lane per resource: who holds it, how long still, who is next.
 
-use orrery_shared::event::fact::{HolderView, LockedResource, WaiterView};
-use orrery_shared::event::view::View;
-use orrery_shared::ids::ResourceName;
-use orrery_shared::lock::Mode;
+use orrery_base::ids::ResourceName;
+use orrery_lock::Mode;
+use orrery_lock::view::{HolderView, LockedResource, WaiterView};
+use orrery_projection::view::View;
 
 use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::actions::{Actions, Ask, Operation};
 
 /// Resources that have a lane from the start.
@@ -224,9 +223,9 @@ fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> Marku
 mod tests {
     use std::sync::Arc;
 
-    use orrery_shared::event::fact::{LockCounts, LocksBeyond};
-    use orrery_shared::event::view::LocksView;
-    use orrery_shared::lock::Holder;
+    use orrery_lock::Holder;
+    use orrery_lock::view::{LockCounts, LocksBeyond};
+    use orrery_projection::view::LocksView;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //! what is left of its visibility on its shard's lease clock, and the dead letters.
 
 use leptos::prelude::*;
-use orrery_shared::sorted::sort_by;
+use orrery_base::sorted::sort_by;
 use smol_str::SmolStr;
 
 use super::desk::Desk;
@@ -11,8 +11,7 @@ use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::look::queue::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 
 /// Most topics that are drawn.
 const TOPICS_MAX: usize = 20;

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::dom::RwSignal;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_shared::ids::ClientName;
-use orrery_shared::placement::{hash_parts, shard_of};
-use orrery_shared::queue::MessageId;
+use orrery_base::ids::ClientName;
+use orrery_placement::{hash_parts, shard_of};
+use orrery_queue::MessageId;
 use smol_str::SmolStr;
 
+use crate::dom::RwSignal;
 use crate::request::queue::{Delivered, QueueAnswer, QueueAsk, QueueOperation};
 use crate::request::{new_key, new_key_of, sleep_ms};
 use crate::store::Control;

@@ -1,7 +1,7 @@
 //! Publish, a stream of messages, consume.
 
 use leptos::prelude::*;
-use orrery_shared::ids::NAME_BYTES_MAX;
+use orrery_base::ids::NAME_BYTES_MAX;
 
 use super::desk::Desk;
 use super::held::HeldList;
@@ -10,8 +10,7 @@ use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::queue::topics_of;
 use crate::store::Playback;
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::locks::form::{AskNode, ClientChips};
 use crate::view::outcome::Service;
 use crate::view::results::Results;

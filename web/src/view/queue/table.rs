@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use orrery_shared::ids::NodeName;
-use orrery_shared::placement::SkipReason;
+use orrery_base::ids::NodeName;
+use orrery_placement::SkipReason;
 
 use super::change::LastChange;
 use crate::dom::{Markup, component, list, view};
 use crate::i18n::Strings;
 use crate::look::hue;
 use crate::look::ring::{Fare, ShardLook};
-use crate::ui::Ui;
-use crate::ui::told;
+use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 /// The table.

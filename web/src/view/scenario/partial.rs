@@ -1,9 +1,9 @@
 //! A network that is broken in parts: the leader reaches only a bridge, the bridge reaches the others as well. Whoever
 //! reaches a majority must lead.
 
-use orrery_shared::api::lock::LockAnswer;
-use orrery_shared::ids::NodeName;
-use orrery_shared::lock::Mode;
+use orrery_api::lock::LockAnswer;
+use orrery_base::ids::NodeName;
+use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 use super::{Play, STALE_MS};

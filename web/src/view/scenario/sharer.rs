@@ -1,8 +1,8 @@
 //! A sharer is cut off from a line's home: a write elsewhere waits until the sharer's lease is over.
 
 use futures_util::future::join;
-use orrery_shared::cache::Address;
-use orrery_shared::ids::NodeName;
+use orrery_base::ids::NodeName;
+use orrery_cache::Address;
 
 use super::{BEAT_MS, Play};
 use crate::look::Status;

@@ -1,0 +1,226 @@
+//! `GET /cache/read`, `POST /cache/write`, `POST /cache/delete`, and what is shown of a node's cache: `GET /cache/lines`,
+//! `/cache/directory`, `/cache/stats`.
+
+use orrery_base::ids::{GroupId, NodeName, Term};
+use orrery_cache::State;
+use orrery_cache::node::{LateWrites, Policy, Stats};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::queue::JsonText;
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// What was written before the read began is seen.
+    #[default]
+    Linearizable,
+    /// Any copy of this node, or what its replica has applied: it may be old, and costs no message.
+    Eventual,
+}
+
+/// `GET /cache/read?address=K[&consistency=linearizable|eventual]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Which line.
+    #[serde(alias = "key")]
+    pub address: SmolStr,
+    /// How fresh.
+    #[serde(default)]
+    pub consistency: Consistency,
+}
+
+/// How a read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadStatus {
+    /// From this node's copy.
+    Hit,
+    /// The copy was fetched for it.
+    Fill,
+    /// The address has no value: status 404.
+    Miss,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadSource {
+    /// This node's copy.
+    Local,
+    /// Another node, which owned the line.
+    Owner,
+    /// What the home has committed.
+    Home,
+    /// What this node's replica of the shard has applied (`eventual` only).
+    Replica,
+}
+
+/// The answer to a [`Read`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadAnswer {
+    /// How it ended.
+    pub status: ReadStatus,
+    /// Of which line.
+    pub address: SmolStr,
+    /// What was written there; null without a value.
+    pub value: Option<JsonText>,
+    /// The state of this node's copy now.
+    pub state: State,
+    /// The value's version; of a line in M the one that it is based on. Null without a value.
+    pub version: Option<u64>,
+    /// Where it came from.
+    pub source: ReadSource,
+    /// With `owner`: who that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<NodeName>,
+}
+
+/// `POST /cache/write`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// Which line.
+    #[serde(alias = "key")]
+    pub address: SmolStr,
+    /// Any JSON value, at most 256 KiB of text.
+    pub value: JsonText,
+    /// Answer before it is committed: `"durable": false`. Goes with no `if_version`.
+    #[serde(default)]
+    pub write_back: bool,
+    /// Only where the line has this version; 0: only where it has no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<u64>,
+}
+
+/// `POST /cache/delete`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Which line.
+    #[serde(alias = "key")]
+    pub address: SmolStr,
+    /// Only where the line has this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<u64>,
+}
+
+/// How a write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteStatus {
+    /// The value is there.
+    Written,
+    /// The address has no value now.
+    Deleted,
+    /// It had none before either.
+    Absent,
+}
+
+/// The answer to a [`Write`] or a [`Delete`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteAnswer {
+    /// How it ended.
+    pub status: WriteStatus,
+    /// Of which line.
+    pub address: SmolStr,
+    /// The state of this node's copy now.
+    pub state: State,
+    /// The version; where it is not durable yet, the one that it is based on.
+    pub version: u64,
+    /// It is on a majority's disks.
+    pub durable: bool,
+}
+
+/// `GET /cache/lines`: the lines of the node that is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinesAnswer {
+    /// Which node.
+    pub node: NodeName,
+    /// What it may have.
+    pub limits: LimitsAnswer,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// What was used last comes first, what goes next comes last.
+    pub lines: Vec<LineAnswer>,
+}
+
+/// What one node's cache may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsAnswer {
+    /// Most lines.
+    pub lines_max: u64,
+    /// Most bytes of addresses and values.
+    pub bytes_max: u64,
+    /// What goes first.
+    pub policy: Policy,
+    /// How long a lease lasts.
+    pub lease_ms: u64,
+}
+
+/// One line of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineAnswer {
+    /// Which.
+    pub address: SmolStr,
+    /// Of which shard.
+    pub shard: GroupId,
+    /// As its readers see it.
+    pub state: State,
+    /// Its version; of an M the one that it is based on.
+    pub version: u64,
+    /// It has a write that is not written back.
+    pub dirty: bool,
+    /// What is left of the lease.
+    pub lease_left_ms: u64,
+    /// Bytes of address and value.
+    pub bytes: u64,
+    /// What is there.
+    pub value: Option<JsonText>,
+}
+
+/// `GET /cache/directory?address=K`: what the line's home knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryAnswer {
+    /// Which line.
+    pub address: SmolStr,
+    /// Of which shard.
+    pub shard: GroupId,
+    /// Its home: the leader of that shard.
+    pub home: NodeName,
+    /// In which term.
+    pub term: Term,
+    /// It grants; otherwise it waits for the leases of the home before, or was never asked for anything.
+    pub open: bool,
+    /// How long it still waits.
+    pub window_left_ms: u64,
+    /// Version of the committed value; null without one.
+    pub version: Option<u64>,
+    /// The committed value. Where a line is M somewhere, it is an old one.
+    pub value: Option<JsonText>,
+    /// Who may write it.
+    pub owner: Option<NodeName>,
+    /// The owner's lease lasts.
+    pub owner_leased: bool,
+    /// Who else may read a copy.
+    pub sharers: Vec<NodeName>,
+}
+
+/// `GET /cache/stats`: what the node that is asked counted since its boot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatsAnswer {
+    /// Which node.
+    pub node: NodeName,
+    /// Of its copies.
+    #[serde(flatten)]
+    pub stats: Stats,
+    /// Of writes that no home knew any more.
+    #[serde(flatten)]
+    pub late: LateWrites,
+    /// Copies that it took away from nodes, as a home.
+    pub invalidations_sent: u64,
+    /// Owners that lost a line without an answer, at this node as a home.
+    pub revocations: u64,
+}

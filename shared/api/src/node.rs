@@ -1,0 +1,225 @@
+//! `GET /livez`, `GET /readyz`, `GET /health`, `GET /status`, `GET /cluster`.
+
+use orrery_base::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName, Term};
+use orrery_event::fact::Role;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// `GET /health`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`; `starting` with 503 before recovery is complete.
+    pub status: SmolStr,
+    /// Who answers.
+    pub node: NodeName,
+    /// Its role in the control group.
+    pub role: Role,
+    /// Its term there.
+    pub term: Term,
+    /// Whether a majority confirmed the control group's leader within an election time-out, as far as this node knows.
+    #[serde(default)]
+    pub quorum: bool,
+}
+
+/// `GET /livez`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// `ok`
+    pub status: SmolStr,
+}
+
+/// `GET /readyz`: 200 only where every group that runs here has a leader whom a majority confirmed within an election
+/// time-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Whether there is no reason below.
+    pub ready: bool,
+    /// Why not.
+    pub reasons: Vec<NotReady>,
+}
+
+/// Why a node is not ready.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotReady {
+    /// Of which group; none where it is the whole node.
+    pub group: Option<GroupId>,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// `GET /status`: the control group as this node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who answers.
+    pub node_id: NodeName,
+    /// Its Raft identity; none before the cluster is formed.
+    pub raft_id: Option<NodeId>,
+    /// Its boot.
+    pub boot: BootEpoch,
+    /// The cluster, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Whom it takes for the leader.
+    pub leader_id: Option<NodeName>,
+    /// Whether a majority confirmed that leader within an election time-out, as far as this node knows. A leader that is
+    /// cut off stays one by its own word: `leader` without this can decide nothing.
+    #[serde(default)]
+    pub quorum: bool,
+    /// For whom it voted in this term.
+    pub voted_for: Option<NodeName>,
+    /// Commit index.
+    pub commit_index: Option<LogIndex>,
+    /// Applied index.
+    pub last_applied: Option<LogIndex>,
+    /// Index of its last entry.
+    pub last_log_index: Option<LogIndex>,
+    /// Entries in its log that no snapshot replaced.
+    pub log_length: u64,
+    /// Last index that a snapshot replaced.
+    pub purged: Option<LogIndex>,
+    /// Everybody else.
+    pub peers: Vec<Peer>,
+    /// The groups that run here, the control group first.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
+    /// Since this boot.
+    pub uptime_seconds: f64,
+    /// Since it heard from the leader (0 at the leader, none when it never did).
+    pub time_since_last_contact: Option<f64>,
+    /// `realistic` or `classroom`.
+    pub profile: SmolStr,
+    /// Groups that this node serves no more, because its state of them is another one than that of the other replicas.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// Why this node takes part in nothing and serves nobody; none where it does.
+    #[serde(default)]
+    pub halted: Option<String>,
+}
+
+/// A group that a node gave up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// Which.
+    pub group: GroupId,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// `POST /cluster/compare`: replicas' states, compared at one applied index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The groups that the asked node leads, as far as another replica could be compared.
+    pub groups: Vec<Compared>,
+}
+
+/// How a comparison of a group's replicas ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Which group.
+    pub group: GroupId,
+    /// The applied index.
+    pub index: LogIndex,
+    /// Nodes with the leader's state, the leader among them.
+    pub equal: Vec<NodeName>,
+    /// Nodes with another one.
+    pub differ: Vec<NodeName>,
+    /// How long ago.
+    pub seconds_ago: f64,
+}
+
+/// A group that runs on a node, as that node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// 0 is the control group, 1 to S are the shards.
+    pub group: GroupId,
+    /// Its role there.
+    pub role: Role,
+    /// Its term there.
+    pub term: Term,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeName>,
+    /// Whether a majority confirmed that leader within an election time-out, as far as this node knows.
+    #[serde(default)]
+    pub quorum: bool,
+    /// Who votes.
+    pub voters: Vec<NodeName>,
+    /// Commit index.
+    pub commit: Option<LogIndex>,
+    /// Applied index.
+    pub applied: Option<LogIndex>,
+    /// Entries in its log that no snapshot replaced.
+    pub log_length: u64,
+    /// The last comparison of its replicas, where this node led it.
+    #[serde(default)]
+    pub compared: Option<Compared>,
+}
+
+/// Another member, seen from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its name.
+    pub node_id: NodeName,
+    /// `host:port`.
+    pub address: String,
+    /// Whether the link to it is open.
+    pub connected: bool,
+    /// Whether it votes in the control group.
+    pub voter: bool,
+    /// At the leader: the last index that is known to match.
+    pub matching: Option<LogIndex>,
+}
+
+/// `GET /cluster`: the control group's committed record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its id, once it is formed.
+    pub cluster: Option<ClusterId>,
+    /// Number of shards, a constant of the cluster.
+    pub shards: u16,
+    /// Replicas of a shard, a constant of the cluster.
+    pub replicas: u16,
+    /// Version of the commands that every member supports.
+    pub version: u16,
+    /// Present leader of the control group, where a majority confirmed it within an election time-out.
+    pub leader: Option<NodeName>,
+    /// Everybody.
+    pub members: Vec<ClusterMember>,
+    /// Version of the shard map; 0 while there are no shards.
+    #[serde(default)]
+    pub map_version: u64,
+    /// Which nodes hold which shard.
+    #[serde(default)]
+    pub map: Vec<ShardPlace>,
+}
+
+/// Where a shard is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardPlace {
+    /// Which shard.
+    pub shard: GroupId,
+    /// Who holds it; the first one is the preferred leader.
+    pub replicas: Vec<NodeName>,
+    /// Who leads it, as far as this node knows; where it holds the shard, only a leader whom a majority confirmed.
+    pub leader: Option<NodeName>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterMember {
+    /// Its name.
+    pub node: NodeName,
+    /// Its Raft identity.
+    pub raft_id: NodeId,
+    /// How often its name was given a new identity.
+    pub incarnation: u32,
+    /// `host:port`.
+    pub address: String,
+    /// Whether it votes.
+    pub voter: bool,
+    /// It shall go, as soon as its shards moved away.
+    #[serde(default)]
+    pub leaving: bool,
+}

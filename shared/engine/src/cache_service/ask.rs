@@ -1,0 +1,91 @@
+//! A node's question on its way to the home of the line, wherever that is.
+
+use std::time::Duration;
+
+use orrery_base::ids::{GroupId, NodeName};
+use orrery_cache::Holder;
+use orrery_cache::message::{Ask, Told};
+
+use crate::host::{CallError, Host, Transport, Urgency};
+use crate::node::Engine;
+use crate::peer::{PeerRequest, PeerResponse, ReadOutcome, millis};
+
+/// Whoever is no home may know who is: so many are asked with one question. None of the others did anything.
+const HOPS_MAX: usize = 3;
+
+/// So long another node has to pass a question on.
+const REACHED_WITHIN: Duration = Duration::from_secs(1);
+
+impl<H: Host> Engine<H> {
+    /// One question. None where it is not known whether anybody got it.
+    pub(crate) async fn ask_home(
+        &self,
+        shard: GroupId,
+        asked: u64,
+        ask: Ask,
+        within: Duration,
+    ) -> Option<Told> {
+        let here = self.group(shard);
+        let leader = match &here {
+            Some(group) => group.leader(),
+            // Whom to ask goes round with the questions.
+            None => self.presumed_leader(shard, asked as usize),
+        };
+        let mut next = leader;
+        for _ in 0..HOPS_MAX {
+            let Some(leader) = next.take() else { break };
+            if let Some(group) = here.as_ref().filter(|group| group.me == leader.id) {
+                let from = self.holder(group.me);
+                return self.answer_ask(group, from, asked, ask, within).await;
+            }
+            let request = PeerRequest::Cache { asked, ask: ask.clone(), within_ms: millis(within * 9 / 10) };
+            let (told, hint) =
+                match self.inner.peers.call(shard, &leader, Urgency::Normal, request, within).await {
+                    Ok(PeerResponse::Cache { told, leader }) => (told, leader),
+                    // It answered without doing anything.
+                    Ok(_) | Err(CallError::NotSent(_)) => (Told::NotHome, None),
+                    Err(CallError::NoAnswer) => {
+                        if here.is_none() {
+                            self.remember_leader(shard, None);
+                        }
+                        return None;
+                    }
+                };
+            if here.is_none() {
+                let leads = if told == Told::NotHome { hint.clone() } else { Some(leader.clone()) };
+                self.remember_leader(shard, leads);
+            }
+            if told != Told::NotHome {
+                return Some(told);
+            }
+            next = hint.filter(|hint| hint.id != leader.id);
+        }
+        Some(Told::NotHome)
+    }
+
+    /// The home of a shard, where it leads and only this node does not reach it: another one passed a question on to it. Copies of
+    /// lines cannot be had that way, for a home asks those who have some.
+    pub(crate) async fn home_beyond_reach(&self, shard: GroupId) -> Option<NodeName> {
+        let leader = match self.group(shard) {
+            Some(group) if group.leads() => return None,
+            Some(group) => group.leader()?,
+            None => self.presumed_leader(shard, 0)?,
+        };
+        let reached = !self.is_unheard(shard) && self.host().transport().connected(&leader);
+        if reached {
+            return None;
+        }
+        let within = (self.config().election_max * 2).min(REACHED_WITHIN);
+        let request = || PeerRequest::ReadIndex { within_ms: millis(within) };
+        match self.call_leader(shard, &leader, request, within).await {
+            Ok(PeerResponse::ReadIndex(ReadOutcome::Index { .. })) => Some(leader.name),
+            _ => None,
+        }
+    }
+
+    /// This node, in this boot.
+    pub(crate) fn holder(&self, id: orrery_base::ids::NodeId) -> Holder {
+        let local = self.local();
+        Holder { name: local.name.clone(), id, boot: local.boot }
+    }
+}

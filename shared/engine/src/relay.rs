@@ -140,7 +140,13 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    async fn call_straight(
+    /// Whether what is for that node takes another way now, because it was not reached lately.
+    pub(super) fn is_passed_on(&self, to: &Member) -> bool {
+        self.inner.detours.is_needed(to.id, self.host().monotonic_us())
+    }
+
+    /// To that node and by no other way.
+    pub(super) async fn call_straight(
         &self,
         group: GroupId,
         leader: &Member,

@@ -16,6 +16,9 @@ const HOPS_MAX: usize = 3;
 /// So long another node has to pass a question on.
 const REACHED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Of that time, the straight way has this part.
+const STRAIGHT_PART: u32 = 3;
+
 impl<H: Host> Engine<H> {
     /// One question. None where it is not known whether anybody got it.
     pub(crate) async fn ask_home(
@@ -75,10 +78,16 @@ impl<H: Host> Engine<H> {
         if reached {
             return None;
         }
+        // A link that is being set up, and a leader that is not heard just now, may be reached all the same.
         let within = (self.config().election_max * 2).min(REACHED_WITHIN);
-        let request = || PeerRequest::ReadIndex { within_ms: millis(within) };
-        match self.call_leader(shard, &leader, request, within).await {
-            Ok(PeerResponse::ReadIndex(ReadOutcome::Index { .. })) => Some(leader.name),
+        let request = || PeerRequest::ReadIndex { within_ms: millis(within / STRAIGHT_PART) };
+        if self.call_straight(shard, &leader, request(), within / STRAIGHT_PART).await.is_ok() {
+            return None;
+        }
+        let told = self.call_leader(shard, &leader, request, within - within / STRAIGHT_PART).await;
+        let through_another = self.is_passed_on(&leader);
+        match told {
+            Ok(PeerResponse::ReadIndex(ReadOutcome::Index { .. })) if through_another => Some(leader.name),
             _ => None,
         }
     }

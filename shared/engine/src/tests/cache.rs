@@ -149,6 +149,18 @@ async fn a_sharer_that_is_cut_off_holds_a_writer_up_for_a_lease_and_reads_nothin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_whose_link_is_being_set_up_is_within_reach() {
+    let world = Arc::new(World::default());
+    let engines = sharded(&world, 3).await;
+    engines[0].cache().write(put("k", "1"), None).await.unwrap();
+    let (home, others) = around(&engines, "k").await;
+    world.unconnect(&home.local().name);
+    for other in others {
+        assert_eq!(text(&read(other, "k").await), "1", "at {}", other.local().name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_home_that_dies_takes_no_durable_write_with_it() {
     let world = Arc::new(World::default());
     let engines = sharded(&world, 3).await;

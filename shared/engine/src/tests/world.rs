@@ -27,6 +27,7 @@ pub struct World {
     disks: Mutex<BTreeMap<NodeName, MemoryDisk>>,
     boots: Mutex<BTreeMap<NodeName, u32>>,
     cut: Mutex<BTreeSet<NodeName>>,
+    unconnected: Mutex<BTreeSet<NodeName>>,
     events: Mutex<Vec<(NodeName, BootEpoch, Event)>>,
     sent: Mutex<Vec<Bytes>>,
     stops: Mutex<Vec<(NodeName, String)>>,
@@ -138,6 +139,11 @@ impl World {
         } else {
             cut.remove(name);
         }
+    }
+
+    /// No link to that node stands, and a request sets one up.
+    pub fn unconnect(&self, name: &str) {
+        lock(&self.unconnected).insert(name.into());
     }
 
     /// The disk of a node that may never have run.
@@ -325,7 +331,7 @@ impl Transport for TestHost {
         }
     }
     fn connected(&self, to: &Member) -> bool {
-        lock(&self.world.engines).contains_key(&to.name)
+        lock(&self.world.engines).contains_key(&to.name) && !lock(&self.world.unconnected).contains(&to.name)
     }
     fn members(&self, _: &[Member]) {}
 }

@@ -23,7 +23,6 @@ or <code>cargo xtask dashboard</code> and build the node again.</p></body></html
 /// One file of the dashboard, with what the HTTP answer needs.
 #[derive(Debug, Clone)]
 pub struct Asset {
-    /// The file's content.
     pub bytes: Cow<'static, [u8]>,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
@@ -99,7 +98,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// trunk writes `name-0123456789abcdef.js` and `name-0123456789abcdef_bg.wasm`.
+/// The build writes `name-0123456789abcdef.js` and `name-0123456789abcdef_bg.wasm`.
 fn has_hash(name: &str) -> bool {
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
     let stem = stem.strip_suffix("_bg").unwrap_or(stem);

@@ -13,7 +13,7 @@ use crate::dashboard;
 use crate::exec;
 use crate::launch;
 use crate::report::{Outcome, Report};
-use crate::setup::{self, Tools};
+use crate::setup::{self, Part};
 use crate::tidy;
 use crate::workspace::Workspace;
 
@@ -143,8 +143,7 @@ const CHECKS: [Check; 11] = [
 pub fn run(workspace: &Workspace, only: &[String]) -> Result<ExitCode> {
     let chosen = choose(only)?;
     let mut report = Report::default();
-    let tools = setup::for_builds(workspace, &mut report)?;
-    setup::for_tests(workspace, &mut report)?;
+    setup::ensure(workspace, &mut report, &parts(&chosen))?;
     let mut failed: Vec<&str> = Vec::new();
     for check in chosen {
         let repeat = check.repeat();
@@ -153,7 +152,7 @@ pub fn run(workspace: &Workspace, only: &[String]) -> Result<ExitCode> {
                 report.not_run(check.name, &repeat, &format!("{needed} failed"));
                 false
             }
-            None => report.step(check.name, &repeat, || check.run(workspace, &tools)),
+            None => report.step(check.name, &repeat, || check.run(workspace)),
         };
         if !ok {
             failed.push(check.name);
@@ -181,7 +180,25 @@ fn choose(only: &[String]) -> Result<Vec<&'static Check>> {
     Ok(CHECKS.iter().filter(|check| only.is_empty() || wanted.contains(&check.name)).collect())
 }
 
+/// What of the set-up these checks need, in its order.
+fn parts(checks: &[&Check]) -> Vec<Part> {
+    let needed = |part: &Part| checks.iter().any(|check| check.set_up().contains(part));
+    setup::FOR_TESTS.into_iter().filter(needed).collect()
+}
+
 impl Check {
+    fn set_up(&self) -> &'static [Part] {
+        match self.name {
+            "tidy" | "size" => &[],
+            "fmt" => &[Part::Components],
+            "clippy" => &[Part::Crates, Part::Components],
+            "clippy-web" => &[Part::Wasm, Part::Crates, Part::Components],
+            "dashboard" => &[Part::Wasm, Part::Crates],
+            "browser" => &[Part::Crates, Part::Browser],
+            _ => &[Part::Crates],
+        }
+    }
+
     /// The one command that repeats this check.
     fn repeat(&self) -> String {
         match (&self.run, self.needs) {
@@ -190,7 +207,7 @@ impl Check {
         }
     }
 
-    fn run(&self, workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
+    fn run(&self, workspace: &Workspace) -> Result<Outcome> {
         let limit = Duration::from_secs(self.limit_minutes * 60);
         match self.run {
             Run::Cargo(arguments) => {
@@ -203,9 +220,9 @@ impl Check {
                 tests(command, limit)
             }
             Run::Tidy => tidy::check(workspace),
-            Run::Dashboard => dashboard::ensure(workspace, tools),
+            Run::Dashboard => dashboard::ensure(workspace),
             Run::Size => dashboard::check_size(workspace),
-            Run::Node => launch::build_node(workspace, limit),
+            Run::Node => launch::build_node(workspace, launch::RELEASE, limit),
         }
     }
 }
@@ -273,6 +290,18 @@ mod tests {
         assert_eq!(names(&["sim", "fmt"]), ["fmt", "sim"]);
         assert_eq!(names(&[]).len(), CHECKS.len());
         assert!(choose(&["unknown".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_check_sets_up_only_what_it_needs() {
+        let of = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            parts(&choose(&only).expect("known names"))
+        };
+        assert_eq!(of(&["tidy"]), []);
+        assert_eq!(of(&["sim"]), [Part::Crates]);
+        assert_eq!(of(&["cluster"]), [Part::Wasm, Part::Crates], "the node has the dashboard in it");
+        assert_eq!(of(&[]), setup::FOR_TESTS);
     }
 
     #[test]

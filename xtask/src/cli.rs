@@ -3,10 +3,10 @@
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 cargo xtask demo [-- ARGS]     set everything up, build, and run `orrery demo ARGS`
-cargo xtask test [--only NAME] set everything up and run every check (or the named ones)
+cargo xtask test [NAME …]      set everything up and run every check; or the named ones, with what they need
 cargo xtask ci                 the same as test
 
-cargo xtask setup              the wasm target, trunk, wasm-bindgen; for the tests Chromium and its driver
+cargo xtask setup              the wasm target; for the tests Chromium and its driver
 cargo xtask dashboard          build web/ into web/dist
 cargo xtask build              the dashboard, then the release build of `orrery`
 cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the deterministic simulation, in release
@@ -17,11 +17,9 @@ cargo xtask tidy               which crate depends on which, and that no modules
 /// One run of xtask.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Print the commands.
     Help,
     /// Install what the builds and the tests need.
     Setup,
-    /// Build the dashboard.
     Dashboard,
     /// Build the dashboard and the node.
     Build,
@@ -29,14 +27,12 @@ pub enum Task {
     Demo(Vec<String>),
     /// Run the checks; all of them if `only` is empty.
     Test {
-        /// Names of checks.
         only: Vec<String>,
     },
     /// Run the simulation with these arguments.
     Sim(Vec<String>),
     /// Run the benchmark with these arguments.
     Bench(Vec<String>),
-    /// Develop the dashboard.
     Web,
     /// Look at the arrows between crates and modules.
     Tidy,
@@ -78,10 +74,13 @@ fn only(rest: &[String]) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     let mut rest = rest.iter();
     while let Some(argument) = rest.next() {
-        if argument != "--only" {
-            return Err(format!("`test` knows only `--only NAME`, got `{argument}`"));
+        if argument == "--only" {
+            names.push(rest.next().ok_or("`--only` wants the name of a check")?.clone());
+        } else if argument.starts_with('-') {
+            return Err(format!("`test` takes names of checks, got `{argument}`"));
+        } else {
+            names.push(argument.clone());
         }
-        names.push(rest.next().ok_or("`--only` wants the name of a check")?.clone());
     }
     Ok(names)
 }
@@ -109,13 +108,15 @@ mod tests {
     #[test]
     fn ci_is_test() {
         assert_eq!(read("ci"), read("test"));
-        assert_eq!(read("test --only sim --only fmt"), Ok(Task::Test { only: words("sim fmt") }));
+        for line in ["test --only sim --only fmt", "test sim fmt"] {
+            assert_eq!(read(line), Ok(Task::Test { only: words("sim fmt") }), "{line}");
+        }
     }
 
     #[test]
     fn mistakes_are_named() {
         for (line, word) in
-            [("test --only", "name"), ("test sim", "sim"), ("setup now", "now"), ("deploy", "deploy")]
+            [("test --only", "name"), ("test --all", "--all"), ("setup now", "now"), ("deploy", "deploy")]
         {
             let message = read(line).expect_err(line);
             assert!(message.contains(word), "{message}");

@@ -1,15 +1,18 @@
 //! Builds the dashboard into `web/dist`, and checks what came out.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
 
 use crate::exec;
 use crate::gzip;
+use crate::page;
 use crate::report::Outcome;
-use crate::setup::{self, Tools, tools::TRUNK_VERSION};
+use crate::setup;
 use crate::stamp;
 use crate::wasm;
 use crate::workspace::{Workspace, on_path, output};
@@ -19,8 +22,30 @@ use crate::workspace::{Workspace, on_path, output};
 const MODULE_GZIP_BYTES_MAX: u64 = 350 * 1024;
 /// Crates that belong to the node. One of them in the page means that the seam between the engine and the page leaks.
 const NOT_IN_THE_PAGE: [&str; 6] = ["openraft", "redb", "tokio", "axum", "orrery", "orrery-engine"];
-const INPUTS: [&str; 7] =
-    ["web", "shared", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo/config.toml", "xtask/src/wasm.rs"];
+const INPUTS: [&str; 8] = [
+    "web",
+    "shared",
+    "Cargo.toml",
+    "Cargo.lock",
+    ".cargo/config.toml",
+    "xtask/src/dashboard.rs",
+    "xtask/src/page.rs",
+    "xtask/src/wasm.rs",
+];
+/// The page's program, and the profile that it is compiled with.
+const PROGRAM: &str = "orrery-web";
+const PROFILE: &str = "wasm-release";
+const COMPILE: [&str; 9] = [
+    "build",
+    "--package",
+    PROGRAM,
+    "--target",
+    "wasm32-unknown-unknown",
+    "--profile",
+    PROFILE,
+    "--locked",
+    "--offline",
+];
 /// What rustc emits for wasm32 by default, and no more: given `--all-features`, older versions of wasm-opt write
 /// proposals in a form that browsers refuse, and the page stays empty.
 const WASM_FEATURES: [&str; 6] = [
@@ -34,8 +59,8 @@ const WASM_FEATURES: [&str; 6] = [
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Builds the dashboard unless it is up to date. A module that is too large is said, and does not stop a demo.
-pub fn ensure(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
-    build(workspace, tools)?;
+pub fn ensure(workspace: &Workspace) -> Result<Outcome> {
+    build(workspace)?;
     let (size, fits) = size(&dist(workspace))?;
     if !fits {
         println!("warning: the main module is too large: {size}");
@@ -56,42 +81,96 @@ fn dist(workspace: &Workspace) -> PathBuf {
     workspace.root.join("web").join("dist")
 }
 
-fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
+/// A hash of everything that the dashboard is built from.
+pub fn stamp(workspace: &Workspace) -> Result<String> {
+    let wasm_opt = if on_path("wasm-opt").is_some() { "wasm-opt" } else { "" };
+    let compiler = setup::rustc_version(workspace)?;
+    let dist = dist(workspace);
+    let words = [compiler.as_str(), wasm_opt, &dist.to_string_lossy()];
+    stamp::of(&workspace.root, &INPUTS, &["web/dist"], &words)
+}
+
+fn build(workspace: &Workspace) -> Result<()> {
     let dist = dist(workspace);
     let stamp_file = workspace.target.join("xtask").join("dashboard.stamp");
-    let wasm_opt = on_path("wasm-opt");
-    let compiler = setup::rustc_version(workspace)?;
-    let words = [
-        compiler.as_str(),
-        TRUNK_VERSION,
-        &tools.wasm_bindgen_version,
-        if wasm_opt.is_some() { "wasm-opt" } else { "" },
-        &dist.to_string_lossy(),
-    ];
-    let stamp = stamp::of(&workspace.root, &INPUTS, &["web/dist"], &words)?;
+    let stamp = stamp(workspace)?;
     let known = fs::read_to_string(&stamp_file).unwrap_or_default();
     if known == stamp && dist.join("index.html").is_file() {
         println!("nothing changed since the last build");
         return Ok(());
     }
     check_crates(workspace)?;
-    let mut trunk = workspace.command(tools.trunk());
-    trunk
-        .args(["build", "--release", "--cargo-profile", "wasm-release", "--offline", "--locked"])
-        .env("PATH", tools.path()?);
-    // some systems set this to 1, trunk accepts only true and false
-    trunk.env_remove("NO_COLOR");
-    exec::run(trunk, BUILD_LIMIT)?;
-    if let Some(program) = wasm_opt {
-        optimise(workspace, &program, &main_module(&dist)?);
-    }
-    check_symbols(&dist)?;
-    shorten_names(&main_module(&dist)?)?;
+    println!("the dashboard: three minutes on two cores the first time");
+    let mut compile = workspace.cargo(&COMPILE);
+    compile.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", without_places(&registries()));
+    exec::run(compile, BUILD_LIMIT)?;
+    let compiled =
+        workspace.target.join("wasm32-unknown-unknown").join(PROFILE).join(format!("{PROGRAM}.wasm"));
+    let module = made_for_browsers(workspace, &compiled)?;
+    let web = workspace.root.join("web");
+    let index = fs::read_to_string(web.join("index.html")).context("cannot read web/index.html")?;
+    let files = page::lay_out(&index, &module, |path| {
+        fs::read(web.join(path)).with_context(|| format!("cannot read web/{path}"))
+    })?;
+    write(&dist, &files)?;
     compress(&main_module(&dist)?)?;
     if let Some(folder) = stamp_file.parent() {
         fs::create_dir_all(folder)?;
     }
     fs::write(&stamp_file, stamp).context("cannot note that the dashboard is built")
+}
+
+/// The folders of this machine in which cargo unpacks crates.
+fn registries() -> Vec<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home.map(|home| home.join("registry").join("src"));
+    let folders = sources.and_then(|sources| fs::read_dir(sources).ok()).into_iter().flatten();
+    folders.flatten().map(|folder| folder.path()).collect()
+}
+
+/// Flags with which messages of a panic name a crate's file, and not where it lies on the machine that built the page: every
+/// machine builds the same module, and a smaller one.
+fn without_places(folders: &[PathBuf]) -> String {
+    let flags = folders.iter().filter(|folder| !folder.to_string_lossy().contains(' '));
+    flags.map(|folder| format!("--remap-path-prefix={}/=", folder.display())).collect::<Vec<_>>().join(" ")
+}
+
+/// The module and the script between it and the page, both as small as they get.
+fn made_for_browsers(workspace: &Workspace, compiled: &Path) -> Result<page::Module> {
+    println!("wasm-bindgen: writes the script between page and module");
+    let mut output = Bindgen::new()
+        .input_path(compiled)
+        .out_name(PROGRAM)
+        .web(true)?
+        .typescript(false)
+        .omit_default_module_path(true)
+        .generate_output()
+        .with_context(|| format!("wasm-bindgen does not understand {}", compiled.display()))?;
+    let inline = output.snippets().values().any(|scripts| !scripts.is_empty());
+    if inline || !output.local_modules().is_empty() || !output.npm_dependencies().is_empty() {
+        bail!("a crate of the page brings JavaScript of its own, which is not packed");
+    }
+    let script = output.js().to_owned();
+    let wasm = optimised(workspace, output.wasm_mut().emit_wasm())?;
+    check_symbols(&wasm)?;
+    let (wasm, script) = wasm::without_names(&wasm)
+        .and_then(|wasm| wasm::with_short_imports(&wasm, &script))
+        .context("what wasm-bindgen wrote is no module")?;
+    Ok(page::Module { name: PROGRAM.to_owned(), script, wasm })
+}
+
+/// Puts the files where the node takes them from, and nothing else; `index.html` is the last one.
+fn write(dist: &Path, files: &[page::File]) -> Result<()> {
+    match fs::remove_dir_all(dist) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot empty {}", dist.display()));
+        }
+        _ => fs::create_dir_all(dist).with_context(|| format!("cannot create {}", dist.display()))?,
+    }
+    for (name, content) in files {
+        fs::write(dist.join(name), content).with_context(|| format!("cannot write {name}"))?;
+    }
+    Ok(())
 }
 
 /// The page must not depend on the consensus engine or on anything else of the node.
@@ -123,11 +202,9 @@ fn forbidden(tree: &str) -> Vec<&'static str> {
 }
 
 /// The module itself: source paths in its panic messages would name the engine's crate.
-fn check_symbols(dist: &Path) -> Result<()> {
-    let module = main_module(dist)?;
-    let bytes = fs::read(&module)?;
-    if bytes.windows(b"openraft".len()).any(|window| window == b"openraft") {
-        bail!("{} contains code of openraft", module.display());
+fn check_symbols(wasm: &[u8]) -> Result<()> {
+    if wasm.windows(b"openraft".len()).any(|window| window == b"openraft") {
+        bail!("the page's module contains code of openraft");
     }
     Ok(())
 }
@@ -173,37 +250,24 @@ fn main_module(dist: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Takes names of functions and tools out of the module, and shortens those under which the page gives it what it imports:
-/// each ends with sixteen digits of a hash, which no compression makes smaller.
-fn shorten_names(module: &Path) -> Result<()> {
-    let script = script_of(module)?;
-    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
-    let (bytes, text) = wasm::without_names(&bytes)
-        .and_then(|bytes| wasm::with_short_imports(&bytes, &text))
-        .with_context(|| format!("{} is no wasm module", module.display()))?;
-    fs::write(module, bytes).with_context(|| format!("cannot write {}", module.display()))?;
-    fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))
-}
-
-/// The script that wasm-bindgen wrote for a module.
-fn script_of(module: &Path) -> Result<PathBuf> {
-    let name = module.file_stem().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix("_bg"));
-    let name = name.with_context(|| format!("{} is not named as wasm-bindgen does", module.display()))?;
-    Ok(module.with_file_name(format!("{name}.js")))
-}
-
-/// Makes the module smaller in place. The build works without it, so a failure (an old wasm-opt does not know what
+/// The module made smaller, where wasm-opt is there. The build works without it, so a failure (an old wasm-opt does not know what
 /// a new rustc writes) is only said.
-fn optimise(workspace: &Workspace, program: &Path, module: &Path) {
-    let smaller = module.with_extension("smaller");
+fn optimised(workspace: &Workspace, wasm: Vec<u8>) -> Result<Vec<u8>> {
+    let Some(program) = on_path("wasm-opt") else { return Ok(wasm) };
+    let folder = workspace.target.join("xtask");
+    fs::create_dir_all(&folder)?;
+    let (from, to) = (folder.join("module.wasm"), folder.join("smaller.wasm"));
+    fs::write(&from, &wasm).with_context(|| format!("cannot write {}", from.display()))?;
     let mut command = workspace.command(program);
-    command.arg("-Oz").args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
-    let result = exec::run(command, BUILD_LIMIT).and_then(|()| Ok(fs::rename(&smaller, module)?));
-    if let Err(error) = result {
-        let _ = fs::remove_file(&smaller);
-        println!("the module stays as it is: {error:#}");
+    command.arg("-Oz").args(WASM_FEATURES).arg(&from).arg("-o").arg(&to);
+    let smaller = exec::run(command, BUILD_LIMIT).and_then(|()| Ok(fs::read(&to)?));
+    for file in [from, to] {
+        let _ = fs::remove_file(file);
     }
+    Ok(smaller.unwrap_or_else(|error| {
+        println!("the module stays as it is: {error:#}");
+        wasm
+    }))
 }
 
 fn kilobytes(bytes: u64) -> u64 {
@@ -223,6 +287,13 @@ mod tests {
             forbidden(&format!("{tree}\ntokio v1.54.0\norrery v0.1.0 (/w/node)")),
             ["tokio", "orrery"]
         );
+    }
+
+    #[test]
+    fn a_message_does_not_tell_where_its_crate_lies() {
+        let folders = ["/home/ayu/.cargo/registry/src/index-1", "/home/two words/src"].map(PathBuf::from);
+        assert_eq!(without_places(&folders), "--remap-path-prefix=/home/ayu/.cargo/registry/src/index-1/=");
+        assert_eq!(without_places(&[]), "");
     }
 
     #[test]

@@ -1,25 +1,29 @@
 //! The tasks that end in a running program: demo, simulation, benchmark, dashboard development.
 
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::dashboard;
 use crate::exec;
-use crate::process_tree;
 use crate::report::{Outcome, Report};
-use crate::setup::{self, Tools, system};
+use crate::setup::{self, system};
 use crate::tidy;
 use crate::workspace::{Workspace, shown};
 
+/// What is measured, tested and shipped, and what a demo runs.
+pub const RELEASE: &str = "release";
+const DEMO: &str = "demo";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// How often `cargo xtask web` looks whether something changed.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// `cargo xtask setup`: everything, for builds and for tests.
 pub fn setup(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
-    setup::for_builds(workspace, &mut report)?;
-    setup::for_tests(workspace, &mut report)?;
+    setup::ensure(workspace, &mut report, &setup::FOR_TESTS)?;
     println!("\n{}", report.table());
     Ok(ExitCode::SUCCESS)
 }
@@ -27,29 +31,29 @@ pub fn setup(workspace: &Workspace) -> Result<ExitCode> {
 /// `cargo xtask dashboard`.
 pub fn dashboard(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
-    let tools = setup::for_builds(workspace, &mut report)?;
-    build_dashboard(workspace, &tools, &mut report)?;
+    setup::ensure(workspace, &mut report, &setup::FOR_BUILDS)?;
+    build_dashboard(workspace, &mut report)?;
     println!("\n{}", report.table());
     Ok(ExitCode::SUCCESS)
 }
 
-/// `cargo xtask build`: what `demo` builds, without starting it.
+/// `cargo xtask build`: the dashboard and the release of the node.
 pub fn build(workspace: &Workspace) -> Result<ExitCode> {
-    println!("\n{}", build_all(workspace)?.table());
+    println!("\n{}", build_all(workspace, RELEASE)?.table());
     Ok(ExitCode::SUCCESS)
 }
 
 /// `cargo xtask demo`.
 pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    println!("\n{}\n", build_all(workspace)?.table());
-    let mut command = workspace.command(workspace.orrery());
+    println!("\n{}\n", build_all(workspace, DEMO)?.table());
+    let mut command = workspace.command(workspace.orrery_of(DEMO));
     command.arg("demo").args(arguments);
     become_program(command)
 }
 
 /// `cargo xtask bench`.
 pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let mut report = build_all(workspace)?;
+    let mut report = build_all(workspace, RELEASE)?;
     // without its peer the benchmark still measures Orrery, and says that the peer is missing
     report.step("etcd", "cargo xtask bench", system::ensure_etcd);
     println!("\n{}\n", report.table());
@@ -72,48 +76,57 @@ pub fn tidy(workspace: &Workspace) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `cargo xtask web`: trunk builds at each change, and a debug build of the node serves what it built.
+/// `cargo xtask web`: builds the dashboard at each change, and a debug build of the node serves what was built.
 ///
-/// A debug build reads `web/dist` at each request. A server of trunk's own would be another origin, which the nodes
+/// A debug build reads `web/dist` at each request. A server of another port would be another origin, which the nodes
 /// rightly refuse.
 pub fn web(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
-    let tools = setup::for_builds(workspace, &mut report)?;
+    setup::ensure(workspace, &mut report, &setup::FOR_BUILDS)?;
     if !report.step("node (debug)", "cargo build -p orrery", || {
         exec::run(workspace.cargo(&["build", "-p", "orrery"]), BUILD_LIMIT)?;
         Ok(Outcome::done(""))
     }) {
         bail!("the node does not build");
     }
-    let mut trunk = workspace.command(tools.trunk());
-    trunk.args(["watch", "--offline"]).env("PATH", tools.path()?).env_remove("NO_COLOR");
-    let mut trunk = trunk.spawn().context("cannot start trunk")?;
+    build_dashboard(workspace, &mut report)?;
     let binary = workspace.target.join("debug").join(crate::workspace::executable("orrery"));
-    let status = workspace.command(binary).arg("demo").status();
-    process_tree::kill(trunk.id());
-    trunk.wait()?;
-    Ok(code(status.context("cannot start the demo")?.code()))
+    let mut demo = workspace.command(binary).arg("demo").spawn().context("cannot start the demo")?;
+    let mut built = dashboard::stamp(workspace)?;
+    loop {
+        if let Some(status) = demo.try_wait()? {
+            return Ok(code(status.code()));
+        }
+        thread::sleep(LOOKS_EVERY);
+        let now = dashboard::stamp(workspace)?;
+        if now != built {
+            // What does not build is said, and the next change is tried.
+            report.step("dashboard", "cargo xtask dashboard", || dashboard::ensure(workspace));
+            built = now;
+        }
+    }
 }
 
-/// The release build of the node, with the dashboard in it.
-pub fn build_node(workspace: &Workspace, limit: Duration) -> Result<Outcome> {
-    exec::run(workspace.cargo(&["build", "--release", "--locked", "-p", "orrery"]), limit)?;
-    let size = std::fs::metadata(workspace.orrery()).context("the build left no `orrery`")?.len();
+/// The node, built with a profile of the workspace, with the dashboard in it.
+pub fn build_node(workspace: &Workspace, profile: &str, limit: Duration) -> Result<Outcome> {
+    println!("the node: four minutes on two cores the first time, twice that for a release");
+    exec::run(workspace.cargo(&["build", "--profile", profile, "--locked", "-p", "orrery"]), limit)?;
+    let size = std::fs::metadata(workspace.orrery_of(profile)).context("the build left no `orrery`")?.len();
     Ok(Outcome::done(format!("{:.1} MB", size as f64 / 1e6)))
 }
 
-fn build_all(workspace: &Workspace) -> Result<Report> {
+fn build_all(workspace: &Workspace, profile: &str) -> Result<Report> {
     let mut report = Report::default();
-    let tools = setup::for_builds(workspace, &mut report)?;
-    build_dashboard(workspace, &tools, &mut report)?;
-    if !report.step("node", "cargo xtask build", || build_node(workspace, BUILD_LIMIT)) {
+    setup::ensure(workspace, &mut report, &setup::FOR_BUILDS)?;
+    build_dashboard(workspace, &mut report)?;
+    if !report.step("node", "cargo xtask build", || build_node(workspace, profile, BUILD_LIMIT)) {
         bail!("the node does not build");
     }
     Ok(report)
 }
 
-fn build_dashboard(workspace: &Workspace, tools: &Tools, report: &mut Report) -> Result<()> {
-    if !report.step("dashboard", "cargo xtask dashboard", || dashboard::ensure(workspace, tools)) {
+fn build_dashboard(workspace: &Workspace, report: &mut Report) -> Result<()> {
+    if !report.step("dashboard", "cargo xtask dashboard", || dashboard::ensure(workspace)) {
         bail!("the dashboard does not build");
     }
     Ok(())

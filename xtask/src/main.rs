@@ -8,6 +8,7 @@ mod dashboard;
 mod exec;
 mod gzip;
 mod launch;
+mod page;
 mod process_tree;
 mod report;
 mod setup;

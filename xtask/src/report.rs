@@ -9,9 +9,7 @@ use crate::exec::seconds;
 /// What a step found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Checks that passed.
     pub passed: usize,
-    /// Checks that failed.
     pub failed: usize,
     /// A few words for the table.
     pub note: String,

@@ -29,7 +29,7 @@ const KNOTS: [(&str, &[&str]); 3] = [
             "clock",
             "confirm",
             "digest",
-            "follow",
+            "reconfigure",
             "formation",
             "group",
             "heartbeats",
@@ -39,17 +39,17 @@ const KNOTS: [(&str, &[&str]); 3] = [
             "lock_service",
             "log",
             "meeting",
-            "moves",
+            "rebalance",
             "network",
             "node",
-            "patience",
+            "retry_budget",
             "peer",
-            "prefer",
+            "leadership",
             "queue_service",
             "relay",
             "requests",
             "shards",
-            "silence",
+            "heartbeat_monitor",
             "state",
             "verdict",
             "witness",
@@ -85,7 +85,7 @@ pub fn check(workspace: &Workspace) -> Result<Outcome> {
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    Ok(Outcome::done(&format!("{crates} crates")))
+    Ok(Outcome::done(format!("{crates} crates")))
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -119,6 +119,9 @@ fn folders(root: &Path) -> Result<Vec<(String, PathBuf)>> {
         ["node", "web", "tests", "xtask"].map(|name| (name.to_owned(), root.join(name))).into();
     for entry in fs::read_dir(root.join("shared")).context("shared/ cannot be read")? {
         let folder = entry?.path();
+        if !folder.is_dir() {
+            continue;
+        }
         // What stands in for a crate of another name is not ours to draw arrows for.
         let named = read(&folder.join("Cargo.toml"))?.contains("\nname = \"orrery-");
         if let Some(name) = folder.file_name().and_then(|name| name.to_str()).filter(|_| named) {

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,7 +12,6 @@ use anyhow::{Context, Result, bail};
 pub struct Workspace {
     /// The folder with the workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// Where cargo builds.
     pub target: PathBuf,
     /// Tools that are kept across checkouts: `<user's cache>/orrery`.
     pub cache: PathBuf,
@@ -59,15 +57,14 @@ impl Workspace {
         command
     }
 
-    /// The cache folder, created if need be.
-    pub fn cache_ready(&self) -> Result<&Path> {
-        fs::create_dir_all(&self.cache).with_context(|| format!("cannot create {}", self.cache.display()))?;
-        Ok(&self.cache)
-    }
-
     /// The release build of the node.
     pub fn orrery(&self) -> PathBuf {
-        self.target.join("release").join(executable("orrery"))
+        self.orrery_of("release")
+    }
+
+    /// The node, built with a profile of the workspace.
+    pub fn orrery_of(&self, profile: &str) -> PathBuf {
+        self.target.join(profile).join(executable("orrery"))
     }
 }
 

@@ -6,7 +6,6 @@ mod apt;
 mod components;
 mod debian_std;
 pub mod system;
-pub mod tools;
 mod wasm;
 
 use std::time::Duration;
@@ -17,31 +16,44 @@ use crate::exec;
 use crate::report::{Outcome, Report};
 use crate::workspace::Workspace;
 
-pub use tools::Tools;
 pub use wasm::rustc_version;
 
 /// Downloading the crates of Cargo.lock over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// Everything that building the dashboard and the node needs. Fails at the first thing that cannot be had.
-pub fn for_builds(workspace: &Workspace, report: &mut Report) -> Result<Tools> {
-    need(report, "wasm target", || wasm::ensure(workspace))?;
-    need(report, "crates", || {
-        exec::run(workspace.cargo(&["fetch", "--locked", "--quiet"]), FETCH_LIMIT)?;
-        Ok(Outcome::done("as in Cargo.lock"))
-    })?;
-    let tools = Tools::new(workspace)?;
-    need(report, tools::TRUNK.name, || tools::ensure(workspace, &tools::TRUNK, tools::TRUNK_VERSION))?;
-    need(report, tools::WASM_BINDGEN.name, || {
-        tools::ensure(workspace, &tools::WASM_BINDGEN, &tools.wasm_bindgen_version)
-    })?;
-    Ok(tools)
+/// A part of the set-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The standard library of WebAssembly.
+    Wasm,
+    /// The crates of Cargo.lock.
+    Crates,
+    /// rustfmt and clippy.
+    Components,
+    /// Chromium and its driver.
+    Browser,
 }
 
-/// What only the checks need: rustfmt, clippy, the browser.
-pub fn for_tests(workspace: &Workspace, report: &mut Report) -> Result<()> {
-    need(report, "rustfmt and clippy", || components::ensure(workspace))?;
-    need(report, "browser", system::ensure_browser)
+/// What building the dashboard and the node needs.
+pub const FOR_BUILDS: [Part; 2] = [Part::Wasm, Part::Crates];
+
+/// What the checks need.
+pub const FOR_TESTS: [Part; 4] = [Part::Wasm, Part::Crates, Part::Components, Part::Browser];
+
+/// Makes sure that these parts are there. Fails at the first one that cannot be had.
+pub fn ensure(workspace: &Workspace, report: &mut Report, parts: &[Part]) -> Result<()> {
+    for part in parts {
+        match part {
+            Part::Wasm => need(report, "wasm target", || wasm::ensure(workspace)),
+            Part::Crates => need(report, "crates", || {
+                exec::run(workspace.cargo(&["fetch", "--locked", "--quiet"]), FETCH_LIMIT)?;
+                Ok(Outcome::done("as in Cargo.lock"))
+            }),
+            Part::Components => need(report, "rustfmt and clippy", || components::ensure(workspace)),
+            Part::Browser => need(report, "browser", system::ensure_browser),
+        }?;
+    }
+    Ok(())
 }
 
 fn need(report: &mut Report, name: &str, body: impl FnOnce() -> Result<Outcome>) -> Result<()> {

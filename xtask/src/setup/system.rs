@@ -15,7 +15,6 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(20 * 60);
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 const DRIVERS: [&str; 1] = ["chromedriver"];
 
-/// Chromium and chromedriver.
 pub fn ensure_browser() -> Result<Outcome> {
     ensure(
         &[&BROWSERS, &DRIVERS],

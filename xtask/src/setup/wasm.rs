@@ -14,7 +14,6 @@ use crate::exec;
 use crate::report::Outcome;
 use crate::workspace::{Workspace, on_path, output};
 
-/// The dashboard's target.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 /// rustup asks its server several times; without a limit, an unreachable one costs minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);

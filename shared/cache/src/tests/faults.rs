@@ -20,6 +20,7 @@ fn run(seed: u64, mut world: World, test: impl FnOnce(&mut World)) -> World {
 
 /// `ORRERY_CACHE_SEED` runs one world, and shows what led to its failure; `ORRERY_CACHE_SEEDS` runs so many.
 fn seeds(default: u64) -> std::ops::Range<u64> {
+    #[allow(clippy::disallowed_methods)]
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("ORRERY_CACHE_SEED") {
         Some(seed) => seed..seed + 1,

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p orrery-engine --bench waits`: each row should have the same figures. Below it, how long showing locks holds a
 //! worker: nothing may for longer than 10 ms.
-#![allow(missing_docs)]
+#![allow(clippy::disallowed_methods)]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -16,11 +16,8 @@ pub const BACKUP_VERSION: u8 = 1;
 /// What stands before a group's state in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupHead {
-    /// Which group.
     pub group: GroupId,
-    /// Of which cluster.
     pub cluster: ClusterId,
-    /// Who told it.
     pub node: NodeName,
     /// Everything up to the entry of this term
     pub term: Term,

@@ -3,7 +3,7 @@
 //! A command that comes while an append is under way waits for its end, together with whatever else comes, and goes with
 //! the next. So the number of appends, and with it of syncs and of messages, is set by how long one takes and not by
 //! how many clients there are; and a lone client waits for nobody. Where several were answered together, the next append waits
-//! up to [`COMPANY_WAIT_MAX`] for them to ask again, and no longer does so for a while when they did not.
+//! up to [`DELAY_MAX`] for them to ask again, and no longer does so for a while when they did not.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,12 +34,12 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const WAITING_MAX: usize = 16_384;
 /// Bytes of their messages that wait at most; what comes then is refused too.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// From so many commands in one append on, the next one waits for those who were answered to ask again.
-const COMPANY_MIN: usize = 4;
-/// But not longer than this: the finest that the runtime's timer does.
-const COMPANY_WAIT_MAX: Duration = Duration::from_millis(1);
-/// After they did not come, so many appends wait for nobody.
-const ALONE_AFTER: u32 = 64;
+/// Batching delay: after an append of so many commands or more, the next append waits for those who were answered to ask again.
+const DELAY_FROM: usize = 4;
+/// It waits at most this long: the finest that the runtime's timer does.
+const DELAY_MAX: Duration = Duration::from_millis(1);
+/// If they did not ask, so many appends skip the delay.
+const NO_DELAY_FOR: u32 = 64;
 
 type Sender<H> = <<<H as Host>::Runtime as AsyncRuntime>::Oneshot as Oneshot>::Sender<Outcome>;
 
@@ -120,7 +120,6 @@ impl<H: Host> Batches<H> {
         self.filled.notify();
     }
 
-    /// Commands that wait.
     pub fn len(&self) -> usize {
         lock(&self.waiting).len()
     }
@@ -149,48 +148,48 @@ fn message_bytes(command: &Command) -> usize {
 
 /// How many commands the next append should wait for.
 #[derive(Debug, Default)]
-struct Company {
+struct BatchingDelay {
     expected: usize,
     /// Appends that wait for nobody, because waiting was in vain.
-    alone: u32,
+    skips: u32,
 }
 
-impl Company {
+impl BatchingDelay {
     /// An append of `count` ended, and `waiting` came in the meantime. Clients that were answered together ask again
     /// together: most of them are worth waiting for.
     fn ended(&mut self, count: usize, waiting: usize) {
-        self.alone = self.alone.saturating_sub(1);
-        let worth = count >= COMPANY_MIN && self.alone == 0;
+        self.skips = self.skips.saturating_sub(1);
+        let worth = count >= DELAY_FROM && self.skips == 0;
         self.expected = if worth { (waiting + count - count / 8).min(BATCH_MAX) } else { 0 };
     }
 
     /// They did not come.
     fn in_vain(&mut self) {
-        self.alone = ALONE_AFTER;
+        self.skips = NO_DELAY_FOR;
     }
 }
 
 /// Appends what waits, until the group stops.
 pub async fn keep<H: Host>(group: Arc<Group<H>>) {
     let batches = &group.batches;
-    let mut company = Company::default();
+    let mut delay = BatchingDelay::default();
     while !group.stopped() {
-        if company.expected > batches.len() {
-            let come = H::Runtime::timeout(COMPANY_WAIT_MAX, batches.reach(company.expected)).await;
+        if delay.expected > batches.len() {
+            let come = H::Runtime::timeout(DELAY_MAX, batches.reach(delay.expected)).await;
             batches.enough.store(1, Ordering::Relaxed);
             if come.is_err() {
-                company.in_vain();
+                delay.in_vain();
             }
         }
         let batch = batches.take();
         if batch.is_empty() {
-            company.expected = 0;
+            delay.expected = 0;
             batches.filled.wait().await;
             continue;
         }
         let count = batch.len();
         append(&group, batch).await;
-        company.ended(count, batches.len());
+        delay.ended(count, batches.len());
     }
 }
 
@@ -246,7 +245,7 @@ mod tests {
 
     #[test]
     fn most_of_those_who_were_answered_are_waited_for() {
-        let mut company = Company::default();
+        let mut delay = BatchingDelay::default();
         let table = [
             // an append of so many, so many wait at its end, so many are waited for
             (1, 0, 0),
@@ -257,20 +256,20 @@ mod tests {
             (BATCH_MAX, 600, BATCH_MAX),
         ];
         for (count, waiting, expected) in table {
-            company.ended(count, waiting);
-            assert_eq!(company.expected, expected, "{count} ended, {waiting} wait");
+            delay.ended(count, waiting);
+            assert_eq!(delay.expected, expected, "{count} ended, {waiting} wait");
         }
     }
 
     #[test]
     fn who_waited_in_vain_goes_alone_for_a_while() {
-        let mut company = Company::default();
-        company.in_vain();
-        for _ in 1..ALONE_AFTER {
-            company.ended(16, 0);
-            assert_eq!(company.expected, 0);
+        let mut delay = BatchingDelay::default();
+        delay.in_vain();
+        for _ in 1..NO_DELAY_FOR {
+            delay.ended(16, 0);
+            assert_eq!(delay.expected, 0);
         }
-        company.ended(16, 0);
-        assert_eq!(company.expected, 14, "another try");
+        delay.ended(16, 0);
+        assert_eq!(delay.expected, 14, "another try");
     }
 }

@@ -30,12 +30,7 @@ pub const HEAD_BYTES: usize = 5;
 pub enum FormatError {
     /// Written by a version that this one does not know.
     #[error("format version {found}, this version reads {known}")]
-    Version {
-        /// The version found.
-        found: u8,
-        /// The version known.
-        known: u8,
-    },
+    Version { found: u8, known: u8 },
     /// Cut off or damaged.
     #[error("{0}")]
     Damaged(String),

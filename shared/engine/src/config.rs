@@ -37,7 +37,6 @@ impl Profile {
 pub struct EngineConfig {
     /// From which profile it came.
     pub profile: Profile,
-    /// Interval of heartbeats.
     pub heartbeat: Duration,
     /// Shortest election timeout that a node may draw.
     pub election_min: Duration,
@@ -126,7 +125,6 @@ pub enum TimingError {
     /// The interval of heartbeats.
     #[error("--heartbeat-ms must be 10 to 10000")]
     Heartbeat,
-    /// The election time-out.
     #[error(
         "--election-ms must be {least_ms} to 60000: at least five heartbeats, so that one that gets lost deposes nobody"
     )]

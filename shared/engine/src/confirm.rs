@@ -50,7 +50,6 @@ impl<H: Host> Default for Confirmed<H> {
 }
 
 impl<H: Host> Confirmed<H> {
-    /// openraft runs.
     pub fn follow(&self, raft: &GroupRaft<H>) {
         // A group starts once.
         let _ = self.metrics.set(Metrics { data: raft.data_metrics(), server: raft.server_metrics() });
@@ -104,7 +103,6 @@ fn micros(duration: Duration) -> u64 {
 /// What a node knows of a group's leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leadership {
-    /// The group.
     pub group: GroupId,
     /// Who leads by the last word; that alone says nothing about a majority.
     pub leader: Option<NodeName>,
@@ -116,7 +114,6 @@ pub struct Leadership {
     pub confirmed: bool,
     /// At the leader: how many voters answered within the longest election time-out, itself included.
     pub answering: Option<usize>,
-    /// How many vote.
     pub voters: usize,
 }
 

@@ -79,7 +79,6 @@ impl Waiting {
 
 /// Who asks to be admitted.
 pub struct Joiner {
-    /// Its name.
     pub name: NodeName,
     /// `host:port`.
     pub address: String,
@@ -87,7 +86,6 @@ pub struct Joiner {
     pub attempt: u64,
     /// Version of the commands that it knows.
     pub commands: u16,
-    /// Its profile.
     pub profile: SmolStr,
     /// It is to take the place of the member of its name.
     pub replace: bool,

@@ -36,20 +36,14 @@ use super::timer::{Grid, Scoped, Sink, Timers, drawn};
 use super::types::{Image, Snapshot, StoredMembership, Types, Vote};
 use super::witness::Held;
 
-/// One group's raft.
 pub type GroupRaft<H> = Raft<Types<<H as Host>::Runtime>, StateMachine<H>>;
 
 /// One Raft group on this node.
 pub struct Group<H: Host> {
-    /// Which.
     pub id: GroupId,
-    /// This node.
     pub me: NodeId,
-    /// openraft.
     pub raft: GroupRaft<H>,
-    /// Its log.
     pub log: LogStore<H>,
-    /// Its state machine.
     pub state: StateMachine<H>,
     host: H,
     config: Arc<EngineConfig>,
@@ -109,15 +103,11 @@ struct Assembly {
 
 /// What all groups of a node share.
 pub struct Around<H: Host> {
-    /// The node's world.
     pub host: H,
-    /// This node.
     pub me: NodeId,
-    /// Timers and bounds.
     pub config: Arc<EngineConfig>,
     /// What the groups look like from outside.
     pub publisher: Arc<Publisher<H>>,
-    /// The links.
     pub peers: Arc<Peers<H>>,
     /// Who builds a snapshot.
     pub turns: Arc<Turns<H>>,
@@ -234,7 +224,6 @@ impl<H: Host> Group<H> {
         all.len() < SAID_MAX && all.insert(said)
     }
 
-    /// The membership changed.
     pub(super) fn changed(&self) {
         lock(&self.said).clear();
     }
@@ -254,7 +243,6 @@ impl<H: Host> Group<H> {
         self.host.monotonic_us()
     }
 
-    /// Timers and bounds.
     pub fn config(&self) -> &EngineConfig {
         &self.config
     }
@@ -275,7 +263,6 @@ impl<H: Host> Group<H> {
         lock(&self.leading).me
     }
 
-    /// The effective membership.
     pub fn membership(&self) -> Arc<StoredMembership> {
         lock(&self.leading).membership.clone()
     }

@@ -34,12 +34,10 @@ pub enum Measured {
 pub trait Host: Clone + Send + Sync + 'static {
     /// Tasks and timers. Its `Instant` is monotonic.
     type Runtime: AsyncRuntime;
-    /// The node's disk.
     type Disk: Disk;
     /// The links to its peers.
     type Transport: Transport;
 
-    /// The node's disk.
     fn disk(&self) -> &Self::Disk;
     /// The links to its peers.
     fn transport(&self) -> &Self::Transport;
@@ -48,7 +46,6 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn monotonic_us(&self) -> u64;
     /// Microseconds since the Unix epoch. Shown and fed to the hybrid logical clock, never compared.
     fn wall_us(&self) -> u64;
-    /// Random bits.
     fn random(&self) -> u64;
     /// Records a fact: stamps it and hands it to the streams. Never blocks.
     fn emit(&self, fact: Fact);
@@ -107,21 +104,18 @@ pub type Done = Box<dyn FnOnce(io::Result<()>) + Send + 'static>;
 pub enum Write {
     /// Entries, in order, replacing nothing.
     Entries {
-        /// Whose log.
         group: GroupId,
         /// Index and bytes of each.
         entries: Vec<(LogIndex, Bytes)>,
     },
     /// Remove entries after `after` (all when none).
     TruncateAfter {
-        /// Whose log.
         group: GroupId,
         /// Last index that stays.
         after: Option<LogIndex>,
     },
     /// Drop entries up to and including `through`: a snapshot covers them.
     Purge {
-        /// Whose log.
         group: GroupId,
         /// Last index that goes.
         through: LogIndex,
@@ -129,39 +123,29 @@ pub enum Write {
         log_id: Bytes,
     },
     /// Replace the group's vote.
-    Vote {
-        /// Whose.
-        group: GroupId,
-        /// Encoded vote.
-        vote: Bytes,
-    },
+    Vote { group: GroupId, vote: Bytes },
     /// Replace the group's committed log id (a hint that speeds recovery up).
     Committed {
-        /// Whose.
         group: GroupId,
         /// Encoded log id; none removes it.
         log_id: Option<Bytes>,
     },
     /// The group's current snapshot is now this file. Its bytes were synced before.
     SnapshotPointer {
-        /// Whose.
         group: GroupId,
         /// File name within the snapshot folder.
         name: String,
-        /// Encoded snapshot meta.
         meta: Bytes,
     },
     /// Remove everything of the group but its vote: this node is no replica any more. Were it to become one again, it
     /// begins with nothing, and still keeps its word about who may lead.
     Forget {
-        /// Which.
         group: GroupId,
         /// Encoded id of the last entry that it ever had, kept with the vote; none when it never had one.
         given_up: Option<Bytes>,
     },
     /// A value of the node itself (identity, boot epoch, bound of the hybrid logical clock).
     Node {
-        /// Its name.
         key: &'static str,
         /// Its bytes.
         value: Bytes,
@@ -171,7 +155,6 @@ pub enum Write {
 /// What a group finds after a restart.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// Encoded vote.
     pub vote: Option<Bytes>,
     /// Encoded log id of the last entry that was there when the group was forgotten ([`Write::Forget`]).
     pub given_up: Option<Bytes>,

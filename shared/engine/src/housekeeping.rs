@@ -13,10 +13,10 @@ use orrery_machine::{Command, ControlCommand, ControlReply, MOVES_SINCE, Member,
 
 use super::group::Group;
 use super::host::{Host, Transport};
-use super::moves::Planner;
 use super::node::Engine;
 use super::peer::PeerRequest;
 use super::publish::lock;
+use super::rebalance::Planner;
 
 /// A learner is promoted when it is at most this many entries behind.
 const CAUGHT_UP_ENTRIES: u64 = 256;

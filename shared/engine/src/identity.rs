@@ -22,7 +22,6 @@ const JOIN_ATTEMPT_KEY: &str = "join-attempt";
 /// A cluster's identity and constants, as its founder minted them, and its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foundation {
-    /// The cluster.
     pub cluster: ClusterId,
     /// Number of shards, a constant of the cluster.
     pub shards: u16,
@@ -39,9 +38,7 @@ pub enum Identity {
     Founding(Foundation),
     /// This node is part of a cluster.
     Formed {
-        /// The cluster.
         foundation: Foundation,
-        /// This node.
         me: Member,
         /// It brings the first membership into the log, if nobody did.
         founder: bool,
@@ -72,7 +69,6 @@ impl Identity {
         write(host, IDENTITY_KEY, codec::encode(DISK_VERSION, self)?).await
     }
 
-    /// For the edge.
     pub fn formed(&self) -> Option<Formed> {
         match self {
             Identity::Founding(_) => None,

@@ -33,12 +33,10 @@ struct Thing<T> {
 }
 
 impl<T> Line<T> {
-    /// Nobody waits.
     pub fn new(bounds: Bounds) -> Self {
         Line { bounds, things: VecDeque::new(), bytes: 0, next: 0 }
     }
 
-    /// Things that wait.
     pub fn len(&self) -> usize {
         self.things.len()
     }

@@ -90,7 +90,6 @@ struct Inner {
 /// What the log tells to `status`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogSummary {
-    /// Entries present.
     pub length: u64,
     /// Last entry.
     pub last: Option<LogIndex>,
@@ -157,7 +156,6 @@ impl<H: Host> LogStore<H> {
         })
     }
 
-    /// The present vote.
     pub fn vote(&self) -> Option<Vote> {
         lock(&self.shared.inner).vote
     }

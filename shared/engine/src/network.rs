@@ -72,7 +72,6 @@ struct Beats {
 }
 
 impl<H: Host> Peers<H> {
-    /// Nothing sent yet.
     pub fn new(host: H, local: Local, config: &EngineConfig, witness: Witness<H>) -> Self {
         Peers {
             host,
@@ -94,7 +93,6 @@ impl<H: Host> Peers<H> {
         *lock(&self.formed) = Some(Arc::new(formed));
     }
 
-    /// This node's name.
     pub fn local_name(&self) -> &NodeName {
         &self.local.name
     }
@@ -202,13 +200,11 @@ impl<H: Host> Peers<H> {
         self.host.emit(Fact::Received { message, group: envelope.group, body });
     }
 
-    /// An answer leaves.
     pub fn answered<B>(&self, envelope: &Envelope<B>, to: NodeName, body: Message) {
         let message = MessageId { from: envelope.from.clone(), boot: envelope.boot, number: envelope.number };
         self.host.emit(Fact::Sent { message, group: envelope.group, to, body });
     }
 
-    /// A heartbeat arrived.
     pub fn heartbeat_received(&self, from: &NodeName) {
         self.host.heartbeat(from, HeartbeatLeg::Received);
         self.count(from, |beats| beats.received += 1);
@@ -251,11 +247,8 @@ fn lost_why(error: &CallError) -> LostWhy {
 pub struct Factory<H: Host> {
     /// This node's side of all links.
     pub peers: Arc<Peers<H>>,
-    /// Time-outs.
     pub config: Arc<EngineConfig>,
-    /// The group.
     pub group: GroupId,
-    /// This node.
     pub me: NodeId,
     /// What a heartbeat says of the leader.
     pub confirmed: Arc<Confirmed<H>>,

@@ -34,7 +34,6 @@ const LOOK_US: u64 = 2_000_000;
 /// Who this node is by its configuration. The data directory may know more (see [`Formed`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
-    /// Its name.
     pub name: NodeName,
     /// `host:port` under which peers and clients reach it.
     pub address: String,
@@ -48,7 +47,6 @@ pub struct Local {
 /// [`Member`] with id 0 and incarnation 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StaticPeer {
-    /// Its name.
     pub name: NodeName,
     /// `host:port`.
     pub address: String,
@@ -58,7 +56,6 @@ pub struct StaticPeer {
 /// in every handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formed {
-    /// The cluster.
     pub cluster: ClusterId,
     /// This node as a member: Raft identity, name, incarnation, address.
     pub me: Member,
@@ -149,7 +146,6 @@ pub(super) struct Inner<H: Host> {
     pub(super) queues: Memory,
     /// What clients' addresses began through this node.
     pub(super) quotas: Quotas,
-    /// The node's cache.
     pub(super) copies: Copies<H>,
     /// Says which boot of an empty disk this is (see [`super::peer::Probed::Empty`]).
     pub(super) vacancy: u64,
@@ -258,9 +254,9 @@ impl<H: Host> Engine<H> {
         drop(H::Runtime::spawn(super::housekeeping::lead(self.clone())));
         drop(H::Runtime::spawn(super::shards::keep(self.clone())));
         drop(H::Runtime::spawn(super::digest::keep(self.clone())));
-        drop(H::Runtime::spawn(super::follow::lead(self.clone())));
-        drop(H::Runtime::spawn(super::follow::forget(self.clone())));
-        drop(H::Runtime::spawn(super::silence::watch(self.clone(), me.id)));
+        drop(H::Runtime::spawn(super::reconfigure::lead(self.clone())));
+        drop(H::Runtime::spawn(super::reconfigure::forget(self.clone())));
+        drop(H::Runtime::spawn(super::heartbeat_monitor::watch(self.clone(), me.id)));
         Ok(())
     }
 
@@ -292,7 +288,6 @@ impl<H: Host> Engine<H> {
         self.inner.stopping.load(Ordering::Relaxed)
     }
 
-    /// Recovery is complete.
     pub(super) fn set_ready(&self) {
         self.inner.ready.store(true, Ordering::Relaxed);
     }
@@ -317,7 +312,6 @@ impl<H: Host> Engine<H> {
         &self.inner.host
     }
 
-    /// Its configuration.
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config
     }

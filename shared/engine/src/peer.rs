@@ -28,28 +28,23 @@ use super::timing::Timing;
 use super::types::{LogId, SnapshotMeta, Types, Vote};
 use super::witness::Meeting;
 
-/// Around every message.
 #[derive(Serialize, Deserialize)]
 pub struct Envelope<B> {
     /// The sender's cluster; none before it is part of one.
     pub cluster: Option<ClusterId>,
-    /// The sender's name.
     pub from: NodeName,
     /// Its Raft identity; 0 before it has one.
     pub from_id: NodeId,
     /// For which identity it is; 0 when that does not matter.
     pub to_id: NodeId,
-    /// The sender's boot.
     pub boot: BootEpoch,
     /// Random id of that boot of its data folder: a copy of the folder boots under another one.
     pub life: u64,
     /// The message's number in that boot.
     pub number: u64,
-    /// The sender's stamp.
     pub hlc: Hlc,
     /// The group that it is about.
     pub group: GroupId,
-    /// What it says.
     pub body: B,
 }
 
@@ -59,7 +54,6 @@ pub struct Envelope<B> {
 pub enum PeerRequest<R: AsyncRuntime> {
     /// AppendEntries; without entries a heartbeat.
     Append(AppendEntriesRequest<Types<R>>),
-    /// RequestVote.
     Vote(VoteRequest<Types<R>>),
     /// The question before it.
     PreVote(VoteRequest<Types<R>>),
@@ -69,7 +63,6 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Snapshot(SnapshotPart),
     /// Propose this command, if you lead.
     Propose {
-        /// What.
         command: Command,
         /// How long the asker waits, milliseconds.
         within_ms: u64,
@@ -85,27 +78,23 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Probe,
     /// This is the cluster that we found together: write it down.
     Found {
-        /// The cluster.
         foundation: Foundation,
         /// What the addressee said of itself (see [`Probed::Empty`]): what it forgot with its disk it is not told twice.
         vacancy: u64,
     },
     /// My disk is empty (or I am new): give me an identity.
     Join {
-        /// My address.
         address: String,
         /// The same in every try of one attempt.
         attempt: u64,
         /// Version of the commands that I know.
         commands: u16,
-        /// My profile.
         profile: SmolStr,
         /// Somebody decided that I take the place of the member of my name, which is away.
         replace: bool,
     },
     /// Hand leadership over, if you lead.
     HandOver {
-        /// To whom.
         to: NodeId,
         /// How long the asker waits, milliseconds.
         within_ms: u64,
@@ -114,7 +103,6 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Version,
     /// A question about a shard's queues, if you lead.
     Queue {
-        /// Which.
         ask: QueueAsk,
         /// How long the asker waits, milliseconds.
         within_ms: u64,
@@ -132,7 +120,6 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Cache {
         /// Number of the question in the asker's boot.
         asked: u64,
-        /// What.
         ask: Ask,
         /// How long the asker waits, milliseconds.
         within_ms: u64,
@@ -141,12 +128,10 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Recall {
         /// If you are this boot.
         boot: BootEpoch,
-        /// What.
         recall: Recall,
     },
     /// What do you know of a cache line, if you are its home?
     Directory {
-        /// Which.
         address: Address,
     },
     /// What is the hash of your state when you have applied just this entry?
@@ -160,7 +145,6 @@ pub enum PeerRequest<R: AsyncRuntime> {
     Meet(Meeting),
     /// May an empty node have that name, if you lead the control group?
     Vacant {
-        /// Which name.
         name: NodeName,
         /// See `Join`.
         attempt: u64,
@@ -178,13 +162,10 @@ pub enum PeerRequest<R: AsyncRuntime> {
     },
 }
 
-/// One group's heartbeat.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Beat<R: AsyncRuntime> {
-    /// Whose.
     pub group: GroupId,
-    /// AppendEntries without entries.
     pub append: AppendEntriesRequest<Types<R>>,
     /// Microseconds since the sending of the last heartbeat that a majority acknowledged; none before the first.
     pub confirmed_us: Option<u64>,
@@ -194,7 +175,6 @@ pub struct Beat<R: AsyncRuntime> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum BeatAnswer<R: AsyncRuntime> {
-    /// The group's.
     Append(AppendEntriesResponse<Types<R>>),
     /// The group cannot answer.
     Refused {
@@ -208,7 +188,6 @@ pub enum BeatAnswer<R: AsyncRuntime> {
 pub struct SnapshotPart {
     /// Number of the transfer at its sender.
     pub transfer: u64,
-    /// The leader's vote.
     pub vote: Vote,
     /// What the snapshot covers.
     pub meta: SnapshotMeta,
@@ -247,7 +226,6 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Founded,
     /// To `Join`: your identity, and the cluster.
     Joined {
-        /// You.
         me: Member,
         /// The cluster, as it was founded, with its present members.
         foundation: Foundation,
@@ -277,7 +255,6 @@ pub enum PeerResponse<R: AsyncRuntime> {
     Heartbeats(Vec<BeatAnswer<R>>),
     /// To `Cache`.
     Cache {
-        /// What.
         told: Told,
         /// Who leads the shard, as far as it knows; said by who is no home.
         leader: Option<Member>,
@@ -303,9 +280,7 @@ pub enum PeerResponse<R: AsyncRuntime> {
 /// What a home knows of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeLine {
-    /// Its term.
     pub term: Term,
-    /// It grants.
     pub open: bool,
     /// It waits for the leases of the home before for so long, microseconds.
     pub window_left_us: u64,
@@ -331,11 +306,9 @@ pub struct Standing {
 /// What became of a forwarded command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It was applied.
     Applied {
         /// At this index.
         index: LogIndex,
-        /// With this reply.
         reply: Reply,
     },
     /// It surely was not appended.
@@ -343,9 +316,7 @@ pub enum Outcome {
         /// Who leads, as far as this node knows.
         leader: Option<Member>,
     },
-    /// Nobody knows.
     Unknown {
-        /// Why.
         why: String,
     },
 }
@@ -353,7 +324,6 @@ pub enum Outcome {
 /// What became of a read-index round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReadOutcome {
-    /// Go on.
     Index {
         /// Apply up to here before you read.
         index: LogIndex,
@@ -370,14 +340,12 @@ pub enum ReadOutcome {
 /// What a node's disk holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Probed {
-    /// Nothing.
     Empty {
         /// Random in every boot. A cluster is founded only with nodes that repeat the one that the founder heard: a founding
         /// message that comes late, or twice, means nothing to a node that lost its disk since.
         vacancy: u64,
         /// With whom it was told to form one, itself included, sorted.
         names: Vec<NodeName>,
-        /// Its profile.
         profile: SmolStr,
     },
     /// It is founding this cluster.
@@ -546,7 +514,6 @@ impl<R: AsyncRuntime> PeerResponse<R> {
 /// What an answer's drawing takes from its request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
-    /// The asker's term.
     pub term: orrery_base::ids::Term,
     /// It was the question before an election.
     pub pre: bool,

@@ -10,9 +10,9 @@ use orrery_machine::{Command, Member, Reply};
 use super::group::Group;
 use super::host::{CallError, Host};
 use super::node::{Engine, ProposeError, ReadError};
-use super::patience::Budget;
 use super::peer::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
 use super::publish::lock;
+use super::retry_budget::RetryBudget;
 
 /// Of the time that is left, one try that may go unanswered takes at most this part, so that a message that got lost
 /// leaves time for another try.
@@ -36,7 +36,7 @@ impl<H: Host> Engine<H> {
         command: Command,
         within: Duration,
     ) -> Result<(LogIndex, Reply), ProposeError> {
-        let mut budget = Budget::<H::Runtime>::new(within);
+        let mut budget = RetryBudget::<H::Runtime>::new(within);
         let mut unknown = None;
         let mut why = None;
         let mut hint = None;
@@ -176,7 +176,7 @@ impl<H: Host> Engine<H> {
         group: GroupId,
         within: Duration,
     ) -> Result<(LogIndex, Option<LeaseMs>), ReadError> {
-        let mut budget = Budget::<H::Runtime>::new(within);
+        let mut budget = RetryBudget::<H::Runtime>::new(within);
         let mut hint = None;
         while let Some(left) = budget.left() {
             let Some(group) = self.group(group) else {
@@ -213,7 +213,7 @@ impl<H: Host> Engine<H> {
         &self,
         group: &Group<H>,
         index: LogIndex,
-        budget: &Budget<H::Runtime>,
+        budget: &RetryBudget<H::Runtime>,
     ) -> Result<LogIndex, ReadError> {
         let applied = group.state.wait_applied(index);
         match H::Runtime::timeout(budget.left().unwrap_or_default(), applied).await {

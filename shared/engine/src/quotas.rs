@@ -73,7 +73,6 @@ struct Share {
     bytes: u64,
     /// When its values were last looked for: monotonic microsecond.
     looked_us: Option<u64>,
-    /// Up to where.
     looked_to: Option<Address>,
 }
 
@@ -137,7 +136,6 @@ impl Quotas {
         }
     }
 
-    /// It was deleted.
     pub fn deleted(&self, address: &Address) {
         lock(&self.written).put(address, None);
     }

@@ -24,7 +24,6 @@ const READ_ENTRIES: u64 = 256;
 /// One group's state, and the entry up to which it has everything.
 #[derive(Clone, Debug)]
 pub struct GroupState {
-    /// Of which group.
     pub group: GroupId,
     /// Term of its last entry.
     pub term: Term,
@@ -37,9 +36,7 @@ pub struct GroupState {
 /// What a stopped node's directory says of its cluster.
 #[derive(Clone, Debug)]
 pub struct FoundOnDisk {
-    /// Its cluster.
     pub cluster: ClusterId,
-    /// Its name.
     pub name: orrery_base::ids::NodeName,
     /// Its address, as the cluster knew it when it joined.
     pub address: String,

@@ -81,7 +81,6 @@ impl Detours {
         });
     }
 
-    /// It was reached.
     fn reached(&self, to: NodeId) {
         lock(&self.0).remove(&to);
     }

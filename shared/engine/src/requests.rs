@@ -118,7 +118,6 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// For a command.
     pub fn request(&self) -> &RequestKey {
         &self.request
     }

@@ -10,8 +10,8 @@ use orrery_machine::Member;
 use super::Engine;
 use super::group::Group;
 use super::host::{Host, Urgency};
+use super::leadership::is_healthy;
 use super::peer::{PeerRequest, PeerResponse};
-use super::prefer::is_healthy;
 use super::types::Vote;
 
 /// How long a node may take to answer before leadership is handed to it: an election time-out, and no less than this.

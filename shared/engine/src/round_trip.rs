@@ -23,7 +23,6 @@ pub struct RoundTrips {
 struct RoundTrip {
     /// Smoothed, microseconds; 0 before the first.
     smoothed_us: u64,
-    /// Smoothed deviation.
     deviation_us: u64,
     /// Time-outs since the last answer.
     lost: u32,

@@ -15,7 +15,7 @@ use super::host::Host;
 use super::identity::Identity;
 use super::node::Engine;
 use super::peer::{Asked, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome};
-use super::{digest, follow, queue_service};
+use super::{digest, queue_service, reconfigure};
 
 /// Longest time that a peer may make this node wait for a proposal or a read.
 const WITHIN_MAX: Duration = Duration::from_secs(60);
@@ -266,7 +266,7 @@ pub(super) async fn answer_in<H: Host>(
                 },
             }
         }
-        PeerRequest::Standing => match follow::standing(group).await {
+        PeerRequest::Standing => match reconfigure::standing(group).await {
             Some(standing) => PeerResponse::Standing(standing),
             None => refused(&"no leader of that group is here, or nobody confirms it"),
         },

@@ -29,8 +29,8 @@ use orrery_placement::{Ring, RingError, RingNode};
 use super::codec::{self, DISK_VERSION};
 use super::group::Group;
 use super::host::{Disk, Host, Write};
+use super::leadership::Preferences;
 use super::node::{Engine, StartError};
-use super::prefer::Preferences;
 use super::publish::lock;
 use super::types::{CommittedLeader, Entry, LogId};
 

@@ -268,7 +268,6 @@ impl<H: Host> StateMachine<H> {
         machine.locks().view(applied, None)
     }
 
-    /// The same, bounded.
     pub fn locks_shown(&self) -> LocksShown {
         let (machine, applied) = self.fork();
         machine.locks().shown(applied)

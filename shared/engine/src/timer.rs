@@ -36,7 +36,6 @@ pub type Sink = Arc<dyn Fn(u64) + Send + Sync>;
 /// What a group's tasks know of its timers.
 #[derive(Clone)]
 pub struct Timers {
-    /// Hears each draw.
     pub drawn: Sink,
     /// From the time that openraft wants to sleep between two ticks to the time that it sleeps.
     pub tick: Arc<dyn Fn(Duration) -> Duration + Send + Sync>,
@@ -92,7 +91,6 @@ pub struct Scoped<F> {
 }
 
 impl<F> Scoped<F> {
-    /// With these.
     pub fn new(timers: Timers, future: F) -> Self {
         Scoped { timers: Some(timers), future: Box::pin(future) }
     }

@@ -12,7 +12,6 @@ use super::publish::lock;
 /// How a node times heartbeats and elections, milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Interval of heartbeats.
     pub heartbeat_ms: u32,
     /// Shortest election time-out.
     pub election_ms_min: u32,
@@ -33,7 +32,6 @@ impl Timing {
 
 /// This node's timing, and what its peers said of theirs.
 pub struct Timings {
-    /// This node's.
     pub own: Timing,
     /// Of those who have another one.
     others: Mutex<BTreeMap<NodeName, Timing>>,

@@ -84,7 +84,6 @@ pub type LogId = openraft::LogId<CommittedLeader>;
 pub type Vote = openraft::Vote<LeaderId<Term, NodeId>>;
 /// What an entry carries.
 pub type Payload = EntryPayload<Command, NodeId, Member>;
-/// One log entry.
 pub type Entry = openraft::Entry<CommittedLeader, Payload>;
 /// A membership with the log id of its entry.
 pub type StoredMembership = openraft::StoredMembership<CommittedLeader, NodeId, Member>;

@@ -18,22 +18,14 @@ pub type Receiver<R, T> = <<R as AsyncRuntime>::Oneshot as Oneshot>::Receiver<T>
 /// How a lock's wait ended, as this replica applied it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WaitEnd {
-    /// It was granted.
     Granted {
-        /// The token.
         fencing_token: FencingToken,
-        /// The mode.
         mode: Mode,
         /// What was left of the lease at the grant; none where a session's lease covers it.
         expires_in_ms: Option<u64>,
     },
     /// It was the youngest waiter of a cycle.
-    Deadlock {
-        /// The cycle's edges.
-        cycle: Vec<WaitEdge>,
-        /// Who was refused.
-        victim: Holder,
-    },
+    Deadlock { cycle: Vec<WaitEdge>, victim: Holder },
     /// It ended without a grant.
     Ended(ReleaseCause),
     /// A snapshot replaced the state meanwhile: ask the state machine.

@@ -40,7 +40,6 @@ pub struct Boot {
 /// What a node's disk surely holds of a group. It may only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promise {
-    /// Of which group.
     pub group: GroupId,
     /// Term of its vote.
     pub term: Term,
@@ -64,7 +63,6 @@ pub struct Testimony {
 /// What two nodes tell each other before anything between them counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meeting {
-    /// The sender's boot.
     pub boot: Boot,
     /// What its disk surely holds.
     pub promises: Vec<Promise>,
@@ -76,7 +74,6 @@ pub struct Meeting {
     pub contradicts: bool,
     /// Where it is reached now.
     pub address: String,
-    /// Its profile.
     pub profile: SmolStr,
 }
 
@@ -89,7 +86,6 @@ pub struct Boots {
 }
 
 impl Boots {
-    /// One more.
     fn begin(&mut self, id: u64) {
         self.number += 1;
         self.ids.push_back(id);
@@ -246,7 +242,6 @@ impl<H: Host> Witness<H> {
         lock(&self.inner).cluster = Some(cluster);
     }
 
-    /// This boot.
     pub fn boot(&self) -> Boot {
         self.boots.present()
     }

@@ -74,7 +74,6 @@ pub struct Waiter<H: Host> {
 }
 
 impl<H: Host> Copies<H> {
-    /// Holds nothing.
     pub fn new(host: H, limits: Limits) -> Self {
         let state = State {
             lines: Lines::new(limits),

@@ -34,9 +34,9 @@ use orrery_placement::{address_hash, shard_of};
 use super::host::Host;
 use super::lock_service::validate::key as check_key;
 use super::node::Engine;
-use super::patience::Budget;
 use super::quotas::Asker;
 use super::requests::Key;
+use super::retry_budget::RetryBudget;
 
 /// Pause between two looks for the first shard map.
 const MAP_NAP: Duration = Duration::from_millis(20);
@@ -63,7 +63,6 @@ impl<H: Host> Clone for CacheService<H> {
 
 /// What a client's request came to at the lines.
 enum Step {
-    /// From the copy.
     Hit(Looked),
     /// By a question to the home.
     Done(Done),
@@ -128,7 +127,7 @@ impl<H: Host> CacheService<H> {
         shard: GroupId,
         address: &Address,
         (write, first): (bool, &mut bool),
-        budget: &mut Budget<H::Runtime>,
+        budget: &mut RetryBudget<H::Runtime>,
         mut look: impl FnMut(&mut Lines, u64) -> Looked,
     ) -> Result<Option<Step>, ApiError> {
         while let Some(left) = budget.left() {
@@ -177,7 +176,7 @@ impl<H: Host> CacheService<H> {
     }
 
     /// Before the same is asked again.
-    async fn pause(&self, shard: GroupId, after_us: u64, budget: &mut Budget<H::Runtime>) {
+    async fn pause(&self, shard: GroupId, after_us: u64, budget: &mut RetryBudget<H::Runtime>) {
         if after_us > 0 {
             // The home said how long it waits for older leases; a little later is soon enough.
             let after = Duration::from_micros(after_us) + Duration::from_millis(1);

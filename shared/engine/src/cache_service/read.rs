@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::{CacheService, Step, busy, json, unavailable};
 use crate::host::Host;
 use crate::lock_service::watched::{Outcome, watched};
-use crate::patience::Budget;
+use crate::retry_budget::RetryBudget;
 
 impl Outcome for ReadAnswer {
     fn word(&self) -> &'static str {
@@ -47,7 +47,7 @@ impl<H: Host> CacheService<H> {
     }
 
     async fn fill(&self, shard: GroupId, address: &Address) -> Result<ReadAnswer, ApiError> {
-        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut budget = RetryBudget::<H::Runtime>::new(self.engine.config().request_timeout);
         let mut first = true;
         loop {
             let look = |lines: &mut orrery_cache::Lines, now_us| lines.read(shard, address, now_us);

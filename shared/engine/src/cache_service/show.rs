@@ -15,8 +15,8 @@ use super::{CacheService, json, unavailable};
 use crate::group::Group;
 use crate::host::{Host, Urgency};
 use crate::node::Engine;
-use crate::patience::Budget;
 use crate::peer::{HomeLine, PeerRequest, PeerResponse};
+use crate::retry_budget::RetryBudget;
 
 impl<H: Host> CacheService<H> {
     /// `GET /cache/lines`
@@ -67,7 +67,7 @@ impl<H: Host> CacheService<H> {
     /// `GET /cache/directory`
     pub async fn directory(&self, address: Address) -> Result<DirectoryAnswer, ApiError> {
         let shard = self.shard(&address).await?;
-        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut budget = RetryBudget::<H::Runtime>::new(self.engine.config().request_timeout);
         let mut turn = 0;
         while budget.left().is_some() {
             if let Some((home, line)) = self.ask_directory(shard, &address, turn).await {

@@ -15,9 +15,9 @@ use super::{CacheService, Step, busy, internal, unavailable};
 use crate::group::Group;
 use crate::host::Host;
 use crate::lock_service::watched::{Outcome, watched};
-use crate::patience::Budget;
 use crate::quotas::Before;
 use crate::requests::Key;
+use crate::retry_budget::RetryBudget;
 use crate::verdict;
 
 impl Outcome for WriteAnswer {
@@ -134,7 +134,7 @@ impl<H: Host> CacheService<H> {
         address: &Address,
         value: &Bytes,
     ) -> Result<WriteAnswer, ApiError> {
-        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut budget = RetryBudget::<H::Runtime>::new(self.engine.config().request_timeout);
         let mut first = true;
         loop {
             if self.engine.inner.copies.read(|lines, _| lines.is_overfull()) {
@@ -166,7 +166,7 @@ impl<H: Host> CacheService<H> {
 
     async fn commit(&self, shard: GroupId, write: Durable) -> Result<WriteAnswer, ApiError> {
         let Durable { address, value, if_version, key } = write;
-        let mut budget = Budget::<H::Runtime>::new(self.engine.config().request_timeout);
+        let mut budget = RetryBudget::<H::Runtime>::new(self.engine.config().request_timeout);
         let mut first = true;
         // Once a try went out without an answer, nothing later can take that back.
         let mut unknown = false;

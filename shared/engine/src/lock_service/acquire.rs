@@ -27,7 +27,6 @@ const QUEUED_LEASES: u64 = 2;
 /// where the serving node dies.
 const LONG_POLL_GRACE_MS: u64 = 15_000;
 
-/// A checked acquire.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub resource: ResourceName,

@@ -33,7 +33,6 @@ pub fn wait(request: &Acquire) -> Result<u64, ApiError> {
     length("wait_ms", request.wait_ms.unwrap_or(WAIT_MS_DEFAULT), 0..=WAIT_MS_MAX)
 }
 
-/// Who asks.
 pub fn holder(client: SmolStr, session: Option<SessionId>) -> Result<Holder, ApiError> {
     name("client", &client)?;
     Ok(Holder { client, session })

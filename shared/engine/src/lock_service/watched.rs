@@ -17,7 +17,6 @@ const GONE: u16 = 499;
 pub trait Outcome {
     /// `acquired`, `timeout`, ...
     fn word(&self) -> &'static str;
-    /// Its HTTP status.
     fn status(&self) -> u16;
 }
 

@@ -17,8 +17,8 @@ use super::wait::Until;
 use super::{QueueService, unavailable};
 use crate::group::Group;
 use crate::host::{CallError, Host};
-use crate::patience::Budget;
 use crate::peer::{PeerRequest, PeerResponse, ReadOutcome, millis};
+use crate::retry_budget::RetryBudget;
 
 /// Of the time that is left, one try that may go unanswered takes at most this part.
 const TRY_PART: u32 = 3;
@@ -34,32 +34,23 @@ const CONSUMERS_TOLD_MAX: usize = 4_096;
 pub enum QueueAsk {
     /// Is something ready for the group? Linearizable.
     Ready {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Is the answer to a command under this key remembered, too?
         key: Option<IdempotencyKey>,
     },
     /// The same as a hint, as soon as there is something, or at the end of the asker's time.
     Await {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// What the asker waits for.
         until: Until,
     },
     /// The figures of one topic, or of all. Linearizable.
-    Stats {
-        /// Which.
-        topic: Option<TopicName>,
-    },
+    Stats { topic: Option<TopicName> },
     /// The first messages. Linearizable.
     Peek {
-        /// Of which topic.
         topic: TopicName,
-        /// Its dead letters.
         dead: bool,
         /// How many at most.
         limit: u16,
@@ -67,12 +58,7 @@ pub enum QueueAsk {
     /// The shard's limits and what of them is used. Linearizable.
     Limits,
     /// Is the group there, and could it begin? Linearizable.
-    Begin {
-        /// Of which topic.
-        topic: TopicName,
-        /// Which group.
-        group: ConsumerGroup,
-    },
+    Begin { topic: TopicName, group: ConsumerGroup },
     /// The names of the topics. Linearizable.
     Topics,
 }
@@ -87,16 +73,12 @@ pub enum QueueTold {
     },
     /// To `Ready` and `Await`.
     Ready {
-        /// What is there.
         look: Look,
         /// The answer to a command under that key is remembered.
         known: bool,
     },
     /// To `Stats`.
-    Stats {
-        /// By name.
-        topics: Vec<TopicHere>,
-    },
+    Stats { topics: Vec<TopicHere> },
     /// To `Peek`.
     Peek {
         /// In their order.
@@ -106,21 +88,18 @@ pub enum QueueTold {
     },
     /// To `Limits`.
     Limits {
-        /// What counts there.
         limits: QueueLimits,
         /// What of it is used.
         used: QueueUse,
     },
     /// To `Begin`.
     Begin {
-        /// What is there.
         look: Look,
         /// Why the group could not begin.
         refused: Option<String>,
     },
     /// To `Topics`.
     Topics {
-        /// By name.
         topics: Vec<TopicName>,
         /// How many there may be.
         topics_max: u32,
@@ -281,7 +260,7 @@ impl<H: Host> QueueService<H> {
         within: Duration,
     ) -> Result<(NodeName, QueueTold), ApiError> {
         let engine = &self.engine;
-        let mut budget = Budget::<H::Runtime>::new(within);
+        let mut budget = RetryBudget::<H::Runtime>::new(within);
         let mut hint = None;
         let mut turn = 0;
         while let Some(left) = budget.left() {

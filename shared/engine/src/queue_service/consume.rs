@@ -26,8 +26,8 @@ use super::{Look, QueueAsk, QueueService, QueueTold, Until, group_deleted, inter
 use crate::host::Host;
 use crate::lock_service::validate::name;
 use crate::lock_service::watched::watched;
-use crate::patience::Budget;
 use crate::requests::Key;
+use crate::retry_budget::RetryBudget;
 use crate::verdict;
 
 /// Of a request's time, one claim or one round of questions takes at most this part while others can be asked.
@@ -43,7 +43,6 @@ const BEGINNINGS_MAX: u32 = 3;
 /// Changes when the caller goes away.
 type Gone<R> = <<R as AsyncRuntime>::Watch as Watch>::Receiver<()>;
 
-/// A checked consume.
 #[derive(Clone, Debug)]
 struct Asked {
     of: Of,
@@ -334,7 +333,7 @@ impl<'a, H: Host> Search<'a, H> {
 
     /// One shard's claim. A shard that does not answer is silent, one that refuses is refused; the others go on.
     async fn claim(&mut self, shard: GroupId, within: Duration) -> Result<Claim, ApiError> {
-        let budget = Budget::<H::Runtime>::new(self.service.timeout());
+        let budget = RetryBudget::<H::Runtime>::new(self.service.timeout());
         while let Some(left) = budget.left() {
             let key = self.asked.key.clone().unwrap_or_else(|| self.service.engine.inner.requests.own());
             match self.service.mutate(shard, self.asked.command(), &key, within.min(left)).await {

@@ -272,8 +272,9 @@ fn answers(standing: &Standing, key: &Key) -> Result<(), ApiError> {
 
 /// What a consume finds before it looks for messages.
 pub(super) enum Begun {
-    /// The group exists.
     Group,
     /// No shard that answered has such a topic.
-    NoTopic { silent: BTreeMap<GroupId, ApiError> },
+    NoTopic {
+        silent: BTreeMap<GroupId, ApiError>,
+    },
 }

@@ -97,7 +97,6 @@ impl Memory {
         shards.iter().filter(is_missing).copied().collect()
     }
 
-    /// It exists there.
     pub fn created(&self, of: &Of, shard: GroupId, now_us: u64) {
         let mut groups = lock(&self.groups);
         if groups.len() >= PAIRS_MAX && !groups.contains_key(of) {
@@ -127,7 +126,6 @@ impl Memory {
         lock(&self.topics).get(topic).is_some_and(|since_us| now_us < since_us + SEEN_HERE_US)
     }
 
-    /// It was deleted.
     pub fn deleted(&self, of: &Of) {
         lock(&self.groups).remove(of);
     }

@@ -129,7 +129,6 @@ impl<H: Host> QueueService<H> {
         }
     }
 
-    /// All shards.
     async fn shards(&self) -> Result<Vec<GroupId>, ApiError> {
         Ok(self.map().await?.shards.iter().map(|shard| shard.shard).collect())
     }

@@ -13,8 +13,8 @@ use super::{QueueService, first_of, internal, no_topic, validate};
 use crate::host::Host;
 use crate::lock_service::validate::name;
 use crate::lock_service::watched::watched;
-use crate::patience::Budget;
 use crate::requests::Key;
+use crate::retry_budget::RetryBudget;
 use crate::verdict;
 
 impl<H: Host> QueueService<H> {
@@ -73,7 +73,7 @@ impl<H: Host> QueueService<H> {
         command: QueueCommand,
         mut key: Key,
     ) -> Result<Option<(u64, bool)>, ApiError> {
-        let budget = Budget::<H::Runtime>::new(self.timeout());
+        let budget = RetryBudget::<H::Runtime>::new(self.timeout());
         let (mut sum, mut rest) = (0, true);
         for pass in 0..PASSES_MAX {
             let Some(within) = budget.left() else { break };

@@ -19,13 +19,10 @@ const TOPICS_MAX: usize = 1_024;
 /// Counted over all topics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueTotals {
-    /// Messages published.
     pub published: u64,
-    /// Deliveries.
     pub delivered: u64,
     /// Of these: second and later attempts.
     pub redelivered: u64,
-    /// Acknowledgements.
     pub acknowledged: u64,
     /// Deliveries that failed for good.
     pub dead_lettered: u64,
@@ -63,9 +60,7 @@ impl Add for QueueTotals {
 /// Per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Publishes.
     pub enqueued: f64,
-    /// Acknowledgements.
     pub dequeued: f64,
 }
 
@@ -167,7 +162,6 @@ impl Rates {
         Some(self.windows.entry(topic.clone()).or_default().at(now_s))
     }
 
-    /// Since this boot.
     pub fn totals(&self) -> QueueTotals {
         self.totals
     }

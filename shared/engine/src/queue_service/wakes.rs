@@ -13,7 +13,6 @@ const PRUNE_ABOVE: usize = 1_024;
 
 type Of = (TopicName, ConsumerGroup);
 
-/// One who waits.
 #[derive(Debug, Default)]
 pub struct Waiter {
     signal: Signal,
@@ -68,7 +67,6 @@ impl Wakes {
         }
     }
 
-    /// These topics began.
     pub fn begun<'a>(&mut self, topics: impl IntoIterator<Item = &'a TopicName>) {
         for topic in topics {
             // No group has an empty name: it comes before all of them.

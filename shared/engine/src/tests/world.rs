@@ -151,7 +151,6 @@ impl World {
         lock(&self.disks).entry(name.into()).or_default().clone()
     }
 
-    /// A node's disk.
     pub fn disk(&self, name: &str) -> MemoryDisk {
         lock(&self.disks).get(name).cloned().expect("a disk")
     }
@@ -233,7 +232,6 @@ pub async fn eventually_async<T>(what: &str, mut look: impl AsyncFnMut() -> Opti
     }
 }
 
-/// One node's world.
 #[derive(Clone)]
 pub struct TestHost {
     world: Arc<World>,

@@ -46,7 +46,6 @@ pub struct Planner {
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// Nothing is left.
     Rest,
     /// A shard is on its way.
     Wait,
@@ -233,7 +232,7 @@ impl<H: Host> Engine<H> {
     /// Where a shard stands by that member, if it leads the shard.
     pub(super) async fn ask_standing(&self, shard: GroupId, member: &Member) -> Option<Standing> {
         if member.name == self.inner.local.name {
-            return super::follow::standing(&*self.group(shard)?).await;
+            return super::reconfigure::standing(&*self.group(shard)?).await;
         }
         let call = self.inner.peers.call(shard, member, Urgency::Normal, PeerRequest::Standing, ASK_WITHIN);
         match call.await {

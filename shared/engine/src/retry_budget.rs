@@ -20,15 +20,14 @@ const PAUSE_MAX: Duration = Duration::from_millis(250);
 pub type Reign = (Term, Option<NodeId>);
 
 /// What is left of a request's time.
-pub struct Budget<R: AsyncRuntime> {
+pub struct RetryBudget<R: AsyncRuntime> {
     end: R::Instant,
     pauses: u32,
 }
 
-impl<R: AsyncRuntime> Budget<R> {
-    /// All of it.
+impl<R: AsyncRuntime> RetryBudget<R> {
     pub fn new(within: Duration) -> Self {
-        Budget { end: R::Instant::now() + within, pauses: 0 }
+        RetryBudget { end: R::Instant::now() + within, pauses: 0 }
     }
 
     /// None when the time is over.

@@ -42,7 +42,6 @@ struct World {
 }
 
 impl NodeHost {
-    /// From its parts.
     pub fn new(
         disk: NativeDisk,
         transport: FaultyTransport<Links>,

@@ -113,7 +113,6 @@ impl Cluster {
         format!("127.0.0.{}:{}", if self.hosts { at + 2 } else { 1 }, self.ports[at])
     }
 
-    /// Every node's address.
     pub fn addresses(&self) -> Vec<String> {
         (0..self.len()).map(|at| self.address(at)).collect()
     }

@@ -21,10 +21,8 @@ const LONGEST_SECONDS: u32 = 600;
 /// Nodes that a test may add to those that it began with.
 const ADDED_MAX: u16 = 2;
 
-/// What to start.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoOptions {
-    /// How many nodes.
     pub nodes: u16,
     /// `realistic` or `classroom`.
     pub profile: &'static str,
@@ -85,7 +83,6 @@ impl Demo {
         self.wait_ready().await
     }
 
-    /// The supervisor's process.
     pub fn supervisor(&mut self) -> &mut Running {
         &mut self.supervisor
     }

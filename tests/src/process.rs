@@ -71,7 +71,6 @@ impl Folder {
         Ok(Folder { path, keep: false })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -152,7 +151,6 @@ impl Running {
         Ok(Running { name: name.to_owned(), child, log })
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -38,7 +38,6 @@ impl Json {
         self.0.get(field).number()
     }
 
-    /// Yes or no.
     pub fn flag_of(&self, field: &str) -> Option<bool> {
         self.0.get(field).flag()
     }

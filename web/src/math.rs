@@ -23,7 +23,6 @@ of_the_browser! {
     sin(angle) = angle.sin();
     /// e to this power.
     exp(power) = power.exp();
-    /// The natural logarithm.
     log(value) = value.ln();
     /// The logarithm to the base of 10.
     log10(value) = value.log10();

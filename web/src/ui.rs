@@ -16,10 +16,8 @@ pub const CLIENTS_MAX: usize = 8;
 /// Colours of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Theme {
-    /// Dark.
     #[default]
     Observatory,
-    /// Light.
     Projector,
 }
 
@@ -47,9 +45,7 @@ pub enum Tab {
     Queue,
     /// The coherent cache: the form, the lines, the state diagram, hit rates.
     Cache,
-    /// The log matrix.
     Log,
-    /// One node.
     Inspect,
     /// What happened, in words.
     Feed,
@@ -75,7 +71,6 @@ impl Tab {
 /// Which layers the stage draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layers {
-    /// Elections, replication, logs.
     pub consensus: bool,
     /// Clients and their lock requests.
     pub locks: bool,
@@ -106,11 +101,9 @@ impl Layers {
 pub struct Ui {
     /// Language of every word.
     pub lang: RwSignal<Lang>,
-    /// Colours.
     pub theme: RwSignal<Theme>,
     /// The panel that is shown.
     pub tab: RwSignal<Tab>,
-    /// The chosen node.
     pub selected: RwSignal<Option<NodeName>>,
     /// Whether the chosen node's buttons are shown at the stage.
     pub popover: RwSignal<bool>,

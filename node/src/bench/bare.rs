@@ -44,7 +44,6 @@ pub async fn serve(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Such a process.
 pub struct Bare {
     /// `host:port`
     pub address: String,
@@ -74,7 +73,6 @@ impl Bare {
         }
     }
 
-    /// Ends it.
     pub async fn stop(self) {
         stop(vec![self.child]).await;
     }

@@ -16,7 +16,6 @@ use crate::demo::process::{self, Signal};
 const READY_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// What is started.
 #[derive(Clone, Copy)]
 pub struct Settings {
     pub nodes: u16,
@@ -25,7 +24,6 @@ pub struct Settings {
     pub events: bool,
 }
 
-/// Running nodes.
 pub struct Cluster {
     folder: PathBuf,
     settings: Settings,
@@ -153,7 +151,6 @@ impl Cluster {
         Ok(largest.context("all nodes ended")? as f64 / 1e6)
     }
 
-    /// Ends all processes.
     pub async fn stop(self) {
         stop(self.children).await;
     }

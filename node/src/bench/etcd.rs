@@ -14,7 +14,6 @@ use crate::demo::process;
 
 const READY_MAX: Duration = Duration::from_secs(30);
 
-/// Running members.
 pub struct Etcd {
     addresses: Vec<String>,
     children: Vec<Child>,
@@ -77,7 +76,6 @@ impl Etcd {
         }
     }
 
-    /// Ends all processes.
     pub async fn stop(self) {
         stop(self.children).await;
     }

@@ -164,7 +164,6 @@ fn row(name: &str, clients: usize, figures: &Figures) {
     );
 }
 
-/// Ours to theirs.
 fn ratio(clients: usize, ours: &Figures, theirs: &Figures) {
     println!(
         "{:<12}{clients:>9}{:>11.2}x{:>11.2}x{:>11.2}x",

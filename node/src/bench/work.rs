@@ -158,7 +158,6 @@ impl Task {
         })
     }
 
-    /// Once.
     pub async fn run(&mut self, connection: &mut Client) -> Result<()> {
         match self {
             Task::Lock { acquire, release } => {

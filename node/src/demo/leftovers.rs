@@ -24,7 +24,6 @@ const END_MAX: Duration = Duration::from_secs(3);
 /// One process that was started from a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// Its id.
     pub pid: u32,
     /// When it started, seconds since the Unix epoch, as the system says.
     pub start_time: u64,

@@ -36,9 +36,7 @@ pub(super) const STOP_MAX: Duration = Duration::from_secs(4);
 pub struct Plan {
     /// From the command line.
     pub args: DemoArgs,
-    /// This program.
     pub program: PathBuf,
-    /// The cluster's secret.
     pub secret: Secret,
     /// What the nodes write into their logs, as `RUST_LOG` says it.
     pub log: Option<String>,

@@ -27,7 +27,6 @@ const ALLOWANCE_MAX: f64 = 1_000.0;
 const SERVICE: &str = "service";
 const CACHE: &str = "cache";
 
-/// A token bucket.
 #[derive(Debug)]
 pub(super) struct Allowance {
     left: f64,

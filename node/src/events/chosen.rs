@@ -21,7 +21,6 @@ struct Active {
 }
 
 impl Chosen {
-    /// What was chosen.
     pub fn choice(&self) -> &Choice {
         &self.0.choice
     }

@@ -65,24 +65,20 @@ pub struct Introduced {
     pub cluster: Option<ClusterId>,
     /// `realistic` or `classroom`.
     pub profile: SmolStr,
-    /// Everybody.
     pub members: Vec<MemberAddress>,
 }
 
 /// The state that a snapshot shows.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Its groups.
     pub groups: Vec<GroupSnapshot>,
     /// The lock table, bounded.
     pub locks: LocksShown,
-    /// The shard map.
     pub shards: ShardTable,
     /// The map that the last change of it began with.
     pub shards_before: Option<ShardTable>,
     /// The queues of its shards.
     pub queues: Vec<GroupQueues>,
-    /// Its cache.
     pub caches: CachesView,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
@@ -94,7 +90,6 @@ pub struct Known {
 
 /// Where the hub gets what facts alone do not say.
 pub trait Source: Send + Sync + 'static {
-    /// For hellos.
     fn introduce(&self) -> Introduced;
     /// The present state. `at` runs while no fact that would change it can be recorded.
     fn known(&self, at: &mut dyn FnMut()) -> Known;
@@ -133,7 +128,6 @@ struct Shared {
     ring: Mutex<Ring>,
     /// Held while events move from the recorder to the ring: keeps them in order.
     moving: Mutex<Moving>,
-    /// A reader came.
     came: Notify,
     progress: watch::Sender<Progress>,
     choices: Choices,
@@ -158,7 +152,6 @@ struct Moving {
 /// Figures for `/metrics`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HubFigures {
-    /// Readers now.
     pub readers: usize,
     /// Gaps that readers were told.
     pub gaps: u64,
@@ -209,7 +202,6 @@ impl Hub {
         self.shared.progress.send_modify(|progress| progress.members += 1);
     }
 
-    /// Whose events.
     pub fn recorder(&self) -> &Recorder {
         &self.shared.recorder
     }
@@ -337,7 +329,6 @@ impl Hub {
         self.shared.choices.choose(choice)
     }
 
-    /// Registers a reader.
     pub(super) fn subscribe(&self) -> watch::Receiver<Progress> {
         let receiver = self.shared.progress.subscribe();
         self.shared.came.notify_one();

@@ -96,12 +96,10 @@ impl Recorder {
         }
     }
 
-    /// Whose facts.
     pub fn node(&self) -> &NodeName {
         &self.shared.node
     }
 
-    /// Of which boot.
     pub fn boot(&self) -> BootEpoch {
         self.shared.boot
     }
@@ -111,7 +109,6 @@ impl Recorder {
         self.shared.recording
     }
 
-    /// Records a fact.
     pub fn emit(&self, fact: Fact) {
         if !self.shared.recording {
             return;

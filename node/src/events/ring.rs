@@ -31,7 +31,6 @@ pub(super) enum Encoded {
 }
 
 impl Encoded {
-    /// Its length.
     pub fn bytes(&self) -> usize {
         match self {
             Encoded::Text(text) => text.len(),
@@ -56,7 +55,6 @@ impl Encoded {
 
 /// What comes after a cursor.
 pub(super) enum Next {
-    /// Nothing yet.
     Nothing,
     /// These events: one chunk at a time, so that a reader that does not read holds one.
     Chunk(Arc<Chunk>),

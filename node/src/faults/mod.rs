@@ -55,7 +55,6 @@ fn impaired(fault: &Fault) -> ImpairedLink {
 }
 
 impl<T: Transport> FaultyTransport<T> {
-    /// Nothing is wrong.
     pub fn new(inner: T) -> FaultyTransport<T> {
         FaultyTransport { inner, faults: Arc::default() }
     }

@@ -25,7 +25,6 @@ pub enum Change {
     Set(Vec<Fault>),
     /// These directions are to be whole.
     Heal(Vec<Fault>),
-    /// All are.
     HealAll,
 }
 

@@ -34,7 +34,6 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A mutation's body, checked, and its idempotency key.
 pub struct Checked<T> {
-    /// The body.
     pub body: T,
     /// The key, if the client sent one.
     pub key: Option<IdempotencyKey>,

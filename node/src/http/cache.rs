@@ -29,7 +29,6 @@ impl Check for Delete {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
-    /// Which line.
     #[serde(alias = "key")]
     address: SmolStr,
 }

@@ -15,7 +15,6 @@ use super::body::{Check, Checked, check_name, optional_json};
 use super::{Answer, Failure, NodeState};
 use crate::faults::{Change, check, spread};
 
-/// Whose faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Scope {
@@ -30,7 +29,6 @@ enum Scope {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultQuery {
-    /// Whose.
     #[serde(default)]
     scope: Scope,
 }
@@ -100,7 +98,6 @@ async fn change(state: &NodeState, change: Change, query: Scoped) -> Answered {
     Ok(Answer(200, all))
 }
 
-/// This node's part.
 fn apply(state: &NodeState, part: Change) {
     let whole = |fault: Fault| Fault { from: fault.from, to: fault.to, ..Fault::default() };
     let faults = match part {
@@ -122,7 +119,6 @@ fn apply(state: &NodeState, part: Change) {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutLink {
-    /// The other end.
     peer: SmolStr,
     /// Cut what this node sends to it, or heal it.
     cut: bool,

@@ -56,15 +56,12 @@ pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct NodeState {
     /// The engine with its services.
     pub engine: Engine<NodeHost>,
-    /// The event stream.
     pub hub: Hub,
     /// Accepted connections of peers.
     pub links: Links,
     /// The links as the engine sees them, for faults.
     pub transport: FaultyTransport<Links>,
-    /// Figures.
     pub metrics: Arc<Metrics>,
-    /// Who may call.
     pub guard: Guard,
     /// Whether links may be broken on purpose.
     pub faults: bool,

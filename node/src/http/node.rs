@@ -67,7 +67,6 @@ pub async fn transfer_leader(
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leave {
-    /// Who shall go.
     #[serde(alias = "node_id")]
     node: SmolStr,
 }

@@ -201,7 +201,6 @@ pub async fn set_limits(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {
-    /// Only this topic.
     #[serde(alias = "queue")]
     topic: Option<SmolStr>,
 }
@@ -210,7 +209,6 @@ pub struct StatsQuery {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupsQuery {
-    /// Of which topic.
     #[serde(alias = "queue")]
     topic: SmolStr,
 }
@@ -219,7 +217,6 @@ pub struct GroupsQuery {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeekQuery {
-    /// Of which topic.
     #[serde(alias = "queue")]
     topic: SmolStr,
     /// Most messages.

@@ -15,7 +15,6 @@ use super::{Answer, Failure, NodeState};
 pub struct RingQuery {
     /// The partition key whose walk is shown.
     key: Option<SmolStr>,
-    /// Its topic.
     topic: Option<SmolStr>,
 }
 

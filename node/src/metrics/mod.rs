@@ -25,7 +25,6 @@ use self::queues::QueueCounters;
 use self::total::Total;
 use crate::events::HubFigures;
 
-/// One node's figures.
 pub struct Metrics {
     registry: Registry,
     sync_seconds: Histogram,
@@ -106,7 +105,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
     pub fn new() -> Metrics {
         let registry = Registry::new();
         let gauge = |name: &str, help: &str| {
@@ -177,7 +175,6 @@ impl Metrics {
         }
     }
 
-    /// A request ended.
     pub fn request(&self, operation: &str, outcome: &str, took: Duration) {
         self.requests.with_label_values(&[operation, outcome]).inc();
         self.request_seconds.with_label_values(&[operation]).observe(took.as_secs_f64());

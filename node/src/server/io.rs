@@ -14,7 +14,6 @@ use super::seats::{Doing, Taken};
 /// Most that a closed connection still takes from its client.
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A client's connection.
 pub(super) struct Connection {
     /// None once it lingers.
     stream: Option<(TcpStream, Taken)>,

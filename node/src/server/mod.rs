@@ -71,9 +71,7 @@ pub type OnDeaf = Box<dyn Fn() + Send + Sync>;
 #[derive(Clone)]
 pub struct Caller {
     seat: Arc<Seat>,
-    /// The other end.
     pub from: SocketAddr,
-    /// This end.
     pub at: SocketAddr,
     /// What the other end proved to be, where the connection is encrypted.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
@@ -96,10 +94,8 @@ impl Caller {
     }
 }
 
-/// What is served.
 #[derive(Clone)]
 pub struct Site {
-    /// Everything, to everybody.
     pub router: Router,
     /// How peers' links are encrypted; on encrypted connections they alone are served.
     pub tls: Option<TlsAcceptor>,

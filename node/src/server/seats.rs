@@ -77,7 +77,6 @@ struct Shared {
     warned_ms: AtomicU64,
 }
 
-/// One connection's place.
 pub(super) struct Seat {
     number: u64,
     doing: AtomicU8,

@@ -14,7 +14,6 @@ const BYTES_MAX: u64 = 64 * 1024;
 pub struct Line {
     /// From 1.
     pub number: usize,
-    /// Its key.
     pub key: String,
     /// Its value, or why it cannot be read.
     pub value: Result<String, &'static str>,

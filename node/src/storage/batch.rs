@@ -20,7 +20,6 @@ pub const HINT_DELAY_MAX: Duration = Duration::from_millis(250);
 pub struct Submission {
     /// What to write, atomically.
     pub writes: Vec<Write>,
-    /// Whom to tell.
     pub done: Done,
 }
 
@@ -40,7 +39,6 @@ impl Batcher {
         self.queued.push(submission);
     }
 
-    /// Nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.queued.is_empty()
     }

@@ -13,7 +13,6 @@ pub enum StorageError {
     /// Another process uses the data directory.
     #[error("the data directory {} is in use by another process{}", path.display(), by.as_deref().map(|pid| format!(" (process id {pid})")).unwrap_or_default())]
     InUse {
-        /// The directory.
         path: PathBuf,
         /// The process id that its lock file names.
         by: Option<String>,
@@ -43,7 +42,6 @@ pub enum StorageError {
     /// There is no database, and the folder was in use.
     #[error("{} is missing or empty, but there is {beside}: the folder was a node's. {WAY_BACK}", path.display())]
     Missing {
-        /// The database.
         path: PathBuf,
         /// What shows that there was one.
         beside: String,
@@ -51,24 +49,17 @@ pub enum StorageError {
     /// Entries that do not continue the log: a bug on our side, refused before it does harm.
     #[error("entries of group {group} begin at {first}, the log ends before {expected}")]
     Gap {
-        /// Whose log.
         group: GroupId,
         /// The first index that was handed in.
         first: LogIndex,
         /// The index that would continue the log.
         expected: LogIndex,
     },
-    /// The database refused.
     #[error("database: {0}")]
     Database(#[from] redb::Error),
     /// The operating system refused.
     #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// What it answered.
-        source: io::Error,
-    },
+    Io { what: String, source: io::Error },
 }
 
 impl StorageError {

@@ -26,7 +26,6 @@ pub enum Kind {
     Entries = 1,
     /// The committed log id.
     Committed = 2,
-    /// The vote.
     Vote = 3,
     /// The last purged index (little-endian u64) and its encoded log id.
     Purged = 4,

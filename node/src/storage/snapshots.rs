@@ -31,17 +31,36 @@ pub(super) type Answer<T> = oneshot::Sender<io::Result<T>>;
 /// What the thread can be asked.
 pub(super) enum Job {
     /// Begin a file. The answer is its number.
-    Create { group: GroupId, name: String, answer: Answer<u64> },
+    Create {
+        group: GroupId,
+        name: String,
+        answer: Answer<u64>,
+    },
     /// Append a chunk to it.
-    Append { number: u64, chunk: Bytes, answer: Answer<()> },
+    Append {
+        number: u64,
+        chunk: Bytes,
+        answer: Answer<()>,
+    },
     /// That was all of it.
-    Finish { number: u64, answer: Answer<()> },
+    Finish {
+        number: u64,
+        answer: Answer<()>,
+    },
     /// Remove it, unless it is finished.
-    Abandon { number: u64 },
-    /// Read one back.
-    Read { group: GroupId, name: String, answer: Answer<Vec<Bytes>> },
+    Abandon {
+        number: u64,
+    },
+    Read {
+        group: GroupId,
+        name: String,
+        answer: Answer<Vec<Bytes>>,
+    },
     /// Remove all of a group but that one.
-    Prune { group: GroupId, keep: Option<String> },
+    Prune {
+        group: GroupId,
+        keep: Option<String>,
+    },
 }
 
 /// The thread: one job after the other, until nobody can ask any more.

@@ -44,7 +44,6 @@ pub struct Authority {
 pub struct NodeCertificate {
     /// Signed by an authority.
     pub certificate: Certificate,
-    /// Its key.
     pub key: KeyPair,
 }
 
@@ -108,12 +107,10 @@ impl Authority {
 }
 
 impl NodeCertificate {
-    /// For TLS.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![self.certificate.der().clone()]
     }
 
-    /// For TLS.
     pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }

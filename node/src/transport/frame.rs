@@ -16,13 +16,11 @@ const HEADER_BYTES: usize = 11;
 pub(super) enum Kind {
     /// A request; its answer carries the same id.
     Request,
-    /// The answer.
     Reply,
     /// The request was not looked at (the node is starting): surely not done.
     NotServed,
 }
 
-/// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub kind: Kind,

@@ -24,11 +24,9 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 4_096;
 pub struct PeerIdentity {
     /// Its cluster, once it knows it.
     pub cluster: Option<ClusterId>,
-    /// Its name.
     pub node: NodeName,
     /// Incarnation of its name; 0 while it has none.
     pub incarnation: u32,
-    /// Its boot.
     pub boot: BootEpoch,
 }
 
@@ -46,7 +44,6 @@ pub(super) struct Greeting {
 pub(super) struct Hello {
     /// Version of the peers' protocol.
     pub version: u8,
-    /// Who it is.
     pub identity: PeerIdentity,
     /// Whom it wants to talk to.
     pub to: NodeName,
@@ -73,10 +70,7 @@ pub(super) enum Mismatch {
     /// They do not fit each other. The sentence says how.
     Refused(String),
     /// The identity of the one that introduced itself was given up: its name has a later incarnation.
-    Dismissed {
-        /// The later one.
-        incarnation: u32,
-    },
+    Dismissed { incarnation: u32 },
 }
 
 impl From<String> for Mismatch {
@@ -136,7 +130,6 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("names and numbers always encode")
 }
 
-/// The reverse.
 pub(super) fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, String> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(format!("a handshake of more than {MESSAGE_BYTES_MAX} bytes"));

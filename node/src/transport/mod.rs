@@ -121,7 +121,6 @@ impl Links {
         *self.shared.incarnations.write() = known.collect();
     }
 
-    /// Closes all links.
     pub fn close(&self) {
         for link in std::mem::take(&mut *self.shared.links.lock()).into_values() {
             link.close();

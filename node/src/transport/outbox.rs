@@ -29,7 +29,6 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct Queue {
     frames: VecDeque<Frame>,
-    /// Of their payloads.
     bytes: usize,
 }
 
@@ -113,7 +112,6 @@ impl Outbox {
         }
     }
 
-    /// Removes everything.
     pub fn drain(&self) -> Vec<Frame> {
         self.queues.lock().iter_mut().flat_map(|queue| std::mem::take(queue).frames).collect()
     }

@@ -46,7 +46,6 @@ impl Drop for Peer {
     }
 }
 
-/// With plain links.
 async fn peer(name: &str, port: u16, cluster: Option<u64>) -> Peer {
     peer_with(name, name, port, cluster, &Credentials::None).await
 }
@@ -56,7 +55,6 @@ fn secrets(own: &str, accepted: &[&str]) -> Credentials {
     Credentials::Secret { own: secret(own), accepted: accepted.iter().map(|text| secret(text)).collect() }
 }
 
-/// With encrypted links.
 async fn peer_of(name: &str, cluster: Option<u64>, credentials: &Credentials) -> Peer {
     peer_with(name, name, 0, cluster, credentials).await
 }

@@ -77,6 +77,9 @@ impl FromStr for ClusterId {
     }
 }
 
+/// Milliseconds on a group's lease clock: a committed value that stands still without a leader.
+pub type LeaseMs = u64;
+
 /// Numbers of 64 bits that are 16 hexadecimal digits where people read and in JSON, and numbers everywhere else.
 pub mod hex {
     use serde::de::Error as _;
@@ -139,6 +142,3 @@ mod tests {
         assert_eq!(postcard::to_stdvec(&id).ok(), postcard::to_stdvec(&id.0).ok());
     }
 }
-
-/// Milliseconds on a group's lease clock: a committed value that stands still without a leader.
-pub type LeaseMs = u64;

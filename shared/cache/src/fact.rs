@@ -15,11 +15,8 @@ pub const PREVIEW_BYTES_MAX: usize = 64;
 pub enum CacheFact {
     /// A value was written or deleted.
     Committed {
-        /// Where.
         address: Address,
-        /// Its version.
         version: Version,
-        /// It was deleted.
         deleted: bool,
         /// The node whose client wrote it.
         by: NodeName,
@@ -29,22 +26,11 @@ pub enum CacheFact {
         preview: String,
     },
     /// What an owner that cannot be asked may still have written is refused from here on.
-    Revoked {
-        /// Which.
-        address: Address,
-        /// Its new version.
-        version: Version,
-    },
+    Revoked { address: Address, version: Version },
     /// A home's tenure began.
-    Begun {
-        /// Its term.
-        tenure: Term,
-    },
+    Begun { tenure: Term },
     /// It grants from now on.
-    Opened {
-        /// Its term.
-        tenure: Term,
-    },
+    Opened { tenure: Term },
 }
 
 /// Why a line of a node changed.
@@ -57,9 +43,7 @@ pub enum Cause {
     LocalWrite,
     /// There was no more room.
     Evict,
-    /// Somebody else writes.
     Inv,
-    /// Somebody else reads.
     Fetch,
     /// Somebody else writes, and this node owned it.
     FetchInv,
@@ -81,20 +65,15 @@ pub enum Cause {
 pub enum LineFact {
     /// Its state changed, as its readers see it.
     Changed {
-        /// Which.
         address: Address,
-        /// Before.
         from: State,
-        /// After.
         to: State,
-        /// Why.
         cause: Cause,
         /// The version that it has or had.
         version: Version,
     },
     /// A write that was answered as not durable is lost.
     Lost {
-        /// Where.
         address: Address,
         /// The version that it was based on.
         version: Version,
@@ -102,9 +81,7 @@ pub enum LineFact {
     /// A client was answered from the copy, without a message. At most [`HITS_TOLD_PER_S`] a second are told one by one;
     /// all of them are in the node's figures.
     Hit {
-        /// Which.
         address: Address,
-        /// The copy's state.
         state: State,
         /// It was a write.
         write: bool,
@@ -112,7 +89,6 @@ pub enum LineFact {
     /// A write that was answered as not durable reached a home, and was overwritten before it was known what became of it:
     /// it took effect until then, or never.
     Unresolved {
-        /// Of which line.
         address: Address,
         /// The version that it was based on.
         version: Version,
@@ -128,16 +104,13 @@ pub const HITS_TOLD_PER_S: u64 = 20;
 pub enum Wants {
     /// A copy to read (GetS).
     Read,
-    /// Ownership (GetM).
     Own,
-    /// A durable write.
     Write,
 }
 
 /// A node that a home waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
-    /// Which.
     pub node: NodeName,
     /// What it was told to do.
     pub recall: RecallKind,
@@ -169,48 +142,28 @@ pub enum How {
 pub enum HomeFact {
     /// A tenure began where an earlier one had granted something: it grants nothing for so long.
     Window {
-        /// Its term.
         term: Term,
         /// Microseconds.
         left_us: u64,
     },
     /// It grants from now on.
-    Open {
-        /// Its term.
-        term: Term,
-    },
+    Open { term: Term },
     /// It is over; nobody knows any more who holds what.
-    Ended {
-        /// Its term.
-        term: Term,
-    },
+    Ended { term: Term },
     /// A question goes on when these nodes have answered, or their leases are over.
     Recalling {
         /// Its number in this tenure.
         question: u64,
-        /// Of which line.
         address: Address,
-        /// Who asks.
         asker: NodeName,
-        /// For what.
         wants: Wants,
         /// Whom it waits for.
         of: Vec<Waited>,
     },
     /// It waits for one of them no more.
-    Recalled {
-        /// The question's number.
-        question: u64,
-        /// Of which line.
-        address: Address,
-        /// Which node.
-        node: NodeName,
-        /// Why.
-        how: How,
-    },
+    Recalled { question: u64, address: Address, node: NodeName, how: How },
     /// Who holds the line now.
     Held {
-        /// Which.
         address: Address,
         /// Who may write it.
         owner: Option<NodeName>,

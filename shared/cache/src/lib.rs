@@ -96,9 +96,7 @@ pub struct Broken {
 /// One boot of one node: a boot remembers nothing of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its name.
     pub name: NodeName,
-    /// Its Raft identity.
     pub id: NodeId,
     /// Which boot of it.
     pub boot: BootEpoch,
@@ -107,7 +105,6 @@ pub struct Holder {
 /// Which write-back a command carries: the `write`th local write under that grant of ownership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saves {
-    /// The grant.
     pub grant: Stamp,
     /// Counts the owner's local writes of the line.
     pub write: u64,
@@ -117,18 +114,11 @@ pub struct Saves {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheCommand {
     /// The leader of this term is the home from now on. Commands of every earlier tenure that come after it are refused.
-    Begin {
-        /// Its term.
-        tenure: Term,
-    },
+    Begin { tenure: Term },
     /// It grants from now on: every lease of an earlier home is over.
-    Open {
-        /// Its term.
-        tenure: Term,
-    },
+    Open { tenure: Term },
     /// A value, or its deletion.
     Write {
-        /// Of which address.
         address: Address,
         /// JSON text, not looked into; none deletes.
         value: Option<Bytes>,
@@ -147,7 +137,6 @@ pub enum CacheCommand {
     /// may hold something: what is there stays, under a new version, so that nothing that the old owner still has is based
     /// on the present one.
     Revoke {
-        /// Which.
         address: Address,
         /// Of the home that proposes it.
         tenure: Term,
@@ -157,23 +146,19 @@ pub enum CacheCommand {
 /// The answer to a [`CacheCommand`]. The order of the variants is part of the snapshot's format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheReply {
-    /// The tenure began.
     Begun {
         /// The last tenure that granted anything; 0 where none ever did.
         opened: Term,
     },
-    /// The tenure grants.
     Opened,
     /// The value is there.
     Written {
-        /// Its version.
         version: Version,
     },
     /// The address has no value now.
     Deleted {
         /// Version of the deletion, or of the last change where there was nothing to delete.
         version: Version,
-        /// It had one.
         existed: bool,
     },
     /// The old owner's copy is worth nothing any more.
@@ -193,7 +178,6 @@ pub enum CacheReply {
     },
     /// The command is of another tenure than the present one; nothing changed.
     OldTenure {
-        /// The present one.
         begun: Term,
     },
     /// A bound is reached; nothing changed.

@@ -13,18 +13,11 @@ use super::{Address, CacheReply, Stamp, State, Version};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// A copy to read. Who asks holds none.
-    GetS {
-        /// Of which line.
-        address: Address,
-    },
+    GetS { address: Address },
     /// Ownership, to write. Who asks holds a shared copy at most.
-    GetM {
-        /// Of which line.
-        address: Address,
-    },
+    GetM { address: Address },
     /// A durable write, or a deletion. Who asks reads its own copy no more and has nothing there that is not written back.
     Write {
-        /// Of which line.
         address: Address,
         /// JSON text; none deletes.
         value: Option<Bytes>,
@@ -35,7 +28,6 @@ pub enum Ask {
     },
     /// What the owner wrote.
     WriteBack {
-        /// Where.
         address: Address,
         /// Under which grant it owns the line.
         grant: Stamp,
@@ -59,7 +51,6 @@ pub enum Ask {
     /// What the node wrote as an owner that no home knows any more. It is applied while nothing was written since the version
     /// that it is based on. The node neither reads nor changes it before the answer.
     Offer {
-        /// Of which line.
         address: Address,
         /// Under which grant it was written.
         grant: Stamp,
@@ -75,13 +66,10 @@ pub enum Ask {
 /// A copy that a node holds from an earlier home.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// Of which line.
     pub address: Address,
     /// Owned (with or without a write that is not written back), or shared.
     pub owned: bool,
-    /// Its version.
     pub version: Version,
-    /// Under which grant.
     pub stamp: Stamp,
     /// Local writes so far.
     pub writes: u64,
@@ -90,13 +78,11 @@ pub struct Claim {
 /// What a home told about a copy that it knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Of which line.
     pub address: Address,
     /// Under which grant from now on.
     pub stamp: Stamp,
     /// Under which the node may know it still.
     pub was: Stamp,
-    /// Its version.
     pub version: Version,
     /// The local writes up to this one are committed.
     pub saved: u64,
@@ -105,9 +91,7 @@ pub struct Kept {
 /// A copy is granted, and the node's lease for the shard begins anew, counted from when it asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// Its stamp.
     pub stamp: Stamp,
-    /// E or S.
     pub state: State,
     /// The line's version; where it has no value, one that no change of it has passed.
     pub version: Version,
@@ -116,7 +100,6 @@ pub struct Grant {
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
-    /// It was committed.
     Home,
     /// An owner gave it up for this.
     Owner(NodeName),
@@ -132,32 +115,19 @@ pub enum Told {
     /// Too many wait there. Nothing was done.
     Busy,
     /// A new home waits for the leases of the one before. Nothing was done.
-    Opening {
-        /// Its term.
-        term: Term,
-        /// For so long.
-        left_us: u64,
-    },
+    Opening { term: Term, left_us: u64 },
     /// The same to a `Renew`: say what you hold.
-    Register {
-        /// Its term.
-        term: Term,
-    },
+    Register { term: Term },
     /// To `Renew`.
     Renewed {
-        /// Of the answer.
         stamp: Stamp,
         /// What it knows that the node holds; everything else is void. None where the lease simply goes on.
         kept: Option<Vec<Kept>>,
     },
     /// To `Renew`: not while the node owes an acknowledgement.
-    Later {
-        /// The home's term.
-        term: Term,
-    },
+    Later { term: Term },
     /// To `GetS` and `GetM`.
     Filled {
-        /// The home's term.
         term: Term,
         /// Version and JSON text; none where the line has no value.
         value: Option<(Version, Bytes)>,
@@ -174,10 +144,7 @@ pub enum Told {
         grant: Option<Grant>,
     },
     /// To `WriteBack` and `Offer`: it is committed.
-    Saved {
-        /// As this version.
-        version: Version,
-    },
+    Saved { version: Version },
     /// To `WriteBack`: the node does not own the line any more. To `Offer`: it is not applied, now or later.
     NotSaved {
         /// That write was committed before.
@@ -210,28 +177,19 @@ impl Told {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recall {
     /// Drop your shared copy.
-    Invalidate {
-        /// Of which line.
-        address: Address,
-        /// Of this message.
-        stamp: Stamp,
-    },
+    Invalidate { address: Address, stamp: Stamp },
     /// Give me what you own.
     Fetch {
-        /// Of which line.
         address: Address,
-        /// Of this message.
         stamp: Stamp,
         /// And drop it; otherwise it is shared from now on.
         invalidate: bool,
     },
     /// What you gave is committed. Nobody waits for the answer.
     Settled {
-        /// Of which line.
         address: Address,
         /// Stamp of the `Fetch`.
         stamp: Stamp,
-        /// As this version.
         version: Version,
     },
 }
@@ -257,25 +215,19 @@ pub enum Recalled {
     /// It is another boot of that node: whatever was held is lost.
     Rebooted,
     /// There is a newer home.
-    NewerTerm {
-        /// Its term.
-        term: Term,
-    },
+    NewerTerm { term: Term },
 }
 
 /// What an [`Ask`] is, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AskKind {
-    /// GetS.
     Read,
-    /// GetM.
     Own,
     /// A durable write, or a deletion.
     Write,
     /// What the owner wrote.
     WriteBack,
-    /// Copies are gone.
     Evict,
 }
 
@@ -322,7 +274,6 @@ impl Ask {
 }
 
 impl Recall {
-    /// What it is.
     pub fn kind(&self) -> RecallKind {
         match self {
             Recall::Invalidate { .. } => RecallKind::Invalidate,
@@ -341,7 +292,6 @@ impl Recall {
         }
     }
 
-    /// Its stamp.
     pub fn stamp(&self) -> Stamp {
         match self {
             Recall::Invalidate { stamp, .. }

@@ -21,11 +21,22 @@ pub struct ValuesRecord(Record);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Record {
     /// First.
-    Tenures { begun: Term, opened: Term, floor: Version, last: Version },
+    Tenures {
+        begun: Term,
+        opened: Term,
+        floor: Version,
+        last: Version,
+    },
     /// One value: it may be long.
-    Value { address: Address, version: Version, value: Bytes, saved: Option<Saves> },
-    /// Deleted addresses.
-    Tombstones { versions: Vec<(Address, Version)> },
+    Value {
+        address: Address,
+        version: Version,
+        value: Bytes,
+        saved: Option<Saves>,
+    },
+    Tombstones {
+        versions: Vec<(Address, Version)>,
+    },
 }
 
 impl Values {

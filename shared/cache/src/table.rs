@@ -19,15 +19,12 @@ pub enum State {
 }
 
 impl State {
-    /// All of them.
     pub const ALL: [State; 4] = [State::M, State::E, State::S, State::I];
 
-    /// M or E.
     pub fn owns(self) -> bool {
         matches!(self, State::M | State::E)
     }
 
-    /// Its letter.
     pub fn letter(self) -> &'static str {
         match self {
             State::M => "M",
@@ -70,7 +67,6 @@ pub enum Stimulus {
 }
 
 impl Stimulus {
-    /// All of them.
     pub const ALL: [Stimulus; 9] = [
         Stimulus::LocalRead,
         Stimulus::LocalWrite,
@@ -102,7 +98,6 @@ impl Stimulus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing.
     Nothing,
     /// Answer from the copy, without a message.
     Hit,
@@ -112,7 +107,6 @@ pub enum Action {
     AskOwned,
     /// Send the value to the home before the line goes.
     WriteBack,
-    /// Tell the directory.
     TellHome,
     /// Acknowledge to the home.
     Acknowledge,
@@ -152,11 +146,9 @@ impl Action {
 pub struct Transition {
     /// The state after it.
     pub to: State,
-    /// What to do.
     pub action: Action,
 }
 
-/// The whole table.
 pub fn next(state: State, stimulus: Stimulus) -> Transition {
     use Action::*;
     use State::*;

@@ -10,12 +10,9 @@ use super::{Address, State, Version};
 /// Most values of one shard, and most lines of one node or home, that a view shows.
 pub const SHOWN_MAX: usize = 64;
 
-/// A committed value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueView {
-    /// Where.
     pub address: Address,
-    /// Its version.
     pub version: Version,
     /// Its bytes.
     pub bytes: u64,
@@ -59,9 +56,7 @@ impl Values {
 /// A copy at a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyView {
-    /// Of which line.
     pub address: Address,
-    /// Of which shard.
     pub shard: GroupId,
     /// As its readers see it.
     pub state: State,
@@ -76,7 +71,6 @@ pub struct CopyView {
 /// Who holds a line, as its home knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldView {
-    /// Which line.
     pub address: Address,
     /// Who may write it.
     pub owner: Option<NodeName>,
@@ -87,9 +81,7 @@ pub struct HeldView {
 /// The directory of a shard whose home this node is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeView {
-    /// Which shard.
     pub group: GroupId,
-    /// In which term.
     pub term: Term,
     /// It grants; otherwise it waits for the leases of the home before.
     pub open: bool,
@@ -104,9 +96,7 @@ pub struct HomeView {
 /// The values of one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupValues {
-    /// Which.
     pub group: GroupId,
-    /// They.
     pub values: ValuesView,
 }
 
@@ -117,7 +107,6 @@ pub struct CachesView {
     pub copies: Vec<CopyView>,
     /// How many more it has.
     pub copies_more: u64,
-    /// What it counted.
     pub stats: Stats,
     /// The directories of the shards that it leads.
     pub homes: Vec<HomeView>,

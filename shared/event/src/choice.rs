@@ -14,7 +14,6 @@ use super::stream::NodeSnapshot;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
-    /// Everything.
     #[default]
     All,
     /// What changes a state: roles, logs, services, links, processes. No messages, timers and requests. Folding it gives

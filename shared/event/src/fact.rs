@@ -23,20 +23,15 @@ pub enum Role {
     /// Hears from a leader.
     #[default]
     Follower,
-    /// Stands for election.
     Candidate,
-    /// Leads.
     Leader,
 }
 
 /// One message, at its sender and at its receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageId {
-    /// Who sent it.
     pub from: NodeName,
-    /// In which boot.
     pub boot: BootEpoch,
-    /// Its number there.
     pub number: u64,
 }
 
@@ -48,7 +43,6 @@ pub enum Message {
     Vote {
         /// Whether it is only the question before an election.
         pre: bool,
-        /// The candidate's term.
         term: Term,
         /// Its last entry's index.
         last: Option<LogIndex>,
@@ -57,55 +51,40 @@ pub enum Message {
     VoteReply {
         /// Whether it answers the question before an election.
         pre: bool,
-        /// The voter's term.
         term: Term,
         /// Whether the vote was given.
         granted: bool,
     },
-    /// AppendEntries with entries.
     Append {
-        /// The leader's term.
         term: Term,
         /// Index before the first entry.
         previous: Option<LogIndex>,
-        /// How many entries.
         entries: u32,
         /// The leader's commit index.
         commit: Option<LogIndex>,
     },
     /// The answer to it.
     AppendReply {
-        /// The follower's term.
         term: Term,
         /// Whether the entries fit its log.
         success: bool,
         /// The last index that is known to match.
         matching: Option<LogIndex>,
     },
-    /// A snapshot.
     Snapshot {
-        /// The leader's term.
         term: Term,
         /// Last index that it contains.
         last: Option<LogIndex>,
-        /// Its size.
         bytes: u64,
     },
     /// The answer to it.
-    SnapshotReply {
-        /// The follower's term.
-        term: Term,
-    },
+    SnapshotReply { term: Term },
     /// The leader asks this node to stand for election at once.
-    TransferLeader {
-        /// The leader's term.
-        term: Term,
-    },
+    TransferLeader { term: Term },
     /// A client's request on its way to the leader.
     Forward {
         /// What it asks, short: `acquire printer`.
         what: SmolStr,
-        /// For which client.
         client: ClientName,
     },
     /// The answer to it.
@@ -121,33 +100,19 @@ pub enum Message {
         index: Option<LogIndex>,
     },
     /// A node asks the home of a cache line for something (GetS, GetM, a write, a write-back, an eviction).
-    CacheAsk {
-        /// For what.
-        ask: AskKind,
-        /// Of which line.
-        address: Address,
-    },
+    CacheAsk { ask: AskKind, address: Address },
     /// The answer to it.
     CacheAnswer {
-        /// To what.
         ask: AskKind,
-        /// Of which line.
         address: Address,
         /// It got what it asked for.
         done: bool,
     },
     /// A home takes a copy away, fetches it, or says that what it fetched is committed.
-    CacheRecall {
-        /// What.
-        recall: RecallKind,
-        /// Of which line.
-        address: Address,
-    },
+    CacheRecall { recall: RecallKind, address: Address },
     /// The answer to it.
     CacheRecalled {
-        /// To what.
         recall: RecallKind,
-        /// Of which line.
         address: Address,
         /// With a value that is not committed yet.
         dirty: bool,
@@ -159,7 +124,6 @@ pub enum Message {
 pub struct EntrySummary {
     /// Its index.
     pub index: LogIndex,
-    /// Its term.
     pub term: Term,
     /// `blank`, `membership`, `clock`, `acquire printer Ayu`, ...
     pub what: SmolStr,
@@ -185,7 +149,6 @@ pub const LEFT_CLUSTER: &str = "left the cluster";
 /// What was done on purpose to the link from a node to a peer, short of cutting it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImpairedLink {
-    /// The other end.
     pub peer: NodeName,
     /// Messages arrive so much later, milliseconds.
     pub delay_ms: u32,
@@ -193,22 +156,15 @@ pub struct ImpairedLink {
     pub loss_percent: u8,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// The node's process began this boot.
-    Started {
-        /// Its version.
-        version: SmolStr,
-    },
+    Started { version: SmolStr },
     /// Role, term, vote or known leader changed.
     RoleChanged {
-        /// In which group.
         group: GroupId,
-        /// The role now.
         role: Role,
-        /// The term now.
         term: Term,
         /// For whom it voted in that term.
         voted_for: Option<NodeName>,
@@ -219,60 +175,31 @@ pub enum Fact {
     },
     /// The voters and learners changed.
     MembershipChanged {
-        /// In which group.
         group: GroupId,
         /// At which index.
         index: Option<LogIndex>,
-        /// Who votes.
         voters: Vec<NodeName>,
-        /// Who only learns.
         learners: Vec<NodeName>,
     },
     /// The election timer was (re)started: it drains until `due_us` from now, unless a leader is heard.
-    TimerStarted {
-        /// In which group.
-        group: GroupId,
-        /// From now.
-        due_us: u64,
-    },
+    TimerStarted { group: GroupId, due_us: u64 },
     /// A peer message left (or tried to).
-    Sent {
-        /// Which.
-        message: MessageId,
-        /// In which group.
-        group: GroupId,
-        /// To whom.
-        to: NodeName,
-        /// What.
-        body: Message,
-    },
+    Sent { message: MessageId, group: GroupId, to: NodeName, body: Message },
     /// A peer message arrived. `message.from` says from whom.
-    Received {
-        /// Which.
-        message: MessageId,
-        /// In which group.
-        group: GroupId,
-        /// What.
-        body: Message,
-    },
+    Received { message: MessageId, group: GroupId, body: Message },
     /// A peer message will not arrive, as far as its sender can tell.
     Lost {
-        /// Which.
         message: MessageId,
-        /// In which group.
         group: GroupId,
         /// To whom it was.
         to: NodeName,
-        /// Why.
         why: LostWhy,
     },
     /// Heartbeats of the last second on the link to one peer, of all groups.
     Heartbeats {
-        /// The other end.
         peer: NodeName,
         /// Sent by this node.
         sent: u32,
-        /// Answered in time.
         answered: u32,
         /// Received by this node.
         received: u32,
@@ -281,7 +208,6 @@ pub enum Fact {
     },
     /// Entries are in the log (readable; durable when `synced` says so).
     Appended {
-        /// In which group.
         group: GroupId,
         /// Which; at most 64, the last ones, where there were more.
         entries: Vec<EntrySummary>,
@@ -292,7 +218,6 @@ pub enum Fact {
     },
     /// Everything up to here is on the disk.
     Synced {
-        /// In which group.
         group: GroupId,
         /// Up to which index.
         last: LogIndex,
@@ -301,60 +226,42 @@ pub enum Fact {
     },
     /// Entries after this index were removed (Raft paper, section 5.3).
     Truncated {
-        /// In which group.
         group: GroupId,
         /// Last index that stays.
         after: Option<LogIndex>,
     },
     /// Entries up to this index were dropped because a snapshot covers them.
     Purged {
-        /// In which group.
         group: GroupId,
         /// Last index that is gone.
         through: LogIndex,
     },
     /// The commit index moved.
-    Committed {
-        /// In which group.
-        group: GroupId,
-        /// To here.
-        index: LogIndex,
-    },
+    Committed { group: GroupId, index: LogIndex },
     /// The state machine applied up to here.
-    Applied {
-        /// In which group.
-        group: GroupId,
-        /// Up to here.
-        index: LogIndex,
-    },
+    Applied { group: GroupId, index: LogIndex },
     /// A snapshot was built or installed.
     Snapshotted {
-        /// In which group.
         group: GroupId,
         /// Last index that it contains.
         last: Option<LogIndex>,
-        /// Its size.
         bytes: u64,
         /// It came from the leader.
         installed: bool,
     },
     /// What `apply` made of entry `index`; numbered (group, index, n) on every replica, sent by the leader.
     Service {
-        /// In which group.
         group: GroupId,
-        /// Of which entry.
         index: LogIndex,
         /// Number within the entry.
         n: u32,
         /// The group's lease clock then.
         clock_ms: LeaseMs,
-        /// What.
         fact: ServiceFact,
     },
     /// A new leader begins to send service facts: everything up to `index` is in the state that its stream's
     /// snapshot (or this fact's receiver, by asking) has.
     ServiceResumed {
-        /// In which group.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
@@ -365,68 +272,40 @@ pub enum Fact {
     RequestBegun {
         /// Its number at this node's boot.
         request: u64,
-        /// Who.
         client: ClientName,
         /// What, short: `acquire`.
         operation: SmolStr,
         /// On what, short: `printer X`.
         subject: SmolStr,
     },
-    /// It ended.
     RequestEnded {
-        /// Its number.
         request: u64,
         /// How, short: `acquired`, `timeout`, `unknown`.
         outcome: SmolStr,
-        /// HTTP status.
         status: u16,
         /// How long it took.
         took_us: u64,
     },
     /// The link to a peer is open.
-    LinkUp {
-        /// The other end.
-        peer: NodeName,
-    },
+    LinkUp { peer: NodeName },
     /// The link to a peer broke.
-    LinkDown {
-        /// The other end.
-        peer: NodeName,
-    },
+    LinkDown { peer: NodeName },
     /// Somebody cut (or healed) the link from this node to a peer. See [`Fact::LinkImpaired`], too.
-    LinkFault {
-        /// The other end.
-        peer: NodeName,
-        /// Cut or healed.
-        cut: bool,
-    },
+    LinkFault { peer: NodeName, cut: bool },
     /// The supervisor started a node's process.
-    NodeStarted {
-        /// Which.
-        node: NodeName,
-        /// Its process id.
-        pid: u32,
-    },
+    NodeStarted { node: NodeName, pid: u32 },
     /// A node's process ended.
     NodeExited {
-        /// Which.
         node: NodeName,
         /// `killed`, [`LEFT_CLUSTER`], `exited with code 1`, ...
         cause: SmolStr,
     },
     /// The supervisor stopped a node's process (SIGSTOP).
-    NodePaused {
-        /// Which.
-        node: NodeName,
-    },
+    NodePaused { node: NodeName },
     /// The supervisor let it go on (SIGCONT).
-    NodeResumed {
-        /// Which.
-        node: NodeName,
-    },
+    NodeResumed { node: NodeName },
     /// More happened than is sent one by one: counts by kind, explicit instead of silent.
     Burst {
-        /// In which group.
         group: GroupId,
         /// First and last sequence that it stands for.
         first: u64,
@@ -438,71 +317,48 @@ pub enum Fact {
     /// A new leader of a shard begins to send service facts, or a burst of them is over: everything up to `index` is in
     /// these queues. What [`Fact::ServiceResumed`] is for locks.
     QueuesResumed {
-        /// Which shard.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
-        /// Its queues then.
         queues: Box<QueueView>,
     },
     /// The control group has a new shard map, or a new leader says which one it has. Known by its version.
     ShardsPlaced {
-        /// The control group.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
-        /// The map.
         shards: Box<ShardTable>,
     },
     /// A line of this node changed, a client was answered from it, or a write in it was lost. What the node's cache does by
     /// itself: no entry of a log says it.
-    CacheLine {
-        /// Of which shard.
-        group: GroupId,
-        /// What.
-        fact: LineFact,
-    },
+    CacheLine { group: GroupId, fact: LineFact },
     /// Something happened at this node as the home of a shard's lines.
-    CacheHome {
-        /// Which shard.
-        group: GroupId,
-        /// What.
-        fact: HomeFact,
-    },
+    CacheHome { group: GroupId, fact: HomeFact },
     /// What this node counted of its cache; once a second while something changes.
-    CacheUse {
-        /// Since its boot.
-        stats: Box<Stats>,
-    },
+    CacheUse { stats: Box<Stats> },
     /// A new leader of a shard begins to send service facts, or a burst of them is over: everything up to `index` is in
     /// these values.
     CachesResumed {
-        /// Which shard.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
-        /// Its values then.
         values: Box<ValuesView>,
     },
     /// The leader of a group is about to compare its state with its readers': what it has at this place in its stream.
     Comparing {
-        /// Which group.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
     },
     /// What it had at its last [`Fact::Comparing`] of that index.
     Compared {
-        /// Which group.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,
-        /// Its sums then.
         sums: Sums,
     },
     /// What [`Fact::ServiceResumed`] is, of a lock table of which only a part is shown.
     LocksResumed {
-        /// The control group.
         group: GroupId,
         /// Applied index then.
         index: LogIndex,

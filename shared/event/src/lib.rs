@@ -25,7 +25,6 @@ pub struct Event {
     pub hlc: Hlc,
     /// The node's own wall clock, microseconds since the Unix epoch: shown, never compared.
     pub wall_us: u64,
-    /// What happened.
     pub fact: Fact,
 }
 
@@ -34,10 +33,7 @@ pub struct Event {
 pub struct Stamp {
     /// First by hybrid logical clock,
     pub hlc: Hlc,
-    /// then by node,
     pub node: NodeName,
-    /// then by boot,
     pub boot: BootEpoch,
-    /// then by sequence.
     pub seq: Sequence,
 }

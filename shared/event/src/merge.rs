@@ -34,7 +34,6 @@ pub enum StreamState {
     /// Never connected.
     #[default]
     Unknown,
-    /// It beats.
     Live,
     /// Nothing came for 300 ms, or the connection broke: what this node shows may be old.
     Silent,
@@ -43,17 +42,13 @@ pub enum StreamState {
 /// Events that will never come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GapView {
-    /// Whose.
     pub node: NodeName,
-    /// Of which boot.
     pub boot: BootEpoch,
     /// First sequence that is missing.
     pub first: Sequence,
     /// Last.
     pub last: Sequence,
-    /// From when.
     pub from_us: u64,
-    /// Until when.
     pub to_us: u64,
 }
 
@@ -109,9 +104,7 @@ pub enum Item {
 /// An item with its place in the order of all nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
-    /// Its place.
     pub stamp: Stamp,
-    /// It.
     pub item: Item,
     /// It came after later items had left: it has to be inserted.
     pub late: bool,
@@ -155,7 +148,6 @@ impl Merge {
         self.change_state(node, StreamState::Live);
     }
 
-    /// A connection closed.
     pub fn handle_close(&mut self, node: &NodeName) {
         if let Some(source) = self.sources.get_mut(node) {
             source.open = false;
@@ -179,7 +171,6 @@ impl Merge {
         self.change_state(node, StreamState::Live);
     }
 
-    /// Events came.
     pub fn handle_batch(&mut self, batch: Batch, now_ms: f64) {
         let Batch { node, boot, events } = batch;
         let Some(source) = self.sources.get_mut(&node) else { return };
@@ -198,7 +189,6 @@ impl Merge {
         self.change_state(&node, StreamState::Live);
     }
 
-    /// A snapshot came.
     pub fn handle_snapshot(&mut self, snapshot: Box<NodeSnapshot>, now_ms: f64) {
         let Some(source) = self.sources.get_mut(&snapshot.node) else { return };
         source.heard_ms = now_ms;

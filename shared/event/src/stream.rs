@@ -67,9 +67,7 @@ pub struct Heartbeat {
     pub hlc: Hlc,
     /// Its wall clock, microseconds since the Unix epoch.
     pub wall_us: u64,
-    /// The other end.
     pub peer: NodeName,
-    /// What of it.
     pub leg: HeartbeatLeg,
 }
 
@@ -77,18 +75,14 @@ pub struct Heartbeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeartbeatLeg {
-    /// It left.
     Sent,
-    /// Its answer came.
     Answered {
-        /// After this time.
         round_trip_us: u64,
     },
     /// It came from the leader.
     Received,
 }
 
-/// Who speaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`STREAM_VERSION`].
@@ -97,7 +91,6 @@ pub struct Hello {
     pub cluster: Option<ClusterId>,
     /// The node; `supervisor` for the supervisor.
     pub node: NodeName,
-    /// Its boot.
     pub boot: BootEpoch,
     /// Last sequence at this moment.
     pub head: Sequence,
@@ -112,7 +105,6 @@ pub struct Hello {
 /// Where a member is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberAddress {
-    /// Its name.
     pub node: NodeName,
     /// `host:port`; the page replaces the host by the one that it was loaded from.
     pub address: String,
@@ -121,9 +113,7 @@ pub struct MemberAddress {
 /// Events of one node's boot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Whose.
     pub node: NodeName,
-    /// In which boot.
     pub boot: BootEpoch,
     /// In order, without holes.
     pub events: Vec<Event>,
@@ -132,9 +122,7 @@ pub struct Batch {
 /// What a node knows, at one sequence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeSnapshot {
-    /// Whose.
     pub node: NodeName,
-    /// In which boot.
     pub boot: BootEpoch,
     /// Events after this one are not in it.
     pub seq: Sequence,
@@ -142,7 +130,6 @@ pub struct NodeSnapshot {
     pub hlc: Hlc,
     /// Its wall clock then, microseconds since the Unix epoch.
     pub wall_us: u64,
-    /// Its groups.
     pub groups: Vec<GroupSnapshot>,
     /// The control group's lock table as this node applied it, or a part of it: see `locks_beyond`.
     pub locks: LockTable,
@@ -173,28 +160,21 @@ pub struct NodeSnapshot {
 /// The queues of one shard, bounded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupQueues {
-    /// Which shard.
     pub group: GroupId,
-    /// They.
     pub queues: QueueView,
 }
 
 /// A node's part in one group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupSnapshot {
-    /// Which.
     pub group: GroupId,
-    /// Its role.
     pub role: Role,
-    /// Its term.
     pub term: Term,
     /// For whom it voted in that term.
     pub voted_for: Option<NodeName>,
     /// Whom it takes for the leader.
     pub leader: Option<NodeName>,
-    /// Who votes.
     pub voters: Vec<NodeName>,
-    /// Who only learns.
     pub learners: Vec<NodeName>,
     /// Last entry.
     pub last_log: Option<LogIndex>,
@@ -217,7 +197,6 @@ pub struct GroupSnapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessStatus {
-    /// It runs.
     Running,
     /// It is stopped (SIGSTOP).
     Paused,
@@ -225,14 +204,10 @@ pub enum ProcessStatus {
     Down,
 }
 
-/// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessState {
-    /// Which node.
     pub node: NodeName,
-    /// Where it listens.
     pub address: String,
-    /// How it is.
     pub status: ProcessStatus,
     /// Its process id while it is there.
     pub pid: Option<u32>,

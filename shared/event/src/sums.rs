@@ -15,11 +15,8 @@ use serde::{Deserialize, Serialize};
 /// Sums of one group's state; none of what the group does not have, or what is shown only in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
-    /// The lock table.
     pub locks: Option<u64>,
-    /// The queues.
     pub queues: Option<u64>,
-    /// The cached values.
     pub values: Option<u64>,
 }
 

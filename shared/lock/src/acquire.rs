@@ -127,7 +127,6 @@ impl Table {
         LockReply::Acquired { fencing_token: token, expires_in_ms, mode, reentrant: false }
     }
 
-    /// It waits already.
     fn poll(&mut self, wait: WaitId, ask: &Ask<'_>, step: &mut Step) -> LockReply {
         let Some(waiter) = self.waits.get(&wait) else { return LockReply::NotWaiting };
         let covered = waiter.mode.covers(ask.mode);

@@ -26,13 +26,9 @@ pub enum LockFact {
     /// A lock was granted, re-granted in another mode (upgrade), or answered again (`reentrant`).
     #[serde(rename = "lock_granted")]
     Granted {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
-        /// How.
         mode: Mode,
-        /// Its token.
         fencing_token: FencingToken,
         /// Lease clock value at which it runs out; none under a session.
         expires_at_ms: Option<LeaseMs>,
@@ -41,16 +37,11 @@ pub enum LockFact {
         /// It had it already.
         reentrant: bool,
     },
-    /// A wait began.
     #[serde(rename = "lock_queued")]
     Queued {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
-        /// How.
         mode: Mode,
-        /// Its wait.
         wait: WaitId,
         /// 1 is next.
         position: u32,
@@ -60,9 +51,7 @@ pub enum LockFact {
     /// A lock's lease was lengthened.
     #[serde(rename = "lock_renewed")]
     Renewed {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
         /// Lease clock value at which it runs out.
         expires_at_ms: LeaseMs,
@@ -70,58 +59,41 @@ pub enum LockFact {
     /// A lock was freed.
     #[serde(rename = "lock_released")]
     Released {
-        /// What.
         resource: ResourceName,
-        /// Who had it.
         holder: Holder,
-        /// Under which token.
         fencing_token: FencingToken,
-        /// Why.
         cause: ReleaseCause,
     },
     /// A wait ended without a grant.
     WaitEnded {
-        /// What.
         resource: ResourceName,
-        /// Who waited.
         holder: Holder,
-        /// Which wait.
         wait: WaitId,
-        /// Why.
         cause: ReleaseCause,
     },
     /// A cycle was found and its youngest waiter refused.
     Deadlock {
         /// Its edges, in order.
         cycle: Vec<WaitEdge>,
-        /// Who was refused.
         victim: Holder,
         /// The wait that was refused.
         wait: WaitId,
     },
-    /// A session began.
     SessionOpened {
-        /// Which.
         session: SessionId,
-        /// Whose.
         client: ClientName,
         /// Lease clock value at which it runs out.
         expires_at_ms: LeaseMs,
     },
     /// A session's lease was lengthened.
     SessionRenewed {
-        /// Which.
         session: SessionId,
         /// Lease clock value at which it runs out.
         expires_at_ms: LeaseMs,
     },
-    /// A session ended.
     SessionEnded {
-        /// Which.
         session: SessionId,
-        /// Whose.
         client: ClientName,
-        /// Why.
         cause: ReleaseCause,
     },
 }

@@ -40,7 +40,6 @@ pub enum Mode {
     /// Together with other shared holders.
     #[serde(alias = "S", alias = "s", alias = "SHARED", alias = "Shared", alias = "read")]
     Shared,
-    /// Alone.
     #[serde(alias = "X", alias = "x", alias = "EXCLUSIVE", alias = "Exclusive", alias = "write")]
     Exclusive,
 }
@@ -74,7 +73,6 @@ pub struct WaitId(pub LogIndex);
 /// another session is another holder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Holder {
-    /// The client's name.
     pub client: ClientName,
     /// Its session, if it opened one.
     #[serde(default)]
@@ -112,11 +110,8 @@ pub enum Wait {
 pub enum LockCommand {
     /// Take a lock, wait for it, poll a wait, upgrade.
     Acquire {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
-        /// How.
         mode: Mode,
         /// Length of the lease from its grant; with a session the session's lease counts instead.
         ttl_ms: u64,
@@ -125,18 +120,14 @@ pub enum LockCommand {
     },
     /// Give a lock back.
     Release {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
         /// When given, it must be the holder's present token.
         fencing_token: Option<FencingToken>,
     },
     /// Lengthen the lease of a held lock.
     Renew {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
         /// When given, it must be the holder's present token.
         fencing_token: Option<FencingToken>,
@@ -146,9 +137,7 @@ pub enum LockCommand {
     },
     /// End a wait. Answered with what became of it, which may be "acquired".
     Cancel {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
         /// Only this wait; any wait of the holder when absent.
         wait: Option<WaitId>,
@@ -156,13 +145,10 @@ pub enum LockCommand {
     /// One request does not wait any more (its time is over, or its caller is gone). Ends the wait where no newer ask
     /// waits for it too; answered with what became of the request. Since version 4.
     Withdraw {
-        /// What.
         resource: ResourceName,
-        /// Who.
         holder: Holder,
         /// For which wait it asked.
         wait: WaitId,
-        /// Its key.
         key: IdempotencyKey,
     },
 }
@@ -170,33 +156,23 @@ pub enum LockCommand {
 /// What changes the sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionCommand {
-    /// Open one.
     Open {
-        /// Whose.
         client: ClientName,
         /// Length of its lease.
         ttl_ms: u64,
     },
     /// Lengthen its lease: covers all its locks and waits.
-    Renew {
-        /// Which.
-        session: SessionId,
-    },
+    Renew { session: SessionId },
     /// Close it: frees all its locks and ends all its waits.
-    Close {
-        /// Which.
-        session: SessionId,
-    },
+    Close { session: SessionId },
 }
 
 /// One edge of the wait-for graph: `waiter` cannot go on before `blocker` does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WaitEdge {
-    /// Who waits.
     pub waiter: Holder,
     /// For whom: a conflicting holder or an earlier conflicting waiter.
     pub blocker: Holder,
-    /// On what.
     pub resource: ResourceName,
 }
 
@@ -205,7 +181,6 @@ pub struct WaitEdge {
 pub enum LockReply {
     /// The holder has the lock.
     Acquired {
-        /// Its fencing token.
         fencing_token: FencingToken,
         /// What is left of the lease.
         expires_in_ms: u64,
@@ -214,23 +189,17 @@ pub enum LockReply {
         /// The holder had been told that it has it when the request was applied.
         reentrant: bool,
     },
-    /// The holder waits.
     Waiting {
-        /// Its wait.
         wait: WaitId,
         /// 1 is next.
         position: u32,
     },
     /// `Wait::No` and not free.
-    Busy {
-        /// Present holders.
-        holders: Vec<Holder>,
-    },
+    Busy { holders: Vec<Holder> },
     /// The wait would close (or closed) a cycle, and this one was its youngest waiter.
     Deadlock {
         /// The edges of the cycle, in order.
         cycle: Vec<WaitEdge>,
-        /// Who was refused.
         victim: Holder,
     },
     /// The lock was given back.
@@ -242,7 +211,6 @@ pub enum LockReply {
     Renewed {
         /// What is left of it.
         expires_in_ms: u64,
-        /// Its token.
         fencing_token: FencingToken,
     },
     /// The wait was ended before it was granted.
@@ -250,10 +218,7 @@ pub enum LockReply {
     /// There was no such wait.
     NotWaiting,
     /// The caller does not hold that lock, or not under that token.
-    NotHolder {
-        /// Present holders.
-        holders: Vec<Holder>,
-    },
+    NotHolder { holders: Vec<Holder> },
     /// A bound of the table is reached; nothing changed.
     LimitReached {
         /// Which, as a sentence.
@@ -268,7 +233,6 @@ pub enum LockReply {
 pub enum SessionReply {
     /// The session is open.
     Opened {
-        /// Its id.
         session: SessionId,
         /// What is left of its lease.
         expires_in_ms: u64,
@@ -278,7 +242,6 @@ pub enum SessionReply {
         /// What is left of its lease.
         expires_in_ms: u64,
     },
-    /// It is closed.
     Closed {
         /// Locks that it freed.
         released: u32,

@@ -98,7 +98,6 @@ pub struct Outcome {
     pub expires_at_ms: LeaseMs,
 }
 
-/// An open session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     pub client: ClientName,
@@ -154,7 +153,6 @@ pub(super) enum Due {
 pub struct Step {
     /// Its log index.
     pub index: LogIndex,
-    /// Its idempotency key.
     pub key: Option<IdempotencyKey>,
     /// What happened, in order.
     pub facts: Vec<LockFact>,
@@ -184,7 +182,6 @@ impl Resource {
         self.holders.is_empty() && !self.has_waiters()
     }
 
-    /// Somebody waits.
     pub fn has_waiters(&self) -> bool {
         !self.upgrades.is_empty() || !self.queue.is_empty()
     }
@@ -430,7 +427,6 @@ impl Table {
         }
     }
 
-    /// Files a wait.
     pub(super) fn insert_wait(&mut self, wait: WaitId, waiter: Waiter) {
         let (upgrade, exclusive) = (waiter.upgrade, waiter.mode == Mode::Exclusive);
         self.edit_resource(&waiter.resource, |resource| {
@@ -541,7 +537,6 @@ impl Table {
         Some(outcome)
     }
 
-    /// Files a session.
     pub(super) fn insert_session(&mut self, id: SessionId, session: Session) {
         *self.session_counts.entry(session.client.clone()).or_insert(0) += 1;
         self.deadlines.insert((session.expires_at_ms, Due::Session(id)));

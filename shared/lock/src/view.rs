@@ -18,7 +18,6 @@ pub struct LockTable {
     pub clock_ms: LeaseMs,
     /// Resources with a holder or a waiter.
     pub resources: Vec<LockedResource>,
-    /// Open sessions.
     pub sessions: Vec<SessionView>,
 }
 
@@ -29,11 +28,8 @@ pub const LOCKS_SHOWN_MAX: usize = 1_024;
 /// How much is in a lock table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockCounts {
-    /// Held locks.
     pub locks: u64,
-    /// Waits.
     pub waits: u64,
-    /// Open sessions.
     pub sessions: u64,
 }
 
@@ -60,7 +56,6 @@ pub struct LocksBeyond {
 /// The lock table, bounded: in streams.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocksShown {
-    /// What is shown.
     pub table: LockTable,
     /// None where that is everything.
     pub beyond: Option<LocksBeyond>,
@@ -69,7 +64,6 @@ pub struct LocksShown {
 /// One resource that somebody holds or waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LockedResource {
-    /// Its name.
     pub resource: ResourceName,
     /// In order of their grants.
     pub holders: Vec<HolderView>,
@@ -77,14 +71,10 @@ pub struct LockedResource {
     pub waiters: Vec<WaiterView>,
 }
 
-/// Who holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HolderView {
-    /// Who.
     pub holder: Holder,
-    /// How.
     pub mode: Mode,
-    /// Its token.
     pub fencing_token: FencingToken,
     /// Lease clock value at which it was granted or last renewed.
     pub since_ms: LeaseMs,
@@ -92,25 +82,18 @@ pub struct HolderView {
     pub expires_at_ms: Option<LeaseMs>,
 }
 
-/// Who waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaiterView {
-    /// Who.
     pub holder: Holder,
-    /// How.
     pub mode: Mode,
-    /// Its wait.
     pub wait: WaitId,
     /// It holds it shared and wants it exclusive: ahead of the others.
     pub upgrade: bool,
 }
 
-/// An open session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionView {
-    /// Its id.
     pub session: SessionId,
-    /// Whose.
     pub client: ClientName,
     /// Lease clock value at which it runs out.
     pub expires_at_ms: LeaseMs,
@@ -119,7 +102,6 @@ pub struct SessionView {
 /// A queued wait, as a poll of it finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitSeen {
-    /// Which.
     pub wait: WaitId,
     /// 1 is next.
     pub position: u32,
@@ -130,7 +112,6 @@ pub struct WaitSeen {
 /// A part of the lock table, so that no answer grows with the whole of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TablePage {
-    /// The part.
     pub table: LockTable,
     /// The last resource of it, where more follow.
     pub next: Option<ResourceName>,
@@ -142,9 +123,7 @@ pub struct TablePage {
 /// list goes on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct After<'a> {
-    /// After this resource.
     pub resource: Option<&'a str>,
-    /// After this session.
     pub session: Option<SessionId>,
 }
 

@@ -1,5 +1,5 @@
 //! The lock table in parts: no answer grows with the table, nor with the square of a queue.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 

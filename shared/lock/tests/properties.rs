@@ -1,5 +1,5 @@
 //! Random histories of the lock manager against a naive model, and what must hold after every command.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod model;
 
@@ -78,7 +78,6 @@ enum Move {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Keyed {
     No,
-    /// The next number.
     Next,
     /// A number that was left out before.
     Late {

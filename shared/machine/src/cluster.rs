@@ -51,7 +51,6 @@ impl ClusterRecord {
         (1..=self.last_id).contains(&id.0)
     }
 
-    /// Number of shards.
     pub fn shards(&self) -> u16 {
         self.shards
     }

@@ -18,9 +18,7 @@ use smol_str::SmolStr;
 /// and for each variant the number that it always had. So a stream of any version is read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServiceFact {
-    /// The lock table.
     Lock(LockFact),
-    /// A shard's queues.
     Queue(QueueFact),
     /// A shard's cached values.
     Cache(CacheFact),
@@ -147,7 +145,7 @@ impl<'de, A: VariantAccess<'de>> EnumAccess<'de> for Tagged<A> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, missing_docs)]
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
     use orrery_lock::SessionId;

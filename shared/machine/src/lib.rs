@@ -63,7 +63,6 @@ pub struct Command {
     /// Under which the reply is kept, so that a retry gets it again.
     #[serde(serialize_with = "key::serialize", deserialize_with = "key::deserialize")]
     pub key: Option<RequestKey>,
-    /// What to do.
     pub operation: Operation,
 }
 
@@ -81,15 +80,11 @@ pub enum Operation {
         /// Value of the lease clock.
         to_ms: LeaseMs,
     },
-    /// The lock table.
     Lock(LockCommand),
-    /// Sessions.
     Session(SessionCommand),
-    /// The cluster itself.
     Control(ControlCommand),
     /// A shard's own record.
     Shard(ShardCommand),
-    /// A shard's queues.
     Queue(QueueCommand),
     /// A shard's cached values. Since version 3.
     Cache(CacheCommand),
@@ -103,7 +98,6 @@ pub enum ControlCommand {
     Form {
         /// The id that every data directory carries.
         cluster: ClusterId,
-        /// Number of shards.
         shards: u16,
         /// Replicas of a shard.
         replicas: u16,
@@ -112,19 +106,14 @@ pub enum ControlCommand {
     },
     /// A name gets a new Raft identity: a node that joins, or one that lost its disk.
     Admit {
-        /// The node's name.
         name: NodeName,
         /// Its address, `host:port`.
         address: String,
     },
     /// A name is no member any more.
-    Dismiss {
-        /// The node's name.
-        name: NodeName,
-    },
+    Dismiss { name: NodeName },
     /// Every member supports this version of the commands.
     RaiseVersion {
-        /// The version.
         to: u16,
         /// Who said so. Refused where somebody else is a member by now.
         members: Vec<NodeId>,
@@ -137,13 +126,9 @@ pub enum ControlCommand {
         placements: Vec<Placement>,
     },
     /// A member shall go: its shards move away first, then it is dismissed. Since version 2.
-    Leave {
-        /// The node's name.
-        name: NodeName,
-    },
+    Leave { name: NodeName },
     /// A member is reached elsewhere from now on. Since version 4.
     Move {
-        /// Which.
         id: NodeId,
         /// Its new address, `host:port`.
         address: String,
@@ -153,9 +138,7 @@ pub enum ControlCommand {
 /// A member of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
-    /// Its Raft identity.
     pub id: NodeId,
-    /// Its name.
     pub name: NodeName,
     /// How often the name was given a new identity; starts at 1.
     pub incarnation: u32,
@@ -174,11 +157,8 @@ impl fmt::Display for Member {
 pub enum Reply {
     /// Nothing to say (clock, blank entries, membership).
     None,
-    /// The lock table's.
     Lock(LockReply),
-    /// The sessions'.
     Session(SessionReply),
-    /// The control record's.
     Control(ControlReply),
     /// The key's number is older than what is remembered; nothing changed.
     KeyForgotten,
@@ -186,7 +166,6 @@ pub enum Reply {
     Shard(ShardReply),
     /// That operation is not for this group; nothing changed.
     Misplaced,
-    /// A shard's queues.
     Queue(QueueReply),
     /// A shard's cached values.
     Cache(CacheReply),
@@ -221,11 +200,9 @@ impl Reply {
 /// The answer to a [`ControlCommand`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ControlReply {
-    /// Done.
     Done,
     /// The identity of an admitted node.
     Admitted {
-        /// The new member.
         member: Member,
     },
     /// It does not fit the present record; nothing changed.
@@ -265,7 +242,6 @@ struct Step {
 /// What applying a command came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Applied {
-    /// For who asked.
     pub reply: Reply,
     /// For who watches, in order. A retry that is only answered again reports nothing.
     pub facts: Vec<ServiceFact>,

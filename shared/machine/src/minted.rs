@@ -20,7 +20,6 @@ pub const MINTED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const ANSWER_BYTES: u64 = 96;
 const ORIGIN_BYTES: u64 = 256;
 
-/// All origins.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Minted {
     origins: OrdMap<u64, Origin>,
@@ -42,18 +41,8 @@ struct Origin {
 /// One piece in a snapshot. The order of the variants is part of the snapshot format: add at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum MintedRecord {
-    /// Before its answers.
-    Origin {
-        origin: u64,
-        settled: u64,
-        expires_ms: LeaseMs,
-        looked_at_ms: LeaseMs,
-    },
-    Answer {
-        origin: u64,
-        number: u64,
-        packed: Packed,
-    },
+    Origin { origin: u64, settled: u64, expires_ms: LeaseMs, looked_at_ms: LeaseMs },
+    Answer { origin: u64, number: u64, packed: Packed },
 }
 
 impl Minted {
@@ -92,7 +81,6 @@ impl Minted {
         self.origins.get(&origin)?.kept.get(number)
     }
 
-    /// Keeps an answer.
     pub(super) fn remember(&mut self, (origin, number, settled): (u64, u64, u64), packed: Packed) {
         let expires_ms = packed.expires_ms;
         self.bytes += ANSWER_BYTES + packed.bytes();

@@ -10,7 +10,6 @@ use super::Reply;
 pub(super) struct Packed {
     /// Value of the lease clock at which it is over.
     pub expires_ms: LeaseMs,
-    /// Of its operation.
     fingerprint: u64,
     reply: Box<[u8]>,
 }

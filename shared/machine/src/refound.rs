@@ -17,9 +17,7 @@ pub const SKIPPED: u64 = 1_000_000_000;
 /// The single member with which another cluster begins, and what its shards are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refounded {
-    /// The new cluster.
     pub cluster: ClusterId,
-    /// Its only member.
     pub me: Member,
     /// The shards, all on that member.
     pub map: ShardMap,
@@ -71,11 +69,8 @@ impl Machine {
 /// What a group's state holds, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Held locks.
     pub locks: u64,
-    /// Waits for locks.
     pub waits: u64,
-    /// Sessions.
     pub sessions: u64,
     /// The last fencing token given.
     pub last_token: FencingToken,
@@ -83,7 +78,6 @@ pub struct Census {
     pub topics: u64,
     /// Messages that are kept, dead letters among them.
     pub messages: u64,
-    /// Cached values.
     pub values: u64,
 }
 

@@ -52,7 +52,6 @@ const ALLOCATED_BYTES: u64 = 32;
 const SWEEP_MAX: usize = 16;
 const SWEEP_CLOCK_MAX: usize = 1_024;
 
-/// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Replies {
     /// Of clients' keys, by the log index of their commands.

@@ -24,7 +24,6 @@ pub struct ShardMap {
 /// The replica set of one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardReplicas {
-    /// Which shard.
     pub shard: GroupId,
     /// Version of the map in which its replicas changed last.
     pub version: u64,
@@ -38,7 +37,6 @@ pub struct ShardReplicas {
 /// A replica set that is proposed for a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
-    /// Which shard.
     pub shard: GroupId,
     /// The members that shall hold it, the preferred leader first.
     pub replicas: Vec<NodeId>,

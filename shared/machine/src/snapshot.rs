@@ -39,10 +39,7 @@ pub enum SnapshotError {
     NotASnapshot,
     /// They are of a version that this program does not know.
     #[error("the snapshot has format version {found}; this program knows up to {SNAPSHOT_VERSION}")]
-    Version {
-        /// Its version.
-        found: u16,
-    },
+    Version { found: u16 },
     /// They end early, or bytes changed.
     #[error("the snapshot is damaged: {0}")]
     Damaged(&'static str),

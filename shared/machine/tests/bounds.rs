@@ -1,5 +1,5 @@
 //! The control group's state machine at its bounds, and its snapshot format.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fmt::Write as _;
 use std::time::Instant;

@@ -1,5 +1,5 @@
 //! What a group remembers under idempotency keys: for how long, for whom, and what happens at the bounds.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use orrery_base::ids::GroupId;

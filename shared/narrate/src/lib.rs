@@ -38,10 +38,8 @@ pub const UNWILLING: &str = "unwilling";
 /// The languages of the dashboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
-    /// English.
     #[default]
     English,
-    /// Bahasa Indonesia.
     Indonesian,
 }
 
@@ -50,7 +48,6 @@ pub enum Language {
 pub enum Topic {
     /// Log, commit: the steady work.
     Log,
-    /// A client's request.
     Request,
     /// A lock granted, queued, released.
     Lock,
@@ -58,11 +55,9 @@ pub enum Topic {
     Queue,
     /// A cache line read, written, invalidated.
     Cache,
-    /// Links, streams, gaps.
     Link,
     /// The shard map, and who leads a shard.
     Ring,
-    /// Candidates, votes, leaders.
     Election,
     /// A process ended, was stopped or came back.
     Process,
@@ -75,9 +70,7 @@ pub enum Topic {
 pub struct Line {
     /// When, HLC microseconds.
     pub at_us: u64,
-    /// At which node.
     pub node: NodeName,
-    /// About what.
     pub topic: Topic,
     /// It is about loss, refusal or failure.
     pub bad: bool,
@@ -94,7 +87,6 @@ pub struct Line {
 }
 
 impl Line {
-    /// The sentence.
     pub fn text(&self, language: Language) -> &str {
         match language {
             Language::English => &self.words[0],

@@ -9,7 +9,6 @@ use super::ring::Ring;
 /// One replica of one shard that goes elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
-    /// The shard.
     pub shard: GroupId,
     /// The node that gives it up; none when the set grows.
     pub from: Option<NodeName>,
@@ -31,7 +30,6 @@ pub struct Change {
     pub to_version: u64,
     /// Replicas of shards that go elsewhere, by shard: what has to be copied.
     pub moves: Vec<Move>,
-    /// Number of these.
     pub replicas_moved: u32,
     /// Of how many replicas (the larger of both maps).
     pub replicas_total: u32,

@@ -24,9 +24,7 @@ pub enum SkipReason {
 /// A node that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
-    /// The node.
     pub node: NodeName,
-    /// Why.
     pub why: SkipReason,
 }
 

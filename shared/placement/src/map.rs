@@ -14,7 +14,6 @@ use super::{assign, stand_in};
 /// Where one shard is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardPlacement {
-    /// The shard.
     pub shard: GroupId,
     /// Where its arc ends and its walk begins.
     pub token: Token,
@@ -26,7 +25,6 @@ pub struct ShardPlacement {
 }
 
 impl ShardPlacement {
-    /// The preferred leader.
     pub fn leader(&self) -> Option<&NodeName> {
         self.replicas.first()
     }
@@ -35,7 +33,6 @@ impl ShardPlacement {
 /// What one node has of a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// Replicas of shards.
     pub replicas: u32,
     /// Shards that prefer it as their leader.
     pub leaders: u32,
@@ -77,7 +74,6 @@ impl ShardMap {
         ShardMap { version, shards: placed.into_iter().map(|draft| finish(draft, ring)).collect() }
     }
 
-    /// A shard's placement.
     pub fn get(&self, shard: GroupId) -> Option<&ShardPlacement> {
         self.shards.get(usize::from(shard.0.checked_sub(1)?))
     }

@@ -42,7 +42,6 @@ impl RingNode {
 pub struct VirtualNode {
     /// Where it is: the hash of "name#n", n in decimal digits.
     pub token: Token,
-    /// Whose it is.
     pub node: NodeName,
     /// Its number, from 0.
     pub n: u32,
@@ -51,7 +50,6 @@ pub struct VirtualNode {
 /// What a member owns of the hash space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeShare {
-    /// The member.
     pub node: NodeName,
     /// Sum of its arcs, as a part of 1.
     pub share: f64,

@@ -20,7 +20,6 @@ pub struct ShardTable {
 /// One shard in a [`ShardTable`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedShard {
-    /// Which.
     pub shard: GroupId,
     /// Version of the map in which its replicas changed last.
     pub version: u64,

@@ -27,7 +27,6 @@ pub struct RingView {
 /// A map that was replaced.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PastRing {
-    /// It.
     pub table: ShardTable,
     /// The ring of its members.
     pub ring: Ring,
@@ -109,7 +108,6 @@ impl RingView {
         })
     }
 
-    /// A shard's way.
     pub fn way(&self, shard: GroupId) -> Option<Way> {
         self.ways.get(usize::from(shard.0.checked_sub(1)?)).copied()
     }

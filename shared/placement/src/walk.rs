@@ -27,9 +27,7 @@ pub enum Outcome {
 /// One virtual node on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// Where it is.
     pub token: Token,
-    /// Whose it is.
     pub node: NodeName,
     /// Its number, from 0.
     pub n: u32,

@@ -1,5 +1,5 @@
 //! The ring and the shard map: tables, and what must hold for every cluster.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 

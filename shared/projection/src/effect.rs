@@ -3,7 +3,6 @@
 /// What an event meant to the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It is new.
     New,
     /// It was in the view already, or belongs to a boot that is over.
     Known,

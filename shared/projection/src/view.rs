@@ -56,7 +56,6 @@ pub struct View {
     pub profile: SmolStr,
     /// Names in the order in which nodes stand on the circle.
     pub order: Arc<Vec<NodeName>>,
-    /// Every node.
     pub nodes: SortedMap<NodeName, Arc<NodeView>>,
     /// The newest committed membership of the control group that anybody reported.
     pub membership: Arc<Membership>,
@@ -74,7 +73,6 @@ pub struct View {
     pub ring: Arc<RingView>,
     /// The queues of each shard that has reported some.
     pub queues: SortedMap<GroupId, Arc<ShardQueues>>,
-    /// The coherent cache.
     pub cache: CacheView,
     /// Events that will never come, newest last; at most [`RECENT_MAX`].
     pub gaps: Arc<Vec<GapView>>,
@@ -86,13 +84,10 @@ pub struct View {
     pub left: Arc<Vec<NodeName>>,
 }
 
-/// A node's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Process {
-    /// Nobody said.
     #[default]
     Unknown,
-    /// It runs.
     Up,
     /// It is stopped (SIGSTOP).
     Paused,
@@ -100,10 +95,8 @@ pub enum Process {
     Down,
 }
 
-/// One node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeView {
-    /// Its name.
     pub name: NodeName,
     /// `host:port`, where known.
     pub address: SmolStr,
@@ -111,15 +104,11 @@ pub struct NodeView {
     pub boot: BootEpoch,
     /// Last sequence of that boot that is in the view.
     pub seq: Sequence,
-    /// Its process.
     pub process: Process,
-    /// Since when.
     pub process_since_us: u64,
     /// Why it ended: `killed`, `exited with code 1`; empty while it runs.
     pub exit_cause: SmolStr,
-    /// Its stream.
     pub stream: StreamState,
-    /// Since when.
     pub stream_since_us: u64,
     /// Events of it are missing since its last snapshot: what it shows may be wrong.
     pub stale: bool,
@@ -132,13 +121,9 @@ pub struct NodeView {
 /// A node's part in one group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupView {
-    /// Which.
     pub group: GroupId,
-    /// Its role.
     pub role: Role,
-    /// Since when.
     pub role_since_us: u64,
-    /// Its term.
     pub term: Term,
     /// For whom it voted in that term.
     pub voted_for: Option<NodeName>,
@@ -171,7 +156,6 @@ pub struct GroupView {
 /// How far an entry has come at one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// In memory.
     Appended,
     /// On this node's disk.
     Durable,
@@ -215,7 +199,6 @@ impl GroupView {
 pub struct Timer {
     /// When it was (re)started.
     pub started_us: u64,
-    /// Its length.
     pub due_us: u64,
 }
 
@@ -236,7 +219,6 @@ pub struct Election {
     pub term: Term,
     /// Whether it only asks whether it could win (pre-vote).
     pub pre: bool,
-    /// When it began.
     pub since_us: u64,
     /// How long the candidate had not heard from a leader, where known.
     pub silent_us: Option<u64>,
@@ -244,7 +226,6 @@ pub struct Election {
     pub granted: Vec<NodeName>,
     /// Who refused, in order of arrival.
     pub refused: Vec<NodeName>,
-    /// It won.
     pub won: bool,
 }
 
@@ -253,9 +234,7 @@ pub struct Election {
 pub struct Membership {
     /// Log index of it.
     pub index: Option<LogIndex>,
-    /// Who votes.
     pub voters: Vec<NodeName>,
-    /// Who only learns.
     pub learners: Vec<NodeName>,
 }
 
@@ -264,7 +243,6 @@ pub struct Membership {
 pub struct LinkView {
     /// Whether the connection is open; none until somebody said.
     pub up: Option<bool>,
-    /// Somebody cut it.
     pub cut: bool,
     /// Somebody made it so much slower, milliseconds.
     pub delay_ms: u32,
@@ -286,9 +264,7 @@ impl LinkView {
 pub struct Beats {
     /// When they were reported; 0 for never.
     pub at_us: u64,
-    /// Sent.
     pub sent: u32,
-    /// Answered in time.
     pub answered: u32,
     /// Mean round trip of those answered.
     pub round_trip_us: u64,
@@ -297,15 +273,10 @@ pub struct Beats {
 /// A message on its way, or one that was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flight {
-    /// Which.
     pub id: MessageId,
-    /// In which group.
     pub group: GroupId,
-    /// Who sent it.
     pub from: NodeName,
-    /// To whom.
     pub to: NodeName,
-    /// What.
     pub body: Message,
     /// When it was sent.
     pub sent_us: u64,
@@ -318,22 +289,18 @@ pub struct Flight {
 /// How a message ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlightEnd {
-    /// It arrived.
     Received {
-        /// When.
         at_us: u64,
     },
     /// It will not arrive.
     Lost {
         /// When its sender knew.
         at_us: u64,
-        /// Why.
         why: LostWhy,
     },
 }
 
 impl FlightEnd {
-    /// When.
     pub fn at_us(self) -> u64 {
         match self {
             FlightEnd::Received { at_us } | FlightEnd::Lost { at_us, .. } => at_us,
@@ -346,15 +313,12 @@ impl FlightEnd {
 pub struct RequestView {
     /// The node that serves it.
     pub node: NodeName,
-    /// Its number there.
     pub request: u64,
-    /// Who asks.
     pub client: ClientName,
     /// What, short: `acquire`.
     pub operation: SmolStr,
     /// On what, short: `printer X`.
     pub subject: SmolStr,
-    /// When it began.
     pub begun_us: u64,
 }
 
@@ -363,7 +327,6 @@ pub struct RequestView {
 pub struct FoldedStatus {
     /// Its role in the control group.
     pub role: Role,
-    /// Its term.
     pub term: Term,
     /// For whom it voted in that term.
     pub voted_for: Option<NodeName>,

@@ -1,5 +1,5 @@
 //! The lock table as streams have it: bounded, and followed by facts the same as the machine has it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::GroupId;

@@ -36,8 +36,10 @@ enum Step {
     /// The reader stands for so many ticks.
     Stall(u64),
     /// A connection breaks; whether the node still has what the reader missed.
-    Break { node: usize, kept: bool },
-    /// Time passes.
+    Break {
+        node: usize,
+        kept: bool,
+    },
     Pass(u64),
 }
 

@@ -36,7 +36,6 @@ pub enum ExpiryCause {
 pub enum Had {
     /// It waited: ready, behind its key, or given back.
     Waiting,
-    /// With a consumer.
     InFlight,
     /// As a dead letter.
     Dead,
@@ -48,11 +47,8 @@ pub enum Had {
 pub enum QueueFact {
     /// A message came in: it waits for every group of the topic, or is delayed.
     Published {
-        /// Where.
         topic: TopicName,
-        /// Its number.
         number: LogIndex,
-        /// Its partition key.
         key: Option<PartitionKey>,
         /// Bytes of message and key.
         bytes: u64,
@@ -62,25 +58,14 @@ pub enum QueueFact {
         preview: String,
     },
     /// The delay of a published message is over: it waits for every group of the topic.
-    Entered {
-        /// Where.
-        topic: TopicName,
-        /// Which.
-        number: LogIndex,
-    },
+    Entered { topic: TopicName, number: LogIndex },
     /// A consumer got a message.
     Delivered {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Its partition key.
         key: Option<PartitionKey>,
-        /// For which group.
         group: ConsumerGroup,
-        /// Who.
         consumer: ConsumerName,
-        /// Of this delivery.
         receipt: Receipt,
         /// 1 is the first.
         attempt: u32,
@@ -89,11 +74,8 @@ pub enum QueueFact {
     },
     /// A group has done with a message.
     Acknowledged {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Which group.
         group: ConsumerGroup,
         /// How the group had it: waiting, where its visibility had run out.
         had: Had,
@@ -102,70 +84,43 @@ pub enum QueueFact {
     },
     /// A consumer gave a message back.
     Nacked {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Which group.
         group: ConsumerGroup,
         /// Lease clock value before which it is not ready.
         delayed_until_ms: Option<LeaseMs>,
     },
     /// The visibility of a delivery was set anew.
     Extended {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Which group.
         group: ConsumerGroup,
         /// Lease clock value at which it is visible to the group again.
         visible_at_ms: LeaseMs,
     },
     /// The visibility of a delivery ran out: the message is ready again.
     RedeliveryDue {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Which group.
         group: ConsumerGroup,
-        /// Who had it.
         consumer: ConsumerName,
-        /// Deliveries so far.
         attempts: u32,
     },
     /// The last attempt failed: the message is a dead letter of the group.
     DeadLettered {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Its partition key.
         key: Option<PartitionKey>,
-        /// Which group.
         group: ConsumerGroup,
-        /// Deliveries.
         attempts: u32,
-        /// Why.
         cause: DeadCause,
     },
     /// A dead letter waits again, its attempts counted anew.
-    Redriven {
-        /// Where.
-        topic: TopicName,
-        /// Which.
-        number: LogIndex,
-        /// Which group.
-        group: ConsumerGroup,
-    },
+    Redriven { topic: TopicName, number: LogIndex, group: ConsumerGroup },
     /// A message went unacknowledged.
     Expired {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Why.
         cause: ExpiryCause,
         /// Which groups had it, and how.
         had: Vec<(ConsumerGroup, Had)>,
@@ -176,9 +131,7 @@ pub enum QueueFact {
     },
     /// Messages were taken out by hand.
     Purged {
-        /// Where.
         topic: TopicName,
-        /// Which.
         what: PurgeWhat,
         /// Of which group; none where no group had them.
         group: Option<ConsumerGroup>,
@@ -197,18 +150,13 @@ pub enum QueueFact {
     },
     /// Messages went because the only groups that had not acknowledged them were deleted.
     Freed {
-        /// Where.
         topic: TopicName,
-        /// How many.
         freed: u64,
         /// Their bytes.
         freed_bytes: u64,
     },
-    /// A group began.
     GroupCreated {
-        /// Where.
         topic: TopicName,
-        /// Its name.
         group: ConsumerGroup,
         /// From where it reads.
         from: StartFrom,
@@ -216,17 +164,10 @@ pub enum QueueFact {
         waiting: u64,
     },
     /// A group was deleted.
-    GroupDeleted {
-        /// Where.
-        topic: TopicName,
-        /// Its name.
-        group: ConsumerGroup,
-    },
+    GroupDeleted { topic: TopicName, group: ConsumerGroup },
     /// How many of a group's waiting messages are not ready, after a command that changed one of these numbers.
     Held {
-        /// Where.
         topic: TopicName,
-        /// Of which group.
         group: ConsumerGroup,
         /// Behind an earlier message of their key.
         blocked: u64,
@@ -235,15 +176,10 @@ pub enum QueueFact {
     },
     /// A consumer hung up before it could be told of a delivery: the message is ready again, and that was no attempt.
     Returned {
-        /// Where.
         topic: TopicName,
-        /// Which.
         number: LogIndex,
-        /// Which group.
         group: ConsumerGroup,
-        /// Who hung up.
         consumer: ConsumerName,
-        /// Deliveries that count.
         attempts: u32,
     },
 }

@@ -56,7 +56,6 @@ pub(super) struct GoneRecord {
 }
 
 impl Gone {
-    /// A message left.
     pub(super) fn note(&mut self, number: LogIndex, cause: GoneCause) {
         if self.known.insert(number, cause).is_none() {
             self.order.push_back(number);

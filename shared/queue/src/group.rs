@@ -46,11 +46,9 @@ pub(super) struct Group {
 /// What a group did since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupTotals {
-    /// Deliveries, again-deliveries too.
     pub delivered: u64,
     /// Deliveries after the first one of their message.
     pub redelivered: u64,
-    /// Acknowledged messages.
     pub acknowledged: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
@@ -72,7 +70,6 @@ pub struct GroupLeft {
 pub(super) struct Open {
     pub place: Place,
     pub key: Option<PartitionKey>,
-    /// Deliveries so far.
     pub attempts: u32,
     /// Of the last delivery, as long as an ack of it counts: until it is given back or there is a newer one.
     pub receipt: Option<Receipt>,
@@ -82,14 +79,20 @@ pub(super) struct Open {
 /// Where an open message is. The order of the variants is part of the snapshot format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum State {
-    /// With a consumer.
-    InFlight { consumer: ConsumerName, visible_at_ms: LeaseMs },
+    InFlight {
+        consumer: ConsumerName,
+        visible_at_ms: LeaseMs,
+    },
     /// For the next consume.
     Ready,
     /// Given back with a delay.
-    Later { at_ms: LeaseMs },
-    /// Given up.
-    Dead { cause: DeadCause, at_ms: LeaseMs },
+    Later {
+        at_ms: LeaseMs,
+    },
+    Dead {
+        cause: DeadCause,
+        at_ms: LeaseMs,
+    },
 }
 
 /// A message that waits because an earlier one of its key is not acknowledged. Ordered by key, then by place.

@@ -84,7 +84,6 @@ pub enum PurgeWhat {
     /// What waits: ready, behind its key, or given back with a delay. Not what is in flight, dead, or published with a
     /// delay that still runs.
     Ready,
-    /// Dead letters.
     Dead,
     /// All of it: also what is in flight and, where every group is meant, what was published with a delay.
     All,
@@ -93,7 +92,6 @@ pub enum PurgeWhat {
 /// A message as an ack, a nack or an extend names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handle {
-    /// Its number.
     pub number: LogIndex,
     /// Of which delivery; without one the latest delivery of the group is meant.
     pub receipt: Option<Receipt>,
@@ -104,7 +102,6 @@ pub struct Handle {
 pub enum QueueCommand {
     /// Put a message into a topic, which begins to exist if it does not.
     Publish {
-        /// Where.
         topic: TopicName,
         /// Messages with the same key keep their order.
         key: Option<PartitionKey>,
@@ -117,11 +114,8 @@ pub enum QueueCommand {
     },
     /// Claim ready messages of a group that exists.
     Consume {
-        /// From where.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
-        /// For whom.
         consumer: ConsumerName,
         /// Most messages; at most [`limits::CONSUME_MAX`] are given.
         max: u32,
@@ -130,18 +124,14 @@ pub enum QueueCommand {
     },
     /// The group has done with these messages.
     Ack {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
     },
     /// The consumer gives these deliveries back: they count as failed.
     Nack {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
@@ -150,9 +140,7 @@ pub enum QueueCommand {
     },
     /// The consumer needs longer for these deliveries.
     Extend {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
@@ -161,23 +149,15 @@ pub enum QueueCommand {
     },
     /// Create a group (and its topic). One that exists stays as it is.
     CreateGroup {
-        /// Of which topic.
         topic: TopicName,
-        /// Its name.
         group: ConsumerGroup,
         /// From where it reads.
         from: StartFrom,
     },
     /// Delete a group: what only it had not acknowledged goes (unless it is the topic's last group).
-    DeleteGroup {
-        /// Of which topic.
-        topic: TopicName,
-        /// Its name.
-        group: ConsumerGroup,
-    },
+    DeleteGroup { topic: TopicName, group: ConsumerGroup },
     /// Bring dead letters back, their attempts counted anew: the oldest first, at most [`limits::REDRIVE_MAX`].
     Redrive {
-        /// Of which topic.
         topic: TopicName,
         /// Of one group; of every group when absent.
         group: Option<ConsumerGroup>,
@@ -186,23 +166,16 @@ pub enum QueueCommand {
     },
     /// Take messages out unread, at most [`limits::PURGE_MAX`].
     Purge {
-        /// Of which topic.
         topic: TopicName,
-        /// Which.
         what: PurgeWhat,
         /// For one group, as if it had acknowledged them; for every group when absent.
         group: Option<ConsumerGroup>,
     },
     /// Set the shard's limits.
-    SetLimits {
-        /// The limits.
-        limits: QueueLimits,
-    },
+    SetLimits { limits: QueueLimits },
     /// These deliveries never reached their consumer, which hung up: they do not count. Since version 4 of the commands.
     GiveBack {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
@@ -210,9 +183,7 @@ pub enum QueueCommand {
     /// The consumer needs longer and says not how much: as [`QueueCommand::Extend`], and never an earlier end than before.
     /// Since version 4 of the commands.
     Prolong {
-        /// Of which topic.
         topic: TopicName,
-        /// For which group.
         group: ConsumerGroup,
         /// Which; at most [`limits::BATCH_MAX`].
         messages: Vec<Handle>,
@@ -224,7 +195,6 @@ pub enum QueueCommand {
 /// One delivery of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Its number.
     pub number: LogIndex,
     /// What an ack of this delivery carries.
     pub receipt: Receipt,
@@ -234,7 +204,6 @@ pub struct Delivery {
     pub visible_at_ms: LeaseMs,
     /// JSON text.
     pub message: Bytes,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
     /// Lease clock value of its publish.
     pub published_at_ms: LeaseMs,
@@ -245,9 +214,7 @@ pub struct Delivery {
 /// A delivery without its payload: what is remembered of it for a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claimed {
-    /// Its number.
     pub number: LogIndex,
-    /// Its receipt.
     pub receipt: Receipt,
     /// 1 is the first.
     pub attempt: u32,
@@ -281,7 +248,6 @@ pub enum Outcome {
 pub enum QueueReply {
     /// The message is in its topic.
     Published {
-        /// Its number.
         number: LogIndex,
         /// Lease clock value at which it enters the order; none if it is there.
         delayed_until_ms: Option<LeaseMs>,
@@ -300,19 +266,15 @@ pub enum QueueReply {
     },
     /// What became of each message that an ack, a nack or an extend named, in its order.
     Outcomes {
-        /// One each.
         outcomes: Vec<(LogIndex, Outcome)>,
     },
-    /// The group exists.
     Group {
-        /// It did before.
         existed: bool,
     },
     /// The group was deleted.
     GroupDeleted,
     /// Dead letters were brought back.
     Redriven {
-        /// How many.
         redriven: u64,
         /// Asked for and still dead because of the bound of one command: ask again.
         left: u64,

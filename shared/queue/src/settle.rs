@@ -12,7 +12,6 @@ use super::stored::Stored;
 use super::topic::Topic;
 use super::{ConsumerGroup, Handle, Outcome, QueueFact, QueueReply, TopicName};
 
-/// What is said.
 #[derive(Clone, Copy)]
 pub(super) enum Settle {
     Ack,

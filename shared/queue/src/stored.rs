@@ -50,7 +50,6 @@ impl Stored {
         self.parts().1
     }
 
-    /// Its partition key.
     pub(super) fn key(&self) -> Option<PartitionKey> {
         self.parts().0.key.map(PartitionKey::new)
     }

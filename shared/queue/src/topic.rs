@@ -16,9 +16,7 @@ use super::{ConsumerGroup, QueueFact};
 /// What happened in a topic since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicTotals {
-    /// Messages published.
     pub published: u64,
-    /// Deliveries, again-deliveries too.
     pub delivered: u64,
     /// Deliveries after the first one of their message to that group.
     pub redelivered: u64,
@@ -41,7 +39,6 @@ pub struct LeftTotals {
     pub acknowledged: u64,
     /// By retention (age or bytes), or as a dead letter above the bound.
     pub expired: u64,
-    /// By hand.
     pub purged: u64,
     /// The only groups that had not acknowledged it were deleted.
     pub group_deleted: u64,
@@ -104,7 +101,6 @@ impl Held {
     }
 }
 
-/// One topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Topic {
     pub log: Log,

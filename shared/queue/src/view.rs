@@ -37,14 +37,12 @@ pub struct QueueView {
     pub clock_ms: LeaseMs,
     /// By name, at most [`TOPICS_SHOWN_MAX`].
     pub topics: Vec<TopicView>,
-    /// Topics beyond these.
     pub more_topics: u64,
 }
 
 /// One topic in a [`QueueView`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopicView {
-    /// Its figures.
     pub stats: TopicStats,
     /// Its first messages in order, at most [`MESSAGES_SHOWN_MAX`].
     pub first: Vec<MessageView>,
@@ -57,22 +55,17 @@ pub struct TopicView {
 /// A message without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageView {
-    /// Its number.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
     /// Bytes of message and key.
     pub bytes: u64,
-    /// Its beginning.
     pub preview: String,
 }
 
 /// A dead letter without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadView {
-    /// The message.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
     /// Of whom and why.
     pub letter: DeadLetter,
@@ -81,15 +74,10 @@ pub struct DeadView {
 /// A delivery that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightView {
-    /// The message.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
-    /// For which group.
     pub group: ConsumerGroup,
-    /// Who has it.
     pub consumer: ConsumerName,
-    /// Of this delivery.
     pub receipt: Receipt,
     /// 1 is the first.
     pub attempt: u32,
@@ -100,7 +88,6 @@ pub struct FlightView {
 /// The figures of one topic in one shard. With several groups the sums are over the groups.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TopicStats {
-    /// Its name.
     pub topic: TopicName,
     /// Messages that are kept, delayed and dead ones too.
     pub messages: u64,
@@ -111,25 +98,21 @@ pub struct TopicStats {
     pub oldest_age_ms: Option<u64>,
     /// For the next consumes: as [`GroupStats::ready`], over all groups; without a group the messages in order.
     pub ready: u64,
-    /// With consumers.
     pub in_flight: u64,
     /// Published with a delay that still runs.
     pub delayed: u64,
-    /// Dead letters.
     pub dead: u64,
     /// Since the topic began.
     pub totals: TopicTotals,
     /// What left since then. Not in streams: a reader counts it out of the facts.
     #[serde(skip)]
     pub left: LeftTotals,
-    /// By name.
     pub groups: Vec<GroupStats>,
 }
 
 /// The figures of one group of a topic in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupStats {
-    /// Its name.
     pub group: ConsumerGroup,
     /// Messages that it has neither acknowledged nor given up: `waiting` and `in_flight`.
     pub lag: u64,
@@ -142,9 +125,7 @@ pub struct GroupStats {
     pub blocked: u64,
     /// Of these: given back with a delay that still runs.
     pub delayed: u64,
-    /// With consumers.
     pub in_flight: u64,
-    /// Dead letters.
     pub dead: u64,
     /// Since the group began.
     pub totals: GroupTotals,
@@ -160,18 +141,14 @@ pub struct GroupStats {
 /// A consumer that has something in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsumerStats {
-    /// Its name.
     pub consumer: ConsumerName,
-    /// How much.
     pub in_flight: u32,
 }
 
 /// What of a shard's bounds is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueUse {
-    /// Topics.
     pub topics: u64,
-    /// Consumer groups.
     pub groups: u64,
     /// Messages that are kept, delayed and dead ones too.
     pub messages: u64,
@@ -202,9 +179,7 @@ impl QueueUse {
 /// A message as a peek shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peeked {
-    /// Its number.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
     /// JSON text.
     pub message: Bytes,
@@ -221,7 +196,6 @@ pub struct Peeked {
 /// Why a message is a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Of which group.
     pub group: ConsumerGroup,
     /// How often it was delivered.
     pub attempts: u32,

@@ -1,5 +1,5 @@
 //! The queues at their bounds: what is refused, how much one command does, and the snapshot.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod world;
 

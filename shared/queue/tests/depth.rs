@@ -1,6 +1,6 @@
 //! What depth costs: memory per waiting message, and the work of a command among many. One test, because the memory is
 //! that of the whole process.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod world;
 

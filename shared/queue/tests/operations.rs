@@ -1,5 +1,5 @@
 //! Each operation of the queues, and its edges, as small stories.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

@@ -1,5 +1,5 @@
 //! Random histories of a shard's queues against a naive model, and what must hold after every command.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod model;
 

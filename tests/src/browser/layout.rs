@@ -34,7 +34,6 @@ pub struct Finding {
     /// `wide`, `outside`, `cut`, `spills`, `overlap`, `contrast`, `target`; `nameless`, `mismatch`, `empty`, `twice`,
     /// `nested`.
     pub kind: String,
-    /// Which elements.
     pub what: String,
     /// Where, or by how much.
     pub detail: String,

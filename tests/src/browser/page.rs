@@ -231,7 +231,6 @@ impl Page {
         Ok(all.clone())
     }
 
-    /// Ends the browser.
     pub async fn quit(self) -> Result<()> {
         let Page { driver, process, .. } = self;
         let ended = driver.quit().await.context("end the browser");

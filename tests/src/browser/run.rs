@@ -20,9 +20,7 @@ pub fn screenshots() -> Result<PathBuf> {
 /// What a scene plays with.
 #[derive(Debug)]
 pub struct Scene {
-    /// The cluster.
     pub demo: Demo,
-    /// The page.
     pub page: Page,
 }
 

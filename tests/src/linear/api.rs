@@ -14,7 +14,6 @@ pub enum Came {
     Answer(Answer),
     /// It surely was not done.
     Nothing,
-    /// Nobody knows.
     Unknown,
     /// In a way that no cache may answer: a sentence.
     Odd(String),

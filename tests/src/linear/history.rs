@@ -16,7 +16,6 @@ pub struct History {
 pub type Number = usize;
 
 impl History {
-    /// Somebody asks.
     pub fn begin(&mut self, who: impl Into<SmolStr>, now: u64, call: Call) -> Number {
         self.ops.push(Some(Op { who: who.into(), begun: now, ended: None, call }));
         self.ops.len() - 1
@@ -36,7 +35,6 @@ impl History {
         }
     }
 
-    /// All of them.
     pub fn ops(&self) -> Vec<Op> {
         self.ops.iter().flatten().cloned().collect()
     }

@@ -30,18 +30,15 @@ pub type Version = u64;
 /// What a client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// A linearizable read.
     Read,
     /// A write that is answered when it is durable; without a value a deletion.
     Write {
-        /// What.
         value: Value,
         /// Only where the address has this version; 0: only where it has no value.
         if_version: Option<Version>,
     },
     /// A write that may be answered before it is durable.
     WriteBack {
-        /// What.
         value: u64,
     },
 }
@@ -51,7 +48,6 @@ pub enum Call {
 pub enum Answer {
     /// A read saw this.
     Saw {
-        /// What.
         value: Value,
         /// Its version; none without a value.
         version: Option<Version>,
@@ -59,10 +55,7 @@ pub enum Answer {
         dirty: bool,
     },
     /// The write, or the deletion of a value, is durable.
-    Written {
-        /// As this version.
-        version: Version,
-    },
+    Written { version: Version },
     /// There was nothing to delete.
     Absent {
         /// Version of the last change.

@@ -120,7 +120,6 @@ impl Register {
         (self.list, self.away)
     }
 
-    /// Of those parts.
     pub fn new((list, away): Shape, version: Version) -> Register {
         Register { list, version, away }
     }

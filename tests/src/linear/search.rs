@@ -43,18 +43,14 @@ pub enum Failure {
     },
     /// One version is said to have two values.
     TwoValues {
-        /// Which.
         version: Version,
-        /// Of the value.
         first: Op,
-        /// Of another one.
         second: Op,
         /// What ended before the second one or was open then, the last of it.
         around: Vec<Op>,
     },
     /// No order gives this answer.
     NoOrder {
-        /// To this operation.
         op: Op,
         /// What the register might have been before.
         registers: Vec<Register>,

@@ -54,7 +54,6 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Reads one line.
 pub fn parse(line: &str) -> Result<Op, String> {
     let odd = || format!("this is no operation: {line}");
     let words: Vec<&str> = line.split_whitespace().collect();

@@ -20,15 +20,10 @@ use super::trace::Trace;
 
 /// A whole simulated world.
 pub struct Cluster {
-    /// Its time.
     pub sim: Sim,
-    /// Its links.
     pub network: Network,
-    /// What happened.
     pub trace: Arc<Trace>,
-    /// What must hold.
     pub checks: Arc<Checks>,
-    /// What goes wrong.
     pub faults: Faults,
     /// What is broken on purpose.
     pub bugs: Bugs,
@@ -102,7 +97,6 @@ impl Cluster {
         self.nodes.iter().filter(|(_, node)| part(node)).map(|(id, _)| *id).collect()
     }
 
-    /// One of them.
     pub fn any_node(&self, rng: &mut SplitMix) -> TaskGroup {
         // A cluster never dismisses its last node.
         *rng.pick(&self.nodes()).expect("there is a node")

@@ -18,9 +18,7 @@ pub struct Faults {
     pub rounds: u32,
     /// Virtual time between two faults, microseconds.
     pub pause_between_us: Range<u64>,
-    /// The links.
     pub links: LinkFaults,
-    /// The disks.
     pub disk: DiskFaults,
     /// How often each kind of fault is drawn, relative to the others.
     pub weights: Weights,

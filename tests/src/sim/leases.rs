@@ -25,7 +25,6 @@ const END_US_MAX: u64 = 60_000_000;
 /// How a leader goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Going {
-    /// It hands over.
     HandsOver,
     /// It stands still until another one leads.
     Freezes,

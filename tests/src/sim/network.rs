@@ -82,7 +82,6 @@ impl Network {
         self.0.engines.borrow_mut().get(&node).cloned()
     }
 
-    /// All of them.
     pub fn engines(&self) -> Vec<(TaskGroup, Engine<SimHost>)> {
         self.0.engines.borrow_mut().iter().map(|(node, engine)| (*node, engine.clone())).collect()
     }
@@ -199,7 +198,6 @@ impl Network {
     }
 }
 
-/// One node's links.
 #[derive(Clone)]
 pub struct SimTransport {
     network: Network,

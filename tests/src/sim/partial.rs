@@ -119,7 +119,6 @@ fn has_majority(nodes: u32, graph: Topology, voters: &[u32]) -> bool {
     })
 }
 
-/// What came out.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Groups that had to work, over all topologies.

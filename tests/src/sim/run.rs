@@ -26,7 +26,6 @@ const QUIET_US_MAX: u64 = PROGRESS_US_MAX + (TTL_MS.end + WAIT_MS.end) * 1_000 *
 /// Number of the consumer that takes what the others left.
 const DRAINER: u32 = 1_000;
 
-/// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
     /// Clients of the locks, the shards and the queues.
@@ -37,18 +36,14 @@ pub enum Load {
     SetBack,
 }
 
-/// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Chooses everything.
     pub seed: u64,
-    /// Who asks.
     pub load: Load,
     /// Instead of what the seed means.
     pub faults: Option<Faults>,
     /// What is broken on purpose.
     pub bugs: Bugs,
-    /// Print every event.
     pub text: bool,
 }
 
@@ -77,12 +72,9 @@ impl Options {
     }
 }
 
-/// What came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Of which seed.
     pub seed: u64,
-    /// Who asked.
     pub load: Load,
     /// Hash of everything that happened.
     pub trace_hash: u64,
@@ -106,7 +98,6 @@ pub struct Report {
     pub cached: Cached,
     /// Mutations with a definite outcome.
     pub answered: u64,
-    /// Grants among them.
     pub granted: u64,
     /// The first violation, with the last notable events before it.
     pub failure: Option<String>,
@@ -115,7 +106,6 @@ pub struct Report {
 /// What clients of the cache were answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cached {
-    /// Reads.
     pub reads: u64,
     /// Reads that cost no message.
     pub hits: u64,

@@ -24,7 +24,6 @@ const STILL_US: std::ops::Range<u64> = 700_000..2_500_000;
 /// Until everything is written back after that, microseconds.
 const CLEAN_US_MAX: u64 = 20_000_000;
 
-/// What came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stalled {
     /// Writes that were answered without being durable.

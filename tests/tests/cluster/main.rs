@@ -3,7 +3,7 @@
 //!
 //! The binary is `ORRERY_BIN`, otherwise `target/release/orrery`. Everything random comes from `ORRERY_SEED` (printed
 //! by each run).
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod backup;
 mod cache;

@@ -34,7 +34,6 @@ fn messages() -> u64 {
     std::env::var("ORRERY_MESSAGES").map_or(20_000, |text| text.parse().expect("ORRERY_MESSAGES is a number"))
 }
 
-/// What everybody knows.
 #[derive(Default)]
 struct Known {
     /// Values whose publish was acknowledged.
@@ -248,7 +247,6 @@ async fn cluster(demo: &Demo) -> Result<Cluster> {
     Err(last.unwrap_or_else(|| anyhow::anyhow!("no node runs")))
 }
 
-/// The supervisor's nodes.
 async fn present(demo: &Demo) -> Result<BTreeSet<String>> {
     Ok(demo.processes().await?.into_iter().map(|process| process.node.to_string()).collect())
 }

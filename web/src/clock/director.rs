@@ -89,7 +89,6 @@ impl Scene {
     }
 }
 
-/// The director.
 #[derive(Clone, Debug)]
 pub struct Director {
     scene: Option<Scene>,

@@ -30,7 +30,6 @@ pub enum SceneKind {
     Recall,
     /// A process ended or was stopped, a link was cut.
     Failure,
-    /// Nodes vote.
     Election,
     /// A cycle of waits.
     Deadlock,
@@ -50,7 +49,6 @@ pub struct ClockState {
     pub start_us: u64,
     /// It runs (not paused).
     pub playing: bool,
-    /// How it runs.
     pub pace: Pace,
     /// Seconds shown per second just now; 0 while paused.
     pub rate: f64,

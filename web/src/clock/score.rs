@@ -12,11 +12,9 @@ pub const SEGMENTS_MAX: usize = 20_000;
 pub struct Segment {
     /// Begin, HLC nanoseconds.
     pub from_ns: u64,
-    /// End.
     pub to_ns: u64,
     /// Seconds shown per second.
     pub rate: f64,
-    /// Why.
     pub kind: SceneKind,
 }
 
@@ -94,7 +92,6 @@ impl Score {
         }
     }
 
-    /// Every stretch.
     pub fn iter(&self) -> impl Iterator<Item = &Segment> {
         self.segments.iter()
     }

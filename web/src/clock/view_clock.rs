@@ -8,7 +8,6 @@ use crate::math::exp;
 pub const LIVE_LAG_US: u64 = 180_000;
 /// Slowest and fastest fixed pace.
 pub const FIXED_RANGE: std::ops::RangeInclusive<f64> = 0.000_1..=8.0;
-/// Fastest catching up.
 const CATCH_UP_MAX: f64 = 10.0;
 /// Catching up: so many times faster per second that it is behind.
 const CATCH_UP_PER_S: f64 = 2.0;
@@ -75,12 +74,10 @@ impl Default for ViewClock {
 }
 
 impl ViewClock {
-    /// Go on.
     pub fn handle_play(&mut self) {
         self.playing = true;
     }
 
-    /// Freeze.
     pub fn handle_pause(&mut self) {
         self.playing = false;
         self.rate = 0.0;
@@ -102,7 +99,6 @@ impl ViewClock {
         self.ramp = RAMP_FROM;
     }
 
-    /// Change the pace.
     pub fn handle_pace(&mut self, pace: Pace) {
         self.pace = match pace {
             Pace::Fixed(rate) if rate.is_finite() => {

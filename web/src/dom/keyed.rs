@@ -18,7 +18,6 @@ pub fn item(key: String, draw: impl FnOnce() -> Markup + 'static) -> Item {
     Item { key, draw: Box::new(draw) }
 }
 
-/// A list.
 pub struct Keyed {
     items: Box<dyn Call<Vec<Item>>>,
 }

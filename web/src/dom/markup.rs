@@ -11,9 +11,7 @@ use super::pointer::Call;
 
 /// What `view!` gives. It holds elements, so it can be put into the document once.
 pub enum Markup {
-    /// Nothing.
     Nothing,
-    /// Words.
     Text(Cow<'static, str>),
     /// An element with everything in it.
     Node(Node),
@@ -27,7 +25,6 @@ pub enum Markup {
 
 /// What can stand in markup.
 pub trait IntoMarkup {
-    /// It as markup.
     fn into_markup(self) -> Markup;
 }
 

@@ -67,7 +67,6 @@ pub fn inert(text: &'static str, drawn: bool) -> Markup {
     first.map_or(Markup::Nothing, Markup::Node)
 }
 
-/// An attribute.
 pub fn attribute(element: &Element, name: &'static str, value: Value) {
     let element = element.clone();
     follow_value(value, move |value| set(&element, name, value));

@@ -3,7 +3,6 @@
 
 /// Something that is called again and again.
 pub trait Call<T> {
-    /// Calls it.
     fn call(&mut self) -> T;
 }
 

@@ -89,7 +89,6 @@ impl<T: Send + Sync + 'static> Memo<T> {
         Memo { inner: follow(Box::new(next), Arc::new(By(same))), kind: PhantomData }
     }
 
-    /// The value; tracked.
     pub fn get(&self) -> T
     where
         T: Clone,
@@ -151,7 +150,6 @@ impl<T: Clone + Send + Sync + 'static> RwSignal<T> {
         RwSignal { inner: prelude::RwSignal::new(Arc::new(value)), kind: PhantomData }
     }
 
-    /// The value; tracked.
     pub fn get(&self) -> T {
         of::<T>(&self.inner.get()).clone()
     }
@@ -206,7 +204,6 @@ impl<T> Clone for ReadSignal<T> {
 impl<T> Copy for ReadSignal<T> {}
 
 impl<T: Clone + Send + Sync + 'static> ReadSignal<T> {
-    /// The value; tracked.
     pub fn get(&self) -> T {
         self.0.get()
     }

@@ -6,7 +6,6 @@ use leptos::prelude::*;
 
 use super::pointer::Call;
 
-/// Words.
 pub type Words = Cow<'static, str>;
 
 /// The value of an attribute.
@@ -15,7 +14,6 @@ pub enum Value {
     Absent,
     /// It never changes.
     Text(Words),
-    /// It is followed.
     Live(Box<dyn Call<Option<Words>>>),
 }
 
@@ -23,13 +21,11 @@ pub enum Value {
 pub enum Flag {
     /// It never changes.
     Fixed(bool),
-    /// It is followed.
     Live(Box<dyn Call<bool>>),
 }
 
 /// What can be the value of an attribute.
 pub trait IntoValue {
-    /// It.
     fn into_value(self) -> Value;
 }
 
@@ -41,7 +37,6 @@ pub trait IntoWords {
 
 /// What can say whether a class is there.
 pub trait IntoFlag {
-    /// It.
     fn into_flag(self) -> Flag;
 }
 

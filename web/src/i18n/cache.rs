@@ -6,8 +6,6 @@ use orrery_cache::{Cause, State};
 use super::Meaning;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 
-/// In one language.
-#[allow(missing_docs)] // the names say it; the English table is the documentation
 pub struct Cache {
     pub name: &'static str,
     pub address: &'static str,

@@ -8,7 +8,6 @@ use super::number::{duration, grouped};
 use super::{Clock, Cluster, Lang, Legend, Locks, Meaning, Queue, Scenarios, Strings, Trouble, Ui};
 use crate::request::queue::{QueueAnswer, QueueAsk};
 
-/// The table.
 pub static STRINGS: Strings = Strings {
     lang: Lang::En,
     ui: Ui {

@@ -7,7 +7,6 @@ use super::Meaning;
 use super::cache::Cache;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 
-/// The table.
 pub static CACHE: Cache = Cache {
     name: "Cache",
     address: "Address",

@@ -20,15 +20,12 @@ use crate::request::queue::{QueueAnswer, QueueAsk};
 /// A language of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {
-    /// English.
     #[default]
     En,
-    /// Indonesian.
     Id,
 }
 
 impl Lang {
-    /// Its words.
     pub fn strings(self) -> &'static Strings {
         match self {
             Lang::En => &en::STRINGS,
@@ -64,31 +61,23 @@ impl Lang {
 
 /// A pair of a short name and what it means, for the legend and for tooltips.
 pub struct Meaning {
-    /// Short.
     pub name: &'static str,
-    /// One sentence.
     pub text: &'static str,
 }
 
 /// The words of one language. Sentences mark what is to stand out with `**`.
 pub struct Strings {
-    /// The language.
     pub lang: Lang,
     /// Names of parts of the page.
     pub ui: Ui,
     /// The transport of the view clock.
     pub clock: Clock,
-    /// The lock panel.
     pub locks: Locks,
     /// The queue panel and the ring.
     pub queue: Queue,
-    /// The coherent cache.
     pub cache: &'static cache::Cache,
-    /// Nodes, links, logs.
     pub cluster: Cluster,
-    /// Scenarios.
     pub scenarios: Scenarios,
-    /// The legend.
     pub legend: Legend,
     /// States in which there is nothing (or not everything) to show.
     pub trouble: Trouble,
@@ -101,7 +90,6 @@ pub struct Strings {
 }
 
 /// Names of parts of the page.
-#[allow(missing_docs)] // the names say it; the English table is the documentation
 pub struct Ui {
     pub layers: &'static str,
     pub layer_consensus: &'static str,
@@ -136,7 +124,6 @@ pub struct Ui {
 }
 
 /// The transport of the view clock.
-#[allow(missing_docs)]
 pub struct Clock {
     pub transport: &'static str,
     pub back_mark: &'static str,
@@ -156,8 +143,6 @@ pub struct Clock {
     pub director_hint: &'static str,
 }
 
-/// The lock panel.
-#[allow(missing_docs)]
 pub struct Locks {
     pub act_as: &'static str,
     pub add_client: &'static str,
@@ -193,7 +178,6 @@ pub struct Locks {
 }
 
 /// The queue panel and the ring.
-#[allow(missing_docs)]
 pub struct Queue {
     pub topic: &'static str,
     pub key: &'static str,
@@ -250,8 +234,6 @@ pub struct Queue {
     pub no_change: &'static str,
 }
 
-/// Nodes, links, logs.
-#[allow(missing_docs)]
 pub struct Cluster {
     pub term: &'static str,
     pub leader: &'static str,
@@ -331,8 +313,6 @@ pub struct Cluster {
     pub control_group: &'static str,
 }
 
-/// Scenarios.
-#[allow(missing_docs)]
 pub struct Scenarios {
     pub leader_crash: Meaning,
     pub deadlock_two: Meaning,
@@ -360,8 +340,6 @@ pub struct Scenarios {
     pub press_again: fn(&str, &str) -> String,
 }
 
-/// The legend.
-#[allow(missing_docs)]
 pub struct Legend {
     pub title: &'static str,
     pub shapes: &'static str,
@@ -410,7 +388,6 @@ pub struct Legend {
 }
 
 /// States in which there is nothing (or not everything) to show.
-#[allow(missing_docs)]
 pub struct Trouble {
     pub connecting: &'static str,
     pub connecting_hint: &'static str,

@@ -34,19 +34,16 @@ pub struct CellLook {
 /// What a home knows of a node's copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing.
     #[default]
     Nothing,
     /// It may have a copy.
     Shares,
-    /// It may write.
     Owns,
 }
 
 /// The acknowledgements of the last question about a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FanLook {
-    /// Who asked.
     pub asker: Option<usize>,
     /// Who is or was waited for, and whether it is over.
     pub of: Vec<(usize, bool)>,
@@ -69,10 +66,8 @@ impl FanLook {
     }
 }
 
-/// One line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowLook {
-    /// Its shard.
     pub shard: GroupId,
     /// Its home, as a place on the circle.
     pub home: Option<usize>,
@@ -89,7 +84,6 @@ pub struct RowLook {
 }
 
 impl RowLook {
-    /// Of a line.
     pub fn of(view: &View, address: &str) -> RowLook {
         let place = |name: &NodeName| view.order.iter().position(|other| other == name);
         let (shard, home, directory) = view.home_of(address).unwrap_or_default();
@@ -160,11 +154,8 @@ pub fn busiest(view: &View) -> Option<Address> {
 /// The edge of the state diagram that is lit: of the chosen cell, or the last one anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeLook {
-    /// Where.
     pub node: NodeName,
-    /// Of which line.
     pub address: Address,
-    /// How.
     pub moved: Moved,
     /// A client was answered from the copy since then.
     pub hit: bool,
@@ -203,7 +194,6 @@ pub fn stimulus_of(cause: Cause) -> Option<Stimulus> {
 /// What a node counted, and its hit rate second by second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UseLook {
-    /// Lines now.
     pub lines: u64,
     /// Hits of the last minute, percent.
     pub hit_rate: Option<u32>,

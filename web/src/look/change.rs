@@ -33,7 +33,6 @@ pub struct ChangeLook {
 /// A part of a shard's old arc: one of its old replicas.
 #[derive(Debug)]
 pub struct Ghost {
-    /// The shard.
     pub shard: GroupId,
     /// From and to, as parts of a turn.
     pub arc: (f64, f64),
@@ -46,11 +45,9 @@ pub struct Ghost {
 /// A replica that goes to a node.
 #[derive(Debug)]
 pub struct Trip {
-    /// Its shard.
     pub shard: GroupId,
     /// Where on the ring it comes from, as a part of a turn.
     pub from: f64,
-    /// To whom.
     pub to: usize,
     placed_us: u64,
     arrived_us: Option<u64>,

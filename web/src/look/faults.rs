@@ -15,30 +15,21 @@ const GAP_SHOWN_US: u64 = 30_000_000;
 pub enum Fault {
     /// A process that is not there.
     Down {
-        /// Whose.
         node: NodeName,
-        /// Since when.
         since_us: u64,
-        /// Somebody killed it.
         killed: bool,
     },
-    /// A stopped process.
     Paused {
-        /// Whose.
         node: NodeName,
-        /// Since when.
         since_us: u64,
     },
     /// A link that somebody cut.
     Cut {
-        /// From whom.
         from: NodeName,
-        /// To whom.
         to: NodeName,
     },
     /// A link that somebody slowed down, or made lose messages.
     Impaired {
-        /// Whose messages suffer.
         from: NodeName,
         /// The node that they go to.
         to: NodeName,
@@ -49,16 +40,12 @@ pub enum Fault {
     },
     /// Events that will never come.
     Gap {
-        /// Whose.
         node: NodeName,
-        /// How many.
         events: u64,
     },
     /// A wall clock that is off.
     Clock {
-        /// Whose.
         node: NodeName,
-        /// By how much.
         offset_us: i64,
     },
 }

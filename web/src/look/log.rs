@@ -10,7 +10,6 @@ use smol_str::SmolStr;
 /// One square of a log row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Which entry.
     pub index: LogIndex,
     /// How far it is here; none where it is missing.
     pub mark: Option<Mark>,

@@ -16,21 +16,17 @@ use orrery_projection::view::{GroupView, NodeView, Presence, Process, View};
 /// What is known of a node's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing yet.
     #[default]
     Unknown,
-    /// It runs.
     Up,
     /// It runs as far as anybody knows, but its events do not come.
     Silent,
-    /// It is stopped.
     Paused,
     /// It is not there.
     Down,
 }
 
 impl Status {
-    /// Of a node.
     pub fn of(node: &NodeView) -> Status {
         match (node.process, node.stream) {
             (Process::Down, _) => Status::Down,
@@ -81,13 +77,10 @@ pub fn role_name(role: Role) -> &'static str {
 /// Votes around a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Votes {
-    /// Yes.
     pub granted: usize,
-    /// No.
     pub refused: usize,
     /// Everybody who may vote.
     pub voters: usize,
-    /// How many win.
     pub quorum: usize,
     /// Only the question before an election.
     pub pre: bool,
@@ -96,9 +89,7 @@ pub struct Votes {
 /// How a node is drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeLook {
-    /// Its process.
     pub status: Status,
-    /// Its role.
     pub role: Role,
     /// Its term; none until it is known.
     pub term: Option<Term>,
@@ -155,7 +146,6 @@ pub struct Summary {
     pub leader: Option<(NodeName, usize)>,
     /// Nodes whose process is there.
     pub up: usize,
-    /// All nodes.
     pub all: usize,
     /// Nodes that may vote.
     pub voters: usize,
@@ -172,7 +162,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of the view.
     pub fn of(view: &View) -> Summary {
         let leadership = view.leadership();
         let is = |name: &NodeName, presence: Presence| {

@@ -11,19 +11,15 @@ pub const SHOWN_MAX: usize = 12;
 /// One topic over all shards: of one consumer group, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicLook {
-    /// Its consumer groups.
     pub groups: Vec<SmolStr>,
     /// For the next consumes.
     pub ready: u64,
     /// Behind an earlier message of their key.
     pub blocked: u64,
-    /// With consumers.
     pub in_flight: u64,
     /// Not yet: published or given back with a delay.
     pub delayed: u64,
-    /// Done with.
     pub acknowledged: u64,
-    /// Dead letters.
     pub dead: u64,
     /// Deliveries in flight that are known one by one, at most [`SHOWN_MAX`].
     pub flights: Vec<FlightLook>,
@@ -34,28 +30,21 @@ pub struct TopicLook {
 /// A delivery in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlightLook {
-    /// The message's id.
     pub id: SmolStr,
     /// Its shard: whose lease clock its end is on.
     pub shard: GroupId,
-    /// For which group.
     pub group: SmolStr,
-    /// Who has it.
     pub consumer: SmolStr,
     /// 1 is the first.
     pub attempt: u32,
     /// From when, on the shard's lease clock.
     pub since_ms: u64,
-    /// Until when.
     pub visible_at_ms: u64,
 }
 
-/// A dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterLook {
-    /// The message's id.
     pub id: SmolStr,
-    /// Of which group.
     pub group: SmolStr,
     /// How often it was delivered.
     pub attempts: u32,

@@ -12,7 +12,6 @@ use crate::store::Playback;
 /// How a shard fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fare {
-    /// Somebody leads it.
     Led,
     /// Nobody leads it yet.
     Leaderless,
@@ -34,11 +33,9 @@ impl Fare {
 /// One shard. Nodes are places on the circle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardLook {
-    /// Which.
     pub shard: GroupId,
     /// Where its arc ends.
     pub token: Token,
-    /// Who leads it.
     pub leader: Option<usize>,
     /// Who has a replica: the preferred leader, then the others clockwise.
     pub replicas: Vec<usize>,
@@ -46,7 +43,6 @@ pub struct ShardLook {
     pub preferred: Option<usize>,
     /// Whom the walk passed over, and why.
     pub skips: Vec<(usize, SkipReason)>,
-    /// How it fares.
     pub fare: Fare,
 }
 

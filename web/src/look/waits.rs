@@ -17,14 +17,11 @@ pub struct WaitGraph {
     pub people: Vec<Holder>,
     /// Edges of the cycle, in order: drawn thick and numbered from 1.
     pub cycle: Vec<WaitEdge>,
-    /// Who was refused.
     pub victim: Option<Holder>,
-    /// All other edges.
     pub others: Vec<WaitEdge>,
 }
 
 impl WaitGraph {
-    /// Of the view.
     pub fn of(view: &View) -> WaitGraph {
         let now_us = view.at.wall_us();
         let deadlock = view

@@ -12,7 +12,6 @@ pub struct Place {
     pub hostname: String,
     /// `host:port`.
     pub host: String,
-    /// Over TLS.
     pub secure: bool,
 }
 

@@ -51,7 +51,6 @@ struct Inner {
 }
 
 impl Streams {
-    /// No stream yet.
     pub fn new(place: Place, sink: Rc<dyn Sink>) -> Streams {
         Streams {
             inner: Rc::new(Inner { sink, place, sources: RefCell::default(), closed: Cell::new(false) }),

@@ -10,37 +10,30 @@ use crate::json::{Json, object, quoted, typed};
 /// A home may have to wait for a lease before a write is done: so long in the classroom profile, and some time more.
 const ANSWER_TIMEOUT_MS: u64 = 12_000;
 
-/// A cache operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheOperation {
     /// Read a line, linearizable.
     Read,
-    /// Write it.
     Write {
         /// JSON, or else a text.
         value: String,
         /// Answer before it is committed.
         write_back: bool,
     },
-    /// Delete it.
     Delete,
 }
 
 /// A cache request as one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheAsk {
-    /// What to do.
     pub operation: CacheOperation,
-    /// With which line.
     pub address: SmolStr,
-    /// As whom.
     pub client: ClientName,
 }
 
 /// The answer to a [`CacheAsk`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheAnswer {
-    /// What is there.
     Read {
         /// JSON text; none where the line has no value.
         value: Option<SmolStr>,

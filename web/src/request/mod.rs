@@ -30,7 +30,6 @@ const FAULT_TIMEOUT_MS: u64 = 6_000;
 pub enum ProcessAction {
     /// SIGKILL.
     Kill,
-    /// A new process.
     Start,
     /// SIGSTOP.
     Pause,
@@ -39,7 +38,6 @@ pub enum ProcessAction {
 }
 
 impl ProcessAction {
-    /// All of them.
     pub const ALL: [ProcessAction; 4] =
         [ProcessAction::Kill, ProcessAction::Start, ProcessAction::Pause, ProcessAction::Resume];
 
@@ -68,19 +66,11 @@ impl ProcessAction {
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The server answered with an error.
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The error.
-        error: ApiError,
-    },
+    Refused { status: u16, error: ApiError },
     /// No answer: not reachable, or not in time. Whether it was carried out is unknown.
     NoAnswer,
     /// The answer was not understood.
-    Garbled {
-        /// HTTP status.
-        status: u16,
-    },
+    Garbled { status: u16 },
 }
 
 /// An answer with its HTTP status.

@@ -5,7 +5,6 @@ use smol_str::SmolStr;
 
 use crate::json::{Json, object, quoted, typed};
 
-/// A queue operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueOperation {
     /// Put a message into the topic.
@@ -15,9 +14,7 @@ pub enum QueueOperation {
         /// JSON, or else a text.
         message: String,
     },
-    /// Claim messages.
     Consume {
-        /// For this group.
         group: SmolStr,
         /// At most so many.
         max: u64,
@@ -26,28 +23,20 @@ pub enum QueueOperation {
     },
     /// Be done with a message, or give it back.
     Settle {
-        /// For this group.
         group: SmolStr,
-        /// The message.
         id: SmolStr,
-        /// Of this delivery.
         receipt: SmolStr,
         /// Done; given back otherwise.
         done: bool,
     },
     /// Bring a group's dead letters back.
-    Redrive {
-        /// Of this group.
-        group: SmolStr,
-    },
+    Redrive { group: SmolStr },
 }
 
 /// A queue request as one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueAsk {
-    /// What to do.
     pub operation: QueueOperation,
-    /// In which topic.
     pub topic: SmolStr,
     /// As whom: the consumer's name.
     pub client: ClientName,
@@ -65,7 +54,6 @@ impl QueueAsk {
         }
     }
 
-    /// What is sent.
     pub fn body(&self) -> String {
         let mut fields = vec![("topic", quoted(&self.topic))];
         match &self.operation {
@@ -97,13 +85,11 @@ impl QueueAsk {
 pub struct Delivered {
     /// Its id, such as `s3-1234`.
     pub id: SmolStr,
-    /// Of this delivery.
     pub receipt: SmolStr,
     /// 1 is the first.
     pub attempt: u64,
     /// Its partition key; empty is none.
     pub key: SmolStr,
-    /// What it says.
     pub text: String,
 }
 
@@ -111,22 +97,12 @@ pub struct Delivered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueAnswer {
     /// It is on a majority's disks.
-    Published {
-        /// Its id.
-        id: SmolStr,
-        /// Who has it.
-        replicas: Vec<SmolStr>,
-    },
+    Published { id: SmolStr, replicas: Vec<SmolStr> },
     /// What was claimed; maybe nothing.
     Delivered(Vec<Delivered>),
     /// What became of a message: `acknowledged`, `already_acknowledged`, `nacked`, `dead_lettered`, `late`,
     /// `gone`, `unknown`.
-    Settled {
-        /// Which.
-        id: SmolStr,
-        /// What.
-        status: SmolStr,
-    },
+    Settled { id: SmolStr, status: SmolStr },
     /// So many dead letters wait again.
     Redriven(u64),
 }

@@ -25,7 +25,6 @@ const VALUE: (f64, f64) = (25.0, -33.0);
 const VALUE_CHARS: usize = 8;
 const ADDRESS_CHARS: usize = 18;
 
-/// The layer.
 #[component]
 pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -66,7 +66,6 @@ impl StageClients {
     }
 }
 
-/// Discs with names.
 #[component]
 pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup {
     let playback = Playback::expect();

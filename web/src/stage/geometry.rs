@@ -47,9 +47,7 @@ const CLIENTS_HEIGHT: f64 = 62.0;
 /// A place in stage units; y grows downwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
-    /// Rightwards.
     pub x: f64,
-    /// Downwards.
     pub y: f64,
 }
 
@@ -86,7 +84,6 @@ pub struct Geometry {
     ringed: bool,
     /// Radius of the circle on which the nodes sit.
     pub radius: f64,
-    /// Its centre.
     pub center: Point,
     /// Width of the stage (of the SVG's viewBox).
     pub width: f64,

@@ -94,15 +94,11 @@ pub fn hexagon(radius: f64) -> String {
 pub enum Icon {
     /// Consensus: a square, as of AppendEntries.
     Consensus,
-    /// Locks: a key.
     Locks,
-    /// Queues: an envelope.
     Queue,
     /// The cache: a barred cross, as of an invalidation.
     Cache,
-    /// The light theme.
     Sun,
-    /// The dark theme.
     Moon,
 }
 

@@ -46,7 +46,6 @@ fn strokes(geometry: &Geometry, turns: impl Iterator<Item = f64>, inner: f64, ou
     turns.map(stroke).collect()
 }
 
-/// The ring.
 #[component]
 pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     let (ring, change) = (shared.ring, shared.change);

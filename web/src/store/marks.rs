@@ -20,13 +20,11 @@ pub const MARKS_MAX: usize = 2_000;
 pub enum MarkKind {
     /// Somebody stands for election.
     Candidate,
-    /// Somebody was elected.
     Crowned,
     /// A link was cut.
     Cut,
     /// A link was healed.
     Healed,
-    /// A process ended.
     Exited,
     /// A process was stopped.
     Paused,
@@ -65,22 +63,16 @@ impl MarkKind {
 /// A mark on the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TapeMark {
-    /// When.
     pub at_us: u64,
-    /// Where.
     pub node: NodeName,
-    /// What.
     pub kind: MarkKind,
 }
 
 /// A span of a node's lane in which it is not there, or in which events are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Whose.
     pub node: NodeName,
-    /// What.
     pub kind: SpanKind,
-    /// From when.
     pub from_us: u64,
     /// Until when; none while it lasts.
     pub to_us: Option<u64>,
@@ -123,7 +115,6 @@ impl Marks {
         self.terms.iter().copied()
     }
 
-    /// Every span.
     pub fn spans(&self) -> impl Iterator<Item = &Span> {
         self.spans.iter()
     }
@@ -138,7 +129,6 @@ impl Marks {
         }
     }
 
-    /// Notes a fact.
     pub fn handle_fact(&mut self, node: &NodeName, at_us: u64, fact: &Fact) {
         match fact {
             Fact::RoleChanged { group: GroupId::CONTROL, role, term, .. } => {

@@ -103,11 +103,9 @@ struct Machine {
 pub enum Control {
     /// Go on from here.
     Play,
-    /// Freeze.
     Pause,
     /// Freeze at the next fact, or the one before.
     Step {
-        /// The next one.
         forward: bool,
     },
     /// Go to a moment.
@@ -117,7 +115,6 @@ pub enum Control {
     },
     /// Go to the next mark of the tape (election, fault, deadlock), or the one before.
     Jump {
-        /// The next one.
         forward: bool,
     },
     /// Change how fast it goes.
@@ -126,7 +123,6 @@ pub enum Control {
     Live,
     /// The page knows the point of a publish without a key, because the publish was its own.
     Published {
-        /// The shard.
         group: GroupId,
         /// The message's number there.
         number: LogIndex,
@@ -220,7 +216,6 @@ impl Playback {
         self.control(Control::Play);
     }
 
-    /// Freeze.
     pub fn pause(&self) {
         self.control(Control::Pause);
     }

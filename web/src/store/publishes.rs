@@ -26,7 +26,6 @@ pub struct Publish {
     pub sent_us: u64,
     /// Who that was, where it is known.
     pub leader: Option<NodeName>,
-    /// The shard.
     pub group: GroupId,
     /// The message's number there.
     pub number: LogIndex,

@@ -23,7 +23,6 @@ const DROPPED_AT_ONCE: u64 = 16 * KEYFRAME_EVERY;
 /// Distance of keyframes.
 pub const KEYFRAME_EVERY: u64 = 512;
 
-/// The recording.
 #[derive(Debug, Default)]
 pub struct Recording {
     items: VecDeque<Placed>,
@@ -40,13 +39,11 @@ pub struct Recording {
     generation: u64,
     /// Counts what was inserted before something that may have been shown already.
     inserts: u64,
-    /// Messages.
     pub flights: Flights,
     /// What was published where.
     pub publishes: Publishes,
     /// What the tape marks.
     pub marks: Marks,
-    /// Sentences.
     pub feed: Feed,
 }
 

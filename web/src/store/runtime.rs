@@ -60,7 +60,6 @@ pub struct Changes {
 
 /// What a painter sees at an animation frame.
 pub struct Painting<'a> {
-    /// Everything.
     pub recording: &'a Recording,
     /// The clock.
     pub clock: ClockState,
@@ -98,7 +97,6 @@ impl Runtime {
         self.note_live(now_ms);
     }
 
-    /// A connection closed.
     pub fn handle_closed(&mut self, source: &NodeName) {
         self.merge.handle_close(source);
     }

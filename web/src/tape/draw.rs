@@ -24,7 +24,6 @@ const TIMES: f64 = 18.0;
 /// Room above the first lane.
 const TOP: f64 = 14.0;
 
-/// Where things are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layout {
     /// Pixels.
@@ -79,19 +78,13 @@ impl Layout {
 
 /// Everything that is drawn.
 pub struct Tape<'a> {
-    /// With what.
     pub context: &'a CanvasRenderingContext2d,
-    /// In which colours.
     pub ink: &'a Ink,
-    /// Where.
     pub layout: Layout,
-    /// Which stretch.
     pub window: Window,
-    /// Of what.
     pub recording: &'a Recording,
     /// Names and order.
     pub view: &'a View,
-    /// What is live.
     pub live_us: u64,
     /// The reader's time zone, minutes.
     pub offset_min: i32,

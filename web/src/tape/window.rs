@@ -4,7 +4,6 @@
 pub const SPAN_US: std::ops::RangeInclusive<u64> = 500..=3_600_000_000;
 /// The stretch at the beginning.
 pub const SPAN_US_DEFAULT: u64 = 60_000_000;
-/// A zoom step.
 pub const ZOOM: f64 = 1.6;
 /// Smallest distance of two time labels, pixels.
 const LABEL_PX: f64 = 104.0;
@@ -12,9 +11,7 @@ const LABEL_PX: f64 = 104.0;
 /// A stretch of time over a stretch of pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
-    /// Begin.
     pub from_us: u64,
-    /// Length.
     pub span_us: u64,
     /// Pixel of the begin.
     pub left: f64,
@@ -35,7 +32,6 @@ impl Window {
         Window { from_us, span_us, left, width: width.max(1.0) }
     }
 
-    /// End.
     pub fn to_us(&self) -> u64 {
         self.from_us + self.span_us
     }

@@ -33,18 +33,15 @@ const POLLS_MAX: u32 = 200;
 /// On top of the time that the node itself may wait.
 const ANSWER_SLACK_MS: u64 = 6_000;
 
-/// A lock operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Take it, waiting at most ten seconds.
     Acquire,
     /// Take it or keep a place in the queue.
     Queue,
-    /// Give it back.
     Release,
     /// Begin its lease anew.
     Renew,
-    /// End a wait.
     Cancel,
 }
 
@@ -63,13 +60,9 @@ impl Operation {
 /// One request as one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// What to do.
     pub operation: Operation,
-    /// On what.
     pub resource: SmolStr,
-    /// As whom.
     pub client: ClientName,
-    /// How.
     pub mode: Mode,
     /// Length of the lease.
     pub ttl_ms: u64,
@@ -80,7 +73,6 @@ pub struct Ask {
 pub struct Actions {
     /// The recording, for addresses and for who is there.
     pub playback: Playback,
-    /// The reader's choices.
     pub ui: Ui,
     /// What was asked last, newest last.
     pub outcomes: RwSignal<Vec<Arc<Outcome>>>,

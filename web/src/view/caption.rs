@@ -49,7 +49,6 @@ fn weight(line: &Line) -> u8 {
 /// How the view goes, as far as the narrator cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Going {
-    /// It stands.
     Paused,
     /// Slower than the world: there is time to read.
     Slowly,
@@ -73,7 +72,6 @@ fn chosen(lines: &[Arc<Line>], going: Going) -> Option<Arc<Line>> {
     Some(chosen.clone())
 }
 
-/// The narrator.
 #[component]
 pub(crate) fn Caption(shared: Shared, past: Memo<Option<u64>>) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -29,7 +29,6 @@ fn glyph(topic: Topic) -> &'static str {
     }
 }
 
-/// The feed.
 #[component]
 pub(crate) fn Feed(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -11,7 +11,6 @@ use crate::store::Playback;
 use crate::ui::told;
 use crate::ui::{Theme, Ui};
 
-/// The header.
 #[component]
 pub(crate) fn Header(shared: Shared) -> Markup {
     view! {

@@ -15,7 +15,6 @@ use crate::stage::node::status_word;
 use crate::store::Playback;
 use crate::ui::Ui;
 
-/// The panel.
 #[component]
 pub(crate) fn Inspect(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -16,7 +16,6 @@ use crate::request::ProcessAction;
 use crate::store::Playback;
 use crate::ui::{Tab, Theme, Ui};
 
-/// The other theme.
 pub fn other_theme(ui: Ui) {
     ui.theme.update(|theme| {
         *theme = match theme {
@@ -141,11 +140,9 @@ fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bo
 enum Deed {
     /// Something to a node's process.
     Process(NodeName, ProcessAction),
-    /// Another leader.
     Lead(NodeName),
     /// Deletes the cache line of the form.
     Delete,
-    /// A scenario.
     Scenario(Scenario),
 }
 
@@ -164,7 +161,6 @@ impl Deed {
         }
     }
 
-    /// What would happen.
     fn words(&self, actions: Actions) -> String {
         let t = actions.ui.t();
         match self {
@@ -262,7 +258,6 @@ fn queue(key: &str, desk: Desk) -> bool {
     true
 }
 
-/// The cache panel's.
 fn cache(key: &str, desk: CacheDesk) -> bool {
     match key {
         "i" | "I" => desk.read(),

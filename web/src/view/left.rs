@@ -14,7 +14,6 @@ use crate::store::{Origin, Playback};
 use crate::ui::told;
 use crate::ui::{Layers, Ui};
 
-/// The column.
 #[component]
 pub(crate) fn Left(shared: Shared) -> Markup {
     view! {

@@ -8,7 +8,6 @@ use crate::i18n::Strings;
 use crate::stage::glyph::{BARRED, Crown, EnvelopeGlyph, KeyGlyph, hexagon, letter};
 use crate::ui::{Ui, told};
 
-/// The overlay.
 #[component]
 pub(crate) fn Legend() -> Markup {
     let ui = Ui::expect();

@@ -10,7 +10,6 @@ use crate::look::{self, hue};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 
-/// Columns.
 const COLUMNS: u64 = 12;
 
 /// The control group, or a shard: `s3`.
@@ -18,7 +17,6 @@ fn name_of(group: GroupId, t: &'static Strings) -> String {
     if group == GroupId::CONTROL { t.cluster.control_group.to_owned() } else { format!("s{}", group.0) }
 }
 
-/// The panel.
 #[component]
 pub(crate) fn LogPanel(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

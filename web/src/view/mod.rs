@@ -82,7 +82,6 @@ pub struct Shared {
     pub line: Memo<Option<Address>>,
 }
 
-/// The page.
 #[component]
 pub(crate) fn App() -> Markup {
     let playback = Playback::provide();

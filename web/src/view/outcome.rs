@@ -12,9 +12,7 @@ use crate::request::queue::{QueueAnswer, QueueAsk};
 /// What was asked of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Of the locks.
     Lock(Ask),
-    /// Of the queues.
     Queue(QueueAsk),
     /// Of the cache, at a node where one is named.
     Cache(CacheAsk, Option<NodeName>),
@@ -23,16 +21,12 @@ pub enum Asked {
 /// A service: each has a panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Locks.
     Lock,
-    /// Queues.
     Queue,
-    /// The coherent cache.
     Cache,
 }
 
 impl Asked {
-    /// Which service.
     pub fn service(&self) -> Service {
         match self {
             Asked::Lock(_) => Service::Lock,
@@ -41,7 +35,6 @@ impl Asked {
         }
     }
 
-    /// Who asks.
     pub fn client(&self) -> &ClientName {
         match self {
             Asked::Lock(ask) => &ask.client,
@@ -63,31 +56,22 @@ impl Asked {
 /// What a service answered.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The locks.
     Lock(Box<LockAnswer>),
-    /// The queues.
     Queue(QueueAnswer),
-    /// The cache.
     Cache(CacheAnswer),
 }
 
 /// How a request went so far.
 #[derive(Clone, Debug)]
 pub enum Progress {
-    /// On its way.
     Asking,
-    /// The service answered.
     Answered {
-        /// HTTP status.
         status: u16,
-        /// What.
         answer: Answer,
     },
     /// An error came back.
     Refused {
-        /// HTTP status.
         status: u16,
-        /// The error.
         error: ApiError,
     },
     /// Nothing came back in time.
@@ -101,15 +85,11 @@ pub enum Progress {
 pub struct Outcome {
     /// Its number on this page.
     pub id: u64,
-    /// What was asked.
     pub asked: Asked,
-    /// Who was asked.
     pub node: Option<NodeName>,
-    /// Under which key.
     pub key: String,
     /// From click to answer.
     pub took_us: u64,
-    /// How it went.
     pub progress: Progress,
 }
 

@@ -19,7 +19,6 @@ const HEIGHT: f64 = 172.0;
 /// The same where fingers need larger buttons.
 const HEIGHT_TOUCH: f64 = 208.0;
 
-/// The box.
 #[component]
 pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -17,10 +17,8 @@ use crate::look::Status;
 use crate::request::{self, ProcessAction};
 use crate::store::{Origin, Playback};
 
-/// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// Kill the leader.
     LeaderCrash,
     /// Two clients in a circle.
     DeadlockTwo,
@@ -96,7 +94,6 @@ impl Scenario {
         }
     }
 
-    /// Its words.
     pub fn words(self, t: &'static Strings) -> &'static Meaning {
         match self {
             Scenario::LeaderCrash => &t.scenarios.leader_crash,

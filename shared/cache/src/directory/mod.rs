@@ -74,25 +74,19 @@ impl Timing {
 pub enum Action {
     /// Let a majority confirm that this node leads, and apply up to what that says. Then [`Directory::confirmed`].
     Confirm {
-        /// Of this round.
         round: u64,
     },
     /// Ask a node, for at most so long. Then [`Directory::recalled`].
     Recall {
-        /// For which question.
         question: Question,
-        /// Which node.
         to: Holder,
-        /// What.
         recall: Recall,
         /// Microseconds.
         within_us: u64,
     },
     /// Tell a node; nobody waits for the answer.
     Notify {
-        /// Which node.
         to: Holder,
-        /// What.
         recall: Recall,
     },
     /// Propose at this node only, and wait until it is known what became of it, however long that takes. Then
@@ -100,19 +94,13 @@ pub enum Action {
     Commit {
         /// For which question; none for the tenure itself.
         question: Option<Question>,
-        /// What.
         command: CacheCommand,
-        /// Under which key.
         key: Option<RequestKey>,
     },
-    /// Answer.
     Answer {
-        /// Which question.
         question: Question,
-        /// So.
         told: Told,
     },
-    /// Report this.
     Fact(HomeFact),
     /// The tenure is over: this directory answers nothing any more.
     Ended,
@@ -121,11 +109,9 @@ pub enum Action {
 /// What became of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// It is applied.
     Applied(CacheReply),
     /// It surely was not appended.
     NotApplied,
-    /// Nobody knows.
     Unknown,
 }
 
@@ -138,14 +124,11 @@ pub enum Stage {
     Beginning,
     /// It waits for the leases of earlier homes.
     Window {
-        /// Until then.
         until_us: u64,
     },
     /// Its `Open` is proposed.
     Opening,
-    /// It grants.
     Open,
-    /// It is over.
     Ended,
 }
 
@@ -176,7 +159,6 @@ pub(super) struct Line {
     pub sharers: BTreeMap<Holder, Held>,
 }
 
-/// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     GetS(Address),
@@ -294,17 +276,14 @@ impl Directory {
         self.out.pop_front().or_else(|| self.next_held())
     }
 
-    /// Its term.
     pub fn term(&self) -> Term {
         self.term
     }
 
-    /// Where it stands.
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// What it counted.
     pub fn totals(&self) -> Totals {
         self.totals
     }
@@ -410,7 +389,6 @@ impl Directory {
         self.out.push_back(Action::Ended);
     }
 
-    /// A new stamp.
     fn stamp(&mut self) -> Stamp {
         self.n += 1;
         Stamp { term: self.term, n: self.n }

@@ -11,7 +11,6 @@ use crate::table::{Action, Stimulus, next};
 use crate::{Address, State, Version};
 
 impl Lines {
-    /// A linearizable read.
     pub fn read(&mut self, shard: GroupId, address: &Address, now_us: u64) -> Looked {
         self.expire(now_us);
         if let Some(line) = self.readable(address, now_us) {

@@ -54,7 +54,6 @@ pub struct Limits {
     pub broken: Broken,
 }
 
-/// A copy.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub shard: GroupId,
@@ -162,12 +161,7 @@ pub enum Looked {
         value: Option<Bytes>,
     },
     /// Ask the home, and hand its answer to [`Lines::told`] under this number.
-    Ask {
-        /// The number.
-        asked: u64,
-        /// The question.
-        ask: Ask,
-    },
+    Ask { asked: u64, ask: Ask },
     /// Something is under way: try again when the address is woken.
     Wait,
 }
@@ -186,7 +180,6 @@ pub enum Done {
     },
     /// The node owns the line (or lost it again at once): try the write.
     Owned,
-    /// The durable write.
     Written {
         /// What the state machine said.
         reply: CacheReply,
@@ -211,11 +204,9 @@ pub enum Done {
 pub enum Out {
     /// Ask this shard's home, and hand its answer to [`Lines::told`]. Without an answer hand in the failure.
     Ask {
-        /// Which shard.
         shard: GroupId,
         /// Number of the question.
         asked: u64,
-        /// The question.
         ask: Ask,
     },
     /// Who waits for this address tries again.
@@ -245,7 +236,6 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Holds nothing.
     pub fn new(limits: Limits) -> Self {
         Lines {
             limits,
@@ -263,7 +253,6 @@ impl Lines {
         }
     }
 
-    /// What leaves next.
     pub fn poll(&mut self) -> Option<Out> {
         self.out.pop_front()
     }
@@ -273,7 +262,6 @@ impl Lines {
         self.out.is_empty()
     }
 
-    /// What it counted.
     pub fn stats(&self, now_us: u64) -> Stats {
         self.counted.stats(now_us, self.lines.len(), self.bytes)
     }
@@ -406,13 +394,10 @@ impl Lines {
 /// A line as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineView {
-    /// Its address.
     pub address: Address,
-    /// Of which shard.
     pub shard: GroupId,
     /// As its readers see it.
     pub state: State,
-    /// Its version.
     pub version: Version,
     /// A write is not written back.
     pub unsaved: bool,

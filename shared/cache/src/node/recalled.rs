@@ -9,7 +9,6 @@ use crate::table::{Action, Stimulus, next};
 use crate::{Address, Stamp, Version};
 
 impl Lines {
-    /// A home's message.
     pub fn recall(&mut self, shard: GroupId, recall: &Recall, now_us: u64) -> Recalled {
         self.expire(now_us);
         let (address, stamp) = (recall.address(), recall.stamp());

@@ -28,7 +28,6 @@ pub struct Stats {
     pub lost: u64,
     /// Leases that were renewed.
     pub renewals: u64,
-    /// Lines now.
     pub lines: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -28,7 +28,6 @@ impl Bench {
         String::from_utf8(self.values.get("a").unwrap().value.to_vec()).unwrap()
     }
 
-    /// Lost, unresolved, offered.
     fn counts(&self, node: usize) -> (u64, u64, u64) {
         let (stats, late) = (self.nodes[node].stats(self.now), self.nodes[node].late_writes());
         (stats.lost, late.unresolved, late.offered)

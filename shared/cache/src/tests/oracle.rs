@@ -47,7 +47,6 @@ impl Oracle {
         self.set(address, now, list);
     }
 
-    /// Something was applied.
     pub fn applied(&mut self, command: &CacheCommand, reply: &CacheReply, now: u64) {
         match (command, reply) {
             (

@@ -43,7 +43,6 @@ impl Random {
     }
 }
 
-/// What goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
     /// Of a hundred messages.
@@ -99,7 +98,6 @@ struct Home {
     values: Values,
     offset_us: u64,
     rate: u64,
-    /// Whom to answer.
     asked: BTreeMap<u64, (Holder, u64)>,
     tick: Option<u64>,
 }
@@ -283,7 +281,6 @@ impl World {
         }
     }
 
-    /// One event.
     pub fn step(&mut self) -> bool {
         let Some(((at, _), event)) = self.events.pop_first() else { return false };
         self.now = self.now.max(at);

@@ -14,7 +14,6 @@ use crate::merge::StreamState;
 /// is; what waits here is the largest thing that the page has, and nobody ever copies it.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    /// As they came.
     all: Vec<(NodeName, Source)>,
 }
 

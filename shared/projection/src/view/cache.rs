@@ -20,12 +20,10 @@ pub const RECALLS_MAX: usize = 32;
 /// Most seconds of a node's hits and misses that are kept.
 pub const RATES_MAX: usize = 60;
 
-/// All of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CacheView {
     /// What is committed, by shard.
     pub values: SortedMap<GroupId, ShardValues>,
-    /// Copies, by node.
     pub nodes: SortedMap<NodeName, NodeCache>,
     /// Directories, by shard. A shard without one has no home that anybody knows of.
     pub homes: SortedMap<GroupId, Home>,
@@ -50,10 +48,8 @@ pub struct ShardValues {
     pub more: bool,
 }
 
-/// A committed value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Its version.
     pub version: Version,
     /// The beginning of the JSON text.
     pub preview: SmolStr,
@@ -75,7 +71,6 @@ pub struct NodeCache {
 /// A node's copy of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineCopy {
-    /// Of which shard.
     pub shard: GroupId,
     /// As its readers see it.
     pub state: State,
@@ -94,22 +89,16 @@ pub struct LineCopy {
 /// A change of a copy: an edge of the state diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// When.
     pub at_us: u64,
-    /// Before.
     pub from: State,
-    /// After.
     pub to: State,
-    /// Why.
     pub cause: Cause,
 }
 
 /// Hits and misses of some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// Its end.
     pub at_us: u64,
-    /// Answered from copies.
     pub hits: u64,
     /// Those that needed a home.
     pub misses: u64,
@@ -118,11 +107,8 @@ pub struct Rate {
 /// The home of a shard's lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Home {
-    /// Who it is.
     pub node: NodeName,
-    /// In which term.
     pub term: Term,
-    /// It grants.
     pub open: bool,
     /// While it does not: the leases of the home before, which it waits for.
     pub window: Option<Timer>,
@@ -141,20 +127,15 @@ pub struct Held {
     pub owner: Option<NodeName>,
     /// Who else has a copy.
     pub sharers: Vec<NodeName>,
-    /// Since when.
     pub since_us: u64,
 }
 
 /// A question that waits until copies are gone: the fan of invalidations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recalls {
-    /// Of which line.
     pub address: Address,
-    /// Who asks.
     pub asker: NodeName,
-    /// For what.
     pub wants: Wants,
-    /// Since when.
     pub since_us: u64,
     /// Whom it waits for, or waited.
     pub of: Vec<Recalled>,
@@ -163,7 +144,6 @@ pub struct Recalls {
 /// One of those who are waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recalled {
-    /// Who.
     pub node: NodeName,
     /// What it was told to do.
     pub recall: RecallKind,

@@ -49,45 +49,32 @@ impl LocksView {
 /// Something that happened to a lock, for transitions and the narrator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockMoment {
-    /// When.
     pub at_us: u64,
     /// At which log index.
     pub index: LogIndex,
-    /// On what.
     pub resource: ResourceName,
-    /// Who.
     pub holder: Holder,
-    /// What.
     pub what: LockChange,
 }
 
 /// What happened to a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockChange {
-    /// Granted.
     Granted {
-        /// How.
         mode: Mode,
-        /// Its token.
         fencing_token: FencingToken,
-        /// It had waited.
         waited: bool,
     },
-    /// It waits now.
     Queued {
-        /// How.
         mode: Mode,
         /// 1 is next.
         position: u32,
     },
-    /// Freed.
     Released {
-        /// Why.
         cause: ReleaseCause,
     },
     /// Its wait ended without a grant.
     WaitEnded {
-        /// Why.
         cause: ReleaseCause,
     },
     /// Refused: it was the victim of a deadlock.
@@ -97,14 +84,11 @@ pub enum LockChange {
 /// A deadlock that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadlockView {
-    /// When.
     pub at_us: u64,
     /// At which log index.
     pub index: LogIndex,
     /// Its edges, in order.
     pub cycle: Vec<WaitEdge>,
-    /// Who was refused.
     pub victim: Holder,
-    /// Its wait.
     pub wait: WaitId,
 }

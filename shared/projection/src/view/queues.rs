@@ -26,9 +26,7 @@ pub struct ShardQueues {
     pub whole: Option<LogIndex>,
     /// The shard's lease clock at the last report.
     pub clock_ms: LeaseMs,
-    /// When that was.
     pub clock_at_us: u64,
-    /// By name.
     pub topics: SortedMap<TopicName, Arc<TopicQueue>>,
     /// Topics that the last whole view left out. While there are any, facts about unknown topics are passed over:
     /// their counters cannot be known.
@@ -46,7 +44,6 @@ pub struct TopicQueue {
     pub delayed: u64,
     /// Since the topic began.
     pub totals: TopicTotals,
-    /// By name.
     pub groups: SortedMap<ConsumerGroup, GroupQueue>,
     /// Deliveries in flight; at most [`DELIVERIES_MAX`].
     pub in_flight: SortedMap<(ConsumerGroup, LogIndex), InFlight>,
@@ -63,9 +60,7 @@ pub struct GroupQueue {
     pub blocked: u64,
     /// Of these: given back with a delay that still runs.
     pub delayed: u64,
-    /// With consumers.
     pub in_flight: u64,
-    /// Dead letters.
     pub dead: u64,
     /// Since the group began.
     pub totals: GroupTotals,
@@ -76,13 +71,9 @@ pub struct GroupQueue {
 pub struct InFlight {
     /// The message's number in its shard.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
-    /// For which group.
     pub group: ConsumerGroup,
-    /// Who has it.
     pub consumer: ConsumerName,
-    /// Of this delivery.
     pub receipt: Receipt,
     /// 1 is the first.
     pub attempt: u32,
@@ -92,14 +83,11 @@ pub struct InFlight {
     pub visible_at_ms: LeaseMs,
 }
 
-/// A dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterView {
     /// The message's number in its shard.
     pub number: LogIndex,
-    /// Its partition key.
     pub key: Option<PartitionKey>,
-    /// Of which group.
     pub group: ConsumerGroup,
     /// How often it was delivered.
     pub attempts: u32,
@@ -164,11 +152,8 @@ impl ShardQueues {
 /// A topic over all shards: the bins as they are drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicBins {
-    /// Its name.
     pub topic: TopicName,
-    /// The sums.
     pub all: Bins,
-    /// Since it began.
     pub totals: TopicTotals,
     /// Its consumer groups by name.
     pub groups: Vec<GroupBins>,
@@ -185,22 +170,18 @@ pub struct Bins {
     pub blocked: u64,
     /// Given back with a delay that still runs.
     pub given_back: u64,
-    /// With consumers.
     pub in_flight: u64,
     /// Published with a delay that still runs. Of no group.
     pub delayed: u64,
     /// Acknowledged since the beginning.
     pub acknowledged: u64,
-    /// Dead letters.
     pub dead: u64,
 }
 
 /// A consumer group over all shards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupBins {
-    /// Its name.
     pub group: ConsumerGroup,
-    /// The sums.
     pub all: Bins,
     /// Messages that it has neither acknowledged nor given up.
     pub lag: u64,
@@ -216,9 +197,7 @@ pub struct GroupBins {
 /// What one shard has of a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardBins {
-    /// Which.
     pub shard: GroupId,
-    /// Over its groups.
     pub all: Bins,
     /// Messages that it keeps.
     pub messages: u64,
@@ -229,11 +208,9 @@ pub struct ShardBins {
 /// Something that one shard has of one message: a delivery in flight, or a dead letter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery<'a, T> {
-    /// The message.
     pub id: MessageId,
     /// Its shard, for the clock.
     pub shard: &'a ShardQueues,
-    /// It.
     pub what: &'a T,
 }
 

@@ -8,7 +8,6 @@ use super::{Leadership, Presence, View};
 /// One shard as it is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardView {
-    /// Which.
     pub shard: GroupId,
     /// Where its arc ends and the search for its replicas begins.
     pub token: Token,

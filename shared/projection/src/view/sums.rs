@@ -21,7 +21,6 @@ pub struct Comparisons {
 /// What the view had when a node began to compare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenComparison {
-    /// Which node.
     pub node: NodeName,
     /// The index up to which the node had applied.
     pub index: LogIndex,
@@ -32,11 +31,8 @@ pub struct OpenComparison {
 /// A difference between the view and a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// When.
     pub at_us: u64,
-    /// Which node.
     pub node: NodeName,
-    /// In which group.
     pub group: GroupId,
 }
 

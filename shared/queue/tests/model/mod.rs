@@ -56,7 +56,6 @@ pub struct Message {
     pub age_from: u64,
     /// When it enters the order, if it has not.
     pub due: Option<u64>,
-    /// By group.
     pub shares: BTreeMap<String, Share>,
 }
 

@@ -26,13 +26,11 @@ pub struct Caches {
 /// A copy that its node may read now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// Where.
     pub node: TaskGroup,
     /// M, E or S.
     pub state: State,
     /// Its version; of an M the one that it is based on.
     pub version: Version,
-    /// What is there.
     pub value: Option<String>,
 }
 
@@ -52,13 +50,11 @@ impl Caches {
         self.now
     }
 
-    /// Somebody asks.
     pub fn begin(&mut self, now_us: u64, address: &str, who: &str, call: Call) -> Number {
         let now = self.moment(now_us);
         self.histories.at(address).begin(who, now, call)
     }
 
-    /// It was answered.
     pub fn end(&mut self, now_us: u64, address: &str, number: Number, answer: Answer) {
         match answer {
             Answer::Saw { .. } => self.counts.reads += 1,
@@ -89,7 +85,6 @@ impl Caches {
         }
     }
 
-    /// What was counted.
     pub fn counts(&self) -> Cached {
         self.counts
     }

@@ -26,7 +26,6 @@ pub enum Outcome {
 pub struct Belief {
     /// How it holds it.
     pub mode: Mode,
-    /// Under which token.
     pub token: FencingToken,
     /// Virtual microseconds.
     pub until_us: u64,
@@ -41,9 +40,7 @@ pub struct Clients {
     tokens: BTreeMap<ResourceName, FencingToken>,
     /// Who was told each token.
     told: BTreeMap<FencingToken, (ResourceName, Holder)>,
-    /// Definite outcomes.
     pub answered: u64,
-    /// Grants among them.
     pub granted: u64,
 }
 

@@ -20,11 +20,9 @@ use crate::sim::runtime::TaskGroup;
 /// What a boot found of one group.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Whose log.
     pub group: GroupId,
     /// Everything before is in the snapshot.
     pub first: LogIndex,
-    /// The entries.
     pub entries: Vec<(LogIndex, Bytes)>,
 }
 

@@ -194,7 +194,6 @@ impl Checks {
         self.consensus.borrow_mut().committed_entries()
     }
 
-    /// What clients saw.
     pub fn clients<T>(&self, look: impl FnOnce(&mut Clients) -> Result<T, String>) -> Option<T> {
         let result = look(&mut self.clients.borrow_mut());
         self.looked(result)

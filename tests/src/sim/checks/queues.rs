@@ -23,7 +23,6 @@ pub struct Queues {
     pub redelivered: u64,
 }
 
-/// One message.
 #[derive(Default)]
 struct Message {
     /// None where it has no place in an order: without a key, or with a delay.

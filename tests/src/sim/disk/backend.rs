@@ -40,7 +40,6 @@ enum Change {
 }
 
 impl CrashFile {
-    /// An empty file.
     pub fn new() -> Self {
         Self::default()
     }

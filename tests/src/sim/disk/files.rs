@@ -43,7 +43,6 @@ impl SnapshotFiles {
         self.next
     }
 
-    /// Appends a chunk.
     pub fn append(&mut self, number: u64, chunk: &[u8]) -> io::Result<()> {
         let writing = self.writing.get_mut(&number).ok_or_else(not_found)?;
         let head = writing.encoder.as_mut().ok_or_else(not_found)?.chunk(chunk)?;
@@ -85,7 +84,6 @@ impl SnapshotFiles {
         self.removed.extend::<BTreeMap<_, _>>(gone);
     }
 
-    /// The machine stops.
     pub fn crash(&mut self, rng: &mut SplitMix) {
         for (path, bytes) in std::mem::take(&mut self.removed) {
             if rng.chance(500) {

@@ -25,12 +25,10 @@ impl<T> SyncCell<T> {
 }
 
 impl<T: Copy> SyncCell<T> {
-    /// The value.
     pub fn get(&self) -> T {
         *self.borrow_mut()
     }
 
-    /// Replaces the value.
     pub fn set(&self, value: T) {
         *self.borrow_mut() = value;
     }

@@ -26,7 +26,6 @@ pub struct SimMpsc;
 
 /// Sends; waits while the channel is full.
 pub struct Sender<T>(Shared<T>);
-/// Receives.
 pub struct Receiver<T>(Shared<T>);
 /// A sender that does not keep the channel open.
 pub struct WeakSender<T>(Weak<SyncCell<Channel<T>>>);

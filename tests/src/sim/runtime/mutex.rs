@@ -15,7 +15,6 @@ pub struct SimMutex<T> {
     waiting: SyncCell<VecDeque<Waker>>,
 }
 
-/// The locked value.
 pub struct Guard<'a, T> {
     value: Option<Box<T>>,
     mutex: &'a SimMutex<T>,

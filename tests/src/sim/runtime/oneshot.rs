@@ -20,7 +20,6 @@ struct State<T> {
 /// openraft's view of these channels.
 pub struct SimOneshot;
 
-/// Sends the value.
 pub struct Sender<T>(Arc<SyncCell<State<T>>>);
 
 /// Resolves to the value.

@@ -44,7 +44,6 @@ impl<T> Watched<T> {
 /// openraft's view of these channels.
 pub struct SimWatch;
 
-/// Replaces the value.
 pub struct Sender<T>(Arc<Watched<T>>);
 
 /// Sees the last value and waits for the next one.

@@ -18,11 +18,8 @@ const ATTEMPTS_MAX: u32 = 30;
 
 /// What a request came to.
 pub enum Answer<T> {
-    /// A definite answer.
     Known(T),
-    /// A definite refusal.
     Refused(ErrorCode),
-    /// Nobody knows.
     Unknown,
 }
 
@@ -36,7 +33,6 @@ enum Tried<T> {
 }
 
 impl Client {
-    /// A new key.
     pub fn next_key(&mut self) -> IdempotencyKey {
         let number = self.next_number;
         self.next_number += 1;

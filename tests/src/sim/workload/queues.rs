@@ -19,7 +19,6 @@ use crate::sim::cluster::Cluster;
 use crate::sim::host::SimHost;
 use crate::sim::runtime::{SimRuntime, SplitMix};
 
-/// Where everybody publishes.
 pub const TOPIC: &str = "jobs";
 /// For whom everybody consumes.
 pub const GROUP: &str = "workers";
@@ -283,7 +282,6 @@ impl QueueClient {
     }
 }
 
-/// Worth another try.
 fn is_open(code: ErrorCode) -> bool {
     matches!(
         code,

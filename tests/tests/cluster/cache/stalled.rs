@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use crate::turn;
 
 const NODES: usize = 3;
-/// Writes altogether.
 const WRITES: usize = if cfg!(debug_assertions) { 900 } else { 3_000 };
 /// Requests at one time.
 const AT_ONCE: usize = 16;

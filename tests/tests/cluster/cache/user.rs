@@ -27,7 +27,6 @@ pub struct Notes {
     pub counts: Counts,
 }
 
-/// How requests ended.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub reads: AtomicU64,

@@ -3,16 +3,12 @@
 
 use leptos::prelude::{document, window};
 
-/// Colours.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ink {
-    /// Ground.
     pub ground: String,
-    /// The panel's ground.
     pub panel: String,
     /// Second ground.
     pub panel2: String,
-    /// Hairlines.
     pub line: String,
     /// Text.
     pub ink: String,
@@ -20,11 +16,8 @@ pub struct Ink {
     pub mute: String,
     /// Quietest text.
     pub faint: String,
-    /// Leadership and messages.
     pub brass: String,
-    /// Loss and refusal.
     pub danger: String,
-    /// Consent.
     pub ok: String,
     /// Nodes, in order.
     pub nodes: Vec<String>,

@@ -51,7 +51,6 @@ struct Shown {
     theme: Theme,
     still: bool,
     layers: Layers,
-    /// Number of shards.
     shards: usize,
     /// What of the ring is on its way.
     change: Option<Arc<ChangeLook>>,

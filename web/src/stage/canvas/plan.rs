@@ -34,32 +34,26 @@ const TRAIL: f64 = 0.3;
 pub enum Shape {
     /// RequestVote; `pre` is the question before it.
     Vote {
-        /// Only asked.
         pre: bool,
     },
     /// AppendEntries with so many entries.
     Append(u32),
     /// The same in a shard: messages of queues, and what became of them.
     Letters(u32),
-    /// Heartbeats.
     Beat,
     /// An answer: granted or matched, or refused.
     Reply(bool),
-    /// A snapshot.
     Snapshot,
     /// The leader hands over.
     Transfer,
     /// A client's request on its way to the leader.
     Request,
-    /// Its answer.
     Answer,
     /// A client's request to a shard on its way to the leader.
     Letter,
-    /// Its answer.
     LetterAnswer,
     /// ReadIndex.
     Read,
-    /// Its answer.
     ReadReply,
     /// A node asks the home of a cache line.
     Ask(AskKind),
@@ -115,15 +109,12 @@ pub struct Sprite {
     pub from: usize,
     /// Index of the receiver.
     pub to: usize,
-    /// What.
     pub shape: Shape,
-    /// Where it is.
     pub head: f64,
     /// Where its trail ends.
     pub tail: f64,
     /// From 1 (whole) to 0 (gone).
     pub alpha: f64,
-    /// It dies here.
     pub lost: bool,
     /// It stands for so many.
     pub count: u32,

@@ -63,7 +63,6 @@ impl Surface {
         self.size.get()
     }
 
-    /// The element.
     pub fn canvas(&self) -> &HtmlCanvasElement {
         &self.canvas
     }

@@ -16,7 +16,6 @@ pub struct Middle {
 /// What is written below the term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Below {
-    /// Nothing.
     Nothing,
     /// What a change of the ring moved.
     Change,

@@ -22,7 +22,6 @@ const WRITES_PERCENT: u64 = 5;
 pub struct Load {
     /// Its number on this page: a stop and a new start are another one.
     pub number: u64,
-    /// It runs.
     pub on: bool,
     /// Requests that were answered.
     pub done: u64,
@@ -34,7 +33,6 @@ pub struct Load {
 #[derive(Clone, Copy)]
 pub struct CacheDesk {
     actions: Actions,
-    /// The line.
     pub address: RwSignal<String>,
     /// What is written. A number grows by one with each write, so that every write is another one.
     pub value: RwSignal<String>,
@@ -46,7 +44,6 @@ pub struct CacheDesk {
     pub click_writes: RwSignal<bool>,
     /// Requests of a load per second.
     pub rate: RwSignal<u64>,
-    /// The load.
     pub load: RwSignal<Load>,
 }
 
@@ -94,12 +91,10 @@ impl CacheDesk {
         self.ask(CacheOperation::Read, self.whom());
     }
 
-    /// Writes it.
     pub fn write(self) {
         self.write_at(self.whom());
     }
 
-    /// Deletes it.
     pub fn delete(self) {
         self.ask(CacheOperation::Delete, self.whom());
     }

@@ -54,7 +54,6 @@ fn edge(from: State, to: State) -> (String, String) {
     (curve, head + "Z")
 }
 
-/// The diagram.
 #[component]
 pub(crate) fn Diagram(shared: Shared) -> Markup {
     let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());

@@ -19,7 +19,6 @@ use crate::view::results::Results;
 /// Longest value that the form takes.
 const VALUE_CHARS_MAX: usize = 400;
 
-/// The form.
 #[component]
 pub(crate) fn CacheForm(shared: Shared) -> Markup {
     let desk = CacheDesk::expect();

@@ -19,7 +19,6 @@ use crate::store::Playback;
 use crate::ui::{Ui, told};
 use crate::view::Shared;
 
-/// The table.
 #[component]
 pub(crate) fn Lines(shared: Shared) -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

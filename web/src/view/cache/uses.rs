@@ -26,7 +26,6 @@ const HEAD: [fn(&'static Strings) -> &'static str; 7] = [
     |t| t.cache.evictions,
 ];
 
-/// The table.
 #[component]
 pub(crate) fn Uses(shared: Shared) -> Markup {
     view! {

@@ -12,7 +12,6 @@ use crate::view::actions::{Actions, Operation};
 use crate::view::outcome::Service;
 use crate::view::results::Results;
 
-/// The form.
 #[component]
 pub(crate) fn LockForm() -> Markup {
     let actions = Actions::expect();

@@ -12,7 +12,6 @@ use crate::ui::{Ui, told};
 const WIDTH: f64 = 330.0;
 const RADIUS: f64 = 21.0;
 
-/// The drawing.
 #[component]
 pub(crate) fn Graph() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

@@ -41,7 +41,6 @@ fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
     all.saturating_sub(shown)
 }
 
-/// The lanes.
 #[component]
 pub(crate) fn Lanes() -> Markup {
     let (playback, ui) = (Playback::expect(), Ui::expect());

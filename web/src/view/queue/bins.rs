@@ -16,7 +16,6 @@ use crate::ui::{Ui, told};
 /// Most topics that are drawn.
 const TOPICS_MAX: usize = 20;
 
-/// The topics.
 #[component]
 pub(crate) fn Bins() -> Markup {
     let playback = Playback::expect();

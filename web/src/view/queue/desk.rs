@@ -28,13 +28,9 @@ const STREAM_MAX: u64 = 2_000;
 /// A message that was delivered to one of the page's clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
-    /// To whom.
     pub client: ClientName,
-    /// Of which topic.
     pub topic: SmolStr,
-    /// For which group.
     pub group: SmolStr,
-    /// The delivery.
     pub message: Delivered,
     /// When it is visible to others again, milliseconds of the reader's clock.
     pub until_ms: f64,
@@ -54,7 +50,6 @@ impl Held {
 pub struct Stream {
     /// Its number on this page: a stop and a new start are another one.
     pub number: u64,
-    /// It runs.
     pub on: bool,
     /// Messages that were published.
     pub sent: u64,
@@ -66,13 +61,10 @@ pub struct Stream {
 #[derive(Clone, Copy)]
 pub struct Desk {
     actions: Actions,
-    /// The topic.
     pub topic: RwSignal<String>,
     /// The partition key; empty is none.
     pub key: RwSignal<String>,
-    /// The message.
     pub message: RwSignal<String>,
-    /// The consumer group.
     pub group: RwSignal<String>,
     /// At most so many messages at once.
     pub max: RwSignal<u64>,
@@ -80,7 +72,6 @@ pub struct Desk {
     pub visibility_ms: RwSignal<u64>,
     /// Messages of a stream per second.
     pub rate: RwSignal<u64>,
-    /// The stream.
     pub stream: RwSignal<Stream>,
     /// Deliveries that are not settled, oldest first.
     pub held: RwSignal<Vec<Arc<Held>>>,

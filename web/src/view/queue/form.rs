@@ -18,7 +18,6 @@ use crate::view::results::Results;
 /// Longest message that the form takes.
 const MESSAGE_CHARS_MAX: usize = 400;
 
-/// The form.
 #[component]
 pub(crate) fn QueueForm() -> Markup {
     let desk = Desk::expect();

@@ -12,7 +12,6 @@ use super::feed::Feed;
 use crate::dom::{Markup, component, view};
 use crate::ui::Ui;
 
-/// The panel.
 #[component]
 pub(crate) fn QueuePanel(shared: Shared) -> Markup {
     let ui = Ui::expect();

@@ -13,7 +13,6 @@ use crate::look::ring::{Fare, ShardLook};
 use crate::ui::{Ui, told};
 use crate::view::Shared;
 
-/// The table.
 #[component]
 pub(crate) fn RingTable(shared: Shared) -> Markup {
     let ui = Ui::expect();

@@ -15,7 +15,6 @@ const ADDRESSES: [&str; 8] = ["seat-1", "seat-2", "seat-3", "seat-4", "seat-5", 
 /// So long the links stay cut after the write, for people to see that the sharer has nothing to read.
 const CUT_MS: u64 = 1_500;
 
-/// Who plays what.
 struct Cast {
     address: Address,
     home: NodeName,

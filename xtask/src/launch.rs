@@ -91,14 +91,15 @@ pub fn web(workspace: &Workspace) -> Result<ExitCode> {
     }
     build_dashboard(workspace, &mut report)?;
     let binary = workspace.target.join("debug").join(crate::workspace::executable("orrery"));
-    let mut demo = workspace.command(binary).arg("demo").spawn().context("cannot start the demo")?;
     let mut built = dashboard::stamp(workspace)?;
+    let mut demo = workspace.command(binary).arg("demo").spawn().context("cannot start the demo")?;
     loop {
         if let Some(status) = demo.try_wait()? {
             return Ok(code(status.code()));
         }
         thread::sleep(LOOKS_EVERY);
-        let now = dashboard::stamp(workspace)?;
+        // A file that is being saved may be gone for a moment.
+        let Ok(now) = dashboard::stamp(workspace) else { continue };
         if now != built {
             // What does not build is said, and the next change is tried.
             report.step("dashboard", "cargo xtask dashboard", || dashboard::ensure(workspace));
@@ -109,7 +110,7 @@ pub fn web(workspace: &Workspace) -> Result<ExitCode> {
 
 /// The node, built with a profile of the workspace, with the dashboard in it.
 pub fn build_node(workspace: &Workspace, profile: &str, limit: Duration) -> Result<Outcome> {
-    println!("the node: four minutes on two cores the first time, twice that for a release");
+    println!("the node: up to ten minutes on two cores the first time");
     exec::run(workspace.cargo(&["build", "--profile", profile, "--locked", "-p", "orrery"]), limit)?;
     let size = std::fs::metadata(workspace.orrery_of(profile)).context("the build left no `orrery`")?.len();
     Ok(Outcome::done(format!("{:.1} MB", size as f64 / 1e6)))

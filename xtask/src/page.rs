@@ -3,9 +3,9 @@
 //!
 //! The page is marked up for trunk (`<link data-trunk rel=… href=…>`), so that those who have trunk can build it too.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use anyhow::{Context, Result, bail};
+
+use crate::stamp;
 
 /// Marks a link that is replaced.
 const MARK: &str = "<link data-trunk ";
@@ -42,7 +42,7 @@ pub fn lay_out(index: &str, module: &Module, read: impl Fn(&str) -> Result<Vec<u
                 said
             }
             Some("rust") => {
-                let hash = hash(&[module.script.as_bytes(), &module.wasm]);
+                let hash = stamp::of_parts(&[module.script.as_bytes(), &module.wasm]);
                 let (script, wasm) =
                     (format!("{}-{hash}.js", module.name), format!("{}-{hash}_bg.wasm", module.name));
                 let said = start(&script, &wasm);
@@ -76,16 +76,7 @@ fn start(script: &str, wasm: &str) -> String {
 /// `style/tokens.css` with this content: `tokens-0123456789abcdef.css`.
 fn named(path: &str, content: &[u8]) -> Option<String> {
     let (stem, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
-    Some(format!("{stem}-{}.{extension}", hash(&[content])))
-}
-
-fn hash(parts: &[&[u8]]) -> String {
-    let mut hasher = DefaultHasher::new();
-    for part in parts {
-        hasher.write_u64(part.len() as u64);
-        hasher.write(part);
-    }
-    format!("{:016x}", hasher.finish())
+    Some(format!("{stem}-{}.{extension}", stamp::of_parts(&[content])))
 }
 
 fn attribute<'a>(link: &'a str, name: &str) -> Option<&'a str> {

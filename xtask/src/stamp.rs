@@ -28,6 +28,15 @@ pub fn of(root: &Path, inputs: &[&str], except: &[&str], words: &[&str]) -> Resu
     Ok(format!("{:016x}", hasher.finish()))
 }
 
+/// Hash of some contents, in 16 hexadecimal digits.
+pub fn of_parts(parts: &[&[u8]]) -> String {
+    let mut hasher = DefaultHasher::new();
+    for part in parts {
+        write(&mut hasher, part);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
 /// Lengths keep "ab" + "c" and "a" + "bc" apart.
 fn write(hasher: &mut DefaultHasher, bytes: &[u8]) {
     hasher.write_u64(bytes.len() as u64);

@@ -1,8 +1,8 @@
 //! What every crate of the workspace speaks of: ids, the hybrid logical clock, errors, idempotency keys, names, and two kinds of
 //! maps that are cheap to copy.
 //!
-//! Nothing here reads a clock, draws a random number, or opens anything: time and randomness are arguments. So it is in every
-//! crate of this folder.
+//! Like every crate of this folder, it reads no clock, draws no random number and opens nothing: time and randomness are
+//! arguments.
 #![warn(missing_docs)]
 
 pub mod error;

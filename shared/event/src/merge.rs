@@ -44,9 +44,8 @@ pub enum StreamState {
 pub struct GapView {
     pub node: NodeName,
     pub boot: BootEpoch,
-    /// First sequence that is missing.
+    /// The sequences from here to `last` are missing.
     pub first: Sequence,
-    /// Last.
     pub last: Sequence,
     pub from_us: u64,
     pub to_us: u64,

@@ -4,9 +4,10 @@ use tracing_subscriber::EnvFilter;
 
 /// What is written when nobody says otherwise.
 ///
-/// openraft's errors of a request that its core did not answer come with every stop of a node, and tell nothing else: why a
-/// core ended is said here.
-pub const DEFAULT: &str = "info,openraft=error,openraft::raft::raft_inner=off";
+/// Three parts of openraft call it an error when another of its tasks has ended, which one of them does at every stop of a node.
+/// They tell nothing else: why a core ended is said by the core and by the engine.
+pub const DEFAULT: &str =
+    "info,openraft=error,openraft::raft=off,openraft::core::heartbeat=off,openraft::core::sm::handle=off";
 
 /// Levels, as `RUST_LOG` spells them.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -80,6 +81,9 @@ fn is_known(directive: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use tracing::{Level, enabled};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
 
     #[test]
@@ -98,6 +102,22 @@ mod tests {
             let (filter, said) = filter(nothing);
             assert_eq!((filter.to_string().contains("openraft=error"), said), (true, None));
         }
+    }
+
+    #[test]
+    fn an_end_of_openrafts_tasks_is_no_error_but_a_failed_disk_is() {
+        let subscriber = tracing_subscriber::registry().with(filter(None).0);
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(!enabled!(target: "openraft::raft::raft_inner", Level::ERROR));
+            assert!(!enabled!(target: "openraft::raft::stream_append", Level::ERROR));
+            assert!(!enabled!(target: "openraft::core::heartbeat::worker", Level::ERROR));
+            assert!(!enabled!(target: "openraft::core::sm::handle", Level::ERROR));
+            assert!(enabled!(target: "openraft::core::sm::worker", Level::ERROR));
+            assert!(enabled!(target: "openraft::core::raft_core", Level::ERROR));
+            assert!(enabled!(target: "openraft::storage::callback", Level::ERROR));
+            assert!(!enabled!(target: "openraft::core::raft_core", Level::WARN));
+            assert!(enabled!(target: "orrery_engine::publish", Level::INFO));
+        });
     }
 
     #[test]

@@ -403,7 +403,7 @@ impl Source for EngineSource {
             shards: self.engine.shard_table(),
             shards_before: self.engine.shard_table_before(),
             queues: self.engine.queues(),
-            caches: self.engine.caches(),
+            caches: self.engine.cache().caches(),
             processes: Vec::new(),
             cut_links: self.transport.cut_links(),
             impaired_links: self.transport.impaired_links(),
@@ -417,7 +417,7 @@ impl Source for EngineSource {
     fn tables(&self, groups: &BTreeSet<GroupId>) -> Tables {
         let locks = groups.contains(&GroupId::CONTROL).then(|| self.engine.locks_shown());
         let shard = |group: &GroupId| Some((*group, self.engine.queues_of(*group)?));
-        let values = |group: &GroupId| Some((*group, self.engine.values_of(*group)?));
+        let values = |group: &GroupId| Some((*group, self.engine.cache().values_of(*group)?));
         Tables {
             locks,
             queues: groups.iter().filter_map(shard).collect(),

@@ -1,68 +1,38 @@
 //! Raft groups on openraft and the services on top of them, generic over a [`host::Host`].
+//!
+//! Four rooms, each of which needs only those before it: [`peer`] (messages between nodes), [`raft`] (one group), [`cluster`]
+//! (which nodes are one cluster and who has which shard), [`service`] (what clients ask for). [`Engine`] puts them together.
 
-pub mod backup;
-mod batch;
-mod cache_service;
-mod clock;
+mod answer;
+mod cluster;
 pub mod codec;
 pub mod config;
-mod confirm;
-mod digest;
-mod due;
-mod formation;
-mod group;
-mod heartbeat_monitor;
-mod heartbeats;
-mod history;
+mod disk;
+mod engine;
+mod error;
 pub mod host;
-mod housekeeping;
-mod identity;
-mod leadership;
-mod line;
-mod lock_service;
-pub mod log;
-mod meeting;
-mod network;
-mod node;
+mod local;
 mod peer;
-mod polls;
-mod propose;
-mod publish;
-mod queue_service;
-mod quotas;
-mod rebalance;
-mod reconfigure;
-pub mod refound;
-mod relay;
-mod requests;
-mod resign;
-mod retry_budget;
-mod round_trip;
-mod running;
-mod serve;
-mod shards;
-mod signal;
-pub mod state;
-mod status;
-mod summary;
+mod raft;
+mod service;
+mod sync;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests;
 pub mod timer;
-mod timing;
 pub mod types;
-mod verdict;
-mod version;
-mod waits;
-mod witness;
 
-pub use cache_service::CacheService;
+pub use cluster::identity::formed_on_disk;
+pub use cluster::{backup, refound};
 pub use config::{EngineConfig, Profile};
-pub use confirm::Leadership;
-pub use identity::formed_on_disk;
-pub use lock_service::LockService;
-pub use network::{NOT_SENT_CUT, NOT_SENT_OVERFLOW};
-pub use node::{Engine, Formed, Local, ProposeError, ReadError, StartError, StaticPeer};
-pub use publish::Publisher;
-pub use queue_service::{QueueService, QueueTotals};
+pub use engine::Engine;
+pub use error::{ProposeError, ReadError, StartError};
+pub use local::{Formed, Local, StaticPeer};
+pub use peer::client::{NOT_SENT_CUT, NOT_SENT_OVERFLOW};
+pub use raft::confirm::Leadership;
+pub use raft::publish::Publisher;
+pub use raft::{log, state};
+pub use service::cache::CacheService;
+pub use service::lock::LockService;
+pub use service::queue::{QueueService, QueueTotals};
 pub use types::Types;

@@ -14,8 +14,8 @@ use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftTypeConfig};
 use orrery_base::ids::{GroupId, NodeId, Term};
 use orrery_machine::{Command, Member, Reply};
 
-use super::host::Disk;
-use super::timer::Traced;
+use crate::host::Disk;
+use crate::timer::Traced;
 
 /// The type configuration of every group on a host's runtime `R`. `LeaderId` is the paper's: one leader per term.
 pub struct Types<R>(PhantomData<fn() -> R>);

@@ -30,7 +30,7 @@ use orrery_cache as cache;
 use orrery_cache::{CacheCommand, CacheReply, Values};
 use orrery_lock as lock;
 use orrery_lock::view::LockCounts;
-use orrery_lock::{LockCommand, LockReply, SessionCommand, SessionReply, Table, WaitSeen};
+use orrery_lock::{LockCommand, LockReply, SessionCommand, SessionReply, Table, Wait};
 use orrery_queue as queue;
 use orrery_queue::{ConsumerGroup, QueueCommand, QueueReply, TopicName};
 use packed::Known;
@@ -444,21 +444,36 @@ impl Machine {
         &self.table
     }
 
-    /// The queued wait that a command would only look at, with what is left of its lease at `now_ms`; none where the
-    /// command would change something, or is answered with something else.
-    pub fn poll_seen(&self, command: &Command, now_ms: LeaseMs) -> Option<WaitSeen> {
-        let Operation::Lock(LockCommand::Acquire { resource, holder, mode, .. }) = &command.operation else {
+    /// The answer to a command that polls a queued wait and has nothing to renew at `now_ms`; none where the command would
+    /// change something, or is answered with something else.
+    ///
+    /// The lease of a wait is twice as long as what a poll is promised. A poll that finds more than half of it left, by the
+    /// leader's own clock, only looks; the others go through the log and renew it. So a client that polls within the promised
+    /// time keeps its place, whoever leads: the clock of the next leader is never ahead of this one's. A wait under a session
+    /// is kept by the session, and every poll of it only looks.
+    pub fn poll(&self, command: &Command, now_ms: LeaseMs) -> Option<Reply> {
+        let Operation::Lock(LockCommand::Acquire {
+            resource,
+            holder,
+            mode,
+            wait: Wait::Queue { deadline_ms },
+            ..
+        }) = &command.operation
+        else {
             return None;
         };
         let seen = self.table.wait_seen(resource, holder, *mode, now_ms)?;
-        let Some(key) = &command.key else { return Some(seen) };
-        let answer = match self.replies.peek(key, replies::fingerprint(&command.operation), self.clock_ms()) {
-            Known::New => return Some(seen),
-            Known::Again(answer) => answer,
-            Known::Reused | Known::TooOld | Known::Full(_) => return None,
-        };
-        let same = matches!(answer, Reply::Lock(LockReply::Waiting { wait, .. }) if wait == seen.wait);
-        same.then_some(seen)
+        if seen.left_ms.is_some_and(|left_ms| left_ms <= deadline_ms / 2) {
+            return None;
+        }
+        if let Some(key) = &command.key {
+            match self.replies.peek(key, replies::fingerprint(&command.operation), self.clock_ms()) {
+                Known::New => {}
+                Known::Again(Reply::Lock(LockReply::Waiting { wait, .. })) if wait == seen.wait => {}
+                Known::Again(_) | Known::Reused | Known::TooOld | Known::Full(_) => return None,
+            }
+        }
+        Some(Reply::Lock(LockReply::Waiting { wait: seen.wait, position: seen.position }))
     }
 
     /// Earliest value of the lease clock at which something ends by itself: an advance is due then.

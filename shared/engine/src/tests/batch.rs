@@ -10,7 +10,7 @@ use orrery_machine::{Command, Operation};
 
 use super::world::{TestHost, World, eventually, eventually_async};
 use crate::Engine;
-use crate::peer::Outcome;
+use crate::peer::message::Outcome;
 
 fn acquire(client: usize) -> Command {
     Command {

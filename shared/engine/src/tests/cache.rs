@@ -191,7 +191,7 @@ async fn where_a_tenure_ended_in_the_unknown_another_one_begins() {
         engines[0].cache().write(put("k", "1"), None).await.unwrap();
         let line = engines[0].cache().directory("k".into()).await.unwrap();
         let home = engines.iter().find(|engine| engine.local().name == line.home).unwrap();
-        home.end_tenure(&home.group(line.shard).unwrap());
+        home.services.cache.end_tenure(&home.group(line.shard).unwrap());
         let asked = engines.last().unwrap().cache();
         let again = async {
             while asked.write(put("k", "2"), None).await.is_err() {

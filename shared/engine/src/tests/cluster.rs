@@ -16,7 +16,8 @@ use orrery_machine::{COMMAND_VERSION, Member};
 use orrery_projection::view::{FoldedStatus, View};
 
 use super::world::{TestHost, World, eventually, quick};
-use crate::identity::{Foundation, Identity};
+use crate::cluster::identity::Identity;
+use crate::peer::message::Foundation;
 use crate::{EngineConfig, StartError};
 
 pub(super) fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {

@@ -20,17 +20,17 @@ use orrery_lock::{Holder, LockCommand, LockReply, Mode, Wait};
 use orrery_machine::{Command, Member, Operation, Reply};
 use serde::Serialize;
 
+use crate::cluster::identity::Identity;
 use crate::codec;
 use crate::codec::{DISK_VERSION, PEER_VERSION};
-use crate::identity::{Foundation, Identity};
-use crate::peer::{
+use crate::peer::message::{
     Beat, BeatAnswer, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart,
     Standing,
 };
-use crate::queue_service::{Look, QueueAsk, QueueTold};
-use crate::timing::Timing;
+use crate::peer::message::{Foundation, Look, QueueAsk, QueueTold};
+use crate::peer::timing::Timing;
+use crate::peer::witness::{Boot, Boots, Meeting, Promise, Testimony};
 use crate::types::{CommittedLeader, Entry, LogId, SnapshotMeta, StoredMembership, Vote};
-use crate::witness::{Boot, Boots, Meeting, Promise, Testimony};
 
 type Request = PeerRequest<TokioRuntime>;
 type Response = PeerResponse<TokioRuntime>;

@@ -9,12 +9,13 @@ use orrery_base::ids::{GroupId, NodeId};
 use orrery_machine::Member;
 
 use super::world::{MemoryDisk, TestHost, eventually};
-use crate::heartbeats::Beaten;
-use crate::network::{News, Peers};
-use crate::node::Local;
-use crate::peer::Beat;
+use crate::local::Local;
+use crate::peer::client::Peers;
+use crate::peer::heartbeats::Beaten;
+use crate::peer::message::Beat;
+use crate::peer::witness::Witness;
+use crate::raft::network::News;
 use crate::types::Vote;
-use crate::witness::Witness;
 use crate::{EngineConfig, Profile};
 
 fn beat(group: u16) -> Beat<TokioRuntime> {

@@ -13,11 +13,12 @@ use orrery_machine::COMMAND_VERSION;
 
 use super::cluster::{acquire, release, token};
 use super::world::{MemoryDisk, TestHost, World, eventually, eventually_async, quick};
+use crate::EngineConfig;
+use crate::cluster::identity::join_attempt;
+use crate::codec;
 use crate::codec::PEER_VERSION;
 use crate::host::Host;
-use crate::identity::join_attempt;
-use crate::peer::{Envelope, PeerRequest, PeerResponse};
-use crate::{EngineConfig, codec};
+use crate::peer::message::{Envelope, PeerRequest, PeerResponse};
 
 type Asked = Envelope<PeerRequest<TokioRuntime>>;
 type Answered = Envelope<PeerResponse<TokioRuntime>>;

@@ -94,7 +94,7 @@ async fn deleting_a_group_ends_its_waiting_polls() {
 fn waits(engine: &Engine<TestHost>) -> bool {
     let of = (SmolStr::from("t"), SmolStr::from("g"));
     let shards = engine.groups().into_iter().filter(|group| group.id != GroupId::CONTROL);
-    shards.into_iter().all(|group| group.state.waits_for(&of.0, &of.1))
+    shards.into_iter().all(|group| engine.services.queue.waits_for(group.id, &of.0, &of.1))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +152,7 @@ async fn what_the_leader_knows_to_refuse_does_not_go_through_the_log() {
     let key = key_of(GroupId(1), 2);
     publish(&engines[0], Some(&key), "1").await;
     let leader = || {
-        let leads = |group: &Arc<crate::group::Group<TestHost>>| group.leads();
+        let leads = |group: &Arc<crate::raft::group::Group<TestHost>>| group.leads();
         engines.iter().filter_map(|engine| engine.group(GroupId(1))).find(leads)
     };
     let last = || leader().map(|leader| leader.log.summary().last);

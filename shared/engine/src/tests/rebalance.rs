@@ -13,12 +13,13 @@ use orrery_placement::{Ring, RingNode};
 
 use super::shards::{WITHIN, clock, keyed, many, sharded};
 use super::world::{TestHost, World, eventually, eventually_within};
-use crate::group::Group;
+use crate::answer::answer_in;
+use crate::codec;
 use crate::host::{Disk as _, Host as _};
-use crate::peer::{PeerRequest, PeerResponse};
-use crate::serve::answer_in;
+use crate::peer::message::{PeerRequest, PeerResponse};
+use crate::raft::group::Group;
 use crate::types::{LogId, Vote};
-use crate::{Engine, EngineConfig, codec};
+use crate::{Engine, EngineConfig};
 
 /// Waits until the shards are where the ring of those nodes puts them (others stand in for `down`): in the map, in
 /// the memberships, and in what runs.

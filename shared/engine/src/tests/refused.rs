@@ -25,8 +25,8 @@ use super::cluster::{acquire, release, token};
 use super::queue::message;
 use super::world::{TestHost, World, eventually_async};
 use crate::Engine;
-use crate::peer::Outcome;
-use crate::quotas::Asker;
+use crate::peer::message::Outcome;
+use crate::service::quotas::Asker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_holds_is_given_back_without_an_entry() {
@@ -64,7 +64,7 @@ async fn a_try_that_comes_late_finds_what_its_client_was_told() {
     let leader = world.leader().await;
     let group = leader.group(GroupId::CONTROL).unwrap();
     // A key that no client knows, and a try under it that is still on its way.
-    let key = leader.inner.requests.own().request().clone();
+    let key = leader.services.requests.own().request().clone();
     let holder = Holder { client: "Budi".into(), session: None };
     let give_back = LockCommand::Release { resource: "printer".into(), holder, fencing_token: None };
     let command = Command { key: Some(key), operation: Operation::Lock(give_back) };

@@ -8,9 +8,9 @@ use openraft_rt_tokio::TokioRuntime;
 use orrery_base::ids::{GroupId, NodeId};
 
 use super::world::{MemoryDisk, TestHost, quick};
-use crate::log::LogStore;
-use crate::publish::Publisher;
-use crate::state::{Moved, StateMachine};
+use crate::raft::log::LogStore;
+use crate::raft::publish::Publisher;
+use crate::raft::state::StateMachine;
 use crate::types::Types;
 
 type C = Types<TokioRuntime>;
@@ -39,7 +39,8 @@ impl StoreBuilder<C, LogStore<TestHost>, StateMachine<TestHost>> for Builder {
             &config,
             publisher,
             log.clone(),
-            Moved::default(),
+            Arc::default(),
+            Vec::new(),
             Arc::default(),
         )
         .await

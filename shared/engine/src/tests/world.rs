@@ -17,7 +17,7 @@ use orrery_machine::Member;
 use crate::host::{
     CallError, Disk, Done, Host, NoFileNow, Recovered, SnapshotFile, Transport, Urgency, Write,
 };
-use crate::publish::lock;
+use crate::sync::lock;
 use crate::{Engine, EngineConfig, Local, NOT_SENT_CUT, Profile, StartError, StaticPeer};
 
 /// What a whole cluster shares.

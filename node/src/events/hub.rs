@@ -63,7 +63,7 @@ const SNAPSHOTS_KIB_MAX: usize = 64 << 10;
 pub struct Introduced {
     /// The cluster, once it is formed.
     pub cluster: Option<ClusterId>,
-    /// `realistic` or `classroom`.
+    /// `realistic`, `classroom` or `wan`.
     pub profile: SmolStr,
     pub members: Vec<MemberAddress>,
 }

@@ -223,7 +223,6 @@ pub struct PeekQuery {
     limit: Option<usize>,
 }
 
-/// What axum made of a query string.
 /// A query string, or what is wrong with it.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 

@@ -16,7 +16,8 @@ pub enum Consistency {
     /// What was written before the read began is seen.
     #[default]
     Linearizable,
-    /// Any copy of this node, or what its replica has applied: it may be old, and costs no message.
+    /// Any copy of this node, or what its replica has applied: it may be old, and costs no message. A node that has
+    /// neither asks the home, as for a linearizable read.
     Eventual,
 }
 

@@ -90,7 +90,7 @@ pub enum Item {
     Members {
         /// In the order in which they are drawn.
         members: Vec<MemberAddress>,
-        /// `realistic` or `classroom`.
+        /// `realistic`, `classroom` or `wan`.
         profile: String,
     },
     /// How far the node's own wall clock is from the others', microseconds; positive is ahead.

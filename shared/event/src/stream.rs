@@ -96,7 +96,7 @@ pub struct Hello {
     pub head: Sequence,
     /// First sequence that is still kept.
     pub tail: Sequence,
-    /// `realistic` or `classroom`.
+    /// `realistic`, `classroom` or `wan`.
     pub profile: SmolStr,
     /// Everybody in the cluster, in the order in which they are drawn.
     pub members: Vec<MemberAddress>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::table::{Hold, Resource, Session, Table, Waiter};
 use super::{FencingToken, Holder, Mode, SessionId, WaitEdge, WaitId};
 
-/// The lock table, whole: in stream snapshots and in `GET /lock/status`. Sorted by resource.
+/// The lock table or a part of it: in stream snapshots and in `GET /lock/status`. Sorted by resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LockTable {
     /// Applied index that it shows.

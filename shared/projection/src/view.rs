@@ -52,7 +52,7 @@ pub const RECENT_MAX: usize = 32;
 pub struct View {
     /// Stamp of the newest fact in it.
     pub at: Hlc,
-    /// `realistic` or `classroom`; empty until a stream said hello.
+    /// `realistic`, `classroom` or `wan`; empty until a stream said hello.
     pub profile: SmolStr,
     /// Names in the order in which nodes stand on the circle.
     pub order: Arc<Vec<NodeName>>,

@@ -60,7 +60,7 @@ pub type ConsumerName = SmolStr;
 /// What the dead-letter topic's name ends with: `<topic>.dead` is a view over the dead letters of `<topic>`.
 pub const DEAD_SUFFIX: &str = ".dead";
 
-/// The topic whose dead letters `name` shows, if it is a dead-letter topic's name. The edge refuses
+/// The topic whose dead letters `name` shows, if it is a dead-letter topic's name. The queue service refuses
 /// to publish there; the state machine knows no such topics.
 pub fn dead_letters_of(name: &str) -> Option<&str> {
     name.strip_suffix(DEAD_SUFFIX).filter(|topic| !topic.is_empty())

@@ -45,7 +45,7 @@ pub const PREVIEW_BYTES_MAX: usize = 64;
 /// What the operator may set; one value for the whole shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueLimits {
-    /// Longest message, in bytes. Compared at the edge: what is committed is taken.
+    /// Longest message, in bytes. The queue service compares it before it proposes; what is committed is taken.
     pub message_bytes_max: u64,
     /// Most topics of the cluster. This shard has no more; the serving node asks all shards before a topic begins.
     pub topics_max: u32,

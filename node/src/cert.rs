@@ -70,7 +70,7 @@ fn make_folder(folder: &Path) -> Result<()> {
     builder.create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
-/// Whole or not at all: written beside and renamed. A secret is for its owner's eyes.
+/// Writes a file as a whole or not at all: under another name, then renamed. Only its owner may read a secret.
 fn write(path: &Path, text: &str, is_secret: bool) -> Result<()> {
     let beside = path.with_extension("pem.new");
     let attempt = || -> std::io::Result<()> {

@@ -218,7 +218,7 @@ fn join(host: &str, port: u16) -> String {
     }
 }
 
-/// What others are to dial: not the wildcard, which is every machine's own.
+/// The address that others are to dial. A wildcard is refused: it means a different machine on each.
 fn advertised(text: &str) -> Result<String> {
     let address = checked_address(text, "--advertise")?;
     let wildcard = address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified());

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::Client;
 use crate::config::NodeConfig;
 
-/// How long somebody is looked for who answers.
+/// How long the given addresses are asked until one answers.
 const LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long one answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);

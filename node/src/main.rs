@@ -67,7 +67,7 @@ fn run() -> Result<()> {
             Command::Bench(BenchCommand::Failover(args)) => bench::run_failover(args).await,
         }
     });
-    // Nothing that still runs may hold the process's end up.
+    // Tasks that still run delay the end of the process by no more than this.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
 }

@@ -118,7 +118,7 @@ fn what_next(founded: &Refounded, data: &Path) -> String {
     )
 }
 
-/// A name beside a folder that nobody has.
+/// The path beside a folder with this ending, which must not exist yet.
 fn beside(folder: &Path, ending: &str) -> Result<PathBuf> {
     let folder = folder.canonicalize().with_context(|| format!("cannot use {}", folder.display()))?;
     let mut name = folder.file_name().context("--data is no folder of its own")?.to_owned();

@@ -151,7 +151,7 @@ impl Folder {
         let mut manifest: Manifest = serde_json::from_slice(&bytes).with_context(|| {
             format!("{MANIFEST} cannot be read: move the folder {} away", self.path.display())
         })?;
-        // Whoever wrote it: it speaks of nothing outside of the folder.
+        // The file may have been edited: a name that leads out of the folder is ignored.
         manifest.made.retain(|name| is_plain(name));
         Ok(manifest)
     }

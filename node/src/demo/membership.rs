@@ -120,13 +120,13 @@ impl Supervisor {
         if let Some(node) = self.shared.nodes.lock().get_mut(&name) {
             node.left = true;
         }
-        // What the others have to say about its going comes before it is gone.
+        // Time for the last facts of the others about this node, before it is forgotten.
         sleep(LOOK).await;
         self.end(&name).await;
         self.drop_node(&name);
     }
 
-    /// In the record or still in the control group's membership; also where nobody says.
+    /// Whether a node is in the record or still in the control group's membership. True also where no node answers.
     async fn is_member(&self, name: &NodeName) -> bool {
         for address in self.running_but(name) {
             let asked = async {

@@ -63,7 +63,7 @@ pub fn signal(pid: u32, signal: Signal) -> Result<()> {
 
 /// Starts a program in a process group of its own (Ctrl-C in a terminal reaches only the supervisor). Its standard input
 /// is a pipe that the supervisor holds: when the supervisor goes, however it goes, the pipe ends and the child with it.
-/// Of the variables that `orrery` knows it has only the given ones: what somebody set for another node is not for this one.
+/// Of the variables that `orrery` reads it gets only the given ones: settings of another node must not reach it.
 pub fn start(
     program: &Path,
     arguments: &[String],

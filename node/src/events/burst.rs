@@ -38,8 +38,8 @@ impl Allowance {
         Allowance { left: ALLOWANCE_MAX, at_us: now_us }
     }
 
-    /// Whether `events` may be sent one by one now. They are paid for either way: a burst stays a burst until the
-    /// rate is down.
+    /// Whether `events` may be sent one by one now. Where they may not, the allowance is used up, so that a burst lasts
+    /// until the rate is down.
     pub fn covers(&mut self, events: usize, now_us: u64) -> bool {
         let elapsed = now_us.saturating_sub(self.at_us) as f64 / 1e6;
         self.at_us = now_us;

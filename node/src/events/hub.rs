@@ -140,7 +140,7 @@ struct Shared {
 /// What the mover remembers from one time to the next.
 struct Moving {
     allowance: Allowance,
-    /// How long facts may wait for company.
+    /// How long facts may wait, to be sent together with later ones.
     window: Duration,
     /// When facts were moved last, and how far that went.
     moved: Instant,
@@ -197,7 +197,7 @@ impl Hub {
         debug_assert!(first, "attached twice");
     }
 
-    /// There are other members now: every reader is told who.
+    /// The members changed: every reader gets the new list.
     pub fn members_changed(&self) {
         self.shared.progress.send_modify(|progress| progress.members += 1);
     }
@@ -267,7 +267,7 @@ impl Hub {
     }
 
     /// Moves what the recorder has to the ring; in a burst only when its window is over, or when `now` says so.
-    /// Gives the ring's head and a stamp that nothing that comes later is before.
+    /// Returns the ring's head, and a stamp that no later event is before.
     pub(super) fn flush(&self, now: bool) -> (Sequence, Hlc) {
         let shared = &*self.shared;
         let mut moving = shared.moving.lock();

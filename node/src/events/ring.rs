@@ -67,7 +67,7 @@ pub(super) struct Chunk {
     batch: Batch,
     json: OnceLock<Encoded>,
     postcard: OnceLock<Encoded>,
-    /// What readers see that chose less; the oldest go first.
+    /// The chunk as readers get it that chose less than everything; the oldest parts go first.
     parts: Mutex<Vec<Part>>,
     share: Share,
 }
@@ -250,7 +250,7 @@ impl Ring {
 
     /// The first chunk with events after `cursor`; none when some of them are not kept any more.
     pub fn after(&mut self, cursor: Sequence) -> Option<Next> {
-        // What readers let be serialised counts, too.
+        // Frames that were serialised for readers since then count, too.
         self.trim();
         if cursor + 1 < self.tail() {
             return None;

@@ -53,7 +53,7 @@ impl Change {
     }
 }
 
-/// Whether a set can be meant: each direction once, between nodes that are there.
+/// Checks a set: each direction once, between nodes that are there.
 pub fn check(faults: &[Fault], nodes: &BTreeSet<NodeName>) -> Result<(), ApiError> {
     let refuse = |code: ErrorCode, why: String| Err(ApiError::new(code, why));
     if faults.len() > FAULTS_MAX {

@@ -18,8 +18,8 @@ use super::guard::{self, Guard};
 use super::{method_not_allowed, not_found};
 use crate::dashboard::{Asset, asset, gzipped};
 
-/// The dashboard's files, compressed for browsers that take it. A path without a file is not found, whatever the method
-/// and whoever asks: what is not there is no secret.
+/// The dashboard's files, compressed for browsers that take it. A path without a file is 404 for every method and every
+/// origin: that nothing is there is no secret.
 pub fn dashboard(guard: Guard) -> Router {
     let files = any(file).layer(CompressionLayer::new().gzip(true));
     let checked: Router =

@@ -63,7 +63,8 @@ where
     }
 }
 
-/// Whose bounds an address counts for. Whoever has one address of an IPv6 network has all of it.
+/// The name under which a client's address is counted. For IPv6 it is the network of 64 bits: a client may use every
+/// address of its network.
 fn asker(from: IpAddr) -> SmolStr {
     match from.to_canonical() {
         IpAddr::V4(address) => format_smolstr!("{address}"),

@@ -30,7 +30,7 @@ pub(super) async fn discard(headers: &HeaderMap, mut body: Body, caller: Option<
     if body.is_end_stream() {
         return;
     }
-    // Who asks first whether to send it need not send it.
+    // With `Expect: 100-continue` the client has not sent the body yet, and need not.
     let ended = !headers.contains_key(header::EXPECT) && {
         let mut bytes = 0;
         let all = async {

@@ -9,7 +9,7 @@ pub(super) struct CacheCounters {
     counters: [IntCounter; COUNTED.len()],
     lines: IntGauge,
     bytes: IntGauge,
-    /// What they stand at, which two readers at once must not add twice.
+    /// The values that the counters have. Locked, so that two scrapes at once do not add the same difference twice.
     shown: Mutex<[u64; COUNTED.len()]>,
 }
 

@@ -10,7 +10,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 pub(super) struct QueueCounters {
     counters: [IntCounter; COUNTED.len()],
     gauges: [IntGauge; SHOWN.len()],
-    /// What the counters stand at, which two readers at once must not add twice.
+    /// The values that the counters have. Locked, so that two scrapes at once do not add the same difference twice.
     shown: Mutex<[u64; COUNTED.len()]>,
 }
 

@@ -7,7 +7,7 @@ use prometheus::{IntCounter, Registry};
 /// Brought up to what was counted when somebody asks.
 pub(super) struct Total {
     counter: IntCounter,
-    /// What it stands at, which two readers at once must not add twice.
+    /// The value that the counter has, so that two scrapes at once do not add the same difference twice.
     shown: AtomicU64,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Connection {
     stream: Option<(TcpStream, Taken)>,
     half_closed_max: Duration,
     linger_max: Duration,
-    /// The client sends nothing any more, and HTTP does not know it yet.
+    /// The client closed its sending half, and hyper was not told yet.
     ended: bool,
     grace: Option<Pin<Box<Sleep>>>,
 }
@@ -34,7 +34,7 @@ impl Connection {
         Connection { stream: Some((stream, seat)), half_closed_max, linger_max, ended: false, grace: None }
     }
 
-    /// What it begins with, which stays to be read; none where it ended.
+    /// Looks at the first byte without taking it; none where the connection ended.
     pub async fn first_byte(&self) -> io::Result<Option<u8>> {
         let Some((stream, _)) = &self.stream else { return Ok(None) };
         let mut byte = [0];
@@ -46,8 +46,8 @@ impl Connection {
         Ok((Pin::new(stream), seat))
     }
 
-    /// hyper takes the end of the requests for the end of the client. A client may close its sending half and wait for
-    /// its answer; one that went away looks the same. So it is told after the answer, or after a while.
+    /// hyper takes a closed sending half for a client that went away. But a client may close it and wait for its answer,
+    /// which looks the same. So hyper is told after the answer, or after a while.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some((_, seat)) = &self.stream else { return Poll::Ready(Ok(())) };
         let seat = &seat.0;

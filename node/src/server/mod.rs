@@ -83,7 +83,7 @@ impl Caller {
         self.seat.close_after_answer();
     }
 
-    /// Resolves when it has to make room: nobody proved yet to be a peer.
+    /// Resolves when this connection has to make room for another one. A proven peer's never has to.
     pub async fn evicted(&self) {
         self.seat.evicted.notified().await;
     }
@@ -240,7 +240,7 @@ enum Opened {
 
 async fn stops(mut stopped: watch::Receiver<bool>) {
     if stopped.wait_for(|stopped| *stopped).await.is_err() {
-        // Whoever could say so is gone: then nobody does.
+        // The sender is gone, so no stop will be asked for.
         std::future::pending::<()>().await;
     }
 }
@@ -255,8 +255,8 @@ async fn speak(
     let seat = caller.seat.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let counted = request.uri().path() != PEER_PATH;
-        // Before anything is polled: from now on the end of what the client sends is not the end of the client.
-        // It is answered at once, and whether this process runs is no matter of how many ask.
+        // `begin` comes before anything is polled: from then on a closed sending half does not count as a client that
+        // went away. `/livez` is answered even where no more requests are admitted.
         let asks_whether_it_lives = request.uri().path() == LIVEZ;
         let admitted = !counted || caller.seat.begin() || asks_whether_it_lives;
         answer(request, router.clone(), caller.clone(), admitted)

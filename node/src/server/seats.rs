@@ -88,9 +88,9 @@ pub(super) struct Seat {
     is_evicted: AtomicBool,
     /// The connection is to be closed after this answer.
     close: AtomicBool,
-    /// Whoever waits for the end of an answer before it goes on reading.
+    /// The task that waits for the end of an answer before it reads on.
     pub reader: AtomicWaker,
-    /// Whoever waits until more can be written.
+    /// The task that waits until more can be written.
     pub writer: AtomicWaker,
     shared: Arc<Shared>,
 }
@@ -154,7 +154,7 @@ impl Seats {
         Taken(seat)
     }
 
-    /// Until that one is gone; where it is nobody, until anybody is.
+    /// Waits until that connection is gone; without a number, until any connection is.
     async fn goes(&self, number: Option<u64>) {
         loop {
             self.shared.freed.notified().await;
@@ -170,7 +170,7 @@ impl Seats {
         self.shared.table.lock().len().saturating_sub(peers) >= connections_max + newcomers_max
     }
 
-    /// Sends one away that does nothing, the one that has done so for the longest time.
+    /// Tells the connection that was idle for the longest time to close. Returns its number.
     pub fn evict_one(&self) -> Option<u64> {
         let table = self.shared.table.lock();
         let idle = table.values().filter(|seat| seat.may_go());

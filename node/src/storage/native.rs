@@ -185,8 +185,9 @@ impl Disk for NativeDisk {
     }
 }
 
-/// The storage thread: everything that waits becomes one transaction, then everybody is told. It blocks on
-/// the channel, so nothing waits for a tick; only committed log ids alone wait for company.
+/// The storage thread: everything that waits becomes one transaction, then every caller is answered. It blocks on
+/// the channel, so nothing waits for a tick. Only a batch of nothing but committed log ids waits, for a write that needs
+/// a sync anyway.
 fn write_batches(store: &Store, submissions: &Receiver<Submission>, failed: &Failed, stopped: &AtomicBool) {
     let mut batcher = Batcher::default();
     let mut open = true;

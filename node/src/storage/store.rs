@@ -95,7 +95,7 @@ impl Store {
         let file = Held::new(database);
         let mark = Mark::new(mark);
         let marked = mark.read().map_err(|error| StorageError::io("cannot read the mark", error))?;
-        // A library that meets bytes that it never wrote may fail one of its own checks.
+        // redb may panic on bytes that it did not write.
         let opened = catch_unwind(AssertUnwindSafe(|| verified(&file)));
         let (database, Contents { bounds, number }) = opened.unwrap_or_else(|_| {
             Err(StorageError::Damaged("the database's own structure is broken".into()))

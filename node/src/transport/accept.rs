@@ -27,7 +27,7 @@ const SERVING_MAX: usize = 4_096;
 pub struct Admission(Result<Proof, String>);
 
 impl Admission {
-    /// Most bytes of a message: whoever proved nothing says little.
+    /// Most bytes of a message: few while the other end has not proved who it is.
     pub fn message_bytes_max(&self) -> usize {
         match self.0 {
             Ok(_) => super::PEER_BYTES_MAX,
@@ -37,7 +37,7 @@ impl Admission {
 }
 
 impl Links {
-    /// Looks who a caller is.
+    /// Finds out who is at the other end, from its certificate or from the system.
     pub async fn admit(&self, caller: Option<&Caller>) -> Admission {
         Admission(match caller {
             Some(caller) => {

@@ -47,7 +47,7 @@ pub(super) struct Link {
     waiting: Mutex<HashMap<u64, Asker>>,
     outbox: Outbox,
     nudged: Notify,
-    /// Why the last dial was no link, where that is more than that nobody was there.
+    /// Why the peer did not fit when it last answered; empty before that, and once it fits.
     complaint: Mutex<String>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -168,7 +168,7 @@ impl Link {
 
         let greeting = receive(&mut socket).await?;
         handshake::check_version(&greeting).map_err(Refusal::Mismatch)?;
-        // Only now: a connection that nobody has accepted yet is nobody's.
+        // After the greeting: before the other end accepted the connection, the system does not say whose it is.
         let proof = match proof {
             Some(proof) => proof,
             None => shared.trust.admit(None, own_end, other_end).await.map_err(Refusal::Mismatch)?,
@@ -290,7 +290,7 @@ async fn receive(socket: &mut Socket) -> Result<Bytes, Refusal> {
     }
 }
 
-/// An asker that goes away leaves nothing behind.
+/// Removes a request from `waiting` when its caller drops it.
 struct Forget<'a> {
     link: &'a Link,
     id: u64,

@@ -87,8 +87,8 @@ impl Outbox {
 
     /// Waits for frames and moves some into `batch`, the most urgent first.
     ///
-    /// The runtime runs whoever is woken next, before all that was ready already: without stepping back once, every frame
-    /// of a crowd would be a batch and a system call of its own.
+    /// The runtime runs a woken task before those that were ready already. So this yields once first: otherwise, under
+    /// load, every frame would be a batch and a system call of its own.
     pub async fn take(&self, batch: &mut Vec<Frame>) {
         loop {
             yield_now().await;

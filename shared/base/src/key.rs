@@ -21,7 +21,7 @@ const MINTED: &str = "orrery-";
 /// A key as a client sends it and is told it: `<client>/<number>`, or any other text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IdempotencyKey {
-    /// Who numbers, or the whole text.
+    /// The client that numbers its requests, or the whole text.
     pub client: SmolStr,
     /// Its number of this mutation; the largest number where the key is any text.
     pub number: u64,

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Address, CacheReply, Stamp, State, Version};
 
-/// What a node asks a home. It comes with a number that grows with every question of the node's boot: of two questions
-/// about one address the later one says that the node does not wait for the earlier one's answer any more. The order
-/// of the variants is part of the peers' format: add at the end.
+/// What a node asks a home. It comes with a number that grows with every question of the node's boot. A later question
+/// about an address says that the node no longer waits for the answer to an earlier one. The order of the variants is
+/// part of the peers' format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// A copy to read. Who asks holds none.

@@ -371,7 +371,7 @@ impl Merge {
         let stalled_ms = self.polled_ms.map_or(0.0, |polled_ms| now_ms - polled_ms);
         self.polled_ms = Some(now_ms);
         if stalled_ms > STALL_MS {
-            // Nobody could hear anything meanwhile: what came waits to be read.
+            // The reader itself stood still: what came meanwhile waits to be read.
             for source in self.sources.values_mut() {
                 source.heard_ms = (source.heard_ms + stalled_ms).min(now_ms);
             }

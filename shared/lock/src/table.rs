@@ -222,7 +222,7 @@ impl Table {
         (holds, waits, count(self.sessions.len()), self.last_token)
     }
 
-    /// Nobody gets the next tokens: another cluster may have given them.
+    /// Leaves out the next tokens, because another cluster may have given them.
     pub fn skip_tokens(&mut self, skipped: u64) {
         self.last_token = self.last_token.saturating_add(skipped);
     }

@@ -1,7 +1,7 @@
 //! What the leader of a shard, the home of its lines, knows of who holds what; and how its tenure begins and ends.
 //!
-//! The directory decides and whoever calls does: it hands out [`Action`]s and takes in what came of them. It looks at the
-//! state that is applied at the leader, and everything that it was told about is applied there before.
+//! The directory decides and its caller acts: it hands out [`Action`]s and takes in their results. It looks at the state
+//! that is applied at the leader; a result is handed in only after it is applied there.
 //!
 //! A tenure is a term whose `Begin` is applied. What makes it safe:
 //! - **Commands** carry their tenure, and the state machine takes only those of the one that began last. So nothing that
@@ -136,7 +136,7 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub stamp: Stamp,
-    /// Under which the node may know it still: it was claimed.
+    /// The earlier stamp under which the node may still know the copy, where it claimed it.
     pub was: Stamp,
     /// The question that it was the answer to.
     pub asked: u64,

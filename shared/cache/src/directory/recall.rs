@@ -5,12 +5,12 @@ use crate::fact::How;
 use crate::message::{Recall, Recalled, Source};
 use crate::{Address, Holder, Stamp, Values};
 
-/// Most lines of which a home remembers that their owner did not answer. Of any more it takes back at once what the owner
-/// may have written.
+/// Most lines of which a home remembers that their owner did not answer. Beyond that it gives a line a new version at
+/// once, so that a late offer of the owner is refused.
 const ABSENT_MAX: usize = 65_536;
 
-/// Most handed-over writes of which a home remembers that it has them. Of any more an owner that missed the word that they are
-/// committed may not learn what became of them.
+/// Most handed-over writes that a home remembers. Beyond that, an owner that was not reached when its write was committed
+/// may not learn what became of it.
 const FETCHED_MAX: usize = 4_096;
 
 /// A node that was asked for a copy.

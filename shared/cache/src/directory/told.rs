@@ -15,7 +15,7 @@ use crate::{Address, Holder};
 pub(super) type Held = (Option<NodeName>, Vec<NodeName>);
 
 impl Directory {
-    /// Nobody records anything: facts are not made.
+    /// From here on no facts are made, because nothing records them.
     pub fn keep_silent(&mut self) {
         self.silent = true;
     }

@@ -31,7 +31,7 @@ impl Directory {
             What::Renew { .. } => return,
         };
         if self.is_late(question, &address) {
-            // The node does not wait for this answer any more. Or it came twice: then the other answer counts.
+            // The node does not wait for this answer any more, or the question came twice and the other answer counts.
             let write = matches!(asked.what, What::Write { .. });
             let told = if write { Told::Unknown } else { Told::NotHome };
             return self.finish(question, &address, told, values, now_us);
@@ -42,7 +42,7 @@ impl Directory {
         }
     }
 
-    /// Nothing stands in the way any more, or still does.
+    /// Goes on with a question, unless it still waits for nodes or for a commit.
     pub(super) fn go_on(&mut self, question: Question, values: &Values, now_us: u64) {
         let Some(asked) = self.questions.get_mut(&question) else { return };
         let commits = matches!(asked.phase, Phase::Saving | Phase::Revoking | Phase::Writing);
@@ -59,7 +59,7 @@ impl Directory {
             && (to_own || values.get(&address).is_none())
             && self.may_be_offered(&address, values)
         {
-            // A deletion of what has no value commits nothing else that an offer could be too old for.
+            // A deletion that finds no value writes nothing. Without a new version a late offer would still be applied.
             return self.revoke(question, &address);
         }
         let Some(asked) = self.questions.get_mut(&question) else { return };
@@ -106,7 +106,7 @@ impl Directory {
         self.commit(question, Phase::Saving, command);
     }
 
-    /// What any owner may still bring is based on an older version from now on.
+    /// Gives the line a new version, so that whatever an owner still brings is based on an older one.
     pub(super) fn revoke(&mut self, question: Question, address: &Address) {
         let command = CacheCommand::Revoke { address: address.clone(), tenure: self.term };
         self.commit(question, Phase::Revoking, command);

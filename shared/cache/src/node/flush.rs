@@ -15,7 +15,7 @@ const EVICTIONS_PER_MESSAGE: usize = 64;
 const OFFERS_MAX: usize = 64;
 
 impl Lines {
-    /// Sends what was written here, unless that is under way. `now` does not wait for its time.
+    /// Sends what was written here, unless that is under way. With `now` it does not wait until that is due.
     pub(super) fn flush(&mut self, address: &Address, now_us: u64, now: bool) {
         let Some(line) = self.lines.get(address) else { return };
         let soon = now || line.leaving || line.offered || self.stopping;
@@ -38,7 +38,7 @@ impl Lines {
         }
     }
 
-    /// What was written there can go now. While a new home asks what the node holds, that says it all.
+    /// Whether a line's write can be sent now. Not while a new home is told what the node holds: the claim says it.
     fn may_flush(&self, line: &Line) -> bool {
         if line.offered {
             return line.flush.is_none() && self.offers.len() < OFFERS_MAX;
@@ -59,7 +59,7 @@ impl Lines {
     }
 
     pub(super) fn flush_deadline(&self) -> Option<u64> {
-        // What cannot go is not due: something else comes first, and then this is asked again.
+        // A line that cannot be sent is not due. What it waits for comes first, and then this is asked again.
         let waits = self.unsaved_lines().filter(|(_, line)| self.may_flush(line));
         let soon = self.stopping;
         waits

@@ -74,7 +74,7 @@ impl Lines {
     /// Asks the home to let it go on, when that is due.
     fn renew(&mut self, shard: GroupId, now_us: u64) {
         if !self.wants_renewal(shard, now_us) {
-            // What was wanted in its time, and came too late, is not due any more.
+            // Not wanted now: its time moves on, so that it is not due in the past.
             let home = self.home(shard);
             home.renew_us = home.renew_us.max(now_us);
             return;

@@ -38,7 +38,7 @@ impl Lines {
         if self.stopping {
             return None;
         }
-        // Who asked for a copy said that there is nothing here that is not written back.
+        // A question for a copy tells the home that nothing here is unwritten, so no write is taken while it is open.
         let free = !self.pending.contains_key(address);
         if let Some(line) = self.readable(address, now_us)
             && next(line.state, Stimulus::LocalWrite).action == Action::Hit
@@ -98,7 +98,8 @@ impl Lines {
         self.home(shard).used_us = now_us;
     }
 
-    /// Somebody asks about it already; or the home has to say first what becomes of what was written here.
+    /// Whether a request has to wait: a question about the address is open, or the home has to say first what becomes of
+    /// what was written here.
     fn must_wait(&mut self, shard: GroupId, address: &Address, now_us: u64) -> bool {
         let known = self.homes.get(&shard).map_or(0, |home| home.known);
         let owes = self.lines.get(address).is_some_and(|line| {

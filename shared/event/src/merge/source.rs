@@ -83,7 +83,7 @@ pub(super) struct Source {
     pub told_us: i64,
     /// Added to its stamps.
     pub shift_us: i64,
-    /// Its clock looks far off and is not judged yet: its items wait, and nobody waits for it.
+    /// Its clock looks far off and is not judged yet: its items wait, and other sources do not wait for it.
     pub held: bool,
     pub boot: BootEpoch,
     /// Up to where everything of the boot came, or was reported as missing. None before there is anything to go on from.

@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use crate::dashboard;
 use crate::exec;
 use crate::launch;
+use crate::notice;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Part};
 use crate::tidy;
@@ -33,6 +34,8 @@ enum Run {
     Tests(&'static [&'static str]),
     /// The arrows between crates and modules.
     Tidy,
+    /// The list of third parties.
+    Notice,
     /// Build the dashboard, which must be free of the node's crates.
     Dashboard,
     /// The size of the dashboard's main module.
@@ -41,9 +44,10 @@ enum Run {
     Node,
 }
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     Check { name: "fmt", run: Run::Cargo(&["fmt", "--all", "--check"]), needs: None, limit_minutes: 5 },
     Check { name: "tidy", run: Run::Tidy, needs: None, limit_minutes: 1 },
+    Check { name: "notice", run: Run::Notice, needs: None, limit_minutes: 1 },
     Check {
         name: "clippy",
         run: Run::Cargo(&[
@@ -220,6 +224,7 @@ impl Check {
                 tests(command, limit)
             }
             Run::Tidy => tidy::check(workspace),
+            Run::Notice => notice::check(workspace),
             Run::Dashboard => dashboard::ensure(workspace),
             Run::Size => dashboard::check_size(workspace),
             Run::Node => launch::build_node(workspace, launch::RELEASE, limit),

@@ -12,7 +12,8 @@ cargo xtask build              the dashboard, then the release build of `orrery`
 cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the deterministic simulation, in release
 cargo xtask bench ARGS         `orrery bench ARGS` of the release build, beside etcd where it is found
 cargo xtask web                rebuild the dashboard at each change, with a demo that serves it
-cargo xtask tidy               which crate depends on which, and that no modules need each other";
+cargo xtask tidy               which crate depends on which, and that no modules need each other
+cargo xtask notice             write NOTICE: the third parties in the programs, and their licences";
 
 /// One run of xtask.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Task {
     Web,
     /// Look at the arrows between crates and modules.
     Tidy,
+    /// Write the list of third parties.
+    Notice,
 }
 
 /// Reads the arguments after `cargo xtask`. The error says what was wrong with them.
@@ -54,6 +57,7 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         "build" => alone(Task::Build),
         "web" => alone(Task::Web),
         "tidy" => alone(Task::Tidy),
+        "notice" => alone(Task::Notice),
         "demo" => Ok(Task::Demo(passed_on(rest))),
         "sim" => Ok(Task::Sim(passed_on(rest))),
         "bench" => Ok(Task::Bench(passed_on(rest))),

@@ -10,7 +10,6 @@ use crate::dashboard;
 use crate::exec;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, system};
-use crate::tidy;
 use crate::workspace::{Workspace, shown};
 
 /// What is measured, tested and shipped, and what a demo runs.
@@ -67,13 +66,6 @@ pub fn sim(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let mut command = workspace.cargo(&["run", "--release", "-p", "orrery-tests", "--bin", "sim", "--"]);
     command.args(arguments);
     become_program(command)
-}
-
-/// Looks at the arrows between crates and modules; nothing is built for it.
-pub fn tidy(workspace: &Workspace) -> Result<ExitCode> {
-    let said = tidy::check(workspace)?;
-    println!("{}", said.note);
-    Ok(ExitCode::SUCCESS)
 }
 
 /// `cargo xtask web`: builds the dashboard at each change, and a debug build of the node serves what was built.

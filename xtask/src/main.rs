@@ -8,6 +8,7 @@ mod dashboard;
 mod exec;
 mod gzip;
 mod launch;
+mod notice;
 mod page;
 mod process_tree;
 mod report;
@@ -20,6 +21,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use cli::Task;
+use report::Outcome;
 use workspace::Workspace;
 
 fn main() -> ExitCode {
@@ -56,6 +58,13 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Sim(arguments) => launch::sim(&workspace, &arguments),
         Task::Bench(arguments) => launch::bench(&workspace, &arguments),
         Task::Web => launch::web(&workspace),
-        Task::Tidy => launch::tidy(&workspace),
+        Task::Tidy => said(tidy::check(&workspace)),
+        Task::Notice => said(notice::write(&workspace)),
     }
+}
+
+/// A task of one step: what it found.
+fn said(found: anyhow::Result<Outcome>) -> anyhow::Result<ExitCode> {
+    println!("{}", found?.note);
+    Ok(ExitCode::SUCCESS)
 }

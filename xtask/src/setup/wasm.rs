@@ -97,6 +97,18 @@ mod tests {
     }
 
     #[test]
+    fn every_place_names_the_same_oldest_rust() {
+        let oldest = env!("CARGO_PKG_RUST_VERSION");
+        let said = [
+            (include_str!("../../../README.md"), format!("Rust {oldest} or newer")),
+            (include_str!("../../../docker/Dockerfile"), format!("FROM rust:{oldest}-")),
+        ];
+        for (file, words) in said {
+            assert!(file.contains(&words), "{words}");
+        }
+    }
+
+    #[test]
     fn half_a_library_is_none() {
         let folder = std::env::temp_dir().join(format!("xtask-wasm-{}", std::process::id()));
         assert!(!is_complete(&folder));

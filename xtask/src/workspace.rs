@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// The checked-out workspace and the folders around it.
 #[derive(Debug)]
@@ -29,9 +30,8 @@ impl Workspace {
             .context("neither a cache folder nor a home folder is set in the environment")?
             .join("orrery");
         let mut workspace = Self { target: root.join("target"), root, cache, cargo };
-        let metadata =
-            output(workspace.cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"]))?;
-        workspace.target = json_string(&metadata, "target_directory")
+        workspace.target = workspace.metadata(&["--no-deps"])?["target_directory"]
+            .as_str()
             .context("`cargo metadata` did not name the target directory")?
             .into();
         Ok(workspace)
@@ -42,6 +42,12 @@ impl Workspace {
         let mut command = self.command(&self.cargo);
         command.args(arguments);
         command
+    }
+
+    /// What `cargo metadata` says of the workspace.
+    pub fn metadata(&self, options: &[&str]) -> Result<Value> {
+        let arguments = [&["metadata", "--offline", "--format-version", "1"], options].concat();
+        serde_json::from_str(&output(self.cargo(&arguments))?).context("`cargo metadata` printed no JSON")
     }
 
     /// Any command at the workspace's root. What `cargo run` told xtask about itself is taken out of the
@@ -116,42 +122,9 @@ fn is_about_xtask(name: &str) -> bool {
         || ["CARGO", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name)
 }
 
-/// The value of the first string field of this name in a JSON text.
-///
-/// Enough for the paths that `cargo metadata` prints; a JSON parser would be xtask's largest dependency.
-fn json_string(json: &str, field: &str) -> Option<String> {
-    let start = json.find(&format!("\"{field}\":\""))? + field.len() + 4;
-    let mut value = String::new();
-    let mut characters = json[start..].chars();
-    loop {
-        match characters.next()? {
-            '"' => return Some(value),
-            '\\' => value.push(match characters.next()? {
-                'n' => '\n',
-                't' => '\t',
-                'u' => {
-                    let code: String = characters.by_ref().take(4).collect();
-                    char::from_u32(u32::from_str_radix(&code, 16).ok()?)?
-                }
-                plain => plain,
-            }),
-            plain => value.push(plain),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_read_out_of_json() {
-        let json = r#"{"x":1,"target_directory":"C:\\work \"a\"\\t","build_directory":"no"}"#;
-        assert_eq!(json_string(json, "target_directory").as_deref(), Some("C:\\work \"a\"\\t"));
-        assert_eq!(json_string(r#"{"a":"\u00e9"}"#, "a").as_deref(), Some("é"));
-        assert_eq!(json_string(json, "missing"), None);
-        assert_eq!(json_string(r#"{"a":"unfinished"#, "a"), None);
-    }
 
     #[test]
     fn commands_are_shown_without_folders() {

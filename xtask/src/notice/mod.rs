@@ -111,19 +111,17 @@ fn generate(workspace: &Workspace) -> Result<(String, usize)> {
 /// The crates in the programs, by name and version.
 fn crates(workspace: &Workspace) -> Result<Vec<Crate>> {
     // cargo takes half a second for each of these: all at once.
-    let metadata = ["metadata", "--locked", "--offline", "--format-version", "1"];
-    let mut commands = vec![workspace.cargo(&metadata)];
-    commands.extend(PROGRAMS.map(|(program, targets)| tree(workspace, program, targets)));
-    let printed = thread::scope(|scope| {
-        let running: Vec<_> =
-            commands.into_iter().map(|command| scope.spawn(move || output(command))).collect();
-        running
-            .into_iter()
-            .map(|one| one.join().map_err(|_| anyhow!("a thread ended by itself"))?)
-            .collect::<Result<Vec<String>>>()
+    let (metadata, used) = thread::scope(|scope| {
+        let trees =
+            PROGRAMS.map(|(program, targets)| scope.spawn(move || output(tree(workspace, program, targets))));
+        let metadata = workspace.metadata(&["--locked"])?;
+        let mut used = BTreeSet::new();
+        for tree in trees {
+            let tree = tree.join().map_err(|_| anyhow!("the thread of `cargo tree` panicked"))??;
+            used.extend(tree.lines().filter_map(named));
+        }
+        anyhow::Ok((metadata, used))
     })?;
-    let used: BTreeSet<_> = printed[1..].iter().flat_map(|tree| tree.lines().filter_map(named)).collect();
-    let metadata: Value = serde_json::from_str(&printed[0]).context("`cargo metadata` printed no JSON")?;
     let packages = metadata["packages"].as_array().context("`cargo metadata` names no packages")?;
     let mut crates: Vec<Crate> = packages
         .iter()

@@ -13,7 +13,8 @@ cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the 
 cargo xtask bench ARGS         `orrery bench ARGS` of the release build, beside etcd where it is found
 cargo xtask web                rebuild the dashboard at each change, with a demo that serves it
 cargo xtask tidy               which crate depends on which, and that no modules need each other
-cargo xtask notice             write NOTICE: the third parties in the programs, and their licences";
+cargo xtask notice             write NOTICE: the third parties in the programs, and their licences
+cargo xtask deny               licences, advisories, versions and sources of all crates, by cargo-deny";
 
 /// One run of xtask.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Task {
     Tidy,
     /// Write the list of third parties.
     Notice,
+    /// Look at the crates with cargo-deny.
+    Deny,
 }
 
 /// Reads the arguments after `cargo xtask`. The error says what was wrong with them.
@@ -58,6 +61,7 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         "web" => alone(Task::Web),
         "tidy" => alone(Task::Tidy),
         "notice" => alone(Task::Notice),
+        "deny" => alone(Task::Deny),
         "demo" => Ok(Task::Demo(passed_on(rest))),
         "sim" => Ok(Task::Sim(passed_on(rest))),
         "bench" => Ok(Task::Bench(passed_on(rest))),

@@ -1,10 +1,11 @@
 //! `cargo xtask`: sets everything up, runs the demo, the checks and the benchmarks.
 //!
-//! Depends on nothing in the workspace, so that it builds in seconds on a bare machine and explains what is missing.
+//! Depends on nothing in the workspace, so that it builds first on a bare machine and explains what is missing.
 
 mod checks;
 mod cli;
 mod dashboard;
+mod deny;
 mod exec;
 mod gzip;
 mod launch;
@@ -60,6 +61,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Web => launch::web(&workspace),
         Task::Tidy => said(tidy::check(&workspace)),
         Task::Notice => said(notice::write(&workspace)),
+        Task::Deny => said(deny::run(&workspace)),
     }
 }
 

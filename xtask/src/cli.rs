@@ -12,7 +12,7 @@ cargo xtask build              the dashboard, then the release build of `orrery`
 cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the deterministic simulation, in release
 cargo xtask bench ARGS         `orrery bench ARGS` of the release build, beside etcd where it is found
 cargo xtask web                rebuild the dashboard at each change, with a demo that serves it
-cargo xtask tidy               which crate depends on which, and that no modules need each other
+cargo xtask tidy               which crate depends on which, no modules need each other, pages name files that are there
 cargo xtask notice             write NOTICE: the third parties in the programs, and their licences
 cargo xtask deny               licences, advisories, versions and sources of all crates, by cargo-deny";
 

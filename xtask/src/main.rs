@@ -11,6 +11,7 @@ mod gzip;
 mod launch;
 mod notice;
 mod page;
+mod paths;
 mod process_tree;
 mod report;
 mod setup;

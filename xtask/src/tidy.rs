@@ -1,4 +1,5 @@
-//! `cargo xtask tidy`: which crate may depend on which, and that no module of a crate needs one that needs it.
+//! `cargo xtask tidy`: which crate may depend on which, that no module of a crate needs one that needs it, and that the files that
+//! pages name are there.
 //!
 //! The arrows between crates are in a table of docs/architecture.md, whose last column says what a crate may depend on; what only
 //! tests need is not asked. The arrows between the modules of a crate are read from its `use` items and paths. A module is
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
+use crate::paths;
 use crate::report::Outcome;
 use crate::workspace::Workspace;
 
@@ -25,10 +27,10 @@ const KNOTS: [(&str, &[&str]); 2] = [
     ("web", &["dom", "i18n", "look", "request", "stage", "store", "tape", "view"]),
 ];
 
-/// Every crate of the workspace, and the circles between the modules of each.
+/// Every crate of the workspace, the circles between the modules of each, and the pages.
 pub fn check(workspace: &Workspace) -> Result<Outcome> {
     let allowed = arrows(&read(&workspace.root.join(TABLE))?)?;
-    let mut wrong = Vec::new();
+    let mut wrong = paths::missing(&workspace.root)?;
     let mut crates = 0;
     for (name, folder) in folders(&workspace.root)? {
         crates += 1;

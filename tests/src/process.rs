@@ -22,17 +22,17 @@ const POLL: Duration = Duration::from_millis(25);
 /// The folder that cargo builds into, of which the running test program is a part.
 pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("where the test program is")?;
-    let found = program.ancestors().skip(1).find(|folder| {
-        folder.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists())
-            && folder.file_name().is_some_and(|name| name == "release" || name == "debug")
-    });
+    let found = program
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists()));
     match found.and_then(Path::parent) {
         Some(target) => Ok(target.to_owned()),
         None => bail!("{} is not in a folder that cargo built into", program.display()),
     }
 }
 
-/// The `orrery` binary that the tests run: `ORRERY_BIN`, otherwise the release build.
+/// The `orrery` binary that the tests run: `ORRERY_BIN`, otherwise the one that `cargo xtask test` built.
 pub fn orrery_binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("ORRERY_BIN") {
         let path = PathBuf::from(given);
@@ -41,9 +41,9 @@ pub fn orrery_binary() -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    let path = target_folder()?.join("release").join(format!("orrery{}", std::env::consts::EXE_SUFFIX));
+    let path = target_folder()?.join("demo").join(format!("orrery{}", std::env::consts::EXE_SUFFIX));
     if !path.is_file() {
-        bail!("{} is missing: run `cargo xtask build`, or name a binary in ORRERY_BIN", path.display());
+        bail!("{} is missing: run `cargo xtask test node`, or name a binary in ORRERY_BIN", path.display());
     }
     Ok(path)
 }

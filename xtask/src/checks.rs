@@ -1,8 +1,9 @@
 //! `cargo xtask test`: every check of the project, in one table.
 //!
 //! Three builds, and nothing twice: debug for clippy and the unit tests (with overflow checks and debug assertions),
-//! `wasm-release` for the dashboard, release for the node that the cluster and the browser tests run and for the
-//! simulation.
+//! `wasm-release` for the dashboard, `demo` for the node that the cluster and the browser tests run and for the
+//! simulation: what `cargo xtask demo` runs is what is tested, and built once for both. The release is the same code,
+//! optimised across crates, which takes several minutes more.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -96,7 +97,8 @@ const CHECKS: [Check; 12] = [
             "test",
             "--locked",
             "--no-fail-fast",
-            "--release",
+            "--profile",
+            "demo",
             "-p",
             "orrery-tests",
             "--lib",
@@ -113,7 +115,8 @@ const CHECKS: [Check; 12] = [
             "test",
             "--locked",
             "--no-fail-fast",
-            "--release",
+            "--profile",
+            "demo",
             "-p",
             "orrery-tests",
             "--test",
@@ -130,7 +133,8 @@ const CHECKS: [Check; 12] = [
             "test",
             "--locked",
             "--no-fail-fast",
-            "--release",
+            "--profile",
+            "demo",
             "-p",
             "orrery-tests",
             "--test",
@@ -220,14 +224,14 @@ impl Check {
             }
             Run::Tests(arguments) => {
                 let mut command = workspace.cargo(arguments);
-                command.env("ORRERY_BIN", workspace.orrery());
+                command.env("ORRERY_BIN", workspace.orrery_of(launch::DEMO));
                 tests(command, limit)
             }
             Run::Tidy => tidy::check(workspace),
             Run::Notice => notice::check(workspace),
             Run::Dashboard => dashboard::ensure(workspace),
             Run::Size => dashboard::check_size(workspace),
-            Run::Node => launch::build_node(workspace, launch::RELEASE, limit),
+            Run::Node => launch::build_node(workspace, launch::DEMO, limit),
         }
     }
 }

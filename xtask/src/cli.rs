@@ -9,7 +9,7 @@ cargo xtask ci                 the same as test
 cargo xtask setup              the wasm target; for the tests Chromium and its driver
 cargo xtask dashboard          build web/ into web/dist
 cargo xtask build              the dashboard, then the release build of `orrery`
-cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the deterministic simulation, in release
+cargo xtask sim [--seeds N | --minutes N | --seed S] [--from S] [--cache]   the deterministic simulation
 cargo xtask bench ARGS         `orrery bench ARGS` of the release build, beside etcd where it is found
 cargo xtask web                rebuild the dashboard at each change, with a demo that serves it
 cargo xtask tidy               which crate depends on which, no modules need each other, pages name files that are there

@@ -12,9 +12,10 @@ use crate::report::{Outcome, Report};
 use crate::setup::{self, system};
 use crate::workspace::{Workspace, shown};
 
-/// What is measured, tested and shipped, and what a demo runs.
-pub const RELEASE: &str = "release";
-const DEMO: &str = "demo";
+/// What is measured and shipped.
+const RELEASE: &str = "release";
+/// What a demo runs, and what is tested.
+pub const DEMO: &str = "demo";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// How often `cargo xtask web` looks whether something changed.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
@@ -63,7 +64,8 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
 
 /// `cargo xtask sim`.
 pub fn sim(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let mut command = workspace.cargo(&["run", "--release", "-p", "orrery-tests", "--bin", "sim", "--"]);
+    let mut command =
+        workspace.cargo(&["run", "--profile", DEMO, "-p", "orrery-tests", "--bin", "sim", "--"]);
     command.args(arguments);
     become_program(command)
 }

@@ -21,13 +21,12 @@ pub enum Kind {
     Other,
 }
 
-/// The licences by their SPDX names, with words that only their texts have. The first that fits names a text: a text with the LLVM
-/// exception is Apache's as well, one of three clauses has the two.
+/// The licences by their SPDX names, with words that only their texts have.
 const KINDS: [(Kind, &str, &str); 13] = [
     (Kind::Unicode, "Unicode-3.0", "unicode license v3"),
     (Kind::Mit, "MIT", "a copy of this software and associated documentation files"),
     (Kind::Isc, "ISC", "hereby granted, provided that the above copyright notice"),
-    (Kind::Bsd0, "0BSD", "with or without fee is hereby granted"),
+    (Kind::Bsd0, "0BSD", "with or without fee is hereby granted. the software"),
     (Kind::Bsd3, "BSD-3-Clause", "endorse or promote products"),
     (Kind::Bsd2, "BSD-2-Clause", "redistribution and use in source and binary forms"),
     (Kind::Zlib, "Zlib", "altered source versions must be plainly marked"),
@@ -48,16 +47,26 @@ impl Kind {
         KINDS.iter().find(|(_, known, _)| *known == name).map(|(kind, ..)| *kind)
     }
 
-    fn of_text(words: &str) -> Kind {
+    /// The licences in a text, in its order.
+    fn in_text(words: &str) -> Vec<Kind> {
         let words = words.to_lowercase();
-        KINDS.iter().find(|(.., mark)| words.contains(mark)).map_or(Kind::Other, |(kind, ..)| *kind)
+        let found = KINDS.iter().filter_map(|(kind, _, mark)| Some((words.find(mark)?, *kind)));
+        let mut found: Vec<(usize, Kind)> = found.collect();
+        found.sort();
+        let mut kinds: Vec<Kind> = found.into_iter().map(|(_, kind)| kind).collect();
+        if kinds.contains(&Kind::Bsd3) {
+            // The three clauses begin as the two do.
+            kinds.retain(|kind| *kind != Kind::Bsd2);
+        }
+        kinds
     }
 }
 
 /// One file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Text {
-    pub kind: Kind,
+    /// The licences in it: several where one file has them all.
+    kinds: Vec<Kind>,
     /// Its lines that say who has the copyright.
     pub copyright: Vec<String>,
     /// Its other lines.
@@ -66,10 +75,12 @@ pub struct Text {
 
 impl Text {
     pub fn read(file: &str) -> Text {
-        let kind = Kind::of_text(&words(file));
-        // What is no licence by itself stays whole.
-        let taken = |line: &&str| kind != Kind::Other && is_copyright(line);
-        let copyright = file.lines().filter(taken).map(words).collect();
+        // One crate has its licence as a comment of Rust.
+        let plain: Vec<&str> = file.lines().map(|line| line.trim_start_matches(['/', ' '])).collect();
+        let kinds = Kind::in_text(&words(&plain.join("\n")));
+        // Where there is not just one licence, who has the copyright of what is said by the order of the lines.
+        let taken = |line: &&str| kinds.len() == 1 && is_copyright(line);
+        let copyright = plain.iter().copied().filter(taken).map(words).collect();
         let rest = file.lines().filter(|line| !taken(line) && !is_title(line));
         let mut body: Vec<&str> = Vec::new();
         for line in rest.map(str::trim_end) {
@@ -78,7 +89,13 @@ impl Text {
                 body.push(line);
             }
         }
-        Text { kind, copyright, body: body.join("\n").trim_end().to_owned() }
+        let body = body.join("\n").trim_end().to_owned();
+        Text { kinds, copyright, body }
+    }
+
+    /// The first licence in it.
+    pub fn kind(&self) -> Kind {
+        self.kinds.first().copied().unwrap_or(Kind::Other)
     }
 
     /// The body without regard to how its lines are broken.
@@ -128,27 +145,36 @@ pub struct Chosen<'a> {
 pub fn choose<'a>(expression: &str, texts: &'a [Text]) -> Result<Chosen<'a>> {
     let mut chosen = Chosen { texts: Vec::new(), missing: Vec::new() };
     let expression = expression.replace(['(', ')'], "").replace('/', " OR ");
+    let mut named = Vec::new();
+    let mut wanted = Vec::new();
     for group in expression.split(" AND ") {
         let mut kinds = Vec::new();
         for name in group.split(" OR ").map(|name| name.trim().trim_end_matches('+')) {
             kinds.extend(Kind::of_name(name));
         }
         kinds.sort();
-        let there = kinds.iter().find(|kind| texts.iter().any(|text| text.kind == **kind));
+        let there = kinds.iter().find(|kind| texts.iter().any(|text| text.kinds.contains(kind)));
         match (there, kinds.first()) {
-            (Some(kind), _) => chosen.texts.extend(texts.iter().filter(|text| text.kind == *kind)),
+            (Some(kind), _) => wanted.push(*kind),
             (None, Some(kind)) => chosen.missing.push(*kind),
             (None, None) => bail!("`{group}` is no licence that xtask/src/notice/licence.rs knows"),
         }
+        named.extend(kinds);
     }
-    chosen.texts.extend(texts.iter().filter(|text| text.kind == Kind::Other));
+    // What the expression does not name is of code that the crate has from others.
+    let fits = |text: &&Text| {
+        let has = |kinds: &[Kind]| text.kinds.iter().any(|kind| kinds.contains(kind));
+        has(&wanted) || !has(&named)
+    };
+    chosen.texts.extend(texts.iter().filter(fits));
     Ok(chosen)
 }
 
 /// Of the texts of one folder those of the most preferred licence, and what is no licence.
 pub fn preferred(texts: &[Text]) -> Vec<&Text> {
-    let best = texts.iter().map(|text| text.kind).min();
-    texts.iter().filter(|text| Some(text.kind) == best || text.kind == Kind::Other).collect()
+    let best = texts.iter().flat_map(|text| text.kinds.iter().copied()).min();
+    let fits = |text: &&Text| text.kinds.is_empty() || best.is_some_and(|best| text.kinds.contains(&best));
+    texts.iter().filter(fits).collect()
 }
 
 #[cfg(test)]
@@ -165,14 +191,14 @@ mod tests {
     #[test]
     fn a_text_is_told_from_its_copyright_lines() {
         let text = Text::read(MIT);
-        assert_eq!(text.kind, Kind::Mit);
+        assert_eq!(text.kind(), Kind::Mit);
         assert_eq!(text.copyright, ["Copyright (c) 2019 Ayu", "Copyright 2020 Budi"]);
         let body = "to any person obtaining a copy\nof this software and associated documentation files\n\n\
                     THE COPYRIGHT HOLDERS";
         assert_eq!(text.body, body);
         let pointer = Text::read("Copyright 2020 Ayu\nSee LICENSE-MIT.\n");
         assert_eq!(
-            (pointer.kind, pointer.body.as_str()),
+            (pointer.kind(), pointer.body.as_str()),
             (Kind::Other, "Copyright 2020 Ayu\nSee LICENSE-MIT.")
         );
     }
@@ -197,9 +223,9 @@ mod tests {
         let all = texts(&[apache, MIT, "UNICODE LICENSE V3", "A notice."]);
         let kinds = |expression: &str, texts: &[Text]| {
             let chosen = choose(expression, texts).expect("known licences");
-            (chosen.texts.iter().map(|text| text.kind).collect::<Vec<_>>(), chosen.missing)
+            (chosen.texts.iter().map(|text| text.kind()).collect::<Vec<_>>(), chosen.missing)
         };
-        assert_eq!(kinds("MIT/Apache-2.0", &all), (vec![Kind::Mit, Kind::Other], vec![]));
+        assert_eq!(kinds("MIT/Apache-2.0", &all[..2]), (vec![Kind::Mit], vec![]));
         assert_eq!(
             kinds("(MIT OR Apache-2.0) AND Unicode-3.0", &all),
             (vec![Kind::Mit, Kind::Unicode, Kind::Other], vec![])
@@ -210,9 +236,25 @@ mod tests {
     }
 
     #[test]
+    fn one_file_may_have_several_licences_and_others_may_have_more_files() {
+        let apache = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION";
+        let both = [apache, MIT].concat();
+        let isc = "// hereby granted, provided\n// that the above copyright notice";
+        let all = texts(&[&both, isc, "boost software license"]);
+        let kinds = |expression: &str| {
+            let chosen = choose(expression, &all).expect("known licences");
+            (chosen.texts.iter().map(|text| text.kind()).collect::<Vec<_>>(), chosen.missing)
+        };
+        assert_eq!(kinds("Apache-2.0 AND ISC"), (vec![Kind::Apache, Kind::Isc, Kind::Bsl], vec![]));
+        assert_eq!(kinds("BSL-1.0 OR MIT"), (vec![Kind::Apache, Kind::Isc], vec![]));
+        let clauses = "Redistribution and use in source and binary forms … endorse or promote products";
+        assert_eq!(Text::read(clauses).kind(), Kind::Bsd3);
+    }
+
+    #[test]
     fn a_folder_inside_gives_its_shortest_text_and_its_notices() {
         let all = texts(&["TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", MIT, "A notice."]);
-        let kinds: Vec<Kind> = preferred(&all).iter().map(|text| text.kind).collect();
+        let kinds: Vec<Kind> = preferred(&all).iter().map(|text| text.kind()).collect();
         assert_eq!(kinds, [Kind::Mit, Kind::Other]);
     }
 }

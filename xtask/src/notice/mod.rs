@@ -203,7 +203,7 @@ impl Sections {
     fn put(&mut self, label: &str, text: &Text) {
         let section = self
             .all
-            .entry((text.kind, text.words()))
+            .entry((text.kind(), text.words()))
             .or_insert_with(|| Section { body: text.body.clone(), owners: BTreeSet::new() });
         if text.copyright.is_empty() {
             section.owners.insert(label.to_owned());

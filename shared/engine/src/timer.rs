@@ -237,6 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn the_draw_is_known_from_its_random_number() {
         let mut inner = rand::rng();
         for _ in 0..1_000 {

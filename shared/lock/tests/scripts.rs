@@ -14,7 +14,7 @@
 //! place BASE SHARD=ID,ID...
 //! status [RESOURCE]  edges  deadline  members  map  snapshot   (no log entries)
 //! ```
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod script;
 

@@ -1,6 +1,6 @@
 //! What remembered keys cost: their bytes are bounded by an estimate, which has to be one from above. One test, because the
 //! memory is that of the whole process.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use orrery_base::ids::GroupId;
 use orrery_base::key::{IdempotencyKey, KeyName, RequestKey};

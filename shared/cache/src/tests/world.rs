@@ -163,6 +163,8 @@ impl World {
             wrote: BTreeMap::new(),
         });
         let nodes = nodes.collect();
+        #[allow(clippy::disallowed_methods)]
+        let traced = std::env::var_os("ORRERY_CACHE_SEED").is_some();
         let mut world = World {
             now: 1_000,
             random,
@@ -182,7 +184,7 @@ impl World {
             limits,
             busy: true,
             trace: Vec::new(),
-            traced: std::env::var_os("ORRERY_CACHE_SEED").is_some(),
+            traced,
         };
         world.new_term();
         for node in 0..3 {

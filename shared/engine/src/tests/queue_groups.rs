@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use orrery_api::queue::{Consume, CreateGroup, DeleteGroup, Purge};
+use orrery_api::queue::{Consume, CreateGroup, DeleteGroup, Purge, Redrive};
 use orrery_api::queue_limits::SetLimits;
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::GroupId;
@@ -170,4 +170,23 @@ async fn what_the_leader_knows_to_refuse_does_not_go_through_the_log() {
             engines[n % 3].queue().publish(message(&format!("v{n}"), None, "1"), None).await.unwrap_err();
         assert_eq!((more.code, more.message.contains("2 topics")), (ErrorCode::LimitReached, true), "{more}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missing_is_named() {
+    let world = Arc::new(World::default());
+    let engines = world.cluster(3).await;
+    let queues = engines[0].queue();
+    publish(&engines[0], None, "1").await;
+    let said = async |topic: &str, group: Option<&str>| {
+        let purge = Purge { topic: topic.into(), what: None, group: group.map(Into::into) };
+        let redrive = Redrive { topic: topic.into(), group: group.map(Into::into), message_ids: None };
+        let (purged, redriven) = (queues.purge(purge, None).await, queues.redrive(redrive, None).await);
+        let (purged, redriven) = (purged.unwrap_err(), redriven.unwrap_err());
+        assert_eq!((purged.code, &purged), (ErrorCode::NotFound, &redriven));
+        purged.message
+    };
+    assert_eq!(said("nowhere", Some("g")).await, "There is no topic nowhere.");
+    assert_eq!(said("nowhere", None).await, "There is no topic nowhere.");
+    assert_eq!(said("t", Some("nobody")).await, "There is no consumer group nobody of t.");
 }

@@ -241,6 +241,23 @@ fn no_topic(topic: &str) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("There is no topic {topic}."))
 }
 
+/// What no shard has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    Topic,
+    Group,
+}
+
+impl Missing {
+    /// Of the shards' answers; a shard that has the topic knows better than one that has not.
+    fn told(missing: Option<Missing>, topic: &str, group: Option<&str>) -> ApiError {
+        match (missing, group) {
+            (Some(Missing::Group), Some(group)) => no_group(topic, group),
+            _ => no_topic(topic),
+        }
+    }
+}
+
 fn no_group(topic: &str, group: &str) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("There is no consumer group {group} of {topic}."))
 }

@@ -9,7 +9,7 @@ use orrery_queue::{PurgeWhat, QueueCommand, QueueReply, dead_letters_of};
 use smol_str::SmolStr;
 
 use super::redrive::PASSES_MAX;
-use super::{QueueService, first_of, internal, no_topic, validate};
+use super::{Missing, QueueService, first_of, internal, validate};
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
 use crate::service::lock::validate::name;
@@ -42,20 +42,23 @@ impl<H: Host> QueueService<H> {
                 (shard, self.purge_shard(shard, command, key.clone()).await)
             });
             let (mut purged, mut more, mut there) = (0, false, false);
-            let mut failed = Vec::new();
+            let (mut failed, mut missing) = (Vec::new(), None);
             for (shard, done) in join_all(parts).await {
                 match done {
-                    Ok(Some((count, rest))) => {
+                    Ok(Ok((count, rest))) => {
                         there = true;
                         purged += count;
                         more |= rest;
                     }
-                    Ok(None) => {}
+                    Ok(Err(what)) => missing = missing.max(Some(what)),
                     Err(error) => failed.push((shard, error)),
                 }
             }
             if !there {
-                return Err(first_of(failed, no_topic(&request.topic)));
+                return Err(first_of(
+                    failed,
+                    Missing::told(missing, &request.topic, request.group.as_deref()),
+                ));
             }
             let idempotency_key = (!failed.is_empty()).then(|| key.to_string());
             let failed = failed.iter().map(|(shard, error)| verdict::of_shard(*shard, error)).collect();
@@ -73,14 +76,14 @@ impl<H: Host> QueueService<H> {
         .await
     }
 
-    /// One command after the other until nothing is left: how many went, and whether there are more. None where the
+    /// One command after the other until nothing is left: how many went, and whether there are more. An error where the
     /// shard has no such topic or group.
     async fn purge_shard(
         &self,
         shard: GroupId,
         command: QueueCommand,
         mut key: Key,
-    ) -> Result<Option<(u64, bool)>, ApiError> {
+    ) -> Result<Result<(u64, bool), Missing>, ApiError> {
         let budget = RetryBudget::<H::Runtime>::new(self.timeout());
         let (mut sum, mut rest) = (0, true);
         for pass in 0..PASSES_MAX {
@@ -90,7 +93,8 @@ impl<H: Host> QueueService<H> {
                     sum += purged;
                     rest = more;
                 }
-                Ok((_, QueueReply::NoSuchTopic | QueueReply::NoSuchGroup)) if pass == 0 => return Ok(None),
+                Ok((_, QueueReply::NoSuchTopic)) if pass == 0 => return Ok(Err(Missing::Topic)),
+                Ok((_, QueueReply::NoSuchGroup)) if pass == 0 => return Ok(Err(Missing::Group)),
                 Ok((_, QueueReply::NoSuchTopic | QueueReply::NoSuchGroup)) => rest = false,
                 Ok(_) => return Err(internal()),
                 Err(error) if pass == 0 => return Err(error),
@@ -103,6 +107,6 @@ impl<H: Host> QueueService<H> {
             // The client's key is that of the first command only.
             key = self.requests.own();
         }
-        Ok(Some((sum, rest)))
+        Ok(Ok((sum, rest)))
     }
 }

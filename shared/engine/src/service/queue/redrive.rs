@@ -10,7 +10,7 @@ use orrery_base::key::IdempotencyKey;
 use orrery_queue::{QueueCommand, QueueReply, dead_letters_of};
 use smol_str::SmolStr;
 
-use super::{QueueService, first_of, internal, no_topic, validate};
+use super::{Missing, QueueService, first_of, internal, validate};
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
 use crate::service::lock::validate::name;
@@ -21,8 +21,8 @@ use crate::service::verdict;
 /// Most commands of one call in one shard.
 pub(super) const PASSES_MAX: u32 = 256;
 
-/// What came of one shard: none where it has no such topic or group.
-type Done = Option<(u64, u64)>;
+/// What came of one shard.
+type Done = Result<(u64, u64), Missing>;
 
 impl<H: Host> QueueService<H> {
     /// `POST /queue/redrive`. Where a shard fails, the others have done it, and the answer says so: a retry completes it.
@@ -53,20 +53,23 @@ impl<H: Host> QueueService<H> {
                 (shard, self.redrive_shard(shard, command, key.clone()).await)
             });
             let (mut redriven, mut left, mut there) = (0, 0, false);
-            let mut failed = Vec::new();
+            let (mut failed, mut missing) = (Vec::new(), None);
             for (shard, done) in join_all(parts).await {
                 match done {
-                    Ok(Some((more_redriven, more_left))) => {
+                    Ok(Ok((more_redriven, more_left))) => {
                         there = true;
                         redriven += more_redriven;
                         left += more_left;
                     }
-                    Ok(None) => {}
+                    Ok(Err(what)) => missing = missing.max(Some(what)),
                     Err(error) => failed.push((shard, error)),
                 }
             }
             if !there {
-                return Err(first_of(failed, no_topic(&request.topic)));
+                return Err(first_of(
+                    failed,
+                    Missing::told(missing, &request.topic, request.group.as_deref()),
+                ));
             }
             let idempotency_key = (!failed.is_empty()).then(|| key.to_string());
             let failed = failed.iter().map(|(shard, error)| verdict::of_shard(*shard, error)).collect();
@@ -104,7 +107,8 @@ impl<H: Host> QueueService<H> {
                         break;
                     }
                 }
-                Ok((_, QueueReply::NoSuchTopic | QueueReply::NoSuchGroup)) if pass == 0 => return Ok(None),
+                Ok((_, QueueReply::NoSuchTopic)) if pass == 0 => return Ok(Err(Missing::Topic)),
+                Ok((_, QueueReply::NoSuchGroup)) if pass == 0 => return Ok(Err(Missing::Group)),
                 Ok((_, QueueReply::NoSuchTopic | QueueReply::NoSuchGroup)) => break,
                 Ok(_) => return Err(internal()),
                 Err(error) if pass == 0 => return Err(error),
@@ -114,6 +118,6 @@ impl<H: Host> QueueService<H> {
             // The client's key is that of the first command only.
             key = self.requests.own();
         }
-        Ok(Some((sum, rest)))
+        Ok(Ok((sum, rest)))
     }
 }

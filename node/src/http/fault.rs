@@ -88,7 +88,7 @@ async fn change(state: &NodeState, change: Change, query: Scoped) -> Answered {
     if scope == Scope::Node {
         others.clear();
     }
-    // The others first: this node's own faults do not reach its HTTP, but whoever asks may be cut off from the answer.
+    // The others first: what this node is told to cut may be its own way to them.
     let mut all = spread(&change, &others).await;
     if let Some(part) = change.of(own) {
         apply(state, part);

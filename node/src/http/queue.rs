@@ -150,7 +150,8 @@ pub async fn create_group(
     Checked { body, key, asker }: Checked<CreateGroup>,
 ) -> Result<Answer<GroupAnswer>, Failure> {
     let asked = state.engine.queue().asked_by(asker);
-    counted(&state, "create_group", asked.create_group(body, key), |_| (200, "created")).await
+    let word = |answer: &GroupAnswer| (200, if answer.status == "exists" { "exists" } else { "created" });
+    counted(&state, "create_group", asked.create_group(body, key), word).await
 }
 
 /// `POST /queue/groups/delete`

@@ -276,7 +276,7 @@ fn a_shard_with_values() -> Machine {
 /// A file's name, what it has, and of what.
 type Golden = (&'static str, &'static str, fn() -> Machine);
 
-/// Written by `ORRERY_REWRITE=1 cargo test -p orrery-machine --test bounds stay_readable` where they are empty.
+/// Written by `UPDATE=1 cargo test -p orrery-machine --test bounds stay_readable` where they are empty.
 const GOLDEN: [Golden; 2] = [
     ("machine-4.hex", include_str!("golden/machine-4.hex"), one_of_everything_with_shards),
     ("shard-4.hex", include_str!("golden/shard-4.hex"), a_shard_with_values),
@@ -359,7 +359,7 @@ fn is_golden(file: &str, golden: &str, machine: &Machine) {
         }
         hex.push('\n');
     }
-    if std::env::var_os("ORRERY_REWRITE").is_some() && golden.is_empty() {
+    if std::env::var_os("UPDATE").is_some() && golden.is_empty() {
         let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
         std::fs::write(path, &hex).unwrap();
         return;

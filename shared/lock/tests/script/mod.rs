@@ -6,6 +6,7 @@ use orrery_base::ids::{ClusterId, GroupId, NodeId};
 use orrery_base::key::IdempotencyKey;
 use orrery_lock::{Holder, LockCommand, Mode, SessionCommand, SessionId, Wait, WaitId};
 use orrery_machine::{Command, ControlCommand, Machine, Member, Operation, Placement};
+use orrery_script::{Scenario, Words};
 
 #[derive(Default)]
 pub struct Script {
@@ -13,39 +14,10 @@ pub struct Script {
     index: u64,
 }
 
-/// What stands after the fixed words of a line: `ttl=5` and `queue`.
-struct Options<'a>(Vec<&'a str>);
-
-impl Script {
-    /// The text with what comes of its commands in place of what stood there.
-    pub fn run(mut self, text: &str) -> String {
-        let blocks = text.trim_end().split("\n\n").map(|block| self.block(block));
-        let mut all = blocks.collect::<Vec<_>>().join("\n\n");
-        all.push('\n');
-        all
-    }
-
-    fn block(&mut self, block: &str) -> String {
-        let mut lines = Vec::new();
-        let mut results = Vec::new();
-        let mut commands = 0;
-        for line in block.lines().take_while(|line| *line != "----") {
-            lines.push(line.to_owned());
-            if !line.starts_with('#') && !line.is_empty() {
-                commands += 1;
-                results.extend(self.line(line));
-            }
-        }
-        if commands > 0 {
-            lines.push("----".into());
-        }
-        lines.extend(results);
-        lines.join("\n")
-    }
-
+impl Scenario for Script {
     fn line(&mut self, line: &str) -> Vec<String> {
-        let words: Vec<_> = line.split_whitespace().collect();
-        match words[..] {
+        let words = Words::of(line);
+        match words.all() {
             ["status"] => words::table(&self.machine.locks().view(Some(self.index), None)),
             ["status", resource] => {
                 words::table(&self.machine.locks().view(Some(self.index), Some(resource)))
@@ -64,10 +36,11 @@ impl Script {
             _ => self.command(&words),
         }
     }
+}
 
-    fn command(&mut self, words: &[&str]) -> Vec<String> {
-        let options = Options(words.to_vec());
-        let operation = parse(words, &options);
+impl Script {
+    fn command(&mut self, options: &Words<'_>) -> Vec<String> {
+        let operation = parse(options.all(), options);
         let key = options.text("key").map(|key| {
             let (client, number) = key.split_once('/').unwrap();
             IdempotencyKey { client: client.into(), number: number.parse().unwrap() }.into()
@@ -81,25 +54,7 @@ impl Script {
     }
 }
 
-impl Options<'_> {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .filter_map(|word| word.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.text(name).map(|value| value.parse().expect("a number"))
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.0.contains(&name)
-    }
-}
-
-fn parse(words: &[&str], options: &Options<'_>) -> Operation {
+fn parse(words: &[&str], options: &Words<'_>) -> Operation {
     match words {
         ["clock", to, ..] => Operation::AdvanceClock { to_ms: to.parse().unwrap() },
         ["open" | "keep" | "close", ..] => Operation::Session(parse_session(words, options)),
@@ -109,13 +64,7 @@ fn parse(words: &[&str], options: &Options<'_>) -> Operation {
     }
 }
 
-fn parse_lock(
-    verb: &str,
-    resource: &str,
-    holder: &str,
-    words: &[&str],
-    options: &Options<'_>,
-) -> LockCommand {
+fn parse_lock(verb: &str, resource: &str, holder: &str, words: &[&str], options: &Words<'_>) -> LockCommand {
     let resource = resource.into();
     let (client, session) = match holder.split_once('/') {
         None => (holder, None),
@@ -157,7 +106,7 @@ fn parse_lock(
     }
 }
 
-fn parse_session(words: &[&str], options: &Options<'_>) -> SessionCommand {
+fn parse_session(words: &[&str], options: &Words<'_>) -> SessionCommand {
     match words {
         ["open", client, ..] => {
             SessionCommand::Open { client: (*client).into(), ttl_ms: options.number("ttl").unwrap_or(30_000) }

@@ -5,6 +5,7 @@
 //! arguments.
 #![warn(missing_docs)]
 
+pub mod consistency;
 pub mod error;
 pub mod fnv;
 pub mod hlc;

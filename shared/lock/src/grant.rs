@@ -71,7 +71,7 @@ impl Table {
     }
 
     /// The resource's first waiter, if nothing stands in its way.
-    fn grantable(&self, name: &ResourceName) -> Option<WaitId> {
+    pub(super) fn grantable(&self, name: &ResourceName) -> Option<WaitId> {
         let resource = self.resources.get(name)?;
         let first = resource.waiters().next()?;
         let waiter = self.waits.get(&first)?;

@@ -6,6 +6,7 @@
 mod acquire;
 mod apply;
 mod cancel;
+mod consistency;
 mod deadlock;
 mod expiry;
 pub mod fact;

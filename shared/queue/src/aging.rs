@@ -15,12 +15,12 @@ use super::log::{Log, Place};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Aging {
     /// Of those without a delay, all before this number are gone or postponed.
-    prompt: LogIndex,
+    pub prompt: LogIndex,
     /// Of those with one, all before this place are gone or postponed.
-    entered: Place,
+    pub entered: Place,
     /// Given back with a delay: from when their age counts.
-    postponed: OrdMap<LogIndex, LeaseMs>,
-    by_moment: OrdSet<(LeaseMs, LogIndex)>,
+    pub postponed: OrdMap<LogIndex, LeaseMs>,
+    pub by_moment: OrdSet<(LeaseMs, LogIndex)>,
 }
 
 /// As it stands in a snapshot. The order of the fields is part of the format.

@@ -41,9 +41,9 @@ impl From<ExpiryCause> for GoneCause {
 /// The memory: at most [`GONE_KNOWN_MAX`] numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Gone {
-    known: OrdMap<LogIndex, GoneCause>,
+    pub known: OrdMap<LogIndex, GoneCause>,
     /// Its numbers, the one that left first at the front.
-    order: Vector<LogIndex>,
+    pub order: Vector<LogIndex>,
     /// The highest number that is not known any more.
     forgotten: Option<LogIndex>,
 }

@@ -10,6 +10,7 @@
 
 mod aging;
 mod apply;
+mod consistency;
 mod consume;
 mod expiry;
 pub mod fact;

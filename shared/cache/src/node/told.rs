@@ -91,6 +91,8 @@ impl Lines {
         {
             return State::I;
         }
+        // The answer to a write says of its home's term nothing else than this.
+        self.heard(shard, stamp.term, now_us);
         self.extend(shard, stamp.term, pending.sent_us, now_us);
         if !self.leased(shard, now_us) {
             return State::I;

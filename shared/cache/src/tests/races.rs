@@ -482,3 +482,33 @@ fn an_idle_cache_renews_nothing_and_a_used_one_does() {
     assert!(bench.carry(1).is_empty());
     assert_eq!(bench.state(1), State::I);
 }
+
+/// A write at the new home is how a node may hear of it first. From then on what the home before granted is worth nothing: the new
+/// one does not know of it, and would ask this node for nothing before another one writes there.
+#[test]
+fn a_fill_of_the_home_before_comes_after_a_write_at_the_new_one() {
+    let mut bench = Bench::new();
+    let late = Address::from("b");
+    bench.apply(&CacheCommand::Write {
+        address: late.clone(),
+        value: Some(Bytes::from_static(b"1")),
+        tenure: 1,
+        by: "node1".into(),
+        based_on: None,
+        if_version: None,
+        saves: None,
+    });
+    let looked = bench.nodes[1].read(SHARD, &late, bench.now);
+    let (asked, fill, _) = bench.ask(1, looked);
+    assert!(matches!(fill[0], Told::Filled { term: 1, grant: Some(_), .. }), "{fill:?}");
+    bench.new_home(2);
+    bench.now += END_US;
+    bench.directory.tick(&bench.values, bench.now);
+    bench.home();
+    let looked = bench.write(1, "2", 1);
+    let (written, mut told, _) = bench.ask(1, looked);
+    assert!(matches!(bench.tell(1, written, told.remove(0)), Done::Written { state: State::E, .. }));
+    let done = bench.tell(1, asked, fill[0].clone());
+    assert!(matches!(done, Done::Value { state: State::I, .. }), "{done:?}");
+    assert!(!bench.nodes[1].has_readable(&late, bench.now), "another node may write there");
+}

@@ -10,6 +10,7 @@
 //! lease is counted from when the node asked, and a writer goes on only when every other copy is acknowledged to be gone
 //! or its lease is surely over. What makes a change of home safe is in [`directory`].
 
+mod consistency;
 pub mod directory;
 pub mod fact;
 pub mod message;
@@ -77,8 +78,8 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// Rules of this module that tests break on purpose, to prove that their checks bite. All are kept by default; no flag, file
-/// or request reaches them.
+/// Rules of this module that tests break on purpose, to prove that their checks bite, and whether it checks itself. No flag,
+/// file or request reaches them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Broken {
     /// A node counts its lease from when the grant came, instead of from when it asked.
@@ -91,6 +92,8 @@ pub struct Broken {
     pub stale_write_back: bool,
     /// A home applies a late offer, whatever was written after the version that it is based on.
     pub late_offer: bool,
+    /// No rule: copies and directories check themselves as in a debug build. The simulator asks for it.
+    pub checked: bool,
 }
 
 /// One boot of one node: a boot remembers nothing of the one before.

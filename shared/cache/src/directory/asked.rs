@@ -11,9 +11,21 @@ impl Directory {
     pub fn ask(&mut self, from: &Holder, asked: u64, ask: Ask, values: &Values, now_us: u64) -> Question {
         self.next += 1;
         let question = self.next;
+        self.take(question, (from, asked), ask, values, now_us);
+        self.checked();
+        question
+    }
+
+    fn take(
+        &mut self,
+        question: Question,
+        (from, asked): (&Holder, u64),
+        ask: Ask,
+        values: &Values,
+        now_us: u64,
+    ) {
         if let Some(told) = self.not_open(from, asked, &ask, now_us) {
-            self.answer(question, told);
-            return question;
+            return self.answer(question, told);
         }
         let what = match ask {
             Ask::GetS { address } => What::GetS(address),
@@ -28,13 +40,11 @@ impl Directory {
             Ask::Renew { lease, .. } => What::Renew { lease },
             Ask::Evict { lines } => {
                 lines.iter().for_each(|(address, stamp)| self.evicted(from, address, *stamp));
-                self.answer(question, Told::Noted);
-                return question;
+                return self.answer(question, Told::Noted);
             }
         };
         if self.questions.len() >= QUESTIONS_MAX {
-            self.answer(question, Told::Busy);
-            return question;
+            return self.answer(question, Told::Busy);
         }
         let turn = match &what {
             What::Write { address, .. } | What::WriteBack { address, .. } | What::Offer { address, .. } => {
@@ -50,7 +60,6 @@ impl Directory {
             Some(address) => self.queue(question, address, values, now_us),
             None => self.confirm(question),
         }
-        question
     }
 
     /// The answer as long as nothing is granted.

@@ -9,7 +9,7 @@ use crate::message::{Claim, Kept, Told};
 use crate::{Address, Holder, Values};
 
 /// Most claims of one node: more than a node has lines would be nonsense.
-const CLAIMS_MAX: usize = 65_536;
+pub(super) const CLAIMS_MAX: usize = 65_536;
 
 impl Directory {
     /// A node says what it holds. What it says last counts.

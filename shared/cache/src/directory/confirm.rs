@@ -12,6 +12,13 @@ pub(super) struct Rounds {
     waiting: Vec<Question>,
 }
 
+impl Rounds {
+    /// Those who wait for the round that is under way, and for the next.
+    pub(super) fn questions(&self) -> impl Iterator<Item = Question> + '_ {
+        self.running.iter().flatten().chain(&self.waiting).copied()
+    }
+}
+
 impl Directory {
     pub(super) fn confirm(&mut self, question: Question) {
         self.rounds.waiting.push(question);
@@ -52,5 +59,6 @@ impl Directory {
             }
         }
         self.next_round();
+        self.checked();
     }
 }

@@ -25,6 +25,7 @@
 mod asked;
 mod claims;
 mod confirm;
+mod consistency;
 mod grant;
 mod offer;
 mod recall;
@@ -242,6 +243,8 @@ pub struct Directory {
     /// Lines of which it is not told yet who holds them now.
     touched: BTreeSet<Address>,
     told: BTreeMap<Address, told::Held>,
+    /// How often something changed: which of them are followed by a check of the whole.
+    changes: u64,
 }
 
 impl Directory {
@@ -268,6 +271,7 @@ impl Directory {
             silent: false,
             touched: BTreeSet::new(),
             told: BTreeMap::new(),
+            changes: 0,
         }
     }
 
@@ -314,6 +318,7 @@ impl Directory {
             self.propose_open();
         }
         self.recall_due(values, now_us);
+        self.checked();
     }
 
     fn propose_open(&mut self) {
@@ -334,7 +339,8 @@ impl Directory {
             return;
         }
         if let Some(question) = question {
-            return self.committed_for(question, outcome, values, now_us);
+            self.committed_for(question, outcome, values, now_us);
+            return self.checked();
         }
         match (self.stage, outcome) {
             (Stage::Beginning, Committed::Applied(CacheReply::Begun { opened })) => {
@@ -356,6 +362,7 @@ impl Directory {
             }
             _ => self.end(),
         }
+        self.checked();
     }
 
     /// The node leads no more, or something is not known: everything that is asked here is answered, and the directory
@@ -415,6 +422,7 @@ impl Directory {
     ) {
         if self.stage != Stage::Ended {
             self.recall_answered(question, from, recalled, values, now_us);
+            self.checked();
         }
     }
 }

@@ -7,11 +7,11 @@ use crate::{Address, Holder, Stamp, Values};
 
 /// Most lines of which a home remembers that their owner did not answer. Beyond that it gives a line a new version at
 /// once, so that a late offer of the owner is refused.
-const ABSENT_MAX: usize = 65_536;
+pub(super) const ABSENT_MAX: usize = 65_536;
 
 /// Most handed-over writes that a home remembers. Beyond that, an owner that was not reached when its write was committed
 /// may not learn what became of it.
-const FETCHED_MAX: usize = 4_096;
+pub(super) const FETCHED_MAX: usize = 4_096;
 
 /// A node that was asked for a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::{Address, State};
 const EVICTIONS_PER_MESSAGE: usize = 64;
 
 /// Most offers that are under way at one time: after a change of homes there may be thousands, with their values.
-const OFFERS_MAX: usize = 64;
+pub(super) const OFFERS_MAX: usize = 64;
 
 impl Lines {
     /// Sends what was written here, unless that is under way. With `now` it does not wait until that is due.
@@ -75,6 +75,7 @@ impl Lines {
     pub fn stop(&mut self, now_us: u64) {
         self.stopping = true;
         self.flush_due(now_us);
+        self.checked();
     }
 
     /// Nothing is here that is not written back.

@@ -14,6 +14,7 @@ impl Lines {
         let shards: Vec<GroupId> = self.homes.keys().copied().collect();
         shards.into_iter().for_each(|shard| self.renew(shard, now_us));
         self.flush_due(now_us);
+        self.checked();
     }
 
     /// When to call [`Lines::tick`] again at the latest.

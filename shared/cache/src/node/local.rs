@@ -13,6 +13,12 @@ use crate::{Address, State, Version};
 impl Lines {
     pub fn read(&mut self, shard: GroupId, address: &Address, now_us: u64) -> Looked {
         self.expire(now_us);
+        let looked = self.look_to_read(shard, address, now_us);
+        self.checked();
+        looked
+    }
+
+    fn look_to_read(&mut self, shard: GroupId, address: &Address, now_us: u64) -> Looked {
         if let Some(line) = self.readable(address, now_us) {
             debug_assert_eq!(next(line.state, Stimulus::LocalRead).action, Action::Hit);
             // An owner that has not written yet may know that there is no value.
@@ -38,6 +44,18 @@ impl Lines {
         if self.stopping {
             return None;
         }
+        let looked = self.look_to_write_back(shard, address, value, now_us);
+        self.checked();
+        Some(looked)
+    }
+
+    fn look_to_write_back(
+        &mut self,
+        shard: GroupId,
+        address: &Address,
+        value: &Bytes,
+        now_us: u64,
+    ) -> Looked {
         // A question for a copy tells the home that nothing here is unwritten, so no write is taken while it is open.
         let free = !self.pending.contains_key(address);
         if let Some(line) = self.readable(address, now_us)
@@ -57,12 +75,12 @@ impl Lines {
                 line.leaving = false;
             });
             self.make_room(address);
-            return Some(Looked::Hit { state: State::M, version, value: None });
+            return Looked::Hit { state: State::M, version, value: None };
         }
         if self.must_wait(shard, address, now_us) {
-            return Some(Looked::Wait);
+            return Looked::Wait;
         }
-        Some(self.begin(shard, Purpose::Own, Ask::GetM { address: address.clone() }, now_us))
+        self.begin(shard, Purpose::Own, Ask::GetM { address: address.clone() }, now_us)
     }
 
     /// A write that is answered when it is committed; without a value a deletion.
@@ -76,6 +94,13 @@ impl Lines {
         now_us: u64,
     ) -> Looked {
         self.expire(now_us);
+        let ask = Ask::Write { address: address.clone(), value, if_version, key };
+        let looked = self.look_to_write(shard, address, ask, now_us);
+        self.checked();
+        looked
+    }
+
+    fn look_to_write(&mut self, shard: GroupId, address: &Address, ask: Ask, now_us: u64) -> Looked {
         if self.must_wait(shard, address, now_us) {
             return Looked::Wait;
         }
@@ -84,7 +109,6 @@ impl Lines {
             self.flush(address, now_us, true);
             return Looked::Wait;
         }
-        let ask = Ask::Write { address: address.clone(), value, if_version, key };
         self.begin(shard, Purpose::Write, ask, now_us)
     }
 

@@ -13,6 +13,7 @@
 //! - what a client wrote with `write_back` goes only when a home says that it has it or will not take it; where no home
 //!   knows the copy any more it is offered ([`offer`]).
 
+mod consistency;
 mod flush;
 mod lease;
 mod local;
@@ -233,6 +234,8 @@ pub struct Lines {
     counted: Counted,
     /// Everything is to be written back, and nothing new is written here.
     stopping: bool,
+    /// How often something changed: which of them are followed by a check of the whole.
+    changes: u64,
 }
 
 impl Lines {
@@ -250,6 +253,7 @@ impl Lines {
             out: VecDeque::new(),
             counted: Counted::default(),
             stopping: false,
+            changes: 0,
         }
     }
 

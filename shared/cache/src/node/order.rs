@@ -80,6 +80,24 @@ impl Order {
         }
     }
 
+    /// Panics where it does not have just these lines.
+    pub(super) fn assert_consistent<'a>(&self, lines: impl ExactSizeIterator<Item = &'a Address>) {
+        let (has, all): (usize, usize) = match self {
+            Order::Lru(lru) => (lru.len(), lines.len()),
+            Order::Lfu(lfu) => (lfu.order.len().min(lfu.of.len()), lines.len()),
+        };
+        assert_eq!(has, all, "the order of use has {has} lines of {all}");
+        for address in lines {
+            let there = match self {
+                Order::Lru(lru) => lru.contains(address),
+                Order::Lfu(lfu) => {
+                    lfu.of.get(address).is_some_and(|found| lfu.order.contains(&(*found, address.clone())))
+                }
+            };
+            assert!(there, "{address} is not in the order of use");
+        }
+    }
+
     /// The next one that may go.
     pub(super) fn victim(&self, may_go: impl Fn(&Address) -> bool) -> Option<Address> {
         match self {

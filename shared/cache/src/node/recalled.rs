@@ -11,6 +11,12 @@ use crate::{Address, Stamp, Version};
 impl Lines {
     pub fn recall(&mut self, shard: GroupId, recall: &Recall, now_us: u64) -> Recalled {
         self.expire(now_us);
+        let recalled = self.take_recall(shard, recall, now_us);
+        self.checked();
+        recalled
+    }
+
+    fn take_recall(&mut self, shard: GroupId, recall: &Recall, now_us: u64) -> Recalled {
         let (address, stamp) = (recall.address(), recall.stamp());
         let known = self.home(shard).known;
         if stamp.term < known {

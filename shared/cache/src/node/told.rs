@@ -13,6 +13,12 @@ impl Lines {
     /// what came of it.
     pub fn told(&mut self, shard: GroupId, asked: u64, told: Option<Told>, now_us: u64) -> Done {
         self.expire(now_us);
+        let done = self.take_answer(shard, asked, told, now_us);
+        self.checked();
+        done
+    }
+
+    fn take_answer(&mut self, shard: GroupId, asked: u64, told: Option<Told>, now_us: u64) -> Done {
         let renewing = self.homes.get(&shard).and_then(|home| home.renewing);
         if let Some((of, sent_us)) = renewing
             && of == asked

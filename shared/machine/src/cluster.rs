@@ -70,6 +70,21 @@ impl ClusterRecord {
         self.members.values()
     }
 
+    /// The members, each with the name under which it is kept.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&NodeName, &Member)> {
+        self.members.iter()
+    }
+
+    /// The last incarnation of a name that ever was a member.
+    pub(super) fn incarnation(&self, name: &str) -> Option<u32> {
+        self.incarnations.get(name).copied()
+    }
+
+    /// How many names ever were members.
+    pub(super) fn names(&self) -> usize {
+        self.incarnations.len()
+    }
+
     /// The member of that name.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.get(name)

@@ -5,6 +5,7 @@
 //! different parts of it in use: log, replies, lease clock and snapshots work the same everywhere.
 
 pub mod cluster;
+mod consistency;
 mod fact;
 mod minted;
 mod packed;
@@ -387,6 +388,7 @@ impl Machine {
 
     fn finish(&mut self, reply: Reply, step: Step, before: LockCounts) -> Applied {
         let Step { locks, queues, values } = step;
+        self.checked(locks.index);
         for (key, settled) in locks.settled {
             self.replies.settle(&key, &Reply::Lock(settled));
         }

@@ -17,6 +17,7 @@
 mod assign;
 mod bounds;
 mod change;
+mod consistency;
 mod draft;
 mod golden;
 mod hash;

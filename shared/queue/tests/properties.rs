@@ -270,6 +270,7 @@ impl Run {
     fn facts(&mut self, step: &Step, twin: &Step) {
         assert_eq!(step.facts, twin.facts, "the same facts everywhere");
         assert_eq!(step.woken, twin.woken);
+        self.shard.assert_consistent();
         self.watched.hear(step.index, self.shard.clock_ms(), &step.facts);
         for fact in &step.facts {
             self.ledger.note(fact, self.model.limits.attempts_max.max(3));

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use bytes::Bytes;
+use orrery_base::consistency;
 use orrery_queue::*;
 
 /// A shard and its log index.
@@ -24,7 +25,14 @@ impl World {
         let mut step = Step { index: self.index, ..Step::default() };
         let reply = self.shard.apply(command, &mut step);
         self.facts = step.facts;
+        self.check();
         reply
+    }
+
+    fn check(&self) {
+        if consistency::is_due(self.index, self.shard.items()) {
+            self.shard.assert_consistent();
+        }
     }
 
     /// At its bound a command is refused, and nothing changed.
@@ -44,6 +52,7 @@ impl World {
         let mut step = Step { index: self.index, ..Step::default() };
         self.shard.advance_clock(to_ms, &mut step);
         self.facts = step.facts;
+        self.check();
     }
 
     /// Advances to the same value until nothing is left to do then. How often that was.

@@ -161,7 +161,7 @@ fn retention_and_deleted_groups_are_swept_in_bounded_steps() {
         let messages = messages.iter().map(|d| Handle { number: d.number, receipt: None }).collect();
         world.apply(&QueueCommand::Ack { topic, group, messages });
     }
-    let mut other = World { shard: world.shard.clone(), index: world.index, facts: Vec::new() };
+    let mut other = World { shard: world.shard.clone(), index: world.index, ..World::default() };
     world.delete("t", "slow");
     assert_eq!(world.stats("t").messages, 5_000 - SWEEP_MAX as u64);
     assert_eq!(world.settle_clock(0), 4);

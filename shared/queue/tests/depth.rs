@@ -46,7 +46,7 @@ fn cycles(world: &mut World) -> Duration {
 
 #[test]
 fn depth_costs_little_memory_and_hardly_any_time() {
-    let mut world = World::default();
+    let mut world = World { unchecked: true, ..World::default() };
     world.create("t", "g", StartFrom::Earliest);
     fill(&mut world, FEW);
     let few = cycles(&mut world);

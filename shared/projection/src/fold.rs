@@ -30,6 +30,12 @@ impl View {
 
     /// The same with an event whose time was moved.
     pub fn apply_at(&mut self, node: &NodeName, boot: BootEpoch, event: &Event, at: Hlc) -> Effect {
+        let effect = self.take(node, boot, event, at);
+        self.checked(event.seq);
+        effect
+    }
+
+    fn take(&mut self, node: &NodeName, boot: BootEpoch, event: &Event, at: Hlc) -> Effect {
         self.at = self.at.max(at);
         let now_us = at.wall_us();
         if node == super::view::SUPERVISOR {
@@ -46,6 +52,11 @@ impl View {
 
     /// Takes over what a node (or the supervisor) knows at one sequence.
     pub fn install(&mut self, snapshot: &NodeSnapshot) {
+        self.take_snapshot(snapshot);
+        self.checked(snapshot.seq);
+    }
+
+    fn take_snapshot(&mut self, snapshot: &NodeSnapshot) {
         self.at = self.at.max(snapshot.hlc);
         let now_us = snapshot.hlc.wall_us();
         for process in &snapshot.processes {
@@ -89,6 +100,11 @@ impl View {
     /// supervisor's list is whole: who is neither in it nor a member is gone. A node's list may be old: it brings nobody
     /// back who left.
     pub fn members(&mut self, source: &NodeName, members: &[MemberAddress], profile: &str) {
+        self.take_members(source, members, profile);
+        self.checked(0);
+    }
+
+    fn take_members(&mut self, source: &NodeName, members: &[MemberAddress], profile: &str) {
         if !profile.is_empty() && self.profile != profile {
             self.profile = profile.into();
         }
@@ -192,6 +208,7 @@ impl View {
             gaps.remove(0);
         }
         gaps.push(gap);
+        self.checked(0);
     }
 
     /// The node's entry, made where it is not there yet.

@@ -2,6 +2,7 @@
 //!
 //! The page draws it and the tests compare it with what the nodes have.
 
+mod consistency;
 mod effect;
 pub mod fold;
 mod fold_cache;

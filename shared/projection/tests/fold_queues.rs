@@ -228,7 +228,7 @@ fn a_change_lasts_until_every_shard_is_where_the_map_says() {
     let half = ShardTable {
         version: 2,
         nodes: many.nodes.clone(),
-        shards: vec![many.shards[0].clone(), few.shards[1].clone()],
+        shards: vec![PlacedShard { version: 2, ..many.shards[0].clone() }, few.shards[1].clone()],
     };
     for place in 0..2 {
         assert_ne!(replicas(&few, place), replicas(&many, place), "the names are chosen so that both move");

@@ -25,5 +25,5 @@ use election::Script;
 
 #[test]
 fn scenarios() {
-    orrery_script::check(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"), 5, Script::default);
+    orrery_script::check(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"), 6, Script::default);
 }

@@ -72,7 +72,7 @@ impl View {
             |node: &NodeView| node.process == Process::Paused || self.presence(node) != Presence::Gone;
         let leads = |node: &NodeView, part: &GroupView| part.role == Role::Leader && lives(node);
         let newest = parts().filter(|(node, part)| leads(node, part)).max_by_key(|(_, part)| part.term);
-        let deposed = parts()
+        let mut deposed = parts()
             .filter(|(node, part)| leads(node, part) && part.term < term)
             .map(|(node, _)| node.name.clone())
             .collect::<Vec<_>>();
@@ -82,6 +82,8 @@ impl View {
                 .filter(|(_, part)| part.term == term)
                 .find_map(|(node, part)| self.told_leader(node, part))
         });
+        // One whose events do not come leads a newer term by now than the last one that it spoke of itself.
+        deposed.retain(|name| leader.as_ref() != Some(name));
         Leadership { term, leader, deposed }
     }
 

@@ -1,8 +1,8 @@
 //! How often a state machine checks itself as a whole.
 //!
-//! A whole check looks at everything that the machine has, so one after every command would make a long run quadratic.
-//! Small machines are checked after every command, larger ones after every k-th, with k in proportion to their size, and very
-//! large ones not at all: a debug build would stand still for longer than its peers wait for it.
+//! A whole check looks at everything that the machine has, so one after every command would make a long run
+//! quadratic. Small machines are checked after every command, larger ones after every k-th, with k in proportion to
+//! their size, and very large ones not at all: a debug build would stand still for longer than its peers wait for it.
 
 /// Items up to which a machine is checked after every command.
 pub const ITEMS_MAX: usize = 64;

@@ -1,5 +1,5 @@
-//! What must hold of a shard's committed values between two commands, checked as a whole. Copies and directories have their
-//! checks beside them.
+//! What must hold of a shard's committed values between two commands, checked as a whole. Copies and directories have
+//! their checks beside them.
 
 use std::collections::BTreeSet;
 

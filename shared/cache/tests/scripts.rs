@@ -1,10 +1,10 @@
 //! Scenarios of one home's directory as text that a person can read: `shared/cache/tests/cases/*.txt`.
 //!
-//! The directory and the shard's values are the real ones; nodes say what the script lets them say. A majority and the log answer
-//! at once, unless the script takes them away. Below a command stands what the home does: `answer`, `ask` (a recall), `tell`,
-//! `commit`; and, indented, the facts. Questions are numbered by the home, stamps are `TERM.N`, a lease lasts 1,000 ms, and a home
-//! waits 125 ms longer. `UPDATE=1 cargo test -p orrery-cache` writes what comes of the commands into the files, to be read before
-//! it is committed (`tests/script`).
+//! The directory and the shard's values are the real ones; nodes say what the script lets them say. A majority and
+//! the log answer at once, unless the script takes them away. Below a command stands what the home does: `answer`,
+//! `ask` (a recall), `tell`, `commit`; and, indented, the facts. Questions are numbered by the home, stamps are
+//! `TERM.N`, a lease lasts 1,000 ms, and a home waits 125 ms longer. `UPDATE=1 cargo test -p orrery-cache` writes
+//! what comes of the commands into the files, to be read before it is committed (`tests/script`).
 //!
 //! ```text
 //! lead TERM                    this node leads from now on; the directory before is forgotten

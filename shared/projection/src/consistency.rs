@@ -1,7 +1,8 @@
 //! What must hold of a view after everything that it takes in, checked as a whole.
 //!
-//! Only what the fold itself sees to: order, keys, bounds, who is there. What nodes say may contradict itself for a while, as when
-//! events are missing or a command's facts are not all in yet; so nothing here asks whether two may hold one lock.
+//! Only what the fold itself sees to: order, keys, bounds, who is there. What nodes say may contradict itself for a
+//! while, as when events are missing or a command's facts are not all in yet; so nothing here asks whether two may
+//! hold one lock.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -16,8 +17,8 @@ use super::view::{
 };
 
 impl View {
-    /// Called after everything that changes it, in debug builds. `nth` grows from call to call, so that a large view is checked
-    /// seldomer.
+    /// Called after everything that changes it, in debug builds. `nth` grows from call to call, so that a large view
+    /// is checked seldomer.
     pub(super) fn checked(&self, nth: u64) {
         if cfg!(debug_assertions) && consistency::is_due(nth, self.items()) {
             self.assert_consistent();

@@ -1,9 +1,10 @@
 //! Elections as text that a person can read: `shared/projection/tests/cases/*.txt`, folded and narrated.
 //!
-//! Who wins an election is decided by openraft, whose decisions the simulator checks seed by seed. What is ours is what people see of
-//! one: so each line is a fact as a node reports it, and the view that comes of it is the real one, checked as a whole after each
-//! fact. Below a fact stands what the narrator says. `UPDATE=1 cargo test -p orrery-projection` writes what comes of the facts into
-//! the files, to be read before it is committed (`tests/script`).
+//! Who wins an election is decided by openraft, whose decisions the simulator checks seed by seed. What is ours is
+//! what people see of one: so each line is a fact as a node reports it, and the view that comes of it is the real
+//! one, checked as a whole after each fact. Below a fact stands what the narrator says. `UPDATE=1 cargo test -p
+//! orrery-projection` writes what comes of the facts into the files, to be read before it is committed
+//! (`tests/script`).
 //!
 //! ```text
 //! voters NODE...               each of them says who votes

@@ -219,7 +219,8 @@ mod tests {
     use crate::step::Step;
     use crate::{QueueCommand, StartFrom};
 
-    /// Group g of topic t has message 2 in flight, 3 parked behind its key, and 4 acknowledged; h has none yet. 5 is delayed.
+    /// Group g of topic t has message 2 in flight, 3 parked behind its key, and 4 acknowledged; h has none yet. 5 is
+    /// delayed.
     fn shard() -> Shard {
         let mut shard = Shard::default();
         let (topic, group): (TopicName, super::super::ConsumerGroup) = ("t".into(), "g".into());

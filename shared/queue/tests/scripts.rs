@@ -1,8 +1,8 @@
 //! Scenarios of one shard's queues as text that a person can read: `shared/queue/tests/cases/*.txt`.
 //!
-//! Each command is one log entry, from index 1 on, which is the number of a message. First the reply, then the facts, indented.
-//! `UPDATE=1 cargo test -p orrery-queue` writes what comes of the commands into the files, to be read before it is committed
-//! (`tests/script`).
+//! Each command is one log entry, from index 1 on, which is the number of a message. First the reply, then the facts,
+//! indented. `UPDATE=1 cargo test -p orrery-queue` writes what comes of the commands into the files, to be read
+//! before it is committed (`tests/script`).
 //!
 //! ```text
 //! publish TOPIC [TEXT] [key=KEY] [delay=MS]

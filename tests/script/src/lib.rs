@@ -1,8 +1,7 @@
 //! Scenarios as text files: commands, and what comes of them.
 //!
-//! A block is some commands, `----`, and what came of them; a blank line ends it. A line that begins with `#` is for people.
-//! With `UPDATE=1` in the environment the files are written anew instead of compared.
-#![allow(clippy::expect_used)]
+//! A block is some commands, `----`, and what came of them; a blank line ends it. A line that begins with `#` is for
+//! people. With `UPDATE=1` in the environment the files are written anew instead of compared.
 
 use std::fs;
 use std::path::{Path, PathBuf};

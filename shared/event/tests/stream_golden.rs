@@ -1,5 +1,5 @@
 //! Golden bytes of the event stream's versions. A difference in an old one means that its facts are not understood any
-//! more: raise the version instead. `UPDATE_GOLDEN=1 cargo test -p orrery-event --test stream_golden` writes the
+//! more: raise the version instead. `UPDATE=1 cargo test -p orrery-event --test stream_golden` writes the
 //! present version anew.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -459,7 +459,7 @@ fn golden_bytes_of_version_6() {
     assert_eq!(STREAM_VERSION, 6);
     let (facts, snapshot) = (batch(facts_6()), Frame::Snapshot(Box::new(snapshot_6())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-6.txt");
         std::fs::write(path, &present).unwrap();
         return;

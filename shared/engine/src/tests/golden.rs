@@ -2,7 +2,7 @@
 //! version 3).
 //!
 //! A difference here means that an older data directory or an older peer is no longer understood: raise the version
-//! instead. `UPDATE_GOLDEN=1 cargo test -p orrery-engine golden` writes the file anew.
+//! instead. `UPDATE=1 cargo test -p orrery-engine golden` writes the file anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -298,7 +298,7 @@ fn golden_bytes_of_the_present_versions() {
     for (name, response) in responses() {
         line(&mut lines, &format!("response {name}"), PEER_VERSION, &envelope(response));
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/golden.txt");
         std::fs::write(path, &lines).expect("the file can be written");
         return;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
 use orrery_base::ids::GroupId;
+use orrery_cache::Broken;
 use orrery_cache::node::Limits;
 use orrery_engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
 
@@ -207,16 +208,20 @@ impl Cluster {
     }
 
     fn config(&self) -> EngineConfig {
+        // A release build checks itself here, too.
+        let broken = Broken { checked: true, ..self.bugs.cache };
         if self.faults.wan {
+            let defaults = EngineConfig::new(Profile::Wan);
             return EngineConfig {
+                cache: Limits { broken, ..defaults.cache },
                 shards: self.faults.shards,
                 snapshot_log_entries: self.faults.snapshot_entries,
-                ..EngineConfig::new(Profile::Wan)
+                ..defaults
             };
         }
         let defaults = EngineConfig::new(Profile::Realistic);
         EngineConfig {
-            cache: Limits { broken: self.bugs.cache, ..defaults.cache },
+            cache: Limits { broken, ..defaults.cache },
             // The same in a debug build as in a release build.
             heartbeat: Duration::from_millis(44),
             election_min: Duration::from_millis(120),

@@ -3,6 +3,7 @@
 mod caches;
 mod clients;
 mod consensus;
+mod folded;
 mod queues;
 mod registers;
 mod service;
@@ -28,6 +29,7 @@ use super::network::Network;
 use super::runtime::{SyncCell, TaskGroup};
 use super::trace::Trace;
 use consensus::Consensus;
+use folded::Folded;
 use service::Service;
 
 /// Every n-th applied index is compared including what the lock table does not show.
@@ -49,6 +51,7 @@ pub struct Checks {
     registers: SyncCell<Registers>,
     queues: SyncCell<Queues>,
     caches: SyncCell<Caches>,
+    folded: SyncCell<Folded>,
     /// Something happened to a copy or to what is committed since the last look at all copies.
     stirred: SyncCell<bool>,
     /// Nodes that applied something since the last look at their states, and in which group.
@@ -69,6 +72,7 @@ impl Checks {
             registers: SyncCell::default(),
             queues: SyncCell::default(),
             caches: SyncCell::default(),
+            folded: SyncCell::default(),
             stirred: SyncCell::new(false),
             applied: SyncCell::default(),
             failure: SyncCell::new(None),
@@ -115,12 +119,14 @@ impl Checks {
             }
             _ => {}
         }
+        self.folded.borrow_mut().fact(node, fact);
         let verdict = self.consensus.borrow_mut().fact(node, fact);
         self.verdict(verdict);
     }
 
     /// A node booted and found this on its disk.
     pub fn booted(&self, node: TaskGroup, found: Vec<Found>) {
+        self.folded.borrow_mut().booted(node);
         let verdict = self.consensus.borrow_mut().booted(node, found);
         self.verdict(verdict);
     }
@@ -175,8 +181,10 @@ impl Checks {
         self.verdict(verdict);
     }
 
+    /// The state as a whole: consistent in itself, and the same as on other nodes.
     fn digest(&self, node: TaskGroup, group: GroupId, engine: &Engine<SimHost>) {
         let Some((machine, Some(index))) = engine.applied_state(group) else { return };
+        machine.check_after(index);
         if index % DIGEST_EVERY == 0 {
             let digest = machine.encode().iter().fold(0, |digest, chunk| fnv(digest, chunk));
             let verdict = self.service.borrow_mut().digest(node, group, index, digest);

@@ -20,6 +20,34 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 <p>The node runs and answers on its HTTP interface. To get the dashboard, run <code>cargo xtask demo</code>, \
 or <code>cargo xtask dashboard</code> and build the node again.</p></body></html>";
 
+/// A format in which the build put a file beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Brotli,
+    Gzip,
+}
+
+impl Coding {
+    /// All of them, the smallest first.
+    pub const ALL: [Coding; 2] = [Coding::Brotli, Coding::Gzip];
+
+    /// Its name in HTTP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// What the build appends to the name of a file.
+    fn ending(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Gzip => "gz",
+        }
+    }
+}
+
 /// One file of the dashboard, with what the HTTP answer needs.
 #[derive(Debug, Clone)]
 pub struct Asset {
@@ -30,8 +58,8 @@ pub struct Asset {
     pub etag: String,
     /// The name holds a hash of the content: a browser may keep it for ever.
     pub immutable: bool,
-    /// The content is compressed.
-    pub gzipped: bool,
+    /// How the content is compressed.
+    pub coding: Option<Coding>,
 }
 
 /// The file at a URL path (`/` is the page itself). `None` if the dashboard has no such file.
@@ -48,21 +76,21 @@ pub fn asset(url_path: &str) -> Option<Asset> {
             content_type: content_type(name),
             etag: "\"not-built\"".to_owned(),
             immutable: false,
-            gzipped: false,
+            coding: None,
         })
     })
 }
 
-/// The same as its compressed form, where the build made one.
-pub fn gzipped(url_path: &str) -> Option<Asset> {
+/// The same in a compressed form, where the build made one.
+pub fn compressed(url_path: &str, coding: Coding) -> Option<Asset> {
     let name = url_path.trim_start_matches('/');
-    let file = Dist::get(&format!("{name}.gz"))?;
+    let file = Dist::get(&format!("{name}.{}", coding.ending()))?;
     Some(Asset {
         content_type: content_type(name),
         etag: quoted_hex(&file.metadata.sha256_hash()),
         immutable: has_hash(name),
         bytes: file.data,
-        gzipped: true,
+        coding: Some(coding),
     })
 }
 
@@ -73,7 +101,7 @@ fn found(name: &str) -> Option<Asset> {
         etag: quoted_hex(&file.metadata.sha256_hash()),
         immutable: has_hash(name),
         bytes: file.data,
-        gzipped: false,
+        coding: None,
     })
 }
 

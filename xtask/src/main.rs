@@ -4,10 +4,10 @@
 
 mod checks;
 mod cli;
+mod compress;
 mod dashboard;
 mod deny;
 mod exec;
-mod gzip;
 mod launch;
 mod notice;
 mod page;

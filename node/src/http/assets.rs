@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{self, Guard};
 use super::{method_not_allowed, not_found};
-use crate::dashboard::{Asset, asset, gzipped};
+use crate::dashboard::{Asset, Coding, asset, compressed};
 
 /// The dashboard's files, compressed for browsers that take it. A path without a file is 404 for every method and every
 /// origin: that nothing is there is no secret.
@@ -38,8 +38,8 @@ async fn file(request: Request) -> Response {
         return method_not_allowed(request).await.into_response();
     }
     let path = request.uri().path();
-    let compressed = if takes_gzip(request.headers()) { gzipped(path) } else { None };
-    let Some(file) = compressed.or_else(|| asset(path)) else {
+    let mut taken = Coding::ALL.into_iter().filter(|coding| takes(request.headers(), *coding));
+    let Some(file) = taken.find_map(|coding| compressed(path, coding)).or_else(|| asset(path)) else {
         return not_found(request).await.into_response();
     };
     let known = request.headers().get(header::IF_NONE_MATCH);
@@ -49,24 +49,30 @@ async fn file(request: Request) -> Response {
     respond(file)
 }
 
-/// Whether the browser takes gzip (RFC 9110, section 12.5.3): it is named, and not with a weight of zero.
-fn takes_gzip(headers: &HeaderMap) -> bool {
+/// Whether the browser takes this coding (RFC 9110, section 12.5.3): it is named, or else `*`, and not with a weight of zero.
+fn takes(headers: &HeaderMap, coding: Coding) -> bool {
     let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|list| list.to_str().ok());
-    let mut codings = lists.flat_map(|list| list.split(','));
-    codings.any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
-        let refused = |weight: &str| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0);
-        named && !parts.filter_map(|part| part.strip_prefix("q=")).any(refused)
-    })
+    let mut any = false;
+    for accepted in lists.flat_map(|list| list.split(',')) {
+        let mut parts = accepted.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let zero = |weight: &str| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0);
+        let taken = !parts.filter_map(|part| part.strip_prefix("q=")).any(zero);
+        match name {
+            "*" => any = taken,
+            name if name.eq_ignore_ascii_case(coding.name()) => return taken,
+            _ => {}
+        }
+    }
+    any
 }
 
 fn respond(file: Asset) -> Response {
     let csp = file.content_type.starts_with("text/html").then(|| policy(&file.bytes));
     let mut response = Response::new(Body::from(file.bytes.into_owned()));
     let headers = response.headers_mut();
-    if file.gzipped {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(coding) = file.coding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
@@ -122,19 +128,24 @@ mod tests {
 
     #[test]
     fn a_compressed_file_is_for_those_who_take_it() {
-        for (value, takes) in [
-            (Some("gzip, deflate, br"), true),
-            (Some("br;q=1.0, gzip;q=0.8"), true),
-            (Some("*"), true),
-            (Some("gzip;q=0"), false),
-            (Some("br"), false),
-            (None, false),
+        for (value, brotli, gzip) in [
+            (Some("gzip, deflate, br, zstd"), true, true),
+            (Some("br;q=1.0, gzip;q=0.8"), true, true),
+            (Some("*"), true, true),
+            (Some("*;q=0"), false, false),
+            (Some("br;q=0, *"), false, true),
+            (Some("*, gzip; q=0.0"), true, false),
+            (Some("gzip;q=0"), false, false),
+            (Some("BR"), true, false),
+            (Some("deflate"), false, false),
+            (None, false, false),
         ] {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
             }
-            assert_eq!(takes_gzip(&headers), takes, "{value:?}");
+            let taken = [Coding::Brotli, Coding::Gzip].map(|coding| takes(&headers, coding));
+            assert_eq!(taken, [brotli, gzip], "{value:?}");
         }
     }
 

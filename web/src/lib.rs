@@ -1,11 +1,11 @@
 //! The dashboard: a page that folds the nodes' facts into one view of the cluster and draws it on a view clock.
 
 pub mod clock;
-pub mod dom;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod i18n;
 pub mod json;
+pub mod keyed;
 pub mod look;
 pub mod math;
 pub mod net;
@@ -19,5 +19,5 @@ pub mod witness;
 
 /// Draws the page into the document's body.
 pub fn mount() {
-    dom::mount(|| view::App {}.drawn());
+    leptos::mount::mount_to_body(view::App);
 }

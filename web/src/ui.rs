@@ -7,7 +7,6 @@ use orrery_base::ids::{ClientName, GroupId, NodeName};
 use orrery_cache::Address;
 use orrery_lock::Mode;
 
-use crate::dom::{RwSignal, effect};
 use crate::i18n::{Lang, Strings};
 
 /// Most clients that one page acts as.
@@ -220,18 +219,18 @@ impl Ui {
 
     /// Lets the root element and the browser's memory follow the choices.
     fn follow(self) {
-        effect(move || {
+        Effect::new(move || {
             let theme = self.theme.get().name();
             remember("theme", theme);
             set_root("data-theme", theme);
         });
-        effect(move || {
+        Effect::new(move || {
             let lang = self.lang.get().tag();
             remember("lang", lang);
             set_root("lang", lang);
         });
-        effect(move || remember("layers", &self.layers.get().remembered()));
-        effect(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
+        Effect::new(move || remember("layers", &self.layers.get().remembered()));
+        Effect::new(move || set_root("data-still", if self.still.get() { "true" } else { "false" }));
         let measure = move || {
             set_changed(self.portrait, matches_media("(max-width: 760px)"));
             self.resized.update(|count| *count = count.wrapping_add(1));

@@ -1,7 +1,7 @@
 //! What placement comes to in WebAssembly, for whoever wants to hold it against a node's `GET /ring?key=`: the page's own
 //! ring, of the members that its streams named, asked from the browser's console or by a test.
 
-use leptos::prelude::window;
+use leptos::prelude::{WithUntracked as _, window};
 use orrery_placement::partition_hash;
 use wasm_bindgen::closure::Closure;
 

@@ -40,6 +40,11 @@ pub fn decimal(value: f64, digits: u32, lang: Lang) -> String {
     }
 }
 
+/// A length or a place in a drawing, to a hundredth of a unit: more is not seen.
+pub fn coordinate(value: f64) -> String {
+    fixed_point(value, 2)
+}
+
 /// A path of SVG: commands, each with a point.
 pub fn path(steps: &[(&str, f64, f64)]) -> String {
     let step =

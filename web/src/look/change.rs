@@ -116,11 +116,12 @@ impl Trip {
     }
 }
 
-/// Whether it is the very same. One is made whenever the ring or its members change, and never else.
-pub fn same(one: &Option<Arc<ChangeLook>>, other: &Option<Arc<ChangeLook>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (one, other) => one.is_none() && other.is_none(),
+/// Whether it is not the very same. One is made whenever the ring or its members change, and never else.
+pub fn differs(old: Option<&Option<Arc<ChangeLook>>>, new: Option<&Option<Arc<ChangeLook>>>) -> bool {
+    match (old, new) {
+        (Some(Some(old)), Some(Some(new))) => !Arc::ptr_eq(old, new),
+        (Some(None), Some(None)) => false,
+        _ => true,
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 
 use super::geometry::{Geometry, NODE_RING, Point};
 use super::glyph::{BARRED, letter};
-use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
-use crate::i18n::number::translate;
+use crate::i18n::number::{coordinate, translate};
 use crate::look::cache::{CellLook, RowLook};
 use crate::look::hue;
 use crate::store::Playback;
@@ -26,7 +26,7 @@ const VALUE_CHARS: usize = 8;
 const ADDRESS_CHARS: usize = 18;
 
 #[component]
-pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let line = shared.line;
     let look = Memo::new(move |_| {
@@ -85,36 +85,41 @@ fn outward(geometry: &Geometry, at: Point) -> f64 {
 }
 
 /// Nothing but what changed is drawn anew.
-fn badges(geometry: Geometry, order: &Arc<Vec<NodeName>>, look: Memo<Option<RowLook>>) -> Markup {
-    list(order.iter().enumerate(), |(place, name)| {
-        let at = geometry.node(place);
-        let side = outward(&geometry, at);
-        let cell = Memo::new(move |_| {
-            look.with(|look| look.as_ref().and_then(|look| look.cells.get(place).cloned()))
-                .unwrap_or_default()
-        });
-        let drawn = move || {
-            let CellLook { state, unsaved, lost, waited, .. } = cell.get();
-            let lease = waited.map_or(Markup::Nothing, |timer| arc(timer, "17"));
-            let letter = state.map_or(Markup::Nothing, |state| letter(Some(state), unsaved, lost));
-            [lease, letter].into_iter().collect::<Markup>()
-        };
-        view! {
-            <g
-                class=["badge-line ", hue(place)].concat()
-                transform=translate(at.x + side * SHOULDER.0, at.y + SHOULDER.1)
-                data-testid=format!("badge-{name}")
-                data-state=move || cell.with(|cell| cell.state.map_or("-", |state| state.letter()))
-            >
-                {drawn}
-            </g>
-        }
-    })
+fn badges(geometry: Geometry, order: &Arc<Vec<NodeName>>, look: Memo<Option<RowLook>>) -> AnyView {
+    order
+        .iter()
+        .enumerate()
+        .map(|(place, name)| {
+            let at = geometry.node(place);
+            let side = outward(&geometry, at);
+            let cell = Memo::new(move |_| {
+                look.with(|look| look.as_ref().and_then(|look| look.cells.get(place).cloned()))
+                    .unwrap_or_default()
+            });
+            let drawn = move || {
+                let CellLook { state, unsaved, lost, waited, .. } = cell.get();
+                let lease = waited.map(|timer| arc(timer, "17"));
+                let letter = state.map(|state| letter(Some(state), unsaved, lost));
+                (lease, letter)
+            };
+            view! {
+                <g
+                    class=["badge-line ", hue(place)].concat()
+                    transform=translate(at.x + side * SHOULDER.0, at.y + SHOULDER.1)
+                    data-testid=format!("badge-{name}")
+                    data-state=move || cell.with(|cell| cell.state.map_or("-", |state| state.letter()))
+                >
+                    {drawn}
+                </g>
+            }
+        })
+        .collect_view()
+        .into_any()
 }
 
 /// The committed value at the home, and the counter over it.
-fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strings) -> Markup {
-    let Some(home) = look.home else { return Markup::Nothing };
+fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strings) -> AnyView {
+    let Some(home) = look.home else { return ().into_any() };
     let at = geometry.node(home);
     let side = -outward(geometry, at);
     let anchor = if side > 0.0 { "start" } else { "end" };
@@ -123,9 +128,10 @@ fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strin
     let title = if look.stale { t.cache.stale } else { t.cache.home };
     let count = look.fan.as_ref().filter(|_| fanned).map(|fan| {
         let (count, over) = (fan.counted(), fan.count.0 == fan.count.1);
+        let shown = count.clone();
         view! {
-            <text class="count" class:over=over y="-17" text-anchor=anchor data-testid="fan" data-count=count.clone()>
-                {count}
+            <text class="count" class:over=over y="-17" text-anchor=anchor data-testid="fan" data-count=count>
+                {shown}
             </text>
         }
     });
@@ -135,30 +141,31 @@ fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strin
             {count}
         </g>
     }
+    .into_any()
 }
 
 /// From the home to everybody who is or was waited for.
-fn draw_fan(geometry: &Geometry, look: &RowLook) -> Markup {
-    let (Some(home), Some(fan)) = (look.home, &look.fan) else { return Markup::Nothing };
+fn draw_fan(geometry: &Geometry, look: &RowLook) -> AnyView {
+    let (Some(home), Some(fan)) = (look.home, &look.fan) else { return ().into_any() };
     let from = geometry.node(home);
     // The home's own copy goes without a message.
-    list(fan.of.iter().filter(|(place, _)| *place != home), |(place, gone)| {
+    fan.of.iter().filter(|(place, _)| *place != home).map(|(place, gone)| {
         let to = geometry.node(*place);
         let rim = (NODE_RING + 6.0) / from.distance(to).max(1.0);
         let (start, end) = (from.toward(to, rim), from.toward(to, 1.0 - rim));
         let middle = from.toward(to, 0.5);
         view! {
             <g class="fan" class:gone=*gone>
-                <line x1=start.x y1=start.y x2=end.x y2=end.y />
+                <line x1=coordinate(start.x) y1=coordinate(start.y) x2=coordinate(end.x) y2=coordinate(end.y) />
                 <g transform=translate(middle.x, middle.y)>
                     <circle r="10" />
                     {if *gone {
-                        view! { <path d="M-4.5 0.5L-1 4L5 -4" /> }
+                        view! { <path d="M-4.5 0.5L-1 4L5 -4" /> }.into_any()
                     } else {
-                        view! { <path d=BARRED /> }
+                        view! { <path d=BARRED /> }.into_any()
                     }}
                 </g>
             </g>
         }
-    })
+    }).collect_view().into_any()
 }

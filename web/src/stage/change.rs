@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
+
 use super::geometry::{Geometry, RING_HALF};
 use super::ring::arc;
-use crate::dom::{Markup, Memo, component, list, view};
-use crate::i18n::number::fixed_point;
-use crate::look::change::{ChangeLook, Ghost, same};
+use crate::i18n::number::{coordinate, fixed_point};
+use crate::look::change::{ChangeLook, Ghost, differs};
 use crate::look::hue;
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -32,34 +33,34 @@ pub fn shown(change: Memo<Option<Arc<ChangeLook>>>) -> Memo<Option<Arc<ChangeLoo
                 .is_some_and(|change| change.ended_us.is_none() || change.on_stage(playback.now_us.get()))
         })
     });
-    Memo::new_by(move |_| change.get().filter(|_| on.get()), same)
+    Memo::new_with_compare(move |_| change.get().filter(|_| on.get()), differs)
 }
 
 /// What was before the change.
 #[component]
-pub(crate) fn Ghosts(geometry: Memo<Geometry>, change: Memo<Option<Arc<ChangeLook>>>) -> Markup {
+pub(crate) fn Ghosts(geometry: Memo<Geometry>, change: Memo<Option<Arc<ChangeLook>>>) -> impl IntoView {
     move || {
         let geometry = geometry.get();
         change.with(|change| {
             let ghosts = change.as_ref().map(|change| change.ghosts.as_slice()).unwrap_or_default();
-            list(ghosts, |ghost| ghost_of(&geometry, ghost))
+            ghosts.iter().map(|ghost| ghost_of(&geometry, ghost)).collect_view()
         })
     }
 }
 
-fn ghost_of(geometry: &Geometry, ghost: &Ghost) -> Markup {
+fn ghost_of(geometry: &Geometry, ghost: &Ghost) -> AnyView {
     let hue = ghost.node.map(hue).unwrap_or_default();
     let class = [if ghost.moved { "ghost moved " } else { "ghost " }, hue].concat();
     let d = arc(geometry, GHOST_OUT, ghost.arc.0 + GAP, ghost.arc.1 - GAP);
-    view! { <path class=class d=d data-testid=format!("ghost-{}", ghost.shard.0) data-moved=ghost.moved.to_string() /> }
+    view! { <path class=class d=d data-testid=format!("ghost-{}", ghost.shard.0) data-moved=ghost.moved.to_string() /> }.into_any()
 }
 
 /// The three percentages, under the term.
 #[component]
-pub(crate) fn Percentages(change: Memo<Option<Arc<ChangeLook>>>) -> Markup {
+pub(crate) fn Percentages(change: Memo<Option<Arc<ChangeLook>>>) -> impl IntoView {
     let ui = Ui::expect();
     move || {
-        let Some(change) = change.get() else { return Markup::Nothing };
+        let Some(change) = change.get() else { return ().into_any() };
         let words = &ui.t().queue;
         let done = change.ended_us.is_some();
         let percents = change.percents();
@@ -75,19 +76,20 @@ pub(crate) fn Percentages(change: Memo<Option<Arc<ChangeLook>>>) -> Markup {
                 data-ideal=ideal
                 data-modulo=modulo
             >
-                {list(rows, |(row, (name, percent))| {
+                {rows.map(|(row, (name, percent))| {
                     let y = FIRST + STEP * row as f64;
                     let bar = move |part: f64| fixed_point(2.0 * HALF * part, 1);
                     view! {
                         <g class=["measure m", &row.to_string()].concat()>
-                            <text x={-HALF} y=y text-anchor="start">{name}</text>
-                            <text class="figure" x=HALF y=y text-anchor="end">{format!("{percent} %")}</text>
-                            <rect class="track" x={-HALF} y={y + 4.0} width=bar(1.0) height="3.5" rx="1.7" />
-                            <rect class="part" x={-HALF} y={y + 4.0} width=bar(f64::from(percent) / 100.0) height="3.5" rx="1.7" />
+                            <text x=coordinate(-HALF) y=coordinate(y) text-anchor="start">{name}</text>
+                            <text class="figure" x=coordinate(HALF) y=coordinate(y) text-anchor="end">{format!("{percent} %")}</text>
+                            <rect class="track" x=coordinate(-HALF) y=coordinate(y + 4.0) width=bar(1.0) height="3.5" rx="1.7" />
+                            <rect class="part" x=coordinate(-HALF) y=coordinate(y + 4.0) width=bar(f64::from(percent) / 100.0) height="3.5" rx="1.7" />
                         </g>
                     }
-                })}
+                }).collect_view()}
             </g>
         }
+        .into_any()
     }
 }

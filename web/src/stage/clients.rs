@@ -9,8 +9,8 @@ use orrery_projection::view::RequestView;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, Label, NODE_RING, Point};
 use super::glyph::{EnvelopeGlyph, KeyGlyph, LineGlyph};
-use crate::dom::{Markup, Memo, component, item, keyed, view};
-use crate::i18n::number::translate;
+use crate::i18n::number::{coordinate, translate};
+use crate::keyed::{key_of, keyed};
 use crate::request::client_of;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
@@ -67,7 +67,7 @@ impl StageClients {
 }
 
 #[component]
-pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup {
+pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl IntoView {
     let playback = Playback::expect();
     let requests: Memo<Requests> =
         Memo::new(move |_| playback.view.with(|view| view.requests.values().cloned().collect::<Vec<_>>()));
@@ -82,29 +82,31 @@ pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> Markup
     });
     view! {
         <g class="clients">
-            {keyed(move || {
-                let geometry = geometry.get();
-                let request = |request: Arc<RequestView>| {
+            <For
+                each=move || {
+                    let (width, names) = (geometry.get().width as i64, clients.0.get());
+                    let known = |request: &Arc<RequestView>| names.iter().any(|name| name == client_of(&request.client));
+                    let shown = requests.get().into_iter().take(REQUESTS_MAX).filter(known);
                     // The same request again is drawn at the same place.
-                    let key = format!("{} {} {} {}", request.node, request.client, request.subject, geometry.width as i64);
-                    item(key, move || draw_request(&request, geometry, clients).unwrap_or(Markup::Nothing))
-                };
-                requests.get().into_iter().take(REQUESTS_MAX).map(request).collect()
-            })}
-            {keyed(move || {
-                let client = |(name, at): (ClientName, Point)| {
-                    let key = format!("{name} {} {}", at.x as i64, at.y as i64);
-                    item(key, move || draw_client(name, at, requests))
-                };
-                everybody.get().into_iter().map(client).collect()
-            })}
+                    keyed(shown, |request| {
+                        format!("{} {} {} {width}", request.node, request.client, request.subject)
+                    })
+                }
+                key=key_of
+                children=move |(_, request)| untrack(|| draw_request(&request, geometry.get(), clients))
+            />
+            <For
+                each=move || keyed(everybody.get(), |(name, at)| format!("{name} {} {}", at.x as i64, at.y as i64))
+                key=key_of
+                children=move |(_, (name, at))| draw_client(name, at, requests)
+            />
         </g>
     }
 }
 
 type Requests = Vec<Arc<RequestView>>;
 
-fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup {
+fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> AnyView {
     let ui = Ui::expect();
     let (asks, acts) = (name.clone(), name.clone());
     let asking = move || requests.with(|all| all.iter().any(|request| client_of(&request.client) == asks));
@@ -118,11 +120,12 @@ fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> Markup 
             transform=translate(at.x, at.y)
             data-testid=format!("client-{name}")
         >
-            <circle r=CLIENT_RADIUS />
+            <circle r=coordinate(CLIENT_RADIUS) />
             <text class="initial" y="5">{String::from(initial)}</text>
             <text class="client-name" y="31">{shortened(&name, NAME_CHARS)}</text>
         </g>
     }
+    .into_any()
 }
 
 /// At most so many letters, the last one a mark that there are more.
@@ -134,7 +137,7 @@ fn shortened(name: &str, most: usize) -> String {
     }
 }
 
-fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<Markup> {
+fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients) -> Option<AnyView> {
     let playback = Playback::expect();
     let names = clients.0.get();
     let client = client_of(&request.client);
@@ -148,26 +151,26 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
     let label = format!("{client}: {}", shortened(&request.subject, SUBJECT_CHARS));
     let Label { at: key, before, lower } =
         geometry.label(from, node, label.chars().count() as f64 * CHARACTER);
-    view! {
+    let drawn = view! {
         <g class="request" data-testid="request">
-            <line x1=start.x y1=start.y x2=end.x y2=end.y />
+            <line x1=coordinate(start.x) y1=coordinate(start.y) x2=coordinate(end.x) y2=coordinate(end.y) />
             <g transform=translate(key.x, key.y)>
                 {if QUEUE_OPERATIONS.contains(&request.operation.as_str()) {
-                    view! { <EnvelopeGlyph /> }
+                    view! { <EnvelopeGlyph /> }.into_any()
                 } else if CACHE_OPERATIONS.contains(&request.operation.as_str()) {
-                    view! { <LineGlyph /> }
+                    view! { <LineGlyph /> }.into_any()
                 } else {
-                    view! { <KeyGlyph /> }
+                    view! { <KeyGlyph /> }.into_any()
                 }}
                 <text
                     x=if before { "-18" } else { "18" }
-                    y={4.0 + lower}
+                    y=coordinate(4.0 + lower)
                     text-anchor=if before { "end" } else { "start" }
                 >
                     {label}
                 </text>
             </g>
         </g>
-    }
-    .into()
+    };
+    Some(drawn.into_any())
 }

@@ -1,8 +1,8 @@
 //! Shapes that mean the same on the stage, in buttons and in the legend. Each is an SVG group around (0, 0).
 
+use leptos::prelude::*;
 use orrery_cache::State;
 
-use crate::dom::{Markup, component, view};
 use crate::i18n::number::fixed_point;
 use crate::math::{cos, sin};
 
@@ -20,13 +20,13 @@ pub const BARRED: &str = "M-5 -5L5 5M-5 5L5 -5M-7 0H7";
 
 /// The leader's crown, with its foot at (0, 0).
 #[component]
-pub(crate) fn Crown() -> Markup {
+pub(crate) fn Crown() -> impl IntoView {
     view! { <path class="crown" d=CROWN /> }
 }
 
 /// A lock request: a key in a circle.
 #[component]
-pub(crate) fn KeyGlyph() -> Markup {
+pub(crate) fn KeyGlyph() -> impl IntoView {
     view! {
         <g class="key">
             <circle r="12" />
@@ -38,7 +38,7 @@ pub(crate) fn KeyGlyph() -> Markup {
 
 /// A queue's message: an envelope in a circle.
 #[component]
-pub(crate) fn EnvelopeGlyph() -> Markup {
+pub(crate) fn EnvelopeGlyph() -> impl IntoView {
     view! {
         <g class="key">
             <circle r="12" />
@@ -49,7 +49,7 @@ pub(crate) fn EnvelopeGlyph() -> Markup {
 
 /// A cache's request: two lines of a table in a circle.
 #[component]
-pub(crate) fn LineGlyph() -> Markup {
+pub(crate) fn LineGlyph() -> impl IntoView {
     view! {
         <g class="key">
             <circle r="12" />
@@ -60,8 +60,10 @@ pub(crate) fn LineGlyph() -> Markup {
 
 /// The letter of a copy in its box, 20 square: M solid with a dot, E with a thick outline, S half full, I dotted and struck
 /// through. Whatever else it has: a dot for a write that is not written back, a cross for one that was lost.
-pub fn letter(state: Option<State>, unsaved: bool, lost: bool) -> Markup {
-    let Some(state) = state else { return view! { <g class="mesi"><circle class="none" r="1.6" /></g> } };
+pub fn letter(state: Option<State>, unsaved: bool, lost: bool) -> AnyView {
+    let Some(state) = state else {
+        return view! { <g class="mesi"><circle class="none" r="1.6" /></g> }.into_any();
+    };
     let class = match state {
         State::M => "mesi m",
         State::E => "mesi e",
@@ -77,7 +79,7 @@ pub fn letter(state: Option<State>, unsaved: bool, lost: bool) -> Markup {
             {unsaved.then(|| view! { <circle class="dirty" cx="9" cy="-9" r="3.6" /> })}
             {lost.then(|| view! { <path class="lost" d="M5 5L13 13M5 13L13 5" /> })}
         </g>
-    }
+    }.into_any()
 }
 
 /// Points of a regular hexagon of this radius.
@@ -119,7 +121,7 @@ impl Icon {
 
 /// An [`Icon`] as an inline drawing.
 #[component]
-pub(crate) fn IconView(icon: Icon) -> Markup {
+pub(crate) fn IconView(icon: Icon) -> impl IntoView {
     view! {
         <svg class="glyph" viewBox="-9 -9 18 18" aria-hidden="true">
             <path class="line" d=icon.path() />

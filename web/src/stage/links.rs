@@ -1,10 +1,10 @@
 //! Links between nodes: faint chords from the leader, dashed with ⚡ where one was cut.
 
+use leptos::prelude::*;
 use orrery_projection::view::View;
 
 use super::geometry::{Below, Geometry, NODE_RING};
-use crate::dom::{Markup, Memo, component, list, view};
-use crate::i18n::number::path;
+use crate::i18n::number::{coordinate, path};
 use crate::look::{NodeLook, Status};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -61,7 +61,7 @@ fn lines(view: &View) -> Vec<Line> {
 
 /// All links that are worth drawing.
 #[component]
-pub(crate) fn Links(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+pub(crate) fn Links(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let below = Memo::new(move |_| {
         let layers = ui.layers.get();
@@ -85,12 +85,12 @@ pub(crate) fn Links(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     view! {
         <clipPath id="around-middle"><path clip-rule="evenodd" d=around /></clipPath>
         <g class="links" clip-path="url(#around-middle)">
-            {move || list(lines.get(), |line| draw(line, geometry.get()))}
+            {move || lines.get().into_iter().map(|line| draw(line, geometry.get())).collect_view()}
         </g>
     }
 }
 
-fn draw(line: Line, geometry: Geometry) -> Markup {
+fn draw(line: Line, geometry: Geometry) -> AnyView {
     let (from, to) = (geometry.node(line.from), geometry.node(line.to));
     let gap = NODE_RING / from.distance(to).max(1.0);
     let (start, end) = (from.toward(to, gap), from.toward(to, 1.0 - gap));
@@ -102,8 +102,8 @@ fn draw(line: Line, geometry: Geometry) -> Markup {
         State::Impaired => "chord impaired",
     };
     view! {
-        <line class=class x1=start.x y1=start.y x2=end.x y2=end.y />
+        <line class=class x1=coordinate(start.x) y1=coordinate(start.y) x2=coordinate(end.x) y2=coordinate(end.y) />
         {(line.state == State::Cut)
-            .then(|| view! { <text class="bolt" x=bolt.x y={bolt.y + 6.0} text-anchor="middle">"⚡"</text> })}
-    }
+            .then(|| view! { <text class="bolt" x=coordinate(bolt.x) y=coordinate(bolt.y + 6.0) text-anchor="middle">"⚡"</text> })}
+    }.into_any()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_event::fact::Role;
 use orrery_projection::view::{GroupView, Timer};
@@ -10,8 +11,7 @@ use super::geometry::{
     Geometry, NODE_RADIUS, NODE_RING, NOTCH_WORD, NotchWord, Point, STRIP_OFFSET, VOTE_RING,
 };
 use super::glyph::{Crown, hexagon};
-use crate::dom::{Markup, Memo, component, item, keyed, list, view};
-use crate::i18n::number::{fixed_point, translate};
+use crate::i18n::number::{coordinate, fixed_point, translate};
 use crate::look::log::Cell;
 use crate::look::{self, NodeLook, Status, Votes};
 use crate::math::{cos, sin};
@@ -25,7 +25,7 @@ const STRIP_CELL: (f64, f64) = (11.0, 9.0);
 
 /// A node, at its place.
 #[component]
-pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) -> Markup {
+pub(crate) fn NodeGlyph(name: NodeName, place: usize, geometry: Memo<Geometry>) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let look = {
         let name = name.clone();
@@ -104,7 +104,7 @@ pub fn status_word(status: Status, t: &'static crate::i18n::Strings) -> &'static
 
 /// Disc, ring, hexagon, crown.
 #[component]
-fn Body(look: Memo<NodeLook>) -> Markup {
+fn Body(look: Memo<NodeLook>) -> impl IntoView {
     let shape = Memo::new(move |_| {
         let look = look.get();
         let role = if look.status == Status::Down { Role::Follower } else { look.role };
@@ -117,9 +117,9 @@ fn Body(look: Memo<NodeLook>) -> Markup {
             <circle class="under" r="38" />
             {leads.then(|| view! { <circle class="second-ring" class:deposed=deposed r="40" /> })}
             {if role == Role::Candidate {
-                view! { <polygon class="disc candidate" points=hexagon(NODE_RADIUS + 4.0) /> }
+                view! { <polygon class="disc candidate" points=hexagon(NODE_RADIUS + 4.0) /> }.into_any()
             } else {
-                view! { <circle class="disc" class:learner={role == Role::Learner} r=NODE_RADIUS /> }
+                view! { <circle class="disc" class:learner={role == Role::Learner} r=coordinate(NODE_RADIUS) /> }.into_any()
             }}
             {leads
                 .then(|| view! {
@@ -146,24 +146,21 @@ fn caption(look: &NodeLook, t: &'static crate::i18n::Strings) -> (&'static str, 
 
 /// Under the name. A change of term flips it.
 #[component]
-fn Caption(look: Memo<NodeLook>) -> Markup {
+fn Caption(look: Memo<NodeLook>) -> impl IntoView {
     let ui = Ui::expect();
     let words = Memo::new(move |_| caption(&look.get(), ui.t()));
     view! {
-        {keyed(move || {
-            let (kind, words) = words.get();
-            let draw = {
-                let words = words.clone();
-                move || view! { <text class=format!("state flip {kind}") y="15">{words}</text> }
-            };
-            vec![item(words, draw)]
-        })}
+        <For
+            each=move || [words.get()]
+            key=|(_, words)| words.clone()
+            children=|(kind, words)| view! { <text class=format!("state flip {kind}") y="15">{words}</text> }
+        />
     }
 }
 
 /// The election timer: an arc that drains from 12 o'clock.
 #[component]
-fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> Markup {
+fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> impl IntoView {
     let playback = Playback::expect();
     let timer = Memo::new(move |_| -> Option<Timer> {
         let runs = look.with(|look| look.status == Status::Up && look.role != Role::Leader);
@@ -177,7 +174,7 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> Markup {
     move || {
         runs.get().then(|| {
             view! {
-                <circle class="timer" r=NODE_RING pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
+                <circle class="timer" r=coordinate(NODE_RING) pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
             }
         })
     }
@@ -185,7 +182,7 @@ fn TimerArc(name: NodeName, look: Memo<NodeLook>) -> Markup {
 
 /// Dots around a candidate: full for a vote, crossed for a refusal, empty for silence; a notch at the quorum.
 #[component]
-fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
+fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> impl IntoView {
     let side = geometry.inward(place);
     let step = 15f64.min(96.0 / votes.voters.max(1) as f64).to_radians();
     // From the top downwards, centred on the side that faces the middle of the stage.
@@ -202,7 +199,7 @@ fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
         } else {
             "vote"
         };
-        view! { <circle class=kind cx=spot.x cy=spot.y r="4.6" /> }
+        view! { <circle class=kind cx=coordinate(spot.x) cy=coordinate(spot.y) r="4.6" /> }
     });
     let notch = votes.quorum as f64 - 0.5;
     let (from, to) = (at(notch, VOTE_RING - 9.0), at(notch, VOTE_RING + 10.0));
@@ -213,8 +210,8 @@ fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
             <text
                 class="notch-word"
                 aria-hidden="true"
-                x=word.x
-                y=word.y
+                x=coordinate(word.x)
+                y=coordinate(word.y)
                 text-anchor=if side < 0.0 { "end" } else { "start" }
             >
                 {told(|t| t.cluster.quorum)}
@@ -223,8 +220,8 @@ fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
     });
     view! {
         <g class="votes" class:pre=votes.pre data-testid="votes">
-            {dots.collect::<Markup>()}
-            <line class="notch" x1=from.x y1=from.y x2=to.x y2=to.y />
+            {dots.collect_view()}
+            <line class="notch" x1=coordinate(from.x) y1=coordinate(from.y) x2=coordinate(to.x) y2=coordinate(to.y) />
             {word}
         </g>
     }
@@ -232,7 +229,7 @@ fn VoteArc(votes: Votes, geometry: Geometry, place: usize) -> Markup {
 
 /// The last entries of the log, aligned by index with every other node's.
 #[component]
-fn Strip(name: NodeName) -> Markup {
+fn Strip(name: NodeName) -> impl IntoView {
     let playback = Playback::expect();
     let cells = Memo::new(move |_| {
         playback.view.with(|view| {
@@ -245,18 +242,18 @@ fn Strip(name: NodeName) -> Markup {
     let square = move |place: usize| {
         let class = move || cells.with(|cells| cells.get(place).map_or("none", Cell::class));
         let x = place as f64 * STRIP_STEP;
-        view! { <rect class=class x=x width=STRIP_CELL.0 height=STRIP_CELL.1 rx="2" /> }
+        view! { <rect class=class x=coordinate(x) width=coordinate(STRIP_CELL.0) height=coordinate(STRIP_CELL.1) rx="2" /> }
     };
     view! {
         <g class="strip" transform=translate(left, STRIP_OFFSET)>
-            {list(0..STRIP_CELLS as usize, square)}
+            {(0..STRIP_CELLS as usize).map(square).collect_view()}
         </g>
     }
 }
 
 /// A node's part in the control group, shared with the view: changes when the node reports anything.
 pub fn control_part(playback: Playback, name: NodeName) -> Memo<Option<Arc<GroupView>>> {
-    Memo::new_by(
+    Memo::new_with_compare(
         move |_| {
             playback.view.with(|view| {
                 let node = view.nodes.get(&name)?;
@@ -264,9 +261,9 @@ pub fn control_part(playback: Playback, name: NodeName) -> Memo<Option<Arc<Group
             })
         },
         |old, new| match (old, new) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-            (None, None) => true,
-            _ => false,
+            (Some(Some(old)), Some(Some(new))) => !Arc::ptr_eq(old, new),
+            (Some(None), Some(None)) => false,
+            _ => true,
         },
     )
 }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_placement::RingView;
 
 use super::change::Ghosts;
 use super::geometry::{Geometry, NODE_RING, RING_HALF};
-use crate::dom::{Markup, Memo, component, list, view};
-use crate::i18n::number::{fixed_point, path, translate};
+use crate::i18n::number::{coordinate, fixed_point, path, translate};
 use crate::look::hue;
 use crate::look::ring::{Fare, RingLook, ShardLook, follow, virtual_nodes};
 use crate::store::Playback;
@@ -47,7 +47,7 @@ fn strokes(geometry: &Geometry, turns: impl Iterator<Item = f64>, inner: f64, ou
 }
 
 #[component]
-pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
     let (ring, change) = (shared.ring, shared.change);
     let members = follow(Playback::expect());
     let tokens = move || {
@@ -67,7 +67,7 @@ pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
             }}
             {move || {
                 let (geometry, ring, order) = (geometry.get(), ring.get(), shared.order.get());
-                list(0..ring.shards.len(), |place| draw(&geometry, &ring, place, &order))
+                (0..ring.shards.len()).map(|place| draw(&geometry, &ring, place, &order)).collect_view()
             }}
             <path class="tokens" d=tokens />
             <Ghosts geometry change />
@@ -77,14 +77,19 @@ pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> Markup {
 }
 
 /// One path for all virtual nodes of a node.
-fn ticks(geometry: &Geometry, members: &RingView, order: &[NodeName]) -> Markup {
-    list(virtual_nodes(members, order).into_iter().enumerate(), |(place, turns)| {
-        let d = strokes(geometry, turns.into_iter(), -RING_HALF - 7.0, -RING_HALF - 2.0);
-        view! { <path class=["vnodes ", hue(place)].concat() d=d /> }
-    })
+fn ticks(geometry: &Geometry, members: &RingView, order: &[NodeName]) -> AnyView {
+    virtual_nodes(members, order)
+        .into_iter()
+        .enumerate()
+        .map(|(place, turns)| {
+            let d = strokes(geometry, turns.into_iter(), -RING_HALF - 7.0, -RING_HALF - 2.0);
+            view! { <path class=["vnodes ", hue(place)].concat() d=d /> }
+        })
+        .collect_view()
+        .into_any()
 }
 
-fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<NodeName>>) -> Markup {
+fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<NodeName>>) -> AnyView {
     let ui = Ui::expect();
     let look = &ring.shards[place];
     let (from, to) = ring.arc(place);
@@ -103,8 +108,7 @@ fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<Node
     let choose = move || ui.shard.set(Some(shard));
     view! {
         <g
-            class=class
-            class:chosen=move || ui.shard.get() == Some(shard)
+            class=move || [class.as_str(), if ui.shard.get() == Some(shard) { " chosen" } else { "" }].concat()
             data-testid=format!("shard-{}", shard.0)
             data-state=look.fare.name()
             data-leader=look.leader.and_then(|leader| order.get(leader)).map(|name| name.to_string())
@@ -119,18 +123,19 @@ fn draw(geometry: &Geometry, ring: &RingLook, place: usize, order: &Arc<Vec<Node
             </g>
             {named.then(|| label(geometry, middle, look))}
         </g>
-    }
+    }.into_any()
 }
 
 /// The shard's name outside of its arc; one that cannot be used says so along the arc.
-fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> Markup {
+fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> AnyView {
     let ui = Ui::expect();
     let led = look.fare == Fare::Led;
     // What is longer than a name is clear of the badge.
     let at = geometry.on_ring(middle, if led { 18.0 } else { 23.0 });
     let name = look.shard.to_string();
     if led {
-        return view! { <text class="shard-name" x=at.x y={at.y + 4.0}>{name}</text> };
+        return view! { <text class="shard-name" x=coordinate(at.x) y=coordinate(at.y + 4.0)>{name}</text> }
+            .into_any();
     }
     let no_majority = look.fare == Fare::NoMajority;
     // Upright in the lower half too.
@@ -145,28 +150,29 @@ fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> Markup {
             }}
         </text>
     }
+    .into_any()
 }
 
 /// The replicas of the chosen shard: thin lines to their nodes, numbered clockwise from the preferred leader.
-fn chosen(geometry: &Geometry, ring: &RingLook) -> Markup {
+fn chosen(geometry: &Geometry, ring: &RingLook) -> AnyView {
     let ui = Ui::expect();
     let found = ui.shard.get().and_then(|shard: GroupId| ring.get(shard));
-    let Some((place, look)) = found else { return Markup::Nothing };
+    let Some((place, look)) = found else { return ().into_any() };
     let (from, to) = ring.arc(place);
     let start = geometry.on_ring((from + to) / 2.0, -RING_HALF);
-    list(look.replicas.iter().enumerate(), |(number, node)| {
+    look.replicas.iter().enumerate().map(|(number, node)| {
         let center = geometry.node(*node);
         let rim = center.toward(start, (NODE_RING + 4.0) / center.distance(start).max(1.0));
         view! {
-            <g class=["replica ", hue(*node)].concat() class:leads={look.leader == Some(*node)}>
-                <line x1=start.x y1=start.y x2=rim.x y2=rim.y />
+            <g class=["replica ", hue(*node), if look.leader == Some(*node) { " leads" } else { "" }].concat()>
+                <line x1=coordinate(start.x) y1=coordinate(start.y) x2=coordinate(rim.x) y2=coordinate(rim.y) />
                 <g transform=translate(rim.x, rim.y)>
                     <circle r="8.5" />
                     <text y="4">{(number + 1).to_string()}</text>
                 </g>
             </g>
         }
-    })
+    }).collect_view().into_any()
 }
 
 #[cfg(test)]

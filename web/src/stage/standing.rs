@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use orrery_base::ids::NodeName;
+use leptos::prelude::*;
 
 use super::cache::CacheLayer;
 use super::change::Percentages;
@@ -11,15 +11,14 @@ use super::geometry::Geometry;
 use super::links::Links;
 use super::node::NodeGlyph;
 use super::ring::RingLayer;
-use crate::dom::{Markup, Memo, component, item, keyed, view};
-use crate::i18n::number::{fixed_point, grouped, path, translate};
+use crate::i18n::number::{coordinate, fixed_point, grouped, path, translate};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]
-pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageClients) -> Markup {
+pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageClients) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| {
         playback.view.with(|view| view.order.iter().cloned().enumerate().collect::<Vec<_>>())
@@ -51,13 +50,11 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
                 let layers = ui.layers.get();
                 (layers.locks || layers.queue || layers.cache).then(|| view! { <Clients geometry clients /> })
             }}
-            {keyed(move || {
-                let glyph = |(place, name): (usize, NodeName)| {
-                    let key = format!("{place} {name}");
-                    item(key, move || view! { <NodeGlyph name place geometry /> })
-                };
-                order.get().into_iter().map(glyph).collect()
-            })}
+            <For
+                each=move || order.get()
+                key=|(place, name)| (*place, name.clone())
+                children=move |(place, name)| view! { <NodeGlyph name place geometry /> }
+            />
             {move || ui.layers.get().cache.then(|| view! { <CacheLayer geometry shared /> })}
         </svg>
     }
@@ -65,7 +62,7 @@ pub(crate) fn Standing(geometry: Memo<Geometry>, shared: Shared, clients: StageC
 
 /// The circle on which the nodes sit, graduated in seconds; a bead goes round once in a minute of the view clock.
 #[component]
-fn Orbit(geometry: Memo<Geometry>) -> Markup {
+fn Orbit(geometry: Memo<Geometry>) -> impl IntoView {
     let playback = Playback::expect();
     let ticks = move || {
         let geometry = geometry.get();
@@ -87,7 +84,7 @@ fn Orbit(geometry: Memo<Geometry>) -> Markup {
     };
     view! {
         <g class="orbit">
-            <circle cx=move || geometry.get().center.x cy=move || geometry.get().center.y r=move || geometry.get().radius />
+            <circle cx=move || coordinate(geometry.get().center.x) cy=move || coordinate(geometry.get().center.y) r=move || coordinate(geometry.get().radius) />
             <path class="ticks" d=ticks />
             <circle class="bead" r="4" transform=bead />
         </g>
@@ -96,7 +93,7 @@ fn Orbit(geometry: Memo<Geometry>) -> Markup {
 
 /// The middle: the term, who leads it, how far it has come.
 #[component]
-fn Centre(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+fn Centre(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let (summary, change) = (shared.summary, shared.change);
     let term = Memo::new(move |_| summary.with(|summary| summary.term));
@@ -124,14 +121,14 @@ fn Centre(geometry: Memo<Geometry>, shared: Shared) -> Markup {
     view! {
         <g class="centre" transform=at>
             <g transform=raised>
-            {keyed(move || {
-                let term = term.get();
-                let word = if term > 0 { format!("T{term}") } else { String::new() };
-                let draw = move || {
+            <For
+                each=move || [term.get()]
+                key=|term| *term
+                children=|term| {
+                    let word = if term > 0 { format!("T{term}") } else { String::new() };
                     view! { <text class="big flip" y="10" data-testid="term">{word}</text> }
-                };
-                vec![item(term.to_string(), draw)]
-            })}
+                }
+            />
             <text class="small" class:alert=move || summary.get().leader.is_none() y="34">{line}</text>
             </g>
             {move || ui.layers.get().queue.then(|| view! { <Percentages change /> })}

@@ -17,7 +17,6 @@ use orrery_projection::view::View;
 use super::recording::shared;
 use super::runtime::{Painter, Runtime};
 use crate::clock::{ClockState, Pace};
-use crate::dom::{ReadSignal, RwSignal};
 use crate::math::{log10, pow};
 use crate::net::address::Place;
 use crate::net::{Sink, Streams};

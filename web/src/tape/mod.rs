@@ -13,7 +13,6 @@ use web_sys::{KeyboardEvent, PointerEvent, WheelEvent};
 
 use self::draw::{Layout, Tape as Drawing};
 use self::window::{SPAN_US, SPAN_US_DEFAULT, Window, ZOOM, label};
-use crate::dom::{Markup, Memo, RwSignal, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::fixed_point;
 use crate::math::within;
@@ -61,7 +60,7 @@ struct Style {
 
 /// The tape with its playhead.
 #[component]
-pub(crate) fn Tape() -> Markup {
+pub(crate) fn Tape() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let (canvas, head) = (NodeRef::<Canvas>::new(), NodeRef::<Div>::new());
     let span_us = Rc::new(Cell::new(SPAN_US_DEFAULT));

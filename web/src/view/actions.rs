@@ -10,8 +10,6 @@ use orrery_base::ids::{ClientName, NodeName};
 use orrery_lock::Mode;
 use smol_str::SmolStr;
 
-use crate::dom::RwSignal;
-
 pub use super::outcome::{Answer, Asked, Outcome, Progress};
 use crate::json::{object, quoted};
 use crate::look::Status;

@@ -9,7 +9,6 @@ use orrery_narrate::{Line, Topic, UNWILLING};
 use super::rich::{plain, rich};
 use super::trouble::PastNote;
 use super::{Shared, local_time};
-use crate::dom::{IntoMarkup, Markup, Memo, RwSignal, component, effect, view};
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -73,7 +72,7 @@ fn chosen(lines: &[Arc<Line>], going: Going) -> Option<Arc<Line>> {
 }
 
 #[component]
-pub(crate) fn Caption(shared: Shared, past: Memo<Option<u64>>) -> Markup {
+pub(crate) fn Caption(shared: Shared, past: Memo<Option<u64>>) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let going = Memo::new(move |_| {
         playback.clock.with(|clock| match clock.slowdown() {
@@ -106,12 +105,12 @@ pub(crate) fn Caption(shared: Shared, past: Memo<Option<u64>>) -> Markup {
         let order = shared.order.get();
         match line.get() {
             Some(line) => rich(line.text(ui.lang.get().language()), &order),
-            None => ui.t().ui.nothing_yet.into_markup(),
+            None => ui.t().ui.nothing_yet.into_any(),
         }
     };
     let aloud = RwSignal::new(String::new());
     let due = StoredValue::new(false);
-    effect(move || {
+    Effect::new(move || {
         let important = line.get().is_some_and(|line| line.topic >= Topic::Lock || line.bad);
         if !important || due.get_value() {
             return;

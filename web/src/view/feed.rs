@@ -7,7 +7,7 @@ use orrery_narrate::{Line, Topic};
 
 use super::rich::rich;
 use super::{Shared, local_time};
-use crate::dom::{Markup, Memo, RwSignal, component, item, keyed, view};
+use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 
@@ -30,7 +30,7 @@ fn glyph(topic: Topic) -> &'static str {
 }
 
 #[component]
-pub(crate) fn Feed(shared: Shared) -> Markup {
+pub(crate) fn Feed(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let detail = RwSignal::new(false);
     let lines = Memo::new(move |_| {
@@ -55,20 +55,20 @@ pub(crate) fn Feed(shared: Shared) -> Markup {
                 </label>
             </div>
             <ol data-testid="feed">
-                {keyed(move || {
-                    let row = |line: Arc<Line>| {
-                        let key = format!("{} {} {} {} {}", line.at_us, line.node, line.count, line.others, line.words[0]);
-                        item(key, move || draw(line, shared))
-                    };
-                    lines.get().into_iter().map(row).collect()
-                })}
+                <For
+                    each=move || keyed(lines.get(), |line| {
+                        format!("{} {} {} {} {}", line.at_us, line.node, line.count, line.others, line.words[0])
+                    })
+                    key=key_of
+                    children=move |(_, line)| draw(line, shared)
+                />
             </ol>
             {move || lines.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().ui.feed_empty}</p> })}
         </div>
     }
 }
 
-fn draw(line: Arc<Line>, shared: Shared) -> Markup {
+fn draw(line: Arc<Line>, shared: Shared) -> AnyView {
     let ui = Ui::expect();
     let count = if line.count > 1 { format!(" {}×", line.count) } else { String::new() };
     let others = line.others;
@@ -84,6 +84,7 @@ fn draw(line: Arc<Line>, shared: Shared) -> Markup {
             </p>
         </li>
     }
+    .into_any()
 }
 
 #[cfg(test)]

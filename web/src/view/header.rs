@@ -1,8 +1,9 @@
 //! The header: what the cluster is doing, the view clock's controls, language, theme, legend.
 
+use leptos::prelude::*;
+
 use super::Shared;
 use crate::clock::{Badge, Pace};
-use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::Lang;
 use crate::i18n::number::{grouped, seconds};
 use crate::look::hue;
@@ -12,7 +13,7 @@ use crate::ui::told;
 use crate::ui::{Theme, Ui};
 
 #[component]
-pub(crate) fn Header(shared: Shared) -> Markup {
+pub(crate) fn Header(shared: Shared) -> impl IntoView {
     view! {
         <header class="top">
             <h1 class="logo">
@@ -36,15 +37,15 @@ pub(crate) fn Header(shared: Shared) -> Markup {
 }
 
 #[component]
-fn Pills(shared: Shared) -> Markup {
+fn Pills(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let summary = shared.summary;
     let leader = move || {
         summary.with(|summary| match &summary.leader {
             Some((name, place)) => {
-                view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }
+                view! { <b class=format!("hued {}", hue(*place))>{name.to_string()}</b> }.into_any()
             }
-            None => view! { <b>{ui.t().cluster.no_leader}</b> },
+            None => view! { <b>{ui.t().cluster.no_leader}</b> }.into_any(),
         })
     };
     let up = move || {
@@ -81,7 +82,7 @@ fn Pills(shared: Shared) -> Markup {
 }
 
 #[component]
-fn Transport() -> Markup {
+fn Transport() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let playing = Memo::new(move |_| playback.clock.with(|clock| clock.playing));
     view! {
@@ -146,7 +147,7 @@ enum Rate {
 }
 
 #[component]
-fn Rates() -> Markup {
+fn Rates() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let pace = Memo::new(move |_| playback.clock.with(|clock| clock.pace));
     let button = move |rate: Rate, test_id: &'static str| {
@@ -183,7 +184,7 @@ fn Rates() -> Markup {
 }
 
 #[component]
-fn LiveBadge(shared: Shared) -> Markup {
+fn LiveBadge(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let state = Memo::new(move |_| playback.clock.with(|clock| (clock.playing, clock.badge())));
     let known = Memo::new(move |_| shared.summary.with(|summary| summary.all > 0));
@@ -213,7 +214,7 @@ fn LiveBadge(shared: Shared) -> Markup {
 }
 
 #[component]
-fn Choices() -> Markup {
+fn Choices() -> impl IntoView {
     let ui = Ui::expect();
     let language = move |lang: Lang, word: &'static str, test_id: &'static str| {
         view! {

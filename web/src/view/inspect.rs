@@ -1,5 +1,6 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
 
+use leptos::prelude::*;
 use orrery_base::ids::{LogIndex, NodeName};
 use orrery_narrate::exit_cause_in_indonesian;
 use orrery_projection::view::View;
@@ -7,7 +8,6 @@ use orrery_projection::view::View;
 use super::process::{ProcessButtons, RemoveButton};
 use super::table::StageTable;
 use super::{Shared, local_time};
-use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::number::{duration, grouped};
 use crate::i18n::{Lang, Strings};
 use crate::look::{NodeLook, hue};
@@ -16,7 +16,7 @@ use crate::store::Playback;
 use crate::ui::Ui;
 
 #[component]
-pub(crate) fn Inspect(shared: Shared) -> Markup {
+pub(crate) fn Inspect(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         let t = ui.t();
@@ -39,30 +39,31 @@ pub(crate) fn Inspect(shared: Shared) -> Markup {
                 </button>
             }
         };
-        order.iter().enumerate().map(chip).collect::<Markup>()
+        order.iter().enumerate().map(chip).collect_view()
     };
     view! {
         <div class="card inspect" data-testid="inspect">
             <div class="chips">{chips}</div>
             {move || {
                 let Some(chosen) = ui.selected.get() else {
-                    return view! { <p class="quiet">{ui.t().cluster.choose_node}</p> };
+                    return view! { <p class="quiet">{ui.t().cluster.choose_node}</p> }.into_any();
                 };
                 if !shared.order.get().contains(&chosen) {
-                    return view! { <p class="quiet" data-testid="has-left">{(ui.t().cluster.has_left)(&chosen)}</p> };
+                    return view! { <p class="quiet" data-testid="has-left">{(ui.t().cluster.has_left)(&chosen)}</p> }.into_any();
                 }
                 view! {
                     <ProcessButtons node={ui.selected.into()} prefix="inspect-" />
                     <RemoveButton node={ui.selected.into()} />
                     <dl class="facts">
-                        {move || list(rows.get(), |(word, value)| {
+                        {move || rows.get().into_iter().map(|(word, value)| {
                             view! {
                                 <dt>{word}</dt>
                                 <dd>{value}</dd>
                             }
-                        })}
+                        }).collect_view()}
                     </dl>
                 }
+                .into_any()
             }}
         </div>
         <StageTable shared />

@@ -6,7 +6,6 @@ use super::Shared;
 use super::actions::Actions;
 use super::process::AddButton;
 use super::scenario::{self, Scenario};
-use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
 use crate::stage::glyph::{Icon, IconView};
@@ -15,7 +14,7 @@ use crate::ui::told;
 use crate::ui::{Layers, Ui};
 
 #[component]
-pub(crate) fn Left(shared: Shared) -> Markup {
+pub(crate) fn Left(shared: Shared) -> impl IntoView {
     view! {
         <aside class="left">
             <LayerList />
@@ -27,7 +26,7 @@ pub(crate) fn Left(shared: Shared) -> Markup {
 }
 
 #[component]
-fn LayerList() -> Markup {
+fn LayerList() -> impl IntoView {
     let ui = Ui::expect();
     let layer = move |icon: Icon,
                       key: &'static str,
@@ -69,7 +68,7 @@ fn LayerList() -> Markup {
 }
 
 #[component]
-fn Scenarios() -> Markup {
+fn Scenarios() -> impl IntoView {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let row = move |scenario: Scenario| {
         let on = move || {
@@ -132,7 +131,7 @@ fn Scenarios() -> Markup {
 }
 
 #[component]
-fn Faults() -> Markup {
+fn Faults() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let list = Memo::new(move |_| playback.view.with(|view| faults(view)));
     // A tenth of a second is what the words can show.
@@ -181,9 +180,9 @@ fn Faults() -> Markup {
                 {move || {
                     let list = list.get();
                     if list.is_empty() {
-                        return view! { <li class="none">{ui.t().ui.no_faults}</li> };
+                        return view! { <li class="none">{ui.t().ui.no_faults}</li> }.into_any();
                     }
-                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect::<Markup>()
+                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect_view().into_any()
                 }}
             </ul>
         </section>
@@ -192,7 +191,7 @@ fn Faults() -> Markup {
 
 /// What is told at the foot: the timing, where the header has no room for it, and who served the page.
 #[component]
-fn Origins(shared: Shared) -> Markup {
+fn Origins(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let differed = Memo::new(move |_| playback.present.with(|view| view.comparisons.differences));
     view! {

@@ -3,22 +3,21 @@
 use leptos::prelude::*;
 use orrery_cache::State;
 
-use crate::dom::{Markup, component, effect, view};
 use crate::i18n::Strings;
 use crate::stage::glyph::{BARRED, Crown, EnvelopeGlyph, KeyGlyph, hexagon, letter};
 use crate::ui::{Ui, told};
 
 #[component]
-pub(crate) fn Legend() -> Markup {
+pub(crate) fn Legend() -> impl IntoView {
     let ui = Ui::expect();
     move || ui.legend.get().then(|| view! { <Sheet /> })
 }
 
 #[component]
-fn Sheet() -> Markup {
+fn Sheet() -> impl IntoView {
     let ui = Ui::expect();
     let close = NodeRef::<leptos::html::Button>::new();
-    effect(move || {
+    Effect::new(move || {
         if let Some(close) = close.get() {
             // Without focus the overlay is still there to be read.
             let _ = close.focus();
@@ -62,11 +61,11 @@ fn Sheet() -> Markup {
     }
 }
 
-fn shape(drawing: Markup, name: fn(&'static Strings) -> &'static str) -> Markup {
-    labelled(drawing, told(name))
+fn shape(drawing: impl IntoView + 'static, name: fn(&'static Strings) -> &'static str) -> AnyView {
+    labelled(drawing.into_any(), told(name))
 }
 
-fn labelled(drawing: Markup, name: Signal<&'static str>) -> Markup {
+fn labelled(drawing: AnyView, name: Signal<&'static str>) -> AnyView {
     view! {
         <div class="shape">
             <svg class="standing sample" viewBox="-30 -22 60 44" aria-hidden="true">
@@ -75,10 +74,11 @@ fn labelled(drawing: Markup, name: Signal<&'static str>) -> Markup {
             <span>{name}</span>
         </div>
     }
+    .into_any()
 }
 
 #[component]
-fn Shapes() -> Markup {
+fn Shapes() -> impl IntoView {
     view! {
         <div class="shapes n1">
             {shape(view! { <g class="node up"><circle class="disc" r="14" /></g> }, |t| t.legend.follower)}
@@ -336,11 +336,11 @@ fn Shapes() -> Markup {
 }
 
 #[component]
-fn Keys() -> Markup {
+fn Keys() -> impl IntoView {
     let ui = Ui::expect();
     let t = move || &ui.t().legend;
     let row = |keys: &'static [&'static str], word: &'static str| {
-        let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect::<Markup>();
+        let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view();
         view! {
             <div class="key-row">
                 <span class="keys">{keys}</span>

@@ -1,9 +1,9 @@
 //! The log matrix of one group: one row per node, one column per index.
 
+use leptos::prelude::*;
 use orrery_base::ids::{GroupId, LogIndex, NodeName};
 
 use super::Shared;
-use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::{self, hue};
@@ -18,7 +18,7 @@ fn name_of(group: GroupId, t: &'static Strings) -> String {
 }
 
 #[component]
-pub(crate) fn LogPanel(shared: Shared) -> Markup {
+pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let group = RwSignal::new(GroupId::CONTROL);
     let groups = Memo::new(move |_| playback.calm.with(|view| look::log::groups(view)));
@@ -37,7 +37,7 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
         <div class="card log">
             <h2 data-testid="log-title">{title}</h2>
             <div class="chips" role="radiogroup" aria-label=told(|t| t.ui.tab_log)>
-                {move || list(groups.get(), move |choice| {
+                {move || groups.get().into_iter().map(move |choice| {
                     view! {
                         <button
                             type="button"
@@ -50,24 +50,24 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
                             {move || name_of(choice, ui.t())}
                         </button>
                     }
-                })}
+                }).collect_view()}
             </div>
             <p class="quiet">{told(|t| t.cluster.log_hint)}</p>
             <table class="matrix" data-testid="log">
                 <thead>
                     <tr>
                         <th scope="col">{told(|t| t.cluster.index)}</th>
-                        {move || list(columns(), move |index| {
+                        {move || columns().into_iter().map(move |index| {
                             view! {
                                 <th scope="col" class:quorum=move || quorum.get() == Some(index)>
                                     {format!("{:02}", index % 100)}
                                 </th>
                             }
-                        })}
+                        }).collect_view()}
                     </tr>
                 </thead>
                 <tbody>
-                    {move || list(rows(), |(place, name)| view! { <Row name place group /> })}
+                    {move || rows().into_iter().map(|(place, name)| view! { <Row name place group /> }).collect_view()}
                 </tbody>
             </table>
             {line}
@@ -78,7 +78,7 @@ pub(crate) fn LogPanel(shared: Shared) -> Markup {
 }
 
 #[component]
-fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> Markup {
+fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view, group.get())));
     let leads = {
@@ -112,7 +112,7 @@ fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> Markup {
                 <b class="hued">{name.to_string()}</b>
                 <span class="small-crown">{move || if leads.get() { "♛" } else { "" }}</span>
             </th>
-            {move || list(cells.get(), move |cell| {
+            {move || cells.get().into_iter().map(move |cell| {
                 let index = cell.index;
                 view! {
                     <td class:quorum=move || quorum.get() == Some(index)>
@@ -124,13 +124,13 @@ fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> Markup {
                         </span>
                     </td>
                 }
-            })}
+            }).collect_view()}
         </tr>
     }
 }
 
 #[component]
-fn Key() -> Markup {
+fn Key() -> impl IntoView {
     view! {
         <p class="matrix-key n1">
             <span class="cell committed">"✓"</span>
@@ -145,7 +145,7 @@ fn Key() -> Markup {
 
 /// What the entries say, newest first.
 #[component]
-fn Entries(group: RwSignal<GroupId>) -> Markup {
+fn Entries(group: RwSignal<GroupId>) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let entries = Memo::new(move |_| {
         playback.calm.with(|view| {
@@ -165,7 +165,7 @@ fn Entries(group: RwSignal<GroupId>) -> Markup {
     });
     view! {
         <div class="card entries">
-            {move || list(entries.get(), move |(index, said, have, committed)| {
+            {move || entries.get().into_iter().map(move |(index, said, have, committed)| {
                 let (term, what) = match said {
                     Some((term, what)) => (format!("T{term}"), what.to_string()),
                     None => (String::new(), "…".to_owned()),
@@ -179,7 +179,7 @@ fn Entries(group: RwSignal<GroupId>) -> Markup {
                         <span class="have">{format!("{have}×{}", if committed { " ✓" } else { "" })}</span>
                     </div>
                 }
-            })}
+            }).collect_view()}
             {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.log_empty}</p> })}
         </div>
     }

@@ -51,11 +51,10 @@ use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 
-use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::time_of_day;
 use crate::look::Summary;
 use crate::look::cache::busiest;
-use crate::look::change::{ChangeLook, same};
+use crate::look::change::{ChangeLook, differs};
 use crate::look::ring::{RingLook, follow, placement};
 use crate::stage::change::shown;
 use crate::stage::clients::StageClients;
@@ -83,7 +82,7 @@ pub struct Shared {
 }
 
 #[component]
-pub(crate) fn App() -> Markup {
+pub(crate) fn App() -> impl IntoView {
     let playback = Playback::provide();
     crate::witness::offer(playback);
     let ui = Ui::provide();
@@ -92,12 +91,12 @@ pub(crate) fn App() -> Markup {
     let members = follow(playback);
     let map = Memo::new(move |_| members.with(|ring| placement(ring)));
     let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
-    let last_change = Memo::new_by(
+    let last_change = Memo::new_with_compare(
         move |_| {
             let order = order.get();
             members.with(|ring| ChangeLook::of(ring, &order).map(Arc::new))
         },
-        same,
+        differs,
     );
     let shared = Shared {
         summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
@@ -126,7 +125,7 @@ pub(crate) fn App() -> Markup {
 
 /// The stage with the narrator under it.
 #[component]
-fn Stage(shared: Shared) -> Markup {
+fn Stage(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let ringed = Memo::new(move |_| shared.ring.with(|ring| !ring.shards.is_empty()));
     let geometry = Memo::new(move |_| {

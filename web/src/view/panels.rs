@@ -1,5 +1,7 @@
 //! The tabs at the right.
 
+use leptos::prelude::*;
+
 use super::Shared;
 use super::cache::CachePanel;
 use super::feed::Feed;
@@ -7,13 +9,12 @@ use super::inspect::Inspect;
 use super::locks::LocksPanel;
 use super::log::LogPanel;
 use super::queue::QueuePanel;
-use crate::dom::{Markup, component, view};
 use crate::ui::told;
 use crate::ui::{Tab, Ui};
 
 /// Tabs and the chosen panel.
 #[component]
-pub(crate) fn Panels(shared: Shared) -> Markup {
+pub(crate) fn Panels(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let word = move |tab: Tab| {
         let words = &ui.t().ui;
@@ -60,12 +61,12 @@ pub(crate) fn Panels(shared: Shared) -> Markup {
                 aria-labelledby=move || format!("tab-{}", ui.tab.get().name())
             >
                 {move || match ui.tab.get() {
-                    Tab::Locks => view! { <LocksPanel shared /> },
-                    Tab::Queue => view! { <QueuePanel shared /> },
-                    Tab::Cache => view! { <CachePanel shared /> },
-                    Tab::Log => view! { <LogPanel shared /> },
-                    Tab::Inspect => view! { <Inspect shared /> },
-                    Tab::Feed => view! { <Feed shared /> },
+                    Tab::Locks => view! { <LocksPanel shared /> }.into_any(),
+                    Tab::Queue => view! { <QueuePanel shared /> }.into_any(),
+                    Tab::Cache => view! { <CachePanel shared /> }.into_any(),
+                    Tab::Log => view! { <LogPanel shared /> }.into_any(),
+                    Tab::Inspect => view! { <Inspect shared /> }.into_any(),
+                    Tab::Feed => view! { <Feed shared /> }.into_any(),
                 }}
             </div>
         </section>

@@ -5,7 +5,6 @@ use leptos::prelude::*;
 
 use super::Shared;
 use super::process::ProcessButtons;
-use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number::fixed_point;
 use crate::look::hue;
 use crate::stage::geometry::Geometry;
@@ -20,7 +19,7 @@ const HEIGHT: f64 = 172.0;
 const HEIGHT_TOUCH: f64 = 208.0;
 
 #[component]
-pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> Markup {
+pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let place = Memo::new(move |_| {
         let chosen = ui.selected.get().filter(|_| ui.popover.get())?;

@@ -6,7 +6,6 @@ use orrery_event::fact::Role;
 use wasm_bindgen::JsCast as _;
 
 use super::actions::Actions;
-use crate::dom::{Markup, Memo, component, view};
 use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};
@@ -14,7 +13,7 @@ use crate::ui::{Ui, told};
 
 /// The buttons. `prefix` stands before the action in their test ids: `kill-node1`.
 #[component]
-pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static str) -> Markup {
+pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static str) -> impl IntoView {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let status = Memo::new(move |_| {
         let node = node.get();
@@ -100,7 +99,7 @@ pub(crate) fn ProcessButtons(node: Signal<Option<NodeName>>, prefix: &'static st
 
 /// Asks the node out of the cluster.
 #[component]
-pub(crate) fn RemoveButton(node: Signal<Option<NodeName>>) -> Markup {
+pub(crate) fn RemoveButton(node: Signal<Option<NodeName>>) -> impl IntoView {
     let (playback, actions) = (Playback::expect(), Actions::expect());
     view! {
         <div class="buttons">
@@ -124,7 +123,7 @@ pub(crate) fn RemoveButton(node: Signal<Option<NodeName>>) -> Markup {
 
 /// Starts one more node.
 #[component]
-pub(crate) fn AddButton() -> Markup {
+pub(crate) fn AddButton() -> impl IntoView {
     let (playback, actions) = (Playback::expect(), Actions::expect());
     view! {
         <button

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_api::lock::LockAnswer;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};
 use super::outcome::Service;
 use super::rich::rich;
-use crate::dom::{Markup, Memo, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
 use crate::request::cache::CacheAnswer;
@@ -20,9 +20,9 @@ const SHOWN: usize = 2;
 
 /// What the servers answered for one service, newest first.
 #[component]
-pub(in crate::view) fn Results(service: Service) -> Markup {
+pub(in crate::view) fn Results(service: Service) -> impl IntoView {
     let actions = Actions::expect();
-    let shown = Memo::new_by(
+    let shown = Memo::new_with_compare(
         move |_| {
             let mut all = actions.outcomes.get();
             all.retain(|outcome| outcome.asked.service() == service);
@@ -31,7 +31,8 @@ pub(in crate::view) fn Results(service: Service) -> Markup {
         |old, new| {
             // Outcomes are replaced as a whole, so that identity is equality.
             let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
-            old.len() == new.len() && old.iter().zip(new).all(same)
+            let both = old.zip(new);
+            !both.is_some_and(|(old, new)| old.len() == new.len() && old.iter().zip(new).all(same))
         },
     );
     view! {
@@ -39,7 +40,7 @@ pub(in crate::view) fn Results(service: Service) -> Markup {
             {move || {
                 let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
                 let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
-                list(newest, move |outcome| result(outcome, actions))
+                newest.into_iter().map(move |outcome| result(outcome, actions)).collect_view()
             }}
         </div>
     }
@@ -113,7 +114,7 @@ fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
     }
 }
 
-fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
+fn result(outcome: Arc<Outcome>, actions: Actions) -> AnyView {
     let ui = actions.ui;
     let (good, busy) = match &outcome.progress {
         Progress::Asking => (true, true),
@@ -167,5 +168,5 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> Markup {
                     }
                 })}
         </div>
-    }
+    }.into_any()
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 
-use crate::dom::{Markup, view};
 use crate::look::hue;
 
 /// A piece of a sentence.
@@ -62,15 +62,16 @@ fn pieces(sentence: &str, order: &[NodeName]) -> Vec<Piece> {
 }
 
 /// A sentence as inline elements.
-pub fn rich(sentence: &str, order: &Arc<Vec<NodeName>>) -> Markup {
+pub fn rich(sentence: &str, order: &Arc<Vec<NodeName>>) -> AnyView {
     pieces(sentence, order)
         .into_iter()
         .map(|piece| match (piece.node, piece.strong) {
-            (Some(place), _) => view! { <b class=format!("hued {}", hue(place))>{piece.text}</b> },
-            (None, true) => view! { <b>{piece.text}</b> },
-            (None, false) => Markup::Text(piece.text.into()),
+            (Some(place), _) => view! { <b class=format!("hued {}", hue(place))>{piece.text}</b> }.into_any(),
+            (None, true) => view! { <b>{piece.text}</b> }.into_any(),
+            (None, false) => piece.text.into_any(),
         })
-        .collect::<Markup>()
+        .collect_view()
+        .into_any()
 }
 
 /// The sentence without its marks, for ears.

@@ -4,6 +4,7 @@
 mod partial;
 mod sharer;
 
+use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_api::lock::LockAnswer;
 use orrery_base::ids::{ClientName, NodeName};

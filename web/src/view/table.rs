@@ -1,10 +1,10 @@
 //! The stage as a table, for readers who do not see it: nodes, and messages on their way.
 
+use leptos::prelude::*;
 use orrery_cache::message::{AskKind, RecallKind};
 use orrery_event::fact::Message;
 
 use super::{Shared, local_time};
-use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::number::grouped;
 use crate::look::NodeLook;
 use crate::stage::node::status_word;
@@ -63,7 +63,7 @@ fn recall_name(recall: RecallKind) -> &'static str {
 
 /// The table; it costs nothing while it is closed.
 #[component]
-pub(crate) fn StageTable(shared: Shared) -> Markup {
+pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
     let open = RwSignal::new(false);
     view! {
         <div class="card stage-table">
@@ -87,12 +87,12 @@ pub(crate) fn StageTable(shared: Shared) -> Markup {
     }
 }
 
-fn table_row<const N: usize>(cells: [String; N]) -> Markup {
-    view! { <tr>{list(cells, |cell| view! { <td>{cell}</td> })}</tr> }
+fn table_row<const N: usize>(cells: [String; N]) -> AnyView {
+    view! { <tr>{cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }.into_any()
 }
 
 #[component]
-fn Nodes(shared: Shared) -> Markup {
+fn Nodes(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         let t = ui.t();
@@ -125,14 +125,14 @@ fn Nodes(shared: Shared) -> Markup {
                 </tr>
             </thead>
             <tbody>
-                {move || list(rows.get(), table_row)}
+                {move || rows.get().into_iter().map(table_row).collect_view()}
             </tbody>
         </table>
     }
 }
 
 #[component]
-fn Messages() -> Markup {
+fn Messages() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let rows = Memo::new(move |_| {
         playback.calm.with(|view| {
@@ -158,7 +158,7 @@ fn Messages() -> Markup {
                 </tr>
             </thead>
             <tbody>
-                {move || list(rows.get(), table_row)}
+                {move || rows.get().into_iter().map(table_row).collect_view()}
             </tbody>
         </table>
     }

@@ -8,7 +8,6 @@ use orrery_event::merge::StreamState;
 
 use super::{Shared, local_time};
 use crate::clock::Badge;
-use crate::dom::{Markup, Memo, RwSignal, component, view};
 use crate::look::{NodeLook, Status, unreached};
 use crate::store::Playback;
 use crate::ui::Ui;
@@ -18,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The whole stage, while no node was ever heard of.
 #[component]
-pub(crate) fn Nothing(shared: Shared) -> Markup {
+pub(crate) fn Nothing(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let late = RwSignal::new(false);
     set_timeout(move || late.set(true), PATIENCE);
@@ -68,7 +67,7 @@ pub(crate) fn past(shared: Shared) -> Memo<Option<u64>> {
 
 /// Says that the stage shows the past, and that what is done happens now.
 #[component]
-pub(crate) fn PastNote(past: Memo<Option<u64>>) -> Markup {
+pub(crate) fn PastNote(past: Memo<Option<u64>>) -> impl IntoView {
     let ui = Ui::expect();
     move || {
         past.get().map(|at_us| {
@@ -83,7 +82,7 @@ pub(crate) fn PastNote(past: Memo<Option<u64>>) -> Markup {
 
 /// A line over the stage: no quorum, no leader, streams that broke.
 #[component]
-pub(crate) fn Banner(shared: Shared) -> Markup {
+pub(crate) fn Banner(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     // Streams need a moment to open.
     let late = RwSignal::new(false);

@@ -20,7 +20,6 @@ use web_sys::CanvasRenderingContext2d;
 use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::{Below, Geometry};
-use crate::dom::{Markup, Memo, component, view};
 use crate::look::change::ChangeLook;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
@@ -71,7 +70,7 @@ struct Drawn {
 
 /// The canvas. Lies above the SVG and takes no clicks; what it shows is in the table beside the stage, too.
 #[component]
-pub(crate) fn Moving(geometry: Memo<Geometry>, shared: Shared) -> Markup {
+pub(crate) fn Moving(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let canvas = NodeRef::<Canvas>::new();
     let painter = Rc::new(RefCell::new(Painter {

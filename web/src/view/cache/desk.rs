@@ -6,7 +6,6 @@ use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::dom::RwSignal;
 use crate::request::cache::{CacheAsk, CacheOperation};
 use crate::request::{new_key_of, sleep_ms};
 use crate::view::actions::{Actions, now_ms};

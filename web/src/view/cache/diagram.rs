@@ -1,10 +1,10 @@
 //! The state diagram of one copy with the edge that was taken last, and the whole table behind it.
 
+use leptos::prelude::*;
 use orrery_cache::State;
 use orrery_cache::table::{Action, Stimulus, Transition, next};
 
 use super::desk::CacheDesk;
-use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::number::{path, translate};
 use crate::look::cache::{EdgeLook, stimulus_of};
 use crate::look::hue;
@@ -55,7 +55,7 @@ fn edge(from: State, to: State) -> (String, String) {
 }
 
 #[component]
-pub(crate) fn Diagram(shared: Shared) -> Markup {
+pub(crate) fn Diagram(shared: Shared) -> impl IntoView {
     let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());
     let look = Memo::new(move |_| {
         let (node, line) = (desk.cell.get(), desk.address.get());
@@ -68,7 +68,7 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
     };
     let words = move || {
         let t = ui.t();
-        let Some(look) = look.get() else { return Markup::Text(t.cache.no_edge.into()) };
+        let Some(look) = look.get() else { return t.cache.no_edge.into_any() };
         let cause = if look.hit { t.cache.hit } else { (t.cache.cause)(look.moved.cause) };
         rich(&(t.cache.edge)(&look.node, &look.address, cause), &shared.order.get())
     };
@@ -85,7 +85,7 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
                 data-from=move || look.with(|look| look.as_ref().map(|look| look.moved.from.letter()))
                 data-to=move || look.with(|look| look.as_ref().map(|look| look.moved.to.letter()))
             >
-                {list(State::ALL, |from| list(State::ALL.into_iter().filter(|to| *to != from), |to| {
+                {State::ALL.into_iter().map(|from| State::ALL.into_iter().filter(|to| *to != from).map(|to| {
                     let (curve, head) = edge(from, to);
                     let on = move || look.with(|look| look.as_ref().is_some_and(|look| (look.moved.from, look.moved.to) == (from, to)));
                     view! {
@@ -94,8 +94,8 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
                             <path class="head" d=head />
                         </g>
                     }
-                }))}
-                {list(State::ALL, |state| {
+                }).collect_view()).collect_view()}
+                {State::ALL.into_iter().map(|state| {
                     let now = move || look.with(|look| look.as_ref().is_some_and(|look| look.moved.to == state));
                     let hit = move || now() && look.with(|look| look.as_ref().is_some_and(|look| look.hit));
                     let at = at(state);
@@ -105,7 +105,7 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
                             <g transform="scale(1.25)">{letter(Some(state), state == State::M, false)}</g>
                         </g>
                     }
-                })}
+                }).collect_view()}
             </svg>
             <button
                 type="button"
@@ -123,7 +123,7 @@ pub(crate) fn Diagram(shared: Shared) -> Markup {
 }
 
 /// Every stimulus in every state; the pair that happened last is lit.
-fn whole_table(look: Memo<Option<EdgeLook>>) -> Markup {
+fn whole_table(look: Memo<Option<EdgeLook>>) -> AnyView {
     let ui = Ui::expect();
     let lit = move |state: State, stimulus: Stimulus| {
         look.with(|look| {
@@ -147,19 +147,20 @@ fn whole_table(look: Memo<Option<EdgeLook>>) -> Markup {
             <thead>
                 <tr>
                     <th>{told(|t| t.cache.event)}</th>
-                    {list(State::ALL, |state| view! { <th>{state.letter()}</th> })}
+                    {State::ALL.into_iter().map(|state| view! { <th>{state.letter()}</th> }).collect_view()}
                 </tr>
             </thead>
             <tbody>
-                {list(Stimulus::ALL, |stimulus| view! {
+                {Stimulus::ALL.into_iter().map(|stimulus| view! {
                     <tr>
                         <th>{move || (ui.t().cache.stimulus)(stimulus)}</th>
-                        {list(State::ALL, |state| cell(state, stimulus))}
+                        {State::ALL.into_iter().map(|state| cell(state, stimulus)).collect_view()}
                     </tr>
-                })}
+                }).collect_view()}
             </tbody>
         </table>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Read, write, delete one line at a node; a load of random ones.
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_cache::ADDRESS_BYTES_MAX;
 
 use super::desk::CacheDesk;
-use crate::dom::{Markup, RwSignal, component, view};
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::hue;
@@ -20,7 +20,7 @@ use crate::view::results::Results;
 const VALUE_CHARS_MAX: usize = 400;
 
 #[component]
-pub(crate) fn CacheForm(shared: Shared) -> Markup {
+pub(crate) fn CacheForm(shared: Shared) -> impl IntoView {
     let desk = CacheDesk::expect();
     view! {
         <form
@@ -79,7 +79,7 @@ fn pair(
     ids: [&'static str; 2],
     words: [Word; 2],
     hints: [Word; 2],
-) -> Markup {
+) -> AnyView {
     let button = |second: bool| {
         let at = usize::from(second);
         view! {
@@ -98,25 +98,26 @@ fn pair(
     view! {
         <div class="seg small" role="radiogroup" aria-label=told(name)>{[button(false), button(true)]}</div>
     }
+    .into_any()
 }
 
 /// At which node: any, or one of them.
 #[component]
-fn Nodes(shared: Shared) -> Markup {
+fn Nodes(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     view! {
         <div class="chips" role="radiogroup" aria-label=told(|t| t.cache.at_node)>
             {at(None, 0)}
             {move || {
                 let order = shared.order.get();
-                order.iter().enumerate().map(|(place, name)| at(Some(name.clone()), place)).collect::<Markup>()
+                order.iter().enumerate().map(|(place, name)| at(Some(name.clone()), place)).collect_view()
             }}
             <span class="quiet at-node">{move || ui.ask.get().map(|name| name.to_string())}</span>
         </div>
     }
 }
 
-fn at(node: Option<NodeName>, place: usize) -> Markup {
+fn at(node: Option<NodeName>, place: usize) -> AnyView {
     let ui = Ui::expect();
     let name = node.as_ref().map_or("any".to_owned(), ToString::to_string);
     let full = node.as_ref().map(ToString::to_string);
@@ -137,17 +138,15 @@ fn at(node: Option<NodeName>, place: usize) -> Markup {
             data-testid=["at-", &name].concat()
             on:click=move |_| ui.ask.set(node.clone())
         >
-            {match mark {
-                Some(mark) => view! { <span>{mark}</span> },
-                None => view! { <span>{told(|t| t.cache.any)}</span> },
-            }}
+            <span>{mark.map_or_else(|| told(|t| t.cache.any).into_any(), IntoAny::into_any)}</span>
         </button>
     }
+    .into_any()
 }
 
 /// Random lines at random nodes, so many a second.
 #[component]
-fn LoadChip() -> Markup {
+fn LoadChip() -> impl IntoView {
     let (ui, desk) = (Ui::expect(), CacheDesk::expect());
     let on = move || desk.load.with(|load| load.on);
     let count = move || {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 use orrery_projection::view::Timer;
 
 use super::desk::CacheDesk;
-use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, seconds};
 use crate::look::cache::{CellLook, FanLook, Known, RowLook, rows};
@@ -20,16 +20,17 @@ use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 #[component]
-pub(crate) fn Lines(shared: Shared) -> Markup {
+pub(crate) fn Lines(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let shown = Memo::new(move |_| playback.calm.with(|view| rows(view)));
     let empty = Memo::new(move |_| shown.with(|(rows, _)| rows.is_empty()));
-    let head = move || {
-        let order = shared.order.get();
-        list(order.iter().enumerate(), |(place, name)| {
+    let head =
+        move || {
+            let order = shared.order.get();
+            order.iter().enumerate().map(|(place, name)| {
             view! { <th class=["hued ", hue(place)].concat() title=name.to_string()>{mark_of(name)}</th> }
-        })
-    };
+        }).collect_view()
+        };
     view! {
         <div class="card lines-card">
             {move || empty.get().then(|| view! { <p class="quiet">{told(|t| t.cache.empty)}</p> })}
@@ -43,14 +44,15 @@ pub(crate) fn Lines(shared: Shared) -> Markup {
                     </tr>
                 </thead>
                 <tbody>
-                    {keyed(move || {
-                        let order = shared.order.get();
-                        let row = |address: Address| {
-                            let order = order.clone();
-                            item(format!("{} {address}", order.len()), move || row(address, order))
-                        };
-                        shown.with(|(rows, _)| rows.iter().cloned().map(row).collect())
-                    })}
+                    <For
+                        each=move || {
+                            let order = shared.order.get();
+                            let row = |address: &Address| (address.clone(), order.clone());
+                            shown.with(|(rows, _)| rows.iter().map(row).collect::<Vec<_>>())
+                        }
+                        key=|(address, order)| (order.len(), address.clone())
+                        children=|(address, order)| row(address, order)
+                    />
                 </tbody>
             </table>
             {move || {
@@ -61,7 +63,7 @@ pub(crate) fn Lines(shared: Shared) -> Markup {
     }
 }
 
-fn row(address: Address, order: Arc<Vec<NodeName>>) -> Markup {
+fn row(address: Address, order: Arc<Vec<NodeName>>) -> AnyView {
     let (playback, ui, desk) = (Playback::expect(), Ui::expect(), CacheDesk::expect());
     let look = {
         let address = address.clone();
@@ -83,14 +85,14 @@ fn row(address: Address, order: Arc<Vec<NodeName>>) -> Markup {
                     {title.clone()}
                 </button>
             </th>
-            {list(order.iter().enumerate(), |(place, name)| cell(address.clone(), name.clone(), place, look))}
+            {order.iter().enumerate().map(|(place, name)| cell(address.clone(), name.clone(), place, look)).collect_view()}
             {at_home(&address, look)}
         </tr>
-    }
+    }.into_any()
 }
 
 /// What of a line is at one node. A click reads or writes there.
-fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> Markup {
+fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> AnyView {
     let (ui, desk) = (Ui::expect(), CacheDesk::expect());
     let look = Memo::new(move |_| row.with(|row| row.cells.get(place).cloned().unwrap_or_default()));
     let label = {
@@ -132,22 +134,19 @@ fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> M
             </button>
         </td>
     }
+    .into_any()
 }
 
 /// The letter, and around it what the home knows and waits for.
-fn drawn(look: &CellLook) -> Markup {
+fn drawn(look: &CellLook) -> AnyView {
     let around = match look.known {
-        Known::Owns => view! { <path class="known" d="M0 12.2L3.2 15.4L0 18.6L-3.2 15.4Z" /> },
-        Known::Shares => view! { <circle class="known" cy="15.4" r="2" /> },
-        Known::Nothing => Markup::Nothing,
+        Known::Owns => view! { <path class="known" d="M0 12.2L3.2 15.4L0 18.6L-3.2 15.4Z" /> }.into_any(),
+        Known::Shares => view! { <circle class="known" cy="15.4" r="2" /> }.into_any(),
+        Known::Nothing => ().into_any(),
     };
-    let home = if look.home {
-        view! { <text class="home-mark" x="-11" y="16">"⌂"</text> }
-    } else {
-        Markup::Nothing
-    };
-    let lease = look.waited.map_or(Markup::Nothing, |timer| arc(timer, "15"));
-    [lease, letter(look.state, look.unsaved, look.lost), around, home].into_iter().collect()
+    let home = look.home.then(|| view! { <text class="home-mark" x="-11" y="16">"⌂"</text> });
+    let lease = look.waited.map(|timer| arc(timer, "15"));
+    (lease, letter(look.state, look.unsaved, look.lost), around, home).into_any()
 }
 
 fn known_name(look: &CellLook) -> &'static str {
@@ -159,7 +158,7 @@ fn known_name(look: &CellLook) -> &'static str {
 }
 
 /// The lease of a copy that the home waits for: an arc that drains from 12 o'clock.
-pub(crate) fn arc(timer: Timer, radius: &'static str) -> Markup {
+pub(crate) fn arc(timer: Timer, radius: &'static str) -> AnyView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
     let rest = move || {
@@ -173,11 +172,12 @@ pub(crate) fn arc(timer: Timer, radius: &'static str) -> Markup {
             <circle class="left" r=radius pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
         </g>
     }
+    .into_any()
 }
 
 /// The committed value: grey where somebody wrote what is not committed yet; and how many copies of the last question are
 /// gone.
-fn at_home(address: &str, row: Memo<RowLook>) -> Markup {
+fn at_home(address: &str, row: Memo<RowLook>) -> AnyView {
     let ui = Ui::expect();
     let text = move || row.with(preview);
     let title = move || {
@@ -203,13 +203,14 @@ fn at_home(address: &str, row: Memo<RowLook>) -> Markup {
             {move || row.with(|row| beside(row, ui.t()))}
         </td>
     }
+    .into_any()
 }
 
 fn preview(row: &RowLook) -> String {
     row.value.as_ref().map_or_else(|| "–".to_owned(), |(preview, _)| preview.to_string())
 }
 
-fn beside(row: &RowLook, t: &'static Strings) -> Markup {
+fn beside(row: &RowLook, t: &'static Strings) -> AnyView {
     let version = row.value.as_ref().map(|(_, version)| {
         let text = format!("v{version}");
         view! { <small>{text}</small> }
@@ -221,5 +222,5 @@ fn beside(row: &RowLook, t: &'static Strings) -> Markup {
         let text = ["✕ ", &fan.counted()].concat();
         view! { <em class:over={done == all} title=title>{text}</em> }
     });
-    [version, opening, fan].into_iter().collect()
+    (version, opening, fan).into_any()
 }

@@ -6,13 +6,14 @@ mod form;
 pub(crate) mod lines;
 mod uses;
 
+use leptos::prelude::*;
+
 use super::Shared;
 use super::feed::Feed;
-use crate::dom::{Markup, component, view};
 use crate::ui::Ui;
 
 #[component]
-pub(crate) fn CachePanel(shared: Shared) -> Markup {
+pub(crate) fn CachePanel(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     view! {
         <form::CacheForm shared />

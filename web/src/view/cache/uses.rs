@@ -1,8 +1,8 @@
 //! What each node counted of its cache, and its hit rate of the last minute as a line.
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 
-use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{grouped, path};
 use crate::look::cache::UseLook;
@@ -27,32 +27,29 @@ const HEAD: [fn(&'static Strings) -> &'static str; 7] = [
 ];
 
 #[component]
-pub(crate) fn Uses(shared: Shared) -> Markup {
+pub(crate) fn Uses(shared: Shared) -> impl IntoView {
     view! {
         <div class="card">
             <table class="plain uses" tabindex="0" data-testid="uses">
                 <caption>{told(|t| t.cache.rates)}</caption>
                 <thead>
                     <tr>
-                        {list(HEAD, |word| view! { <th>{told(word)}</th> })}
+                        {HEAD.into_iter().map(|word| view! { <th>{told(word)}</th> }).collect_view()}
                     </tr>
                 </thead>
                 <tbody>
-                    {keyed(move || {
-                        let order = shared.order.get();
-                        let row = |(place, name): (usize, &NodeName)| {
-                            let name = name.clone();
-                            item(format!("{place} {name}"), move || row(place, name))
-                        };
-                        order.iter().enumerate().map(row).collect()
-                    })}
+                    <For
+                        each=move || { shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>() }
+                        key=|(place, name)| (*place, name.clone())
+                        children=|(place, name)| row(place, name)
+                    />
                 </tbody>
             </table>
         </div>
     }
 }
 
-fn row(place: usize, name: NodeName) -> Markup {
+fn row(place: usize, name: NodeName) -> AnyView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let look = {
         let name = name.clone();
@@ -84,7 +81,7 @@ fn row(place: usize, name: NodeName) -> Markup {
                     <path class="line" d=spark />
                 </svg>
             </td>
-            {list(figures, |figure| view! { <td class="number">{move || grouped(look.with(figure), ui.lang.get())}</td> })}
+            {figures.into_iter().map(|figure| view! { <td class="number">{move || grouped(look.with(figure), ui.lang.get())}</td> }).collect_view()}
         </tr>
-    }
+    }.into_any()
 }

@@ -5,7 +5,6 @@ use orrery_base::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_lock::Mode;
 
 use super::lanes::known_resources;
-use crate::dom::{Markup, Memo, RwSignal, component, effect, list, view};
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui, told};
 use crate::view::actions::{Actions, Operation};
@@ -13,7 +12,7 @@ use crate::view::outcome::Service;
 use crate::view::results::Results;
 
 #[component]
-pub(crate) fn LockForm() -> Markup {
+pub(crate) fn LockForm() -> impl IntoView {
     let actions = Actions::expect();
     view! {
         <form
@@ -48,7 +47,7 @@ pub(crate) fn LockForm() -> Markup {
 
 /// The page's clients: one of them acts.
 #[component]
-pub(in crate::view) fn ClientChips() -> Markup {
+pub(in crate::view) fn ClientChips() -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let adding = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
@@ -76,7 +75,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
         }
         adding.set(false);
     };
-    effect(move || {
+    Effect::new(move || {
         if let Some(field) = field.get().filter(|_| adding.get()) {
             // Without focus the field is still there to be clicked.
             let _ = field.focus();
@@ -85,7 +84,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
     let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
     view! {
         <div class="chips" role="radiogroup" aria-label=told(|t| t.locks.act_as)>
-            {move || list(ui.clients.get().to_vec(), &chip)}
+            {move || ui.clients.get().to_vec().into_iter().map(&chip).collect_view()}
             {move || {
                 if adding.get() {
                     view! {
@@ -104,6 +103,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
                             }
                         />
                     }
+                    .into_any()
                 } else {
                     view! {
                         <button
@@ -118,6 +118,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
                             "+"
                         </button>
                     }
+                    .into_any()
                 }
             }}
         </div>
@@ -125,7 +126,7 @@ pub(in crate::view) fn ClientChips() -> Markup {
 }
 
 #[component]
-fn ResourceField() -> Markup {
+fn ResourceField() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let suggestions = Memo::new(move |_| playback.calm.with(|view| known_resources(view, &[])));
     view! {
@@ -142,13 +143,13 @@ fn ResourceField() -> Markup {
             on:input=move |event| ui.resource.set(event_target_value(&event))
         />
         <datalist id="resources">
-            {move || list(suggestions.get(), |name| view! { <option value=name.to_string()></option> })}
+            {move || suggestions.get().into_iter().map(|name| view! { <option value=name.to_string()></option> }).collect_view()}
         </datalist>
     }
 }
 
 #[component]
-fn ModeButton(mode: Mode) -> Markup {
+fn ModeButton(mode: Mode) -> impl IntoView {
     let ui = Ui::expect();
     let word = move || match mode {
         Mode::Exclusive => ui.t().locks.exclusive,
@@ -168,7 +169,7 @@ fn ModeButton(mode: Mode) -> Markup {
 }
 
 #[component]
-fn OperationButton(operation: Operation, test_id: &'static str) -> Markup {
+fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let word = move || {
         let locks = &ui.t().locks;
@@ -188,7 +189,7 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> Markup {
 
 /// Which node is asked.
 #[component]
-pub(in crate::view) fn AskNode() -> Markup {
+pub(in crate::view) fn AskNode() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
     view! {
@@ -202,16 +203,16 @@ pub(in crate::view) fn AskNode() -> Markup {
                 }
             >
                 <option value="">{told(|t| t.locks.any_node)}</option>
-                {move || list(order.get().to_vec(), |name| {
+                {move || order.get().to_vec().into_iter().map(|name| {
                     view! { <option value=name.to_string()>{name.to_string()}</option> }
-                })}
+                }).collect_view()}
             </select>
         </label>
     }
 }
 
 #[component]
-fn Lease() -> Markup {
+fn Lease() -> impl IntoView {
     const LEASES_S: [u64; 4] = [5, 30, 120, 600];
     let ui = Ui::expect();
     let option = move |seconds: u64| {

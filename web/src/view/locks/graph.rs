@@ -1,8 +1,8 @@
 //! Who waits for whom. Only a cycle is drawn thick, its edges numbered, its victim marked.
 
+use leptos::prelude::*;
 use orrery_lock::{Holder, WaitEdge};
 
-use crate::dom::{Markup, Memo, component, view};
 use crate::i18n::number;
 use crate::look::waits::WaitGraph;
 use crate::math::hypot;
@@ -13,7 +13,7 @@ const WIDTH: f64 = 330.0;
 const RADIUS: f64 = 21.0;
 
 #[component]
-pub(crate) fn Graph() -> Markup {
+pub(crate) fn Graph() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let graph = Memo::new(move |_| playback.calm.with(|view| WaitGraph::of(view)));
     let cycle = Memo::new(move |_| graph.with(|graph| !graph.cycle.is_empty()));
@@ -24,11 +24,11 @@ pub(crate) fn Graph() -> Markup {
                 <span>{told(|t| t.locks.waits_for)}</span>
                 {move || {
                     if cycle.get() {
-                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }
+                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }.into_any()
                     } else if empty.get() {
-                        view! { <span>{ui.t().locks.no_waits}</span> }
+                        view! { <span>{ui.t().locks.no_waits}</span> }.into_any()
                     } else {
-                        view! { <span>{ui.t().locks.no_cycle}</span> }
+                        view! { <span>{ui.t().locks.no_cycle}</span> }.into_any()
                     }
                 }}
             </p>
@@ -45,7 +45,7 @@ fn height(graph: &WaitGraph) -> f64 {
     }
 }
 
-fn draw(graph: &WaitGraph, ui: Ui) -> Markup {
+fn draw(graph: &WaitGraph, ui: Ui) -> AnyView {
     let height = height(graph);
     let margin = if graph.people.len() <= 2 { (58.0, 50.0) } else { (64.0, 38.0) };
     let places = graph.places(WIDTH, height, margin);
@@ -70,12 +70,12 @@ fn draw(graph: &WaitGraph, ui: Ui) -> Markup {
         let name: String = person.client.chars().take(9).collect();
         view! {
             <g class="person" class:victim=victim transform=number::translate(x, y)>
-                <circle r=RADIUS />
+                <circle r=number::coordinate(RADIUS) />
                 <text y="4.5">{name}</text>
                 {victim
                     .then(|| {
                         view! {
-                            <text class="refused" y={RADIUS + 14.0} data-testid="victim">
+                            <text class="refused" y=number::coordinate(RADIUS + 14.0) data-testid="victim">
                                 {move || format!("✕ {}", ui.t().locks.refused)}
                             </text>
                         }
@@ -96,11 +96,11 @@ fn draw(graph: &WaitGraph, ui: Ui) -> Markup {
                     <path class="arrow-thin" d="M0 0L6 3L0 6z" />
                 </marker>
             </defs>
-            {thin.collect::<Markup>()}
-            {thick.collect::<Markup>()}
-            {people.collect::<Markup>()}
+            {thin.collect_view()}
+            {thick.collect_view()}
+            {people.collect_view()}
         </svg>
-    }
+    }.into_any()
 }
 
 /// The graph in words, for ears.
@@ -129,13 +129,13 @@ fn curve(from: (f64, f64), to: (f64, f64), bend: f64) -> (String, (f64, f64)) {
     (path, middle)
 }
 
-fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64), quiet: bool) -> Markup {
+fn thin_edge(edge: &WaitEdge, from: (f64, f64), to: (f64, f64), quiet: bool) -> AnyView {
     let (path, middle) = curve(from, to, 12.0);
     let word = (!quiet).then(|| edge.resource.to_string());
     view! {
         <path class="wait-edge" d=path marker-end="url(#arrow-thin)" />
-        {word.map(|word| view! { <text class="edge-word" x=middle.0 y={middle.1 - 4.0}>{word}</text> })}
-    }
+        {word.map(|word| view! { <text class="edge-word" x=number::coordinate(middle.0) y=number::coordinate(middle.1 - 4.0)>{word}</text> })}
+    }.into_any()
 }
 
 fn cycle_edge(
@@ -145,7 +145,7 @@ fn cycle_edge(
     to: (f64, f64),
     center: (f64, f64),
     ui: Ui,
-) -> Markup {
+) -> AnyView {
     let (path, middle) = curve(from, to, 34.0);
     // Outside of the curve, away from the middle of the drawing.
     let (ox, oy) = (middle.0 - center.0, middle.1 - center.1);
@@ -159,8 +159,9 @@ fn cycle_edge(
     let resource = edge.resource.clone();
     view! {
         <path class="cycle-edge" d=path marker-end="url(#arrow-cycle-big)" />
-        <text class="edge-word cycle" x=x y=y text-anchor=anchor>
+        <text class="edge-word cycle" x=number::coordinate(x) y=number::coordinate(y) text-anchor=anchor>
             {move || (ui.t().locks.wants)(number, &resource)}
         </text>
     }
+    .into_any()
 }

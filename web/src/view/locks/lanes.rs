@@ -1,12 +1,13 @@
 //! One lane per resource: who holds it, how long still, who is next.
 
+use leptos::prelude::*;
 use orrery_base::ids::ResourceName;
 use orrery_lock::Mode;
 use orrery_lock::view::{HolderView, LockedResource, WaiterView};
 use orrery_projection::view::View;
 
-use crate::dom::{Markup, Memo, component, item, keyed, list, view};
 use crate::i18n::number::{fixed_point, grouped, seconds};
+use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 use crate::view::actions::{Actions, Ask, Operation};
@@ -42,7 +43,7 @@ fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
 }
 
 #[component]
-pub(crate) fn Lanes() -> Markup {
+pub(crate) fn Lanes() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let names = Memo::new(move |before: Option<&Vec<ResourceName>>| {
         playback.calm.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
@@ -50,12 +51,7 @@ pub(crate) fn Lanes() -> Markup {
     let more = Memo::new(move |_| playback.calm.with(|view| names.with(|names| without_lane(view, names))));
     view! {
         <div class="card lanes" data-testid="lanes">
-            {keyed(move || {
-                let lane = |name: ResourceName| {
-                    item(name.to_string(), move || view! { <Lane name /> })
-                };
-                names.get().into_iter().map(lane).collect()
-            })}
+            <For each=move || names.get() key=ResourceName::clone children=|name| view! { <Lane name /> } />
             {move || {
                 let more = more.get();
                 (more > 0).then(|| view! { <p class="quiet">{(ui.t().queue.more)(more)}</p> })
@@ -65,7 +61,7 @@ pub(crate) fn Lanes() -> Markup {
 }
 
 #[component]
-fn Lane(name: ResourceName) -> Markup {
+fn Lane(name: ResourceName) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let lock = {
         let name = name.clone();
@@ -111,25 +107,19 @@ fn Lane(name: ResourceName) -> Markup {
             <div class="lane-body">
                 <div class="holders">
                     {move || holders.with(Vec::is_empty).then(|| view! { <span class="free">{ui.t().locks.free}</span> })}
-                    {keyed(move || {
-                        let bar = |holder: HolderView| {
-                            let key = format!(
-                                "{} {} {} {}",
-                                holder.holder,
-                                holder.mode.letter(),
-                                holder.fencing_token,
-                                holder.since_ms,
-                            );
-                            item(key, move || view! { <HolderBar holder /> })
-                        };
-                        holders.get().into_iter().map(bar).collect()
-                    })}
+                    <For
+                        each=move || keyed(holders.get(), |HolderView { holder, mode, fencing_token, since_ms, .. }| {
+                            format!("{holder} {} {fencing_token} {since_ms}", mode.letter())
+                        })
+                        key=key_of
+                        children=|(_, holder)| view! { <HolderBar holder /> }
+                    />
                 </div>
                 <div class="waiters" class:none=move || waiters.with(Vec::is_empty)>
-                    {move || list(waiters.get().into_iter().enumerate(), |(place, waiter)| {
+                    {move || waiters.get().into_iter().enumerate().map(|(place, waiter)| {
                         let resource = resource.clone();
                         view! { <WaiterChip place={place + 1} waiter resource /> }
-                    })}
+                    }).collect_view()}
                 </div>
             </div>
         </div>
@@ -138,7 +128,7 @@ fn Lane(name: ResourceName) -> Markup {
 
 /// A holder: full width alone, a sliver beside other shared ones. The dark part is what is gone of the lease.
 #[component]
-fn HolderBar(holder: HolderView) -> Markup {
+fn HolderBar(holder: HolderView) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let timed = holder.clone();
     let left = Memo::new(move |_| {
@@ -184,7 +174,7 @@ fn HolderBar(holder: HolderView) -> Markup {
 }
 
 #[component]
-fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> Markup {
+fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let client = waiter.holder.client.clone();
     let cancel = {

@@ -4,13 +4,14 @@ pub(in crate::view) mod form;
 mod graph;
 mod lanes;
 
+use leptos::prelude::*;
+
 use super::Shared;
 use super::feed::Feed;
-use crate::dom::{Markup, component, view};
 use crate::ui::Ui;
 
 #[component]
-pub(crate) fn LocksPanel(shared: Shared) -> Markup {
+pub(crate) fn LocksPanel(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     view! {
         <form::LockForm />

@@ -6,9 +6,9 @@ use orrery_base::sorted::sort_by;
 use smol_str::SmolStr;
 
 use super::desk::Desk;
-use crate::dom::{Markup, Memo, RwSignal, component, item, keyed, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, grouped, seconds};
+use crate::keyed::{key_of, keyed};
 use crate::look::queue::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
@@ -17,22 +17,23 @@ use crate::ui::{Ui, told};
 const TOPICS_MAX: usize = 20;
 
 #[component]
-pub(crate) fn Bins() -> Markup {
+pub(crate) fn Bins() -> impl IntoView {
     let playback = Playback::expect();
     let names = Memo::new(move |_| playback.calm.with(|view| topics_of(view)));
     view! {
         <div class="card topics" data-testid="topics">
             {move || names.with(Vec::is_empty).then(|| view! { <p class="quiet">{told(|t| t.queue.empty)}</p> })}
-            {keyed(move || {
-                let topic = |name: SmolStr| item(name.to_string(), move || view! { <Topic name /> });
-                names.get().into_iter().take(TOPICS_MAX).map(topic).collect()
-            })}
+            <For
+                each=move || names.get().into_iter().take(TOPICS_MAX)
+                key=SmolStr::clone
+                children=|name| view! { <Topic name /> }
+            />
         </div>
     }
 }
 
 #[component]
-fn Topic(name: SmolStr) -> Markup {
+fn Topic(name: SmolStr) -> impl IntoView {
     let (playback, desk) = (Playback::expect(), Desk::expect());
     let chosen = RwSignal::new(String::new());
     let look = {
@@ -78,15 +79,15 @@ fn Topic(name: SmolStr) -> Markup {
 }
 
 #[component]
-fn GroupChoice(groups: Memo<Vec<SmolStr>>, chosen: RwSignal<String>) -> Markup {
+fn GroupChoice(groups: Memo<Vec<SmolStr>>, chosen: RwSignal<String>) -> impl IntoView {
     view! {
         <label class="group-choice">
             {told(|t| t.queue.group)}
             <select data-testid="group-choice" on:change=move |event| chosen.set(event_target_value(&event))>
                 <option value="">{told(|t| t.queue.all_groups)}</option>
-                {move || list(groups.get(), |group| view! {
+                {move || groups.get().into_iter().map(|group| view! {
                     <option value=group.to_string()>{group.to_string()}</option>
-                })}
+                }).collect_view()}
             </select>
         </label>
     }
@@ -97,7 +98,7 @@ fn bin(
     name: &'static str,
     pick: fn(&TopicLook) -> u64,
     word: fn(&'static Strings) -> &'static str,
-) -> Markup {
+) -> AnyView {
     let ui = Ui::expect();
     let count = Memo::new(move |_| look.with(pick));
     view! {
@@ -105,24 +106,24 @@ fn bin(
             <b>{move || grouped(count.get(), ui.lang.get())}</b>
             <span>{told(word)}</span>
         </div>
-    }
+    }.into_any()
 }
 
 #[component]
-fn Flights(look: Memo<TopicLook>) -> Markup {
+fn Flights(look: Memo<TopicLook>) -> impl IntoView {
     let ui = Ui::expect();
     let flights = Memo::new(move |_| look.with(|look| look.flights.clone()));
     let more = Memo::new(move |_| look.with(|look| look.in_flight.saturating_sub(look.flights.len() as u64)));
     let blocked = Memo::new(move |_| look.with(|look| look.blocked));
     view! {
         <div class="flights">
-            {keyed(move || {
-                let chip = |flight: FlightLook| {
-                    let key = format!("{} {} {} {}", flight.id, flight.group, flight.attempt, flight.visible_at_ms);
-                    item(key, move || draw(flight))
-                };
-                flights.get().into_iter().map(chip).collect()
-            })}
+            <For
+                each=move || keyed(flights.get(), |flight| {
+                    format!("{} {} {} {}", flight.id, flight.group, flight.attempt, flight.visible_at_ms)
+                })
+                key=key_of
+                children=|(_, flight)| draw(flight)
+            />
             {move || {
                 let more = more.get();
                 (more > 0).then(|| view! { <span class="quiet">{(ui.t().queue.more)(more)}</span> })
@@ -136,7 +137,7 @@ fn Flights(look: Memo<TopicLook>) -> Markup {
 }
 
 /// Who has which message, how often it was delivered, and an arc that drains until it is visible again.
-fn draw(flight: FlightLook) -> Markup {
+fn draw(flight: FlightLook) -> AnyView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let (id, again) = (flight.id.clone(), flight.attempt > 1);
     let who = flight.consumer.to_string();
@@ -169,14 +170,14 @@ fn draw(flight: FlightLook) -> Markup {
             <span class="id">{id.to_string()}</span>
             {again.then(|| view! { <em>{format!("{attempt}×")}</em> })}
         </span>
-    }
+    }.into_any()
 }
 
 #[component]
-fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> Markup {
+fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> impl IntoView {
     let (ui, desk) = (Ui::expect(), Desk::expect());
     let letters = Memo::new(move |_| look.with(|look| look.letters.clone()));
-    let redrive = move |_| {
+    let redrive = move |_: leptos::ev::MouseEvent| {
         let group = chosen.get_untracked();
         let mut groups: Vec<SmolStr> =
             letters.with_untracked(|all| all.iter().map(|l| l.group.clone()).collect());
@@ -188,11 +189,10 @@ fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> M
             desk.redrive(topic.clone(), group);
         }
     };
-    let redrive = std::rc::Rc::new(redrive);
     move || {
         let letters = letters.get();
         if letters.is_empty() {
-            return Markup::Nothing;
+            return ().into_any();
         }
         let redrive = redrive.clone();
         let chip = |letter: LetterLook| {
@@ -201,11 +201,12 @@ fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> M
         };
         view! {
             <div class="letters">
-                {list(letters, chip)}
-                <button type="button" class="link" data-testid="redrive" on:click=move |event| redrive(event)>
+                {letters.into_iter().map(chip).collect_view()}
+                <button type="button" class="link" data-testid="redrive" on:click=redrive>
                     {told(|t| t.queue.redrive)}
                 </button>
             </div>
         }
+        .into_any()
     }
 }

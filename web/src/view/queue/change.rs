@@ -1,7 +1,8 @@
 //! What the last change of the ring moved, beside what it is measured by.
 
+use leptos::prelude::*;
+
 use super::super::Shared;
-use crate::dom::{Markup, component, list, view};
 use crate::i18n::number::decimal;
 use crate::look::change::percent;
 use crate::ui::Ui;
@@ -9,11 +10,12 @@ use crate::ui::told;
 
 /// The figures; they stay until the next change.
 #[component]
-pub(crate) fn LastChange(shared: Shared) -> Markup {
+pub(crate) fn LastChange(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     move || {
         let Some(look) = shared.last_change.get() else {
-            return view! { <p class="quiet" data-testid="no-change">{told(|t| t.queue.no_change)}</p> };
+            return view! { <p class="quiet" data-testid="no-change">{told(|t| t.queue.no_change)}</p> }
+                .into_any();
         };
         let (t, change, percents) = (ui.t(), &look.change, look.percents());
         let words = &t.queue;
@@ -33,9 +35,9 @@ pub(crate) fn LastChange(shared: Shared) -> Markup {
             >
                 <p>{(words.replicas_moved)(change.replicas_moved, change.replicas_total)}</p>
                 <div class="bins">
-                    {list(cells.zip(percents), |((class, name), percent)| view! {
+                    {cells.zip(percents).map(|((class, name), percent)| view! {
                         <div class=["bin ", class].concat()><b>{format!("{percent} %")}</b><span>{name}</span></div>
-                    })}
+                    }).collect_view()}
                 </div>
                 <small>
                     {(words.keys_moved)(percent(change.keys_set_share), percent(change.keys_leader_share))}
@@ -44,5 +46,6 @@ pub(crate) fn LastChange(shared: Shared) -> Markup {
                 </small>
             </div>
         }
+        .into_any()
     }
 }

@@ -10,7 +10,6 @@ use orrery_placement::{hash_parts, shard_of};
 use orrery_queue::MessageId;
 use smol_str::SmolStr;
 
-use crate::dom::RwSignal;
 use crate::request::queue::{Delivered, QueueAnswer, QueueAsk, QueueOperation};
 use crate::request::{new_key, new_key_of, sleep_ms};
 use crate::store::Control;

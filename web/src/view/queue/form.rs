@@ -5,7 +5,6 @@ use orrery_base::ids::NAME_BYTES_MAX;
 
 use super::desk::Desk;
 use super::held::HeldList;
-use crate::dom::{Markup, Memo, RwSignal, component, list, view};
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::queue::topics_of;
@@ -19,7 +18,7 @@ use crate::view::results::Results;
 const MESSAGE_CHARS_MAX: usize = 400;
 
 #[component]
-pub(crate) fn QueueForm() -> Markup {
+pub(crate) fn QueueForm() -> impl IntoView {
     let desk = Desk::expect();
     view! {
         <form
@@ -73,7 +72,7 @@ pub(in crate::view) fn field(
     test_id: &'static str,
     bytes_max: usize,
     word: fn(&'static Strings) -> &'static str,
-) -> Markup {
+) -> AnyView {
     let word = told(word);
     view! {
         <input
@@ -89,6 +88,7 @@ pub(in crate::view) fn field(
             on:input=move |event| value.set(event_target_value(&event))
         />
     }
+    .into_any()
 }
 
 /// One of a few numbers.
@@ -98,7 +98,7 @@ pub(in crate::view) fn choice(
     choices: &'static [u64],
     label: fn(&'static Strings) -> &'static str,
     word: fn(u64, &'static Strings) -> String,
-) -> Markup {
+) -> AnyView {
     let ui = Ui::expect();
     let option = move |choice: &u64| {
         let choice = *choice;
@@ -118,25 +118,26 @@ pub(in crate::view) fn choice(
                 }
             }
         >
-            {list(choices, option)}
+            {choices.iter().map(option).collect_view()}
         </select>
     }
+    .into_any()
 }
 
 #[component]
-fn Topics() -> Markup {
+fn Topics() -> impl IntoView {
     let playback = Playback::expect();
     let names = Memo::new(move |_| playback.calm.with(|view| topics_of(view)));
     view! {
         <datalist id="topics">
-            {move || list(names.get(), |name| view! { <option value=name.to_string()></option> })}
+            {move || names.get().into_iter().map(|name| view! { <option value=name.to_string()></option> }).collect_view()}
         </datalist>
     }
 }
 
 /// A stream of so many messages per second, and whom to ask.
 #[component]
-fn StreamRow() -> Markup {
+fn StreamRow() -> impl IntoView {
     let (ui, desk) = (Ui::expect(), Desk::expect());
     let on = Memo::new(move |_| desk.stream.get().on);
     let count = move || {

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use smol_str::ToSmolStr as _;
 
 use super::desk::{Desk, Held};
-use crate::dom::{Markup, Memo, component, item, keyed, view};
+use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
 use crate::ui::Ui;
 use crate::ui::told;
 
 /// The list; nothing where nothing is held.
 #[component]
-pub(crate) fn HeldList() -> Markup {
+pub(crate) fn HeldList() -> impl IntoView {
     let (ui, desk) = (Ui::expect(), Desk::expect());
     let some = Memo::new(move |_| desk.held.with(|all| !all.is_empty()));
     let mine = Memo::new(move |_| {
@@ -21,13 +22,13 @@ pub(crate) fn HeldList() -> Markup {
     });
     view! {
         <div class="held-list" class:none=move || !some.get() data-testid="held">
-            {keyed(move || {
-                let row = |held: Arc<Held>| {
-                    let key = format!("{} {} {}", held.message.id, held.message.receipt, held.late);
-                    item(key, move || draw(held))
-                };
-                desk.held.get().into_iter().map(row).collect()
-            })}
+            <For
+                each=move || keyed(desk.held.get(), |held| {
+                    format!("{} {} {}", held.message.id, held.message.receipt, held.late)
+                })
+                key=key_of
+                children=|(_, held)| draw(held)
+            />
             {move || mine.get().then(|| view! {
                 <button
                     type="button"
@@ -43,7 +44,7 @@ pub(crate) fn HeldList() -> Markup {
     }
 }
 
-fn draw(held: Arc<Held>) -> Markup {
+fn draw(held: Arc<Held>) -> AnyView {
     let (ui, playback, desk) = (Ui::expect(), Playback::expect(), Desk::expect());
     // A delivery that was the last attempt does not come back: nobody acknowledges it any more.
     let dead = {
@@ -92,5 +93,5 @@ fn draw(held: Arc<Held>) -> Markup {
             })}
             <span class="held-buttons" class:none=move || dead.get()>{button(true)}{button(false)}</span>
         </div>
-    }
+    }.into_any()
 }

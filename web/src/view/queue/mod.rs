@@ -7,13 +7,14 @@ pub(in crate::view) mod form;
 mod held;
 mod table;
 
+use leptos::prelude::*;
+
 use super::Shared;
 use super::feed::Feed;
-use crate::dom::{Markup, component, view};
 use crate::ui::Ui;
 
 #[component]
-pub(crate) fn QueuePanel(shared: Shared) -> Markup {
+pub(crate) fn QueuePanel(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     view! {
         <form::QueueForm />

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_placement::SkipReason;
 
 use super::change::LastChange;
-use crate::dom::{Markup, component, list, view};
 use crate::i18n::Strings;
 use crate::look::hue;
 use crate::look::ring::{Fare, ShardLook};
@@ -14,7 +14,7 @@ use crate::ui::{Ui, told};
 use crate::view::Shared;
 
 #[component]
-pub(crate) fn RingTable(shared: Shared) -> Markup {
+pub(crate) fn RingTable(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let words = move |why: SkipReason| {
         let t: &'static Strings = ui.t();
@@ -28,7 +28,7 @@ pub(crate) fn RingTable(shared: Shared) -> Markup {
     move || {
         let (ring, order) = (shared.ring.get(), shared.order.get());
         if ring.shards.is_empty() {
-            return view! { <p class="quiet">{told(|t| t.queue.no_shards)}</p> };
+            return view! { <p class="quiet">{told(|t| t.queue.no_shards)}</p> }.into_any();
         }
         let order = &order;
         view! {
@@ -44,31 +44,38 @@ pub(crate) fn RingTable(shared: Shared) -> Markup {
                             <th>{told(|t| t.queue.replicas)}</th>
                         </tr>
                     </thead>
-                    <tbody>{list(&ring.shards, |look| row(look, order, words))}</tbody>
+                    <tbody>{ring.shards.iter().map(|look| row(look, order, words)).collect_view()}</tbody>
                 </table>
             </div>
         }
+        .into_any()
     }
 }
 
-fn named(place: usize, order: &Arc<Vec<NodeName>>) -> Markup {
+fn named(place: usize, order: &Arc<Vec<NodeName>>) -> AnyView {
     let name = order.get(place).map(|name| name.to_string()).unwrap_or_default();
-    view! { <span class=["hued ", hue(place)].concat()>{name}</span> }
+    view! { <span class=["hued ", hue(place)].concat()>{name}</span> }.into_any()
 }
 
-fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) -> &'static str) -> Markup {
+fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) -> &'static str) -> AnyView {
     let ui = Ui::expect();
     let shard = look.shard;
     let leader = match (look.fare, look.leader) {
-        (Fare::NoMajority, _) => view! { <span class="bad">"✕ " {told(|t| t.queue.no_majority)}</span> },
+        (Fare::NoMajority, _) => {
+            view! { <span class="bad">"✕ " {told(|t| t.queue.no_majority)}</span> }.into_any()
+        }
         (_, Some(leader)) => named(leader, order),
-        _ => view! { <span>{told(|t| t.queue.no_leader)}</span> },
+        _ => view! { <span>{told(|t| t.queue.no_leader)}</span> }.into_any(),
     };
     let token = look.token.to_string();
-    let skips = list(&look.skips, |(place, why)| {
-        let name = order.get(*place).map(|name| name.to_string()).unwrap_or_default();
-        view! { <small class="skip-why">{format!("↷ {name}: {}", words(*why))}</small> }
-    });
+    let skips = look
+        .skips
+        .iter()
+        .map(|(place, why)| {
+            let name = order.get(*place).map(|name| name.to_string()).unwrap_or_default();
+            view! { <small class="skip-why">{format!("↷ {name}: {}", words(*why))}</small> }
+        })
+        .collect_view();
     view! {
         <tr
             tabindex="0"
@@ -83,7 +90,7 @@ fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) 
             <td class="token" title=token.clone()>{token[..4].to_owned()}</td>
             <td>{leader}</td>
             <td class="replicas">
-                {list(&look.replicas, |place| {
+                {look.replicas.iter().map(|place| {
                     let preferred = look.preferred == Some(*place);
                     view! {
                         <span class="replica-name" title=preferred.then(|| ui.t().queue.preferred)>
@@ -91,9 +98,10 @@ fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) 
                             {named(*place, order)}
                         </span>
                     }
-                })}
+                }).collect_view()}
                 {skips}
             </td>
         </tr>
     }
+    .into_any()
 }

@@ -1,6 +1,7 @@
 //! A network that is broken in parts: the leader reaches only a bridge, the bridge reaches the others as well. Whoever
 //! reaches a majority must lead.
 
+use leptos::prelude::*;
 use orrery_api::lock::LockAnswer;
 use orrery_base::ids::NodeName;
 use orrery_lock::Mode;

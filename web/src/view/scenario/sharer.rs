@@ -1,6 +1,7 @@
 //! A sharer is cut off from a line's home: a write elsewhere waits until the sharer's lease is over.
 
 use futures_util::future::join;
+use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 

@@ -4,7 +4,6 @@ pub mod clock;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod i18n;
-pub mod json;
 pub mod keyed;
 pub mod look;
 pub mod math;

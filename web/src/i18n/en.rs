@@ -1,6 +1,7 @@
 //! English.
 
 use orrery_api::lock::LockAnswer;
+use orrery_api::queue::Settlement;
 use orrery_base::error::ErrorCode;
 use orrery_event::fact::Role;
 
@@ -468,13 +469,15 @@ fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
             [one] => format!("{client} got **{}** from **{topic}**.", one.id),
             more => format!("{client} got **{}** messages from **{topic}**.", more.len()),
         },
-        QueueAnswer::Settled { id, status } => match status.as_str() {
-            "acknowledged" => format!("{client} acknowledged **{id}**."),
-            "already_acknowledged" => format!("**{id}** was acknowledged before."),
-            "nacked" => format!("{client} gave **{id}** back: it is ready again."),
-            "dead_lettered" => format!("That was the last attempt: **{id}** is a dead letter now."),
-            "late" => format!("Too late: **{id}** was visible again, this delivery does not count any more."),
-            "gone" => format!("**{id}** was there and is gone: it expired or was purged."),
+        QueueAnswer::Settled { id, status } => match status {
+            Settlement::Acknowledged => format!("{client} acknowledged **{id}**."),
+            Settlement::AlreadyAcknowledged => format!("**{id}** was acknowledged before."),
+            Settlement::Nacked => format!("{client} gave **{id}** back: it is ready again."),
+            Settlement::DeadLettered => format!("That was the last attempt: **{id}** is a dead letter now."),
+            Settlement::Late => {
+                format!("Too late: **{id}** was visible again, this delivery does not count any more.")
+            }
+            Settlement::Gone => format!("**{id}** was there and is gone: it expired or was purged."),
             _ => format!("**{id}** is not with {client}."),
         },
         QueueAnswer::Redriven(0) => format!("**{topic}** has no dead letter to bring back."),

@@ -1,5 +1,6 @@
 //! The coherent cache in English.
 
+use orrery_api::cache::{ReadAnswer, ReadSource, WriteAnswer, WriteStatus};
 use orrery_cache::table::{Action, Stimulus};
 use orrery_cache::{Cause, State};
 
@@ -125,24 +126,27 @@ pub static CACHE: Cache = Cache {
 fn answer(ask: &CacheAsk, answer: &CacheAnswer) -> String {
     let line = &ask.address;
     match answer {
-        CacheAnswer::Read { value: None, .. } => format!("**{line}** has no value."),
-        CacheAnswer::Read { value: Some(value), state, source, owner } => {
-            let from = match source.as_str() {
-                "local" => "from its own copy, without a message".to_owned(),
-                "owner" => format!("from {owner}, which owned it"),
-                "replica" => "from its replica: it may be old".to_owned(),
-                _ => "from the home".to_owned(),
+        CacheAnswer::Read(ReadAnswer { value: None, .. }) => format!("**{line}** has no value."),
+        CacheAnswer::Read(ReadAnswer { value: Some(value), state, source, owner, .. }) => {
+            let (value, owner) = (value.text(), owner.as_deref().unwrap_or_default());
+            let from = match source {
+                ReadSource::Local => "from its own copy, without a message".to_owned(),
+                ReadSource::Owner => format!("from {owner}, which owned it"),
+                ReadSource::Replica => "from its replica: it may be old".to_owned(),
+                ReadSource::Home => "from the home".to_owned(),
             };
             format!("**{line}** = **{value}** {from}: **{state}** here.")
         }
-        CacheAnswer::Written { status, .. } if status == "absent" => format!("**{line}** had no value."),
-        CacheAnswer::Written { status, version, .. } if status == "deleted" => {
+        CacheAnswer::Written(WriteAnswer { status: WriteStatus::Absent, .. }) => {
+            format!("**{line}** had no value.")
+        }
+        CacheAnswer::Written(WriteAnswer { status: WriteStatus::Deleted, version, .. }) => {
             format!("**{line}** is deleted, version {version}.")
         }
-        CacheAnswer::Written { durable: true, state, version, .. } => {
+        CacheAnswer::Written(WriteAnswer { durable: true, state, version, .. }) => {
             format!("**{line}** is written, version **{version}**, on a majority's disks: **{state}** here.")
         }
-        CacheAnswer::Written { state, .. } => {
+        CacheAnswer::Written(WriteAnswer { state, .. }) => {
             format!("**{line}** is written in the copy: **{state}** here, **not durable** yet.")
         }
     }

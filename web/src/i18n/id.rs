@@ -1,6 +1,7 @@
 //! Indonesian.
 
 use orrery_api::lock::LockAnswer;
+use orrery_api::queue::Settlement;
 use orrery_base::error::ErrorCode;
 use orrery_event::fact::Role;
 
@@ -449,13 +450,15 @@ fn queue_answer(ask: &QueueAsk, answer: &QueueAnswer) -> String {
             [one] => format!("{client} menerima **{}** dari **{topic}**.", one.id),
             more => format!("{client} menerima **{}** pesan dari **{topic}**.", more.len()),
         },
-        QueueAnswer::Settled { id, status } => match status.as_str() {
-            "acknowledged" => format!("{client} mengakui **{id}**."),
-            "already_acknowledged" => format!("**{id}** sudah diakui sebelumnya."),
-            "nacked" => format!("{client} mengembalikan **{id}**: siap lagi."),
-            "dead_lettered" => format!("Itu percobaan terakhir: **{id}** sekarang pesan mati."),
-            "late" => format!("Terlambat: **{id}** sudah terlihat lagi, kiriman ini tidak dihitung lagi."),
-            "gone" => format!("**{id}** pernah ada dan sudah hilang: kedaluwarsa atau dibuang."),
+        QueueAnswer::Settled { id, status } => match status {
+            Settlement::Acknowledged => format!("{client} mengakui **{id}**."),
+            Settlement::AlreadyAcknowledged => format!("**{id}** sudah diakui sebelumnya."),
+            Settlement::Nacked => format!("{client} mengembalikan **{id}**: siap lagi."),
+            Settlement::DeadLettered => format!("Itu percobaan terakhir: **{id}** sekarang pesan mati."),
+            Settlement::Late => {
+                format!("Terlambat: **{id}** sudah terlihat lagi, kiriman ini tidak dihitung lagi.")
+            }
+            Settlement::Gone => format!("**{id}** pernah ada dan sudah hilang: kedaluwarsa atau dibuang."),
             _ => format!("**{id}** tidak ada pada {client}."),
         },
         QueueAnswer::Redriven(0) => format!("**{topic}** tidak punya pesan mati untuk diantrekan lagi."),

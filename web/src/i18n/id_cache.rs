@@ -1,5 +1,6 @@
 //! The coherent cache in Indonesian.
 
+use orrery_api::cache::{ReadAnswer, ReadSource, WriteAnswer, WriteStatus};
 use orrery_cache::table::{Action, Stimulus};
 use orrery_cache::{Cause, State};
 
@@ -125,26 +126,27 @@ pub static CACHE: Cache = Cache {
 fn answer(ask: &CacheAsk, answer: &CacheAnswer) -> String {
     let line = &ask.address;
     match answer {
-        CacheAnswer::Read { value: None, .. } => format!("**{line}** tidak punya nilai."),
-        CacheAnswer::Read { value: Some(value), state, source, owner } => {
-            let from = match source.as_str() {
-                "local" => "dari salinannya sendiri, tanpa pesan".to_owned(),
-                "owner" => format!("dari {owner}, pemiliknya"),
-                "replica" => "dari replikanya: bisa usang".to_owned(),
-                _ => "dari home".to_owned(),
+        CacheAnswer::Read(ReadAnswer { value: None, .. }) => format!("**{line}** tidak punya nilai."),
+        CacheAnswer::Read(ReadAnswer { value: Some(value), state, source, owner, .. }) => {
+            let (value, owner) = (value.text(), owner.as_deref().unwrap_or_default());
+            let from = match source {
+                ReadSource::Local => "dari salinannya sendiri, tanpa pesan".to_owned(),
+                ReadSource::Owner => format!("dari {owner}, pemiliknya"),
+                ReadSource::Replica => "dari replikanya: bisa usang".to_owned(),
+                ReadSource::Home => "dari home".to_owned(),
             };
             format!("**{line}** = **{value}** {from}: **{state}** di sini.")
         }
-        CacheAnswer::Written { status, .. } if status == "absent" => {
+        CacheAnswer::Written(WriteAnswer { status: WriteStatus::Absent, .. }) => {
             format!("**{line}** memang tidak punya nilai.")
         }
-        CacheAnswer::Written { status, version, .. } if status == "deleted" => {
+        CacheAnswer::Written(WriteAnswer { status: WriteStatus::Deleted, version, .. }) => {
             format!("**{line}** dihapus, versi {version}.")
         }
-        CacheAnswer::Written { durable: true, state, version, .. } => {
+        CacheAnswer::Written(WriteAnswer { durable: true, state, version, .. }) => {
             format!("**{line}** ditulis, versi **{version}**, di disk mayoritas: **{state}** di sini.")
         }
-        CacheAnswer::Written { state, .. } => {
+        CacheAnswer::Written(WriteAnswer { state, .. }) => {
             format!("**{line}** ditulis di salinan: **{state}** di sini, **belum tahan lama**.")
         }
     }

@@ -1,6 +1,8 @@
 //! Every sentence of the page that carries a number or a list, with 0, 1, 2 and many, in both languages.
 
 use orrery_api::lock::LockAnswer;
+use orrery_base::ids::GroupId;
+use orrery_queue::MessageId;
 use smol_str::SmolStr;
 
 use super::{Lang, Strings};
@@ -96,7 +98,10 @@ fn messages_are_counted() {
     );
     let published = |t: &'static Strings, replicas: usize| {
         let replicas = (0..replicas).map(|at| format!("node{at}").into()).collect();
-        (t.queue_answer)(&ask(), &QueueAnswer::Published { id: "s1-7".into(), replicas })
+        (t.queue_answer)(
+            &ask(),
+            &QueueAnswer::Published { id: MessageId { shard: GroupId(1), number: 7 }, replicas },
+        )
     };
     check(
         published,

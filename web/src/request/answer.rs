@@ -1,91 +1,61 @@
-//! Answers, read from JSON by hand: a derived reader for each of them is more code than everything that they say.
+//! Errors, and who a supervisor runs.
 
-use orrery_api::lock::LockAnswer;
+use orrery_api::demo::DemoNodes;
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
 use orrery_event::stream::MemberAddress;
-use orrery_lock::Mode;
-use smol_str::SmolStr;
+use serde::Deserialize;
 
-use crate::json::Json;
+use super::read;
 
-/// The answer in a body; none where it is something else. The edges of a deadlock are left out: the page draws them
-/// from the event.
-pub fn lock_answer(text: &str) -> Option<LockAnswer> {
-    let body = Json::parse(text)?;
-    let name = |field: &str| body.text_of(field);
-    let number = |field: &str| body.number_of(field);
-    let names =
-        |field: &str| -> Option<Vec<SmolStr>> { body.items_of(field)?.iter().map(Json::text).collect() };
-    let status = name("status")?;
-    let resource = name("resource")?;
-    if status == "deadlock" {
-        let (cycle, victim) = (names("cycle")?, name("victim")?);
-        return Some(LockAnswer::Deadlock { resource, cycle, edges: Vec::new(), victim });
-    }
-    let client = name("client")?;
-    Some(match status.as_str() {
-        "acquired" => LockAnswer::Acquired {
-            resource,
-            client,
-            mode: if name("mode")? == "shared" { Mode::Shared } else { Mode::Exclusive },
-            fencing_token: number("fencing_token")?,
-            expires_in_ms: number("expires_in_ms")?,
-            reentrant: body.flag_of("reentrant")?,
-        },
-        "waiting" => {
-            LockAnswer::Waiting { resource, client, position: u32::try_from(number("position")?).ok()? }
-        }
-        "timeout" => LockAnswer::Timeout { resource, client, holders: names("holders")? },
-        "released" => LockAnswer::Released { resource, client, fencing_token: number("fencing_token")? },
-        "renewed" => LockAnswer::Renewed {
-            resource,
-            client,
-            expires_in_ms: number("expires_in_ms")?,
-            fencing_token: number("fencing_token")?,
-        },
-        "cancelled" => LockAnswer::Cancelled { resource, client },
-        "not_holder" => LockAnswer::NotHolder {
-            resource,
-            client,
-            holders: names("holders")?,
-            message: name("message").unwrap_or_default().into(),
-        },
-        "not_waiting" => LockAnswer::NotWaiting { resource, client },
-        _ => return None,
-    })
+/// [`ErrorBody`](orrery_base::error::ErrorBody), with a code that this page may not know yet. The sentence names the shards too:
+/// nobody on the page asks for their list.
+#[derive(Deserialize)]
+struct Body {
+    error: Said,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    code: String,
+    message: String,
+    idempotency_key: Option<String>,
+    key_holds_s: Option<u64>,
+    shard: Option<GroupId>,
+    version: Option<u64>,
 }
 
 /// The error in a body; none where it is something else.
 pub fn error(text: &str) -> Option<ApiError> {
-    let error = Json::parse(text)?.get("error");
+    let Body { error: Said { code, message, idempotency_key, key_holds_s, shard, version } } = read(text)?;
     Some(ApiError {
-        // A word that this page does not know yet still comes with a sentence that people do.
-        code: ErrorCode::of_word(&error.text_of("code")?).unwrap_or(ErrorCode::Internal),
-        message: error.text_of("message")?.into(),
-        idempotency_key: error.text_of("idempotency_key").map(String::from),
-        version: error.number_of("version"),
-        shard: error.number_of("shard").and_then(|shard| shard.try_into().ok()).map(GroupId),
-        key_holds_s: error.number_of("key_holds_s"),
-        // The sentence says it too; nobody on the page asks for the list.
+        code: ErrorCode::of_word(&code).unwrap_or(ErrorCode::Internal),
+        message,
+        idempotency_key,
+        key_holds_s,
+        shard,
+        version,
         shards: Vec::new(),
     })
 }
 
 /// The nodes that a supervisor runs, in order; none where somebody else answered.
 pub fn members(text: &str) -> Option<Vec<MemberAddress>> {
-    let node = |state: &Json| {
-        let (node, address) = (state.text_of("node")?, state.text_of("address")?);
-        Some(MemberAddress { node, address: address.into() })
+    let demo: DemoNodes = read(text)?;
+    let member = |state: orrery_event::stream::ProcessState| MemberAddress {
+        node: state.node,
+        address: state.address,
     };
-    Json::parse(text)?.items_of("nodes")?.iter().map(node).collect()
+    Some(demo.nodes.into_iter().map(member).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use orrery_api::demo::DemoNodes;
+    use orrery_api::lock::LockAnswer;
     use orrery_base::error::ErrorBody;
     use orrery_event::stream::{ProcessState, ProcessStatus};
+    use orrery_lock::Mode;
+    use smol_str::SmolStr;
 
     use super::*;
 
@@ -146,8 +116,8 @@ mod tests {
         ];
         for answer in answers {
             let text = serde_json::to_string(&answer).expect("an answer is JSON");
-            assert_eq!(lock_answer(&text), Some(answer), "{text}");
+            assert_eq!(read(&text), Some(answer), "{text}");
         }
-        assert_eq!(lock_answer("{\"error\":{\"code\":\"internal\",\"message\":\"x\"}}"), None);
+        assert_eq!(read::<LockAnswer>("{\"error\":{\"code\":\"internal\",\"message\":\"x\"}}"), None);
     }
 }

@@ -1,11 +1,11 @@
-//! Requests to the coherent cache, and their answers read from JSON by hand.
+//! Requests to the coherent cache, and their answers.
 
+use orrery_api::cache as api;
+use orrery_api::cache::{ReadAnswer, WriteAnswer};
 use orrery_base::ids::ClientName;
-use orrery_cache::State;
 use smol_str::SmolStr;
 
-use super::{Answered, get, post, understood};
-use crate::json::{Json, object, quoted, typed};
+use super::{Answered, get, post, read, typed, understood, written};
 
 /// A home may have to wait for a lease before a write is done: so long in the classroom profile, and some time more.
 const ANSWER_TIMEOUT_MS: u64 = 12_000;
@@ -34,42 +34,25 @@ pub struct CacheAsk {
 /// The answer to a [`CacheAsk`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheAnswer {
-    Read {
-        /// JSON text; none where the line has no value.
-        value: Option<SmolStr>,
-        /// The state of the asked node's copy now.
-        state: State,
-        /// `local`, `owner`, `home`, `replica`.
-        source: SmolStr,
-        /// Who owned it, where it came from an owner.
-        owner: SmolStr,
-    },
+    Read(ReadAnswer),
     /// It is written, or gone.
-    Written {
-        /// `written`, `deleted`, `absent`.
-        status: SmolStr,
-        /// The state of the asked node's copy now.
-        state: State,
-        /// The version; where it is not durable yet, the one that it is based on.
-        version: u64,
-        /// It is on a majority's disks.
-        durable: bool,
-    },
+    Written(WriteAnswer),
 }
 
 impl CacheAsk {
     fn body(&self) -> String {
-        let mut fields = vec![("address", quoted(&self.address))];
-        if let CacheOperation::Write { value, write_back } = &self.operation {
-            fields.push(("value", typed(value)));
-            fields.push(("write_back", write_back.to_string()));
+        let (address, if_version) = (self.address.clone(), None);
+        match &self.operation {
+            CacheOperation::Write { value, write_back } => {
+                written(&api::Write { address, value: typed(value), write_back: *write_back, if_version })
+            }
+            CacheOperation::Read | CacheOperation::Delete => written(&api::Delete { address, if_version }),
         }
-        object(&fields)
     }
 
     /// Sends it to the node at `base` and waits for the answer.
     pub async fn send(&self, base: &str, key: &str) -> Answered<CacheAnswer> {
-        let (answered, read): (_, fn(&str) -> Option<CacheAnswer>) = match self.operation {
+        let (answered, answer): (_, fn(&str) -> Option<CacheAnswer>) = match self.operation {
             CacheOperation::Read => {
                 let address = String::from(js_sys::encode_uri_component(&self.address));
                 let url = [base, "/cache/read?address=", &address].concat();
@@ -82,38 +65,22 @@ impl CacheAsk {
             }
         };
         let (status, text) = answered.await?;
-        understood(status, &text, read(&text))
+        understood(status, &text, answer(&text))
     }
 }
 
-fn state_of(body: &Json) -> Option<State> {
-    let word = body.text_of("state")?;
-    State::ALL.into_iter().find(|state| state.letter() == word)
-}
-
 fn read_answer(text: &str) -> Option<CacheAnswer> {
-    let body = Json::parse(text)?;
-    let miss = body.text_of("status")? == "miss";
-    Some(CacheAnswer::Read {
-        value: (!miss).then(|| body.get("value").written().into()),
-        state: state_of(&body).unwrap_or_default(),
-        source: body.text_of("source").unwrap_or_default(),
-        owner: body.text_of("owner").unwrap_or_default(),
-    })
+    read(text).map(CacheAnswer::Read)
 }
 
 fn written_answer(text: &str) -> Option<CacheAnswer> {
-    let body = Json::parse(text)?;
-    Some(CacheAnswer::Written {
-        status: body.text_of("status")?,
-        state: state_of(&body)?,
-        version: body.number_of("version")?,
-        durable: body.flag_of("durable")?,
-    })
+    read(text).map(CacheAnswer::Written)
 }
 
 #[cfg(test)]
 mod tests {
+    use orrery_api::cache::{ReadSource, ReadStatus, WriteStatus};
+    use orrery_cache::State;
     use serde_json::{Value, json};
 
     use super::*;
@@ -142,21 +109,38 @@ mod tests {
     fn answers_are_read() {
         let text = "{\"status\":\"fill\",\"address\":\"price\",\"value\":{\"n\":1},\"state\":\"S\",\"version\":7,\
                     \"source\":\"owner\",\"owner\":\"node2\"}";
-        let fill = CacheAnswer::Read {
-            value: Some("{\"n\":1}".into()),
+        let fill = ReadAnswer {
+            status: ReadStatus::Fill,
+            address: "price".into(),
+            value: Some(typed("{\"n\":1}")),
             state: State::S,
-            source: "owner".into(),
-            owner: "node2".into(),
+            version: Some(7),
+            source: ReadSource::Owner,
+            owner: Some("node2".into()),
         };
-        assert_eq!(read_answer(text), Some(fill));
-        let miss = read_answer("{\"status\":\"miss\",\"value\":null}");
-        let nothing = CacheAnswer::Read { value: None, state: State::I, source: "".into(), owner: "".into() };
-        assert_eq!(miss, Some(nothing));
+        assert_eq!(read_answer(text), Some(CacheAnswer::Read(fill.clone())));
+        let text = "{\"status\":\"miss\",\"address\":\"price\",\"value\":null,\"state\":\"I\",\"version\":null,\
+                    \"source\":\"home\"}";
+        let miss = ReadAnswer {
+            status: ReadStatus::Miss,
+            value: None,
+            state: State::I,
+            version: None,
+            source: ReadSource::Home,
+            owner: None,
+            ..fill
+        };
+        assert_eq!(read_answer(text), Some(CacheAnswer::Read(miss)));
         let text =
             "{\"status\":\"written\",\"address\":\"price\",\"state\":\"M\",\"version\":7,\"durable\":false}";
-        let written =
-            CacheAnswer::Written { status: "written".into(), state: State::M, version: 7, durable: false };
-        assert_eq!(written_answer(text), Some(written));
+        let written = WriteAnswer {
+            status: WriteStatus::Written,
+            address: "price".into(),
+            state: State::M,
+            version: 7,
+            durable: false,
+        };
+        assert_eq!(written_answer(text), Some(CacheAnswer::Written(written)));
         for text in ["{\"error\":{\"code\":\"internal\",\"message\":\"x\"}}", "hello"] {
             assert_eq!((read_answer(text), written_answer(text)), (None, None));
         }

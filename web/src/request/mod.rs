@@ -11,11 +11,14 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
+use orrery_api::fault::{Fault, FaultSet};
+use orrery_api::queue::JsonText;
 use orrery_base::error::ApiError;
 use orrery_base::ids::NodeName;
 use orrery_projection::view::View;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::json::{object, quoted};
 use crate::look::Status;
 use crate::net::address::Place;
 
@@ -62,6 +65,12 @@ impl ProcessAction {
     }
 }
 
+/// The body of `POST /cluster/leader`.
+#[derive(Serialize)]
+struct Transfer<'a> {
+    node: &'a NodeName,
+}
+
 /// How a request failed.
 #[derive(Clone, Debug)]
 pub enum Failure {
@@ -71,6 +80,22 @@ pub enum Failure {
     NoAnswer,
     /// The answer was not understood.
     Garbled { status: u16 },
+}
+
+/// What a text says in JSON; none where it says something else.
+pub fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+/// A body as JSON text.
+pub fn written<T: Serialize>(body: &T) -> String {
+    serde_json::to_string(body).expect("a body has no map whose keys are no strings")
+}
+
+/// What somebody typed: JSON as it is, anything else as a string.
+pub fn typed(text: &str) -> JsonText {
+    let json = JsonText::new(text.to_owned());
+    json.or_else(|_| JsonText::new(written(&text))).expect("a string is JSON")
 }
 
 /// An answer with its HTTP status.
@@ -136,17 +161,19 @@ pub fn get(url: &str, timeout_ms: u64) -> Body {
 
 /// Cuts or heals these directions of links (from, to), all at once, through whoever served the page.
 pub async fn cut_links(links: &[(NodeName, NodeName)], cut: bool) -> Result<(), Failure> {
-    let fault = |(from, to): &(NodeName, NodeName)| {
-        object(&[("from", quoted(from)), ("to", quoted(to)), ("cut", cut.to_string())])
+    let fault = |(from, to): &(NodeName, NodeName)| Fault {
+        from: from.clone(),
+        to: to.clone(),
+        cut,
+        ..Fault::default()
     };
-    let faults: Vec<String> = links.iter().map(fault).collect();
-    let body = object(&[("faults", ["[", &faults.join(","), "]"].concat())]);
-    done(post("/faults", &body, None, FAULT_TIMEOUT_MS).await?)
+    let faults = FaultSet { faults: links.iter().map(fault).collect() };
+    done(post("/faults", &written(&faults), None, FAULT_TIMEOUT_MS).await?)
 }
 
 /// Asks the cluster, through the node at `base`, to let `node` lead.
 pub async fn transfer_leader(base: &str, node: &NodeName) -> Result<(), Failure> {
-    let body = object(&[("node", quoted(node))]);
+    let body = written(&Transfer { node });
     done(post(&format!("{base}/cluster/leader"), &body, Some(&new_key()), PROCESS_TIMEOUT_MS).await?)
 }
 
@@ -216,4 +243,18 @@ pub async fn sleep_ms(ms: u64) {
         );
     });
     let _ = wasm_bindgen_futures::JsFuture::from(promise).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_json_or_words() {
+        for (text, json) in
+            [("900", "900"), ("{\"n\":1}", "{\"n\":1}"), ("two \"words\"", "\"two \\\"words\\\"\"")]
+        {
+            assert_eq!(typed(text).text(), json);
+        }
+    }
 }

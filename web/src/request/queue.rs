@@ -1,9 +1,12 @@
-//! Requests to the queues, and their answers read from JSON by hand.
+//! Requests to the queues, and their answers.
 
-use orrery_base::ids::ClientName;
+use orrery_api::queue as api;
+use orrery_api::queue::Settlement;
+use orrery_base::ids::{ClientName, NodeName};
+use orrery_queue::{MessageId, Receipt};
 use smol_str::SmolStr;
 
-use crate::json::{Json, object, quoted, typed};
+use super::{read, typed, written};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueOperation {
@@ -17,15 +20,15 @@ pub enum QueueOperation {
     Consume {
         group: SmolStr,
         /// At most so many.
-        max: u64,
+        max: u32,
         /// Each for so long, milliseconds.
         visibility_ms: u64,
     },
     /// Be done with a message, or give it back.
     Settle {
         group: SmolStr,
-        id: SmolStr,
-        receipt: SmolStr,
+        id: MessageId,
+        receipt: Receipt,
         /// Done; given back otherwise.
         done: bool,
     },
@@ -55,41 +58,41 @@ impl QueueAsk {
     }
 
     pub fn body(&self) -> String {
-        let mut fields = vec![("topic", quoted(&self.topic))];
-        match &self.operation {
+        let (topic, consumer) = (self.topic.clone(), self.client.clone());
+        match self.operation.clone() {
             QueueOperation::Publish { key, message } => {
-                fields.push(("message", typed(message)));
-                if !key.is_empty() {
-                    fields.push(("key", quoted(key)));
-                }
+                let (message, key) = (typed(&message), (!key.is_empty()).then_some(key));
+                written(&api::Publish { topic, message, key, delay_ms: None, idempotency_key: None })
             }
             QueueOperation::Consume { group, max, visibility_ms } => {
-                fields.push(("group", quoted(group)));
-                fields.push(("consumer", quoted(&self.client)));
-                fields.push(("max", max.to_string()));
-                fields.push(("visibility_ms", visibility_ms.to_string()));
+                let visibility_ms = Some(visibility_ms);
+                written(&api::Consume { topic, group, consumer, max, visibility_ms, wait_ms: None })
             }
-            QueueOperation::Settle { group, id, receipt, .. } => {
-                fields.push(("group", quoted(group)));
-                fields.push(("message_id", quoted(id)));
-                fields.push(("receipt", quoted(receipt)));
+            QueueOperation::Settle { group, id, receipt, done } => {
+                let (message_id, receipt) = (Some(id), Some(receipt));
+                let (message_ids, receipts) = (None, None);
+                if done {
+                    written(&api::Ack { topic, group, message_id, message_ids, receipt, receipts })
+                } else {
+                    let delay_ms = None;
+                    written(&api::Nack { topic, group, message_id, message_ids, receipt, receipts, delay_ms })
+                }
             }
-            QueueOperation::Redrive { group } => fields.push(("group", quoted(group))),
+            QueueOperation::Redrive { group } => {
+                written(&api::Redrive { topic, group: Some(group), message_ids: None })
+            }
         }
-        object(&fields)
     }
 }
 
 /// A message that a consumer got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// Its id, such as `s3-1234`.
-    pub id: SmolStr,
-    pub receipt: SmolStr,
+    pub id: MessageId,
+    pub receipt: Receipt,
     /// 1 is the first.
-    pub attempt: u64,
-    /// Its partition key; empty is none.
-    pub key: SmolStr,
+    pub attempt: u32,
+    /// The words of a string; JSON text of anything else.
     pub text: String,
 }
 
@@ -97,48 +100,52 @@ pub struct Delivered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueAnswer {
     /// It is on a majority's disks.
-    Published { id: SmolStr, replicas: Vec<SmolStr> },
+    Published { id: MessageId, replicas: Vec<NodeName> },
     /// What was claimed; maybe nothing.
     Delivered(Vec<Delivered>),
-    /// What became of a message: `acknowledged`, `already_acknowledged`, `nacked`, `dead_lettered`, `late`,
-    /// `gone`, `unknown`.
-    Settled { id: SmolStr, status: SmolStr },
+    /// What became of a message.
+    Settled { id: MessageId, status: Settlement },
     /// So many dead letters wait again.
     Redriven(u64),
 }
 
 /// The answer in a body; none where it is something else.
 pub fn queue_answer(ask: &QueueAsk, text: &str) -> Option<QueueAnswer> {
-    let body = Json::parse(text)?;
-    let status = body.text_of("status")?;
-    Some(match &ask.operation {
-        QueueOperation::Publish { .. } => QueueAnswer::Published {
-            id: body.text_of("message_id")?,
-            replicas: body.items_of("replicas")?.iter().filter_map(Json::text).collect(),
-        },
-        QueueOperation::Consume { .. } => {
-            let delivered = |message: &Json| {
-                let said = message.get("message");
-                Some(Delivered {
-                    id: message.text_of("id")?,
-                    receipt: message.text_of("receipt")?,
-                    attempt: message.number_of("attempt")?,
-                    key: message.text_of("key").unwrap_or_default(),
-                    text: said.text().map_or_else(|| said.written(), String::from),
-                })
-            };
-            QueueAnswer::Delivered(body.items_of("messages")?.iter().filter_map(delivered).collect())
+    Some(match ask.operation {
+        QueueOperation::Publish { .. } => {
+            let api::Published { message_id, replicas, .. } = read(text)?;
+            QueueAnswer::Published { id: message_id, replicas }
         }
-        QueueOperation::Settle { id, .. } => QueueAnswer::Settled { id: id.clone(), status },
-        QueueOperation::Redrive { .. } => QueueAnswer::Redriven(body.number_of("redriven")?),
+        QueueOperation::Consume { .. } => {
+            let consumed: api::Consumed = read(text)?;
+            QueueAnswer::Delivered(consumed.messages.into_iter().map(delivered).collect())
+        }
+        QueueOperation::Settle { id, .. } => {
+            let settled: api::Settled = read(text)?;
+            QueueAnswer::Settled { id, status: settled.status }
+        }
+        QueueOperation::Redrive { .. } => {
+            let redriven: api::Redriven = read(text)?;
+            QueueAnswer::Redriven(redriven.redriven)
+        }
     })
+}
+
+fn delivered(message: api::Delivered) -> Delivered {
+    let api::Delivered { id, receipt, attempt, message, .. } = message;
+    let text = read(message.text()).unwrap_or_else(|| message.text().to_owned());
+    Delivered { id, receipt, attempt, text }
 }
 
 #[cfg(test)]
 mod tests {
+    use orrery_base::ids::GroupId;
     use serde_json::{Value, json};
 
     use super::*;
+
+    const ID: MessageId = MessageId { shard: GroupId(3), number: 12 };
+    const RECEIPT: Receipt = Receipt { index: 14, n: 0 };
 
     fn read(body: &str) -> Value {
         serde_json::from_str(body).unwrap_or_default()
@@ -149,8 +156,7 @@ mod tests {
     }
 
     fn settle(done: bool) -> QueueAsk {
-        let (group, id, receipt) = ("default".into(), "s3-12".into(), "r14-0".into());
-        ask(QueueOperation::Settle { group, id, receipt, done })
+        ask(QueueOperation::Settle { group: "default".into(), id: ID, receipt: RECEIPT, done })
     }
 
     #[test]
@@ -177,22 +183,18 @@ mod tests {
     fn answers_are_read() {
         let publish = ask(QueueOperation::Publish { key: "".into(), message: "x".to_owned() });
         let text = "{\"status\":\"published\",\"message_id\":\"s3-12\",\"shard\":3,\"replicas\":[\"node1\",\"node2\"]}";
-        let published =
-            QueueAnswer::Published { id: "s3-12".into(), replicas: vec!["node1".into(), "node2".into()] };
+        let published = QueueAnswer::Published { id: ID, replicas: vec!["node1".into(), "node2".into()] };
         assert_eq!(queue_answer(&publish, text), Some(published));
         let consume = ask(QueueOperation::Consume { group: "g".into(), max: 1, visibility_ms: 1 });
         let text = "{\"status\":\"ok\",\"messages\":[{\"id\":\"s3-12\",\"message\":{\"n\":1},\"attempt\":2,\
                     \"receipt\":\"r14-0\",\"published_at\":1,\"key\":\"k\"}]}";
-        let delivered = Delivered {
-            id: "s3-12".into(),
-            receipt: "r14-0".into(),
-            attempt: 2,
-            key: "k".into(),
-            text: "{\"n\":1}".to_owned(),
-        };
-        assert_eq!(queue_answer(&consume, text), Some(QueueAnswer::Delivered(vec![delivered])));
+        let delivered = Delivered { id: ID, receipt: RECEIPT, attempt: 2, text: "{\"n\":1}".to_owned() };
+        assert_eq!(queue_answer(&consume, text), Some(QueueAnswer::Delivered(vec![delivered.clone()])));
+        let words = Delivered { text: "two \"words\"".to_owned(), ..delivered };
+        let text = text.replace("{\"n\":1}", "\"two \\\"words\\\"\"");
+        assert_eq!(queue_answer(&consume, &text), Some(QueueAnswer::Delivered(vec![words])));
         let text = "{\"status\":\"late\",\"messages\":[{\"message_id\":\"s3-12\",\"status\":\"late\"}]}";
-        let late = QueueAnswer::Settled { id: "s3-12".into(), status: "late".into() };
+        let late = QueueAnswer::Settled { id: ID, status: Settlement::Late };
         assert_eq!(queue_answer(&settle(true), text), Some(late));
         let redrive = ask(QueueOperation::Redrive { group: "g".into() });
         let text = "{\"status\":\"redriven\",\"topic\":\"orders\",\"redriven\":3,\"left\":0}";

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_api::lock::{LockAnswer, WAIT_MS_DEFAULT};
+use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, WAIT_MS_DEFAULT};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::{ClientName, NodeName};
 use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 pub use super::outcome::{Answer, Asked, Outcome, Progress};
-use crate::json::{object, quoted};
 use crate::look::Status;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
@@ -419,14 +418,20 @@ pub async fn send_queue_once(base: &str, ask: &QueueAsk, key: &str) -> Answered<
 
 async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
     let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
-    let mut fields = vec![("resource", quoted(&ask.resource)), ("client", quoted(&ask.client))];
-    if matches!(ask.operation, Operation::Acquire | Operation::Queue | Operation::Renew) {
-        fields.push(("ttl_ms", ask.ttl_ms.to_string()));
-    }
-    if matches!(ask.operation, Operation::Acquire | Operation::Queue) {
-        fields.push(("mode", quoted(if ask.mode == Mode::Shared { "shared" } else { "exclusive" })));
-        fields.push(("queue", (ask.operation == Operation::Queue).to_string()));
-    }
     let url = format!("{base}/lock/{}", ask.operation.path());
-    request::ask(&url, &object(&fields), key, timeout_ms, request::answer::lock_answer).await
+    request::ask(&url, &body(ask), key, timeout_ms, request::read).await
+}
+
+fn body(ask: &Ask) -> String {
+    let (resource, client, session) = (ask.resource.clone(), ask.client.clone(), None);
+    let (ttl_ms, fencing_token) = (Some(ask.ttl_ms), None);
+    match ask.operation {
+        Operation::Acquire | Operation::Queue => {
+            let (mode, queue) = (ask.mode, ask.operation == Operation::Queue);
+            request::written(&Acquire { resource, client, session, mode, ttl_ms, wait_ms: None, queue })
+        }
+        Operation::Renew => request::written(&Renew { resource, client, session, fencing_token, ttl_ms }),
+        Operation::Release => request::written(&Release { resource, client, session, fencing_token }),
+        Operation::Cancel => request::written(&Cancel { resource, client, session }),
+    }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use orrery_api::cache::{ReadStatus, WriteStatus};
 use orrery_api::lock::LockAnswer;
+use orrery_api::queue::Settlement;
 
 use super::actions::{Actions, Answer, Asked, Outcome, Progress};
 use super::outcome::Service;
@@ -57,17 +59,21 @@ fn outcome_name(progress: &Progress) -> &'static str {
             QueueAnswer::Published { .. } => "published",
             QueueAnswer::Delivered(messages) if messages.is_empty() => "nothing",
             QueueAnswer::Delivered(_) => "delivered",
-            QueueAnswer::Settled { status, .. } => settled_name(status),
+            QueueAnswer::Settled { status, .. } => settled_name(*status),
             QueueAnswer::Redriven(_) => "redriven",
         },
         Progress::Answered { answer: Answer::Cache(answer), .. } => match answer {
-            CacheAnswer::Read { value: None, .. } => "miss",
-            CacheAnswer::Read { source, .. } if source == "local" => "hit",
-            CacheAnswer::Read { .. } => "fill",
-            CacheAnswer::Written { status, .. } if status == "deleted" => "deleted",
-            CacheAnswer::Written { status, .. } if status == "absent" => "absent",
-            CacheAnswer::Written { durable: true, .. } => "written",
-            CacheAnswer::Written { .. } => "not-durable",
+            CacheAnswer::Read(read) => match read.status {
+                ReadStatus::Hit => "hit",
+                ReadStatus::Fill => "fill",
+                ReadStatus::Miss => "miss",
+            },
+            CacheAnswer::Written(write) => match write.status {
+                WriteStatus::Deleted => "deleted",
+                WriteStatus::Absent => "absent",
+                WriteStatus::Written if write.durable => "written",
+                WriteStatus::Written => "not-durable",
+            },
         },
         Progress::Answered { answer: Answer::Lock(answer), .. } => match answer.as_ref() {
             LockAnswer::Acquired { .. } => "acquired",
@@ -83,10 +89,20 @@ fn outcome_name(progress: &Progress) -> &'static str {
     }
 }
 
-fn settled_name(status: &str) -> &'static str {
-    const NAMES: [&str; 7] =
-        ["acknowledged", "already_acknowledged", "nacked", "dead_lettered", "late", "gone", "unknown"];
-    NAMES.into_iter().find(|name| *name == status).unwrap_or("error")
+fn settled_name(status: Settlement) -> &'static str {
+    match status {
+        Settlement::Acknowledged => "acknowledged",
+        Settlement::AlreadyAcknowledged => "already_acknowledged",
+        Settlement::Nacked => "nacked",
+        Settlement::DeadLettered => "dead_lettered",
+        Settlement::Late => "late",
+        Settlement::Gone => "gone",
+        Settlement::Unknown => "unknown",
+        Settlement::Extended
+        | Settlement::ShardUnavailable
+        | Settlement::OutcomeUnknown
+        | Settlement::Partial => "error",
+    }
 }
 
 fn sentence(outcome: &Outcome, t: &'static Strings) -> String {

@@ -7,7 +7,6 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_base::ids::ClientName;
 use orrery_placement::{hash_parts, shard_of};
-use orrery_queue::MessageId;
 use smol_str::SmolStr;
 
 use crate::request::queue::{Delivered, QueueAnswer, QueueAsk, QueueOperation};
@@ -136,7 +135,6 @@ impl Desk {
         else {
             return;
         };
-        let Ok(id) = id.parse::<MessageId>() else { return };
         let hash = hash_parts(KEYLESS_DOMAIN, &[&ask.topic, idempotency]);
         let playback = self.actions.playback;
         // A point that would be another shard's is not what placed it.
@@ -196,8 +194,8 @@ impl Desk {
     pub fn consume(self) {
         let group = SmolStr::from(self.group.get_untracked().trim());
         let visibility_ms = self.visibility_ms.get_untracked();
-        let operation =
-            QueueOperation::Consume { group: group.clone(), max: self.max.get_untracked(), visibility_ms };
+        let max = u32::try_from(self.max.get_untracked()).unwrap_or(u32::MAX);
+        let operation = QueueOperation::Consume { group: group.clone(), max, visibility_ms };
         let Some(ask) = self.asking(operation) else { return };
         spawn_local(async move {
             let (client, topic) = (ask.client.clone(), ask.topic.clone());
@@ -230,7 +228,7 @@ impl Desk {
     /// Is done with a delivery, or gives it back.
     pub fn settle(self, held: &Arc<Held>, done: bool) {
         let (group, message) = (held.group.clone(), &held.message);
-        let (id, receipt) = (message.id.clone(), message.receipt.clone());
+        let (id, receipt) = (message.id, message.receipt);
         let operation = QueueOperation::Settle { group, id, receipt, done };
         let ask = QueueAsk { operation, topic: held.topic.clone(), client: held.client.clone() };
         let held = held.clone();

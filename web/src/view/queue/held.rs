@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use smol_str::ToSmolStr as _;
 
 use super::desk::{Desk, Held};
 use crate::keyed::{key_of, keyed};
@@ -53,7 +52,7 @@ fn draw(held: Arc<Held>) -> AnyView {
             held.late
                 && playback.calm.with(|view| {
                     let mut letters = view.dead_letters(&held.topic);
-                    letters.any(|at| at.what.group == *held.group && at.id.to_smolstr() == held.message.id)
+                    letters.any(|at| at.what.group == *held.group && at.id == held.message.id)
                 })
         })
     };

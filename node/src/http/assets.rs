@@ -37,9 +37,7 @@ async fn file(request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return method_not_allowed(request).await.into_response();
     }
-    let path = request.uri().path();
-    let mut taken = Coding::ALL.into_iter().filter(|coding| takes(request.headers(), *coding));
-    let Some(file) = taken.find_map(|coding| compressed(path, coding)).or_else(|| asset(path)) else {
+    let Some(file) = best(request.uri().path(), request.headers()) else {
         return not_found(request).await.into_response();
     };
     let known = request.headers().get(header::IF_NONE_MATCH);
@@ -47,6 +45,12 @@ async fn file(request: Request) -> Response {
         return StatusCode::NOT_MODIFIED.into_response();
     }
     respond(file)
+}
+
+/// The file in the smallest form that the browser takes.
+fn best(path: &str, headers: &HeaderMap) -> Option<Asset> {
+    let mut taken = Coding::ALL.into_iter().filter(|coding| takes(headers, *coding));
+    taken.find_map(|coding| compressed(path, coding)).or_else(|| asset(path))
 }
 
 /// Whether the browser takes this coding (RFC 9110, section 12.5.3): it is named, or else `*`, and not with a weight of zero.

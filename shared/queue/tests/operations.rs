@@ -51,7 +51,12 @@ fn an_ack_counts_until_there_is_a_newer_delivery() {
     world.advance(1_000);
     assert!(matches!(world.facts[..], [QueueFact::RedeliveryDue { attempts: 1, .. }]));
     // Nobody else has it: the work was done.
-    let mut fork = World { shard: world.shard.clone(), index: world.index, facts: Vec::new() };
+    let mut fork = World {
+        shard: world.shard.clone(),
+        index: world.index,
+        facts: Vec::new(),
+        unchecked: world.unchecked,
+    };
     assert_eq!(fork.extend("orders", "g", number, 1_000), Outcome::Late, "nothing to extend");
     assert_eq!(fork.nack("orders", "g", number, 0), Outcome::Late, "nothing to give back");
     assert_eq!(fork.ack("orders", "g", number, Some(first)), Outcome::Acknowledged);
@@ -336,7 +341,12 @@ fn what_is_gone_says_why() {
     world.consume("orders", "g", 1);
     world.purge("orders", PurgeWhat::All, Some("g"));
     assert_eq!(world.ack("orders", "g", purged, None), Outcome::Gone(GoneCause::Purged));
-    let mut fork = World { shard: world.shard.clone(), index: world.index, facts: Vec::new() };
+    let mut fork = World {
+        shard: world.shard.clone(),
+        index: world.index,
+        facts: Vec::new(),
+        unchecked: world.unchecked,
+    };
     fork.purge("orders", PurgeWhat::All, None);
     assert_eq!(fork.ack("orders", "other", purged, None), Outcome::Gone(GoneCause::Purged));
     world.settle_clock(9_000);

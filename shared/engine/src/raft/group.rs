@@ -30,7 +30,7 @@ use crate::raft::confirm::Confirmed;
 use crate::raft::log::LogStore;
 use crate::raft::network::Factory;
 use crate::raft::publish::Publisher;
-use crate::raft::state::{StateMachine, Turns};
+use crate::raft::state::{Listeners, StateMachine, Turns};
 use crate::raft::watch::{Watch, Watchers};
 use crate::sync::Signal;
 use crate::sync::lock;
@@ -138,8 +138,7 @@ impl<H: Host> Group<H> {
             &config,
             publisher.clone(),
             log.clone(),
-            deadline_moved.clone(),
-            watchers.clone(),
+            Listeners { deadline_moved: deadline_moved.clone(), watchers: watchers.clone() },
             turns,
         )
         .await?;

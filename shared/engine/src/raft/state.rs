@@ -47,6 +47,14 @@ impl<H: Host> Clone for StateMachine<H> {
     }
 }
 
+/// Who hears of what a state machine does.
+#[derive(Default)]
+pub struct Listeners {
+    /// Set when the next deadline of the lease clock may have moved.
+    pub deadline_moved: Arc<Signal>,
+    pub watchers: Watchers,
+}
+
 struct Shared<H: Host> {
     host: H,
     group: GroupId,
@@ -54,9 +62,7 @@ struct Shared<H: Host> {
     log: LogStore<H>,
     resend_us: u64,
     resend_max: usize,
-    /// Set when the next deadline of the lease clock may have moved.
-    deadline_moved: Arc<Signal>,
-    watchers: Watchers,
+    listeners: Listeners,
     /// Set when the shard map changed.
     map_changed: Arc<Signal>,
     /// Of all groups of the node: who builds a snapshot.
@@ -132,8 +138,7 @@ impl<H: Host> StateMachine<H> {
         config: &EngineConfig,
         publisher: Arc<Publisher<H>>,
         log: LogStore<H>,
-        deadline_moved: Arc<Signal>,
-        watchers: Watchers,
+        listeners: Listeners,
         turns: Arc<Turns<H>>,
     ) -> io::Result<Self> {
         let mut inner = Inner {
@@ -181,8 +186,7 @@ impl<H: Host> StateMachine<H> {
                 log,
                 resend_us: config.resend.as_micros() as u64,
                 resend_max: config.resend_facts_max,
-                deadline_moved,
-                watchers,
+                listeners,
                 map_changed: Arc::default(),
                 turns,
                 inner: Mutex::new(inner),
@@ -284,7 +288,7 @@ impl<H: Host> StateMachine<H> {
         inner.leading = term.map(|term| Leading { term, base: None });
         let Some(term) = term else { return };
         let now_us = self.shared.host.monotonic_us();
-        self.shared.watchers.iter().for_each(|watcher| watcher.leads(now_us));
+        self.shared.listeners.watchers.iter().for_each(|watcher| watcher.leads(now_us));
         if inner.applied.is_some_and(|applied| applied.leader_id.term == term) {
             self.start_clock(&mut inner);
         }
@@ -292,7 +296,7 @@ impl<H: Host> StateMachine<H> {
             self.resume(&mut inner);
         }
         drop(inner);
-        self.shared.deadline_moved.notify();
+        self.shared.listeners.deadline_moved.notify();
     }
 
     /// For the keeper of the lease clock; none while this node does not lead or its term has nothing applied.
@@ -347,7 +351,7 @@ impl<H: Host> StateMachine<H> {
                 inner.running.applied(&command.operation, clock_ms);
                 let now_us = host.monotonic_us();
                 let news = News { applied: &applied, clock_ms, now_us, leads: inner.leading.is_some() };
-                self.shared.watchers.iter().for_each(|watcher| watcher.applied(&news));
+                self.shared.listeners.watchers.iter().for_each(|watcher| watcher.applied(&news));
                 if inner.machine.cluster().map().version != map {
                     ring::follow(&mut inner, host.wall_us());
                     self.map_moved(&inner, log_id.index);
@@ -384,10 +388,10 @@ impl<H: Host> StateMachine<H> {
         let moved = inner.leading.is_some() && (first_of_term || sooner);
         drop(inner);
         if moved {
-            self.shared.deadline_moved.notify();
+            self.shared.listeners.deadline_moved.notify();
         }
         if first_of_term {
-            self.shared.watchers.iter().for_each(|watcher| watcher.moved());
+            self.shared.listeners.watchers.iter().for_each(|watcher| watcher.moved());
         }
         reply
     }

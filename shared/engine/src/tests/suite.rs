@@ -10,7 +10,7 @@ use orrery_base::ids::{GroupId, NodeId};
 use super::world::{MemoryDisk, TestHost, quick};
 use crate::raft::log::LogStore;
 use crate::raft::publish::Publisher;
-use crate::raft::state::StateMachine;
+use crate::raft::state::{Listeners, StateMachine};
 use crate::types::Types;
 
 type C = Types<TokioRuntime>;
@@ -39,8 +39,7 @@ impl StoreBuilder<C, LogStore<TestHost>, StateMachine<TestHost>> for Builder {
             &config,
             publisher,
             log.clone(),
-            Arc::default(),
-            Vec::new(),
+            Listeners::default(),
             Arc::default(),
         )
         .await

@@ -86,7 +86,7 @@ impl<H: Host> StateMachine<H> {
         inner.applied = meta.last_log_id;
         inner.fork = None;
         inner.membership = meta.last_membership.clone();
-        self.shared.watchers.iter().for_each(|watcher| watcher.replaced());
+        self.shared.listeners.watchers.iter().for_each(|watcher| watcher.replaced());
         self.shared.map_changed.notify();
         publisher.membership(*group, &inner.membership);
         if let Some(last) = meta.last_log_id {

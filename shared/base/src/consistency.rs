@@ -15,7 +15,8 @@ pub const ITEMS_CHECKED_MAX: usize = 16_384;
 
 /// Whether a machine of so many items is to be checked after its `nth` command.
 pub fn is_due(nth: u64, items: usize) -> bool {
-    let often = || nth.is_multiple_of((items / ITEMS_PAID) as u64);
+    // A power of two: a machine that grows by an item with each command would else be at a multiple again and again.
+    let often = || nth.is_multiple_of((items / ITEMS_PAID).next_power_of_two() as u64);
     items <= ITEMS_MAX || items <= ITEMS_CHECKED_MAX && often()
 }
 
@@ -32,5 +33,9 @@ mod tests {
             assert!(checks > 0 && paid <= 2 * ITEMS_PAID, "{items} items: {paid} for a command");
         }
         assert!((0..100_000).all(|nth| !is_due(nth, ITEMS_CHECKED_MAX + 1)));
+        // A machine that has as many items as it had commands.
+        let growing = ITEMS_MAX + 1..=ITEMS_CHECKED_MAX;
+        let paid: usize = growing.filter(|items| is_due(*items as u64, *items)).sum();
+        assert!(paid / ITEMS_CHECKED_MAX <= 2 * ITEMS_PAID, "{paid} for {ITEMS_CHECKED_MAX} commands");
     }
 }

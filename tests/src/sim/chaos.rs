@@ -40,8 +40,10 @@ impl Cluster {
     /// the node has to notice before it takes part, and comes back empty as somebody else. The clients go on meanwhile.
     async fn set_back_one(self: &Arc<Self>) {
         self.heal();
+        // The folder of a node that is part of nothing yet is as good as an empty one: nobody gives it another's identity.
         let up = |cluster: &Arc<Self>| {
-            cluster.nodes().into_iter().all(|node| cluster.network.engine(node).is_some())
+            let formed = |node| cluster.network.engine(node).is_some_and(|engine| engine.formed().is_some());
+            cluster.nodes().into_iter().all(formed)
         };
         let within_us = self.sim.now_us() + SET_BACK_US_MAX;
         while !up(self) {

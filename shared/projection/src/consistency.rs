@@ -214,8 +214,6 @@ impl CacheView {
             for (address, held) in &home.lines {
                 let nobody = held.owner.is_none() && held.sharers.is_empty();
                 assert!(!nobody, "{address} is held by nobody, and in the directory of {shard}");
-                let both = held.owner.as_ref().filter(|_| !held.sharers.is_empty());
-                assert!(both.is_none(), "{address} is owned by {both:?} and shared by {:?}", held.sharers);
             }
         }
     }

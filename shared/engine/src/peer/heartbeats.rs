@@ -2,8 +2,8 @@
 //!
 //! The groups of a node tick at the same moments (see [`crate::timer::Grid`]), so their heartbeats to one peer come within
 //! a moment of each other: the first of them waits that long for the others, and one frame carries them all. An idle
-//! cluster then costs by its links and not by its groups. Nobody waits for company while a read waits for its round, nor
-//! where a commit index is news to the peer: on that link the next entries go out only after its answer.
+//! cluster then costs by its links and not by its groups. A frame goes at once while a read waits for its round, and where
+//! the peer does not know the commit index yet: on that link the next entries go out only after its answer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl<H: Host> Default for Heartbeats<H> {
     }
 }
 
-/// While it lives, heartbeats wait for no company.
+/// While it lives, heartbeats go at once.
 pub struct Round<H: Host>(Arc<Peers<H>>);
 
 impl<H: Host> Drop for Round<H> {

@@ -1,6 +1,7 @@
 //! One Raft group on openraft: its log, its state machine, its network, its timers, and the tasks that keep it.
 //!
-//! Commands are opaque here. What a service wants to know of a group it hears through [`watch::Watcher`].
+//! What a command means is the state machine's; here only its size and how long it runs on the lease clock count. A service
+//! follows a group through [`watch::Watcher`].
 
 pub mod batch;
 pub mod clock;

@@ -68,7 +68,6 @@ pub enum DigestAnswer {
 /// What the leader tells all replicas of all replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The index.
     pub at: LogIndex,
     /// How many replicas there are.
     pub replicas: u64,

@@ -1,5 +1,6 @@
 //! The dashboard: a page that folds the nodes' facts into one view of the cluster and draws it on a view clock.
 
+pub mod actions;
 pub mod clock;
 #[cfg(feature = "fixture")]
 pub mod fixture;
@@ -8,7 +9,10 @@ pub mod keyed;
 pub mod look;
 pub mod math;
 pub mod net;
+pub mod panel;
+pub mod parts;
 pub mod request;
+pub mod shared;
 pub mod stage;
 pub mod store;
 pub mod tape;

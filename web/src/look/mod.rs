@@ -4,9 +4,7 @@ pub mod cache;
 pub mod change;
 pub mod faults;
 pub mod log;
-pub mod queue;
 pub mod ring;
-pub mod waits;
 
 use orrery_base::ids::{LogIndex, NodeName, Term};
 use orrery_event::fact::Role;

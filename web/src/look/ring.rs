@@ -1,13 +1,8 @@
 //! The hash ring as it is drawn: who leads which shard, who has its replicas, where virtual nodes lie.
 
-use std::sync::Arc;
-
-use leptos::prelude::*;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_placement::{RingView, ShardMap, SkipReason, Token};
 use orrery_projection::view::{ShardView, View};
-
-use crate::store::Playback;
 
 /// How a shard fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +62,6 @@ pub fn virtual_nodes(ring: &RingView, order: &[NodeName]) -> Vec<Vec<f64>> {
         }
     }
     turns
-}
-
-/// The ring and the shard map of the moment that is shown: changes when the map does.
-pub fn follow(playback: Playback) -> Memo<Arc<RingView>> {
-    let changed = |old: Option<&Arc<RingView>>, new: Option<&Arc<RingView>>| {
-        old.zip(new).is_none_or(|(old, new)| !Arc::ptr_eq(old, new))
-    };
-    Memo::new_with_compare(move |_| playback.view.with(|view| view.ring.clone()), changed)
 }
 
 /// What placement makes of the ring's members: it knows whom its walk passed over, which the map of the cluster does

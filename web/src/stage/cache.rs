@@ -12,10 +12,10 @@ use crate::i18n::Strings;
 use crate::i18n::number::{coordinate, translate};
 use crate::look::cache::{CellLook, RowLook};
 use crate::look::hue;
+use crate::panel::cache::lines::arc;
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
-use crate::view::cache::lines::arc;
 
 /// Where a letter stands from its node: at the shoulder that looks away from the middle of the stage.
 const SHOULDER: (f64, f64) = (33.0, -31.0);

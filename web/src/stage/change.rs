@@ -8,9 +8,8 @@ use leptos::prelude::*;
 use super::geometry::{Geometry, RING_HALF};
 use super::ring::arc;
 use crate::i18n::number::{coordinate, fixed_point};
-use crate::look::change::{ChangeLook, Ghost, differs};
+use crate::look::change::{ChangeLook, Ghost};
 use crate::look::hue;
-use crate::store::Playback;
 use crate::ui::Ui;
 
 /// Where ghosts lie, from the middle of the ring's band outwards: between it and the names of the shards.
@@ -22,19 +21,6 @@ const HALF: f64 = 76.0;
 /// The first row's line, and from one to the next.
 const FIRST: f64 = 22.0;
 const STEP: f64 = 20.0;
-
-/// The change that the stage shows at the moment; none when the last one was over a while ago.
-pub fn shown(change: Memo<Option<Arc<ChangeLook>>>) -> Memo<Option<Arc<ChangeLook>>> {
-    let playback = Playback::expect();
-    let on = Memo::new(move |_| {
-        change.with(|change| {
-            change
-                .as_ref()
-                .is_some_and(|change| change.ended_us.is_none() || change.on_stage(playback.now_us.get()))
-        })
-    });
-    Memo::new_with_compare(move |_| change.get().filter(|_| on.get()), differs)
-}
 
 /// What was before the change.
 #[component]

@@ -6,9 +6,9 @@ use orrery_projection::view::View;
 use super::geometry::{Below, Geometry, NODE_RING};
 use crate::i18n::number::{coordinate, path};
 use crate::look::{NodeLook, Status};
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::Ui;
-use crate::view::Shared;
 
 /// How a link between two places is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,10 +11,9 @@ use super::change::Ghosts;
 use super::geometry::{Geometry, NODE_RING, RING_HALF};
 use crate::i18n::number::{coordinate, fixed_point, path, translate};
 use crate::look::hue;
-use crate::look::ring::{Fare, RingLook, ShardLook, follow, virtual_nodes};
-use crate::store::Playback;
+use crate::look::ring::{Fare, RingLook, ShardLook, virtual_nodes};
+use crate::shared::Shared;
 use crate::ui::Ui;
-use crate::view::Shared;
 
 /// Free at both ends of an arc, as a part of a turn.
 const GAP: f64 = 0.0035;
@@ -48,8 +47,7 @@ fn strokes(geometry: &Geometry, turns: impl Iterator<Item = f64>, inner: f64, ou
 
 #[component]
 pub(crate) fn RingLayer(geometry: Memo<Geometry>, shared: Shared) -> impl IntoView {
-    let (ring, change) = (shared.ring, shared.change);
-    let members = follow(Playback::expect());
+    let (ring, change, members) = (shared.ring, shared.change, shared.members);
     let tokens = move || {
         let (geometry, ring) = (geometry.get(), ring.get());
         strokes(

@@ -12,9 +12,9 @@ use super::links::Links;
 use super::node::NodeGlyph;
 use super::ring::RingLayer;
 use crate::i18n::number::{coordinate, fixed_point, grouped, path, translate};
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
 
 /// The SVG. `geometry` is shared with the canvas.
 #[component]

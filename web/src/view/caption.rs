@@ -6,9 +6,10 @@ use std::time::Duration;
 use leptos::prelude::*;
 use orrery_narrate::{Line, Topic, UNWILLING};
 
-use super::rich::{plain, rich};
 use super::trouble::PastNote;
-use super::{Shared, local_time};
+use crate::parts::local_time;
+use crate::parts::rich::{plain, rich};
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::Ui;
 

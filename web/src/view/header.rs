@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::Shared;
 use crate::clock::{Badge, Pace};
 use crate::i18n::Lang;
 use crate::i18n::number::{grouped, seconds};
 use crate::look::hue;
+use crate::shared::Shared;
 use crate::stage::glyph::{Icon, IconView};
 use crate::store::Playback;
 use crate::ui::told;

@@ -6,12 +6,12 @@ use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use wasm_bindgen::JsCast;
 
-use super::actions::{Actions, Operation};
-use super::cache::desk::CacheDesk;
-use super::queue::desk::Desk;
 use super::scenario::{self, Scenario};
+use crate::actions::{Actions, Operation};
 use crate::clock::Pace;
 use crate::i18n::Lang;
+use crate::panel::cache::desk::CacheDesk;
+use crate::panel::queue::desk::Desk;
 use crate::request::ProcessAction;
 use crate::store::Playback;
 use crate::ui::{Tab, Theme, Ui};

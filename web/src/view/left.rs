@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::Shared;
-use super::actions::Actions;
-use super::process::AddButton;
 use super::scenario::{self, Scenario};
+use crate::actions::Actions;
 use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
+use crate::parts::process::AddButton;
+use crate::shared::Shared;
 use crate::stage::glyph::{Icon, IconView};
 use crate::store::{Origin, Playback};
 use crate::ui::told;
@@ -72,7 +72,9 @@ fn Scenarios() -> impl IntoView {
     let (playback, ui, actions) = (Playback::expect(), Ui::expect(), Actions::expect());
     let row = move |scenario: Scenario| {
         let on = move || {
-            actions.scenario.with(|running| running.as_ref().is_some_and(|(which, _)| *which == scenario))
+            actions
+                .scenario
+                .with(|running| running.as_ref().is_some_and(|(which, _)| *which == scenario.name()))
         };
         let blocked = move || scenario.needs_supervisor() && playback.origin.get() == Origin::Node;
         view! {

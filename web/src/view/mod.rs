@@ -22,41 +22,22 @@
 //!   `home-ADDRESS` (`data-value`, `data-stale`, `data-count`), `diagram` (`data-from`, `data-to`), `mesi-table`, `uses`, `use-NODE`; `stage-table`, `flights`; `feed`, `feed-detail`;
 //! - tape: `tape`.
 
-pub mod actions;
-pub mod cache;
 mod caption;
-mod feed;
 mod header;
-mod inspect;
 mod keys;
 mod left;
 mod legend;
-mod locks;
-mod log;
-pub mod outcome;
 mod panels;
 mod popover;
-mod process;
-mod queue;
-mod results;
-mod rich;
 mod scenario;
-pub mod table;
 mod trouble;
 
-use std::sync::{Arc, OnceLock};
-
-use actions::Actions;
 use leptos::prelude::*;
-use orrery_base::ids::NodeName;
-use orrery_cache::Address;
 
-use crate::i18n::number::time_of_day;
-use crate::look::Summary;
-use crate::look::cache::busiest;
-use crate::look::change::{ChangeLook, differs};
-use crate::look::ring::{RingLook, follow, placement};
-use crate::stage::change::shown;
+use crate::actions::Actions;
+use crate::panel::cache::desk::CacheDesk;
+use crate::panel::queue::desk::Desk;
+use crate::shared::Shared;
 use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
 use crate::stage::{Moving, Standing};
@@ -64,50 +45,14 @@ use crate::store::Playback;
 use crate::tape::Tape;
 use crate::ui::{Ui, told};
 
-/// Parts of the view that many panels look at.
-#[derive(Clone, Copy)]
-pub struct Shared {
-    /// The cluster in short.
-    pub summary: Memo<Summary>,
-    /// Names in the order of the circle.
-    pub order: Memo<Arc<Vec<NodeName>>>,
-    /// The hash ring; without shards where there are none.
-    pub ring: Memo<Arc<RingLook>>,
-    /// Its last change that this page saw.
-    pub last_change: Memo<Option<Arc<ChangeLook>>>,
-    /// The same while it is under way, and a little longer.
-    pub change: Memo<Option<Arc<ChangeLook>>>,
-    /// The cache line that the stage shows: the chosen one, or the one where most happens.
-    pub line: Memo<Option<Address>>,
-}
-
 #[component]
 pub(crate) fn App() -> impl IntoView {
     let playback = Playback::provide();
     crate::witness::offer(playback);
     let ui = Ui::provide();
     let actions = Actions::provide(playback, ui);
-    keys::listen(actions, (queue::desk::Desk::provide(), cache::desk::CacheDesk::provide()));
-    let members = follow(playback);
-    let map = Memo::new(move |_| members.with(|ring| placement(ring)));
-    let order = Memo::new(move |_| playback.view.with(|view| view.order.clone()));
-    let last_change = Memo::new_with_compare(
-        move |_| {
-            let order = order.get();
-            members.with(|ring| ChangeLook::of(ring, &order).map(Arc::new))
-        },
-        differs,
-    );
-    let shared = Shared {
-        summary: Memo::new(move |_| playback.view.with(|view| Summary::of(view))),
-        order,
-        last_change,
-        change: shown(last_change),
-        line: Memo::new(move |_| ui.line.get().or_else(|| playback.calm.with(|view| busiest(view)))),
-        ring: Memo::new(move |_| {
-            map.with(|map| playback.view.with(|view| Arc::new(RingLook::of(view, map))))
-        }),
-    };
+    keys::listen(actions, (Desk::provide(), CacheDesk::provide()));
+    let shared = Shared::new(playback, ui);
     view! {
         <div class="page">
             <a class="skip" href="#panels">{told(|t| t.ui.skip)}</a>
@@ -146,11 +91,4 @@ fn Stage(shared: Shared) -> impl IntoView {
             <caption::Caption shared past />
         </main>
     }
-}
-
-/// A time of the hybrid logical clock as the reader's time of day.
-pub fn local_time(wall_us: u64) -> String {
-    static OFFSET: OnceLock<i32> = OnceLock::new();
-    let offset = OFFSET.get_or_init(|| -js_sys::Date::new_0().get_timezone_offset() as i32);
-    time_of_day(wall_us, *offset)
 }

@@ -2,13 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::Shared;
-use super::cache::CachePanel;
-use super::feed::Feed;
-use super::inspect::Inspect;
-use super::locks::LocksPanel;
-use super::log::LogPanel;
-use super::queue::QueuePanel;
+use crate::panel::cache::CachePanel;
+use crate::panel::feed::Feed;
+use crate::panel::inspect::Inspect;
+use crate::panel::locks::LocksPanel;
+use crate::panel::log::LogPanel;
+use crate::panel::queue::QueuePanel;
+use crate::shared::Shared;
 use crate::ui::told;
 use crate::ui::{Tab, Ui};
 

@@ -3,10 +3,10 @@
 use leptos::html::Div;
 use leptos::prelude::*;
 
-use super::Shared;
-use super::process::ProcessButtons;
 use crate::i18n::number::fixed_point;
 use crate::look::hue;
+use crate::parts::process::ProcessButtons;
+use crate::shared::Shared;
 use crate::stage::geometry::Geometry;
 use crate::store::{Origin, Playback};
 use crate::ui::told;

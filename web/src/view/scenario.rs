@@ -12,7 +12,7 @@ use orrery_lock::Mode;
 use orrery_projection::view::View;
 use smol_str::SmolStr;
 
-use super::actions::{Actions, Ask, Operation};
+use crate::actions::{Actions, Ask, Operation};
 use crate::i18n::{Meaning, Strings};
 use crate::look::Status;
 use crate::request::{self, ProcessAction};
@@ -125,7 +125,7 @@ pub fn run(scenario: Scenario, actions: Actions) {
         return;
     }
     actions.notice.set(None);
-    actions.scenario.set(Some((scenario, String::new())));
+    actions.scenario.set(Some((scenario.name(), String::new())));
     spawn_local(async move {
         let play = Play { scenario, actions, t };
         if let Err(why) = play.perform().await {
@@ -277,7 +277,7 @@ impl Play {
     }
 
     fn say(self, step: String) {
-        self.actions.scenario.set(Some((self.scenario, step)));
+        self.actions.scenario.set(Some((self.scenario.name(), step)));
     }
 
     fn leader(self) -> Result<NodeName, String> {

@@ -6,9 +6,10 @@ use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_event::merge::StreamState;
 
-use super::{Shared, local_time};
 use crate::clock::Badge;
 use crate::look::{NodeLook, Status, unreached};
+use crate::parts::local_time;
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::Ui;
 

@@ -8,8 +8,8 @@ use web_sys::CanvasRenderingContext2d;
 use super::ink::Ink;
 use super::plan::{Shape, Sprite};
 use crate::i18n::number::fixed_point;
+use crate::panel::inspect::table::ask_name;
 use crate::stage::geometry::{Geometry, LABEL_GAP, NODE_RING, Point};
-use crate::view::table::ask_name;
 
 /// Messages keep to one side of their chord, so that a request and its answer do not meet.
 const SIDE: f64 = 7.0;

@@ -21,10 +21,10 @@ use self::ink::Ink;
 use self::surface::Surface;
 use super::geometry::{Below, Geometry};
 use crate::look::change::ChangeLook;
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::store::runtime::Painting;
 use crate::ui::{Layers, Theme, Ui};
-use crate::view::Shared;
 
 /// Slower than this, words stand beside messages.
 const LABEL_RATE: f64 = 0.05;

@@ -8,9 +8,9 @@ use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 use super::{Play, STALE_MS};
+use crate::actions::{Ask, Operation};
 use crate::look::Status;
 use crate::request::{new_key, sleep_ms};
-use crate::view::actions::{Ask, Operation};
 
 /// What is taken while the links are cut, and for so long.
 const PROOF: &str = "bridge";

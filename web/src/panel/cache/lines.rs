@@ -13,11 +13,11 @@ use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, seconds};
 use crate::look::cache::{CellLook, FanLook, Known, RowLook, rows};
 use crate::look::hue;
+use crate::shared::Shared;
 use crate::stage::glyph::letter;
 use crate::stage::ring::mark_of;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
 
 #[component]
 pub(crate) fn Lines(shared: Shared) -> impl IntoView {

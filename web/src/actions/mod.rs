@@ -1,5 +1,7 @@
 //! What the page asks the cluster to do: lock operations as one of its clients, process operations.
 
+pub mod outcome;
+
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -10,13 +12,13 @@ use orrery_base::ids::{ClientName, NodeName};
 use orrery_lock::Mode;
 use smol_str::SmolStr;
 
-pub use super::outcome::{Answer, Asked, Outcome, Progress};
 use crate::look::Status;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
 use crate::request::{self, Answered, Failure, ProcessAction};
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
+pub use outcome::{Answer, Asked, Outcome, Progress};
 
 /// Outcomes that are kept for the result line.
 const OUTCOMES_MAX: usize = 12;
@@ -77,8 +79,8 @@ pub struct Actions {
     pub notice: RwSignal<Option<String>>,
     /// What the next press of a key would do, as a sentence, and the key: it does it only when it is pressed again.
     pub armed: RwSignal<Option<(String, String)>>,
-    /// The scenario that runs, and its present step.
-    pub scenario: RwSignal<Option<(super::scenario::Scenario, String)>>,
+    /// The scenario that runs, by its name, and its present step.
+    pub scenario: RwSignal<Option<(&'static str, String)>>,
     waits: StoredValue<Vec<(ClientName, SmolStr)>>,
     turn: StoredValue<usize>,
 }

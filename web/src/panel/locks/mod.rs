@@ -1,13 +1,14 @@
 //! The lock panel: the form, the lanes, who waits for whom.
 
-pub(in crate::view) mod form;
+pub(crate) mod form;
 mod graph;
 mod lanes;
+mod look;
 
 use leptos::prelude::*;
 
-use super::Shared;
-use super::feed::Feed;
+use crate::panel::feed::Feed;
+use crate::shared::Shared;
 use crate::ui::Ui;
 
 #[component]

@@ -6,9 +6,9 @@ use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::actions::{Actions, now_ms};
 use crate::request::cache::{CacheAsk, CacheOperation};
 use crate::request::{new_key_of, sleep_ms};
-use crate::view::actions::{Actions, now_ms};
 
 /// A load ends by itself after so many requests.
 const LOAD_MAX: u64 = 3_000;

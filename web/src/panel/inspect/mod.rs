@@ -1,16 +1,19 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
 
+pub mod table;
+
 use leptos::prelude::*;
 use orrery_base::ids::{LogIndex, NodeName};
 use orrery_narrate::exit_cause_in_indonesian;
 use orrery_projection::view::View;
 
-use super::process::{ProcessButtons, RemoveButton};
-use super::table::StageTable;
-use super::{Shared, local_time};
+use self::table::StageTable;
 use crate::i18n::number::{duration, grouped};
 use crate::i18n::{Lang, Strings};
 use crate::look::{NodeLook, hue};
+use crate::parts::local_time;
+use crate::parts::process::{ProcessButtons, RemoveButton};
+use crate::shared::Shared;
 use crate::stage::node::status_word;
 use crate::store::Playback;
 use crate::ui::Ui;

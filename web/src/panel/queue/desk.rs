@@ -9,10 +9,10 @@ use orrery_base::ids::ClientName;
 use orrery_placement::{hash_parts, shard_of};
 use smol_str::SmolStr;
 
+use crate::actions::{Actions, now_ms, send_queue_once};
 use crate::request::queue::{Delivered, QueueAnswer, QueueAsk, QueueOperation};
 use crate::request::{new_key, new_key_of, sleep_ms};
 use crate::store::Control;
-use crate::view::actions::{Actions, now_ms, send_queue_once};
 
 /// Most deliveries that the page keeps; the oldest are forgotten, as a consumer would that crashed.
 const HELD_MAX: usize = 20;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use orrery_narrate::{Line, Topic};
 
-use super::rich::rich;
-use super::{Shared, local_time};
 use crate::keyed::{key_of, keyed};
+use crate::parts::local_time;
+use crate::parts::rich::rich;
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 use orrery_cache::message::{AskKind, RecallKind};
 use orrery_event::fact::Message;
 
-use super::{Shared, local_time};
 use crate::i18n::number::grouped;
 use crate::look::NodeLook;
+use crate::parts::local_time;
+use crate::shared::Shared;
 use crate::stage::node::status_word;
 use crate::store::Playback;
 use crate::ui::{Ui, told};

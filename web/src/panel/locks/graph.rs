@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use orrery_lock::{Holder, WaitEdge};
 
+use super::look::WaitGraph;
 use crate::i18n::number;
-use crate::look::waits::WaitGraph;
 use crate::math::hypot;
 use crate::store::Playback;
 use crate::ui::{Ui, told};

@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::super::Shared;
 use crate::i18n::number::decimal;
 use crate::look::change::percent;
+use crate::shared::Shared;
 use crate::ui::Ui;
 use crate::ui::told;
 

@@ -5,7 +5,7 @@ use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::{ClientName, NodeName};
 use smol_str::SmolStr;
 
-use super::actions::Ask;
+use super::Ask;
 use crate::request::cache::{CacheAnswer, CacheAsk};
 use crate::request::queue::{QueueAnswer, QueueAsk};
 

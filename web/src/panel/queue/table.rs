@@ -10,8 +10,8 @@ use super::change::LastChange;
 use crate::i18n::Strings;
 use crate::look::hue;
 use crate::look::ring::{Fare, ShardLook};
+use crate::shared::Shared;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
 
 #[component]
 pub(crate) fn RingTable(shared: Shared) -> impl IntoView {

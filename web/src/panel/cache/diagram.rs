@@ -9,12 +9,12 @@ use crate::i18n::number::{path, translate};
 use crate::look::cache::{EdgeLook, stimulus_of};
 use crate::look::hue;
 use crate::math::hypot;
+use crate::parts::rich::rich;
+use crate::shared::Shared;
 use crate::stage::geometry::Point;
 use crate::stage::glyph::letter;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
-use crate::view::rich::rich;
 
 /// How far an edge bends away from the straight line, so that both directions are seen.
 const BEND: f64 = 13.0;

@@ -5,16 +5,16 @@ use orrery_base::ids::NodeName;
 use orrery_cache::ADDRESS_BYTES_MAX;
 
 use super::desk::CacheDesk;
+use crate::actions::outcome::Service;
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
 use crate::look::hue;
+use crate::panel::locks::form::ClientChips;
+use crate::panel::queue::form::{choice, field};
+use crate::parts::results::Results;
+use crate::shared::Shared;
 use crate::stage::ring::mark_of;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
-use crate::view::locks::form::ClientChips;
-use crate::view::outcome::Service;
-use crate::view::queue::form::{choice, field};
-use crate::view::results::Results;
 
 /// Longest value that the form takes.
 const VALUE_CHARS_MAX: usize = 400;

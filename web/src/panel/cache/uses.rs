@@ -7,9 +7,9 @@ use crate::i18n::Strings;
 use crate::i18n::number::{grouped, path};
 use crate::look::cache::UseLook;
 use crate::look::hue;
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::Shared;
 
 /// The size of the line, as its `viewBox` has it.
 const WIDTH: f64 = 84.0;

@@ -5,14 +5,14 @@ use orrery_base::ids::NAME_BYTES_MAX;
 
 use super::desk::Desk;
 use super::held::HeldList;
+use super::look::topics_of;
+use crate::actions::outcome::Service;
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
-use crate::look::queue::topics_of;
+use crate::panel::locks::form::{AskNode, ClientChips};
+use crate::parts::results::Results;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::locks::form::{AskNode, ClientChips};
-use crate::view::outcome::Service;
-use crate::view::results::Results;
 
 /// Longest message that the form takes.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -67,7 +67,7 @@ pub(crate) fn QueueForm() -> impl IntoView {
     }
 }
 
-pub(in crate::view) fn field(
+pub(crate) fn field(
     value: RwSignal<String>,
     test_id: &'static str,
     bytes_max: usize,
@@ -92,7 +92,7 @@ pub(in crate::view) fn field(
 }
 
 /// One of a few numbers.
-pub(in crate::view) fn choice(
+pub(crate) fn choice(
     value: RwSignal<u64>,
     test_id: &'static str,
     choices: &'static [u64],

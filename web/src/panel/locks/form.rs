@@ -5,11 +5,11 @@ use orrery_base::ids::{ClientName, NAME_BYTES_MAX};
 use orrery_lock::Mode;
 
 use super::lanes::known_resources;
+use crate::actions::outcome::Service;
+use crate::actions::{Actions, Operation};
+use crate::parts::results::Results;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui, told};
-use crate::view::actions::{Actions, Operation};
-use crate::view::outcome::Service;
-use crate::view::results::Results;
 
 #[component]
 pub(crate) fn LockForm() -> impl IntoView {
@@ -47,7 +47,7 @@ pub(crate) fn LockForm() -> impl IntoView {
 
 /// The page's clients: one of them acts.
 #[component]
-pub(in crate::view) fn ClientChips() -> impl IntoView {
+pub(crate) fn ClientChips() -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let adding = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
@@ -189,7 +189,7 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView
 
 /// Which node is asked.
 #[component]
-pub(in crate::view) fn AskNode() -> impl IntoView {
+pub(crate) fn AskNode() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
     view! {

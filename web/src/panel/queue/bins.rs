@@ -6,10 +6,10 @@ use orrery_base::sorted::sort_by;
 use smol_str::SmolStr;
 
 use super::desk::Desk;
+use super::look::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};
 use crate::i18n::Strings;
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::keyed::{key_of, keyed};
-use crate::look::queue::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 

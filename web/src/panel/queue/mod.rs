@@ -3,14 +3,15 @@
 mod bins;
 mod change;
 pub mod desk;
-pub(in crate::view) mod form;
+pub(crate) mod form;
 mod held;
+mod look;
 mod table;
 
 use leptos::prelude::*;
 
-use super::Shared;
-use super::feed::Feed;
+use crate::panel::feed::Feed;
+use crate::shared::Shared;
 use crate::ui::Ui;
 
 #[component]

@@ -5,7 +5,7 @@ use orrery_base::ids::NodeName;
 use orrery_event::fact::Role;
 use wasm_bindgen::JsCast as _;
 
-use super::actions::Actions;
+use crate::actions::Actions;
 use crate::look::{NodeLook, Status};
 use crate::request::ProcessAction;
 use crate::store::{Origin, Playback};

@@ -7,9 +7,9 @@ use orrery_api::cache::{ReadStatus, WriteStatus};
 use orrery_api::lock::LockAnswer;
 use orrery_api::queue::Settlement;
 
-use super::actions::{Actions, Answer, Asked, Outcome, Progress};
-use super::outcome::Service;
 use super::rich::rich;
+use crate::actions::outcome::Service;
+use crate::actions::{Actions, Answer, Asked, Outcome, Progress};
 use crate::i18n::Strings;
 use crate::i18n::number::duration;
 use crate::request::cache::CacheAnswer;
@@ -22,7 +22,7 @@ const SHOWN: usize = 2;
 
 /// What the servers answered for one service, newest first.
 #[component]
-pub(in crate::view) fn Results(service: Service) -> impl IntoView {
+pub(crate) fn Results(service: Service) -> impl IntoView {
     let actions = Actions::expect();
     let shown = Memo::new_with_compare(
         move |_| {

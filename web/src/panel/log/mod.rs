@@ -1,12 +1,15 @@
-//! The log matrix of one group: one row per node, one column per index.
+//! The log panel: the matrix of one group, one row per node, one column per index.
+
+mod look;
 
 use leptos::prelude::*;
 use orrery_base::ids::{GroupId, LogIndex, NodeName};
 
-use super::Shared;
 use crate::i18n::Strings;
 use crate::i18n::number::grouped;
-use crate::look::{self, hue};
+use crate::look::hue;
+use crate::look::log::{Cell, cells, part, window};
+use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
 
@@ -21,10 +24,10 @@ fn name_of(group: GroupId, t: &'static Strings) -> String {
 pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let group = RwSignal::new(GroupId::CONTROL);
-    let groups = Memo::new(move |_| playback.calm.with(|view| look::log::groups(view)));
+    let groups = Memo::new(move |_| playback.calm.with(|view| look::groups(view)));
     let title = move || (ui.t().cluster.which_log)(&name_of(group.get(), ui.t()));
-    let window = Memo::new(move |_| playback.calm.with(|view| look::log::window(view, group.get(), COLUMNS)));
-    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view, group.get())));
+    let window = Memo::new(move |_| playback.calm.with(|view| window(view, group.get(), COLUMNS)));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::quorum_index(view, group.get())));
     let columns = move || window.get().collect::<Vec<_>>();
     let rows = move || shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>();
     let line = move || {
@@ -80,7 +83,7 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
 #[component]
 fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let quorum = Memo::new(move |_| playback.calm.with(|view| look::log::quorum_index(view, group.get())));
+    let quorum = Memo::new(move |_| playback.calm.with(|view| look::quorum_index(view, group.get())));
     let leads = {
         let name = name.clone();
         Memo::new(move |_| {
@@ -90,15 +93,12 @@ fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> impl IntoView 
     let cells = {
         let name = name.clone();
         Memo::new(move |_| {
-            playback.calm.with(|view| {
-                look::log::cells(
-                    look::log::part(view, &name, group.get()),
-                    look::log::window(view, group.get(), COLUMNS),
-                )
-            })
+            playback
+                .calm
+                .with(|view| cells(part(view, &name, group.get()), window(view, group.get(), COLUMNS)))
         })
     };
-    let word = move |cell: &look::log::Cell| {
+    let word = move |cell: &Cell| {
         let cluster = &ui.t().cluster;
         match cell.mark {
             None => cluster.mark_missing,
@@ -150,10 +150,10 @@ fn Entries(group: RwSignal<GroupId>) -> impl IntoView {
     let entries = Memo::new(move |_| {
         playback.calm.with(|view| {
             let of = group.get();
-            let part = |name: &NodeName| look::log::part(view, name, of);
+            let part = |name: &NodeName| part(view, name, of);
             let commit = view.order.iter().filter_map(|name| part(name)?.commit).max();
-            let said = look::log::window(view, of, COLUMNS).rev().map(|index| {
-                let said = look::log::what(view, of, index);
+            let said = window(view, of, COLUMNS).rev().map(|index| {
+                let said = look::what(view, of, index);
                 let have = view
                     .order
                     .iter()

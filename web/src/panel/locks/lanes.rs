@@ -6,11 +6,11 @@ use orrery_lock::Mode;
 use orrery_lock::view::{HolderView, LockedResource, WaiterView};
 use orrery_projection::view::View;
 
+use crate::actions::{Actions, Ask, Operation};
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
 use crate::ui::{Ui, told};
-use crate::view::actions::{Actions, Ask, Operation};
 
 /// Resources that have a lane from the start.
 const FIRST: [&str; 3] = ["printer", "report", "exam-room"];

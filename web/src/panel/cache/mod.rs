@@ -8,8 +8,8 @@ mod uses;
 
 use leptos::prelude::*;
 
-use super::Shared;
-use super::feed::Feed;
+use crate::panel::feed::Feed;
+use crate::shared::Shared;
 use crate::ui::Ui;
 
 #[component]

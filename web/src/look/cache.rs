@@ -1,16 +1,10 @@
 //! The coherent cache as it is drawn: one row per line, one cell per node, and beside them what the home has.
 
 use orrery_base::ids::{GroupId, NodeName};
-use orrery_base::sorted::sort_by;
-use orrery_cache::table::Stimulus;
-use orrery_cache::{Address, Cause, State};
-use orrery_projection::view::{Moved, Rate, Timer, View};
+use orrery_cache::{Address, State};
+use orrery_projection::view::{Timer, View};
 use smol_str::SmolStr;
 
-/// Most lines that are drawn. Of more, those to which something happened last.
-pub const ROWS_MAX: usize = 16;
-/// Seconds of a node's hit rate that are drawn.
-pub const SPARK_S: u64 = 60;
 /// So long, on the view clock, the fan of a question that is answered stays on the stage.
 const FAN_STAYS_US: u64 = 400_000;
 
@@ -125,23 +119,6 @@ impl RowLook {
     }
 }
 
-/// The lines that are drawn, by name, and how many more there are.
-pub fn rows(view: &View) -> (Vec<Address>, usize) {
-    let mut all = view.cache.addresses();
-    let more = all.len().saturating_sub(ROWS_MAX);
-    if more > 0 {
-        let used = |address: &Address| {
-            let copies = view.cache.nodes.values().filter_map(|node| node.lines.get(address));
-            copies.map(|copy| copy.moved.map(|moved| moved.at_us).max(copy.hit_us)).max()
-        };
-        let mut by_use: Vec<_> = all.iter().map(|address| (used(address), address.clone())).collect();
-        sort_by(&mut by_use, |a, b| (&b.0, &a.1).cmp(&(&a.0, &b.1)));
-        all = by_use.into_iter().take(ROWS_MAX).map(|(_, address)| address).collect();
-        sort_by(&mut all, Ord::cmp);
-    }
-    (all, more)
-}
-
 /// The line that the stage shows where the reader chose none: one whose copies are waited for, or the one that
 /// changed last.
 pub fn busiest(view: &View) -> Option<Address> {
@@ -151,109 +128,32 @@ pub fn busiest(view: &View) -> Option<Address> {
     newest.or_else(|| view.cache.last_moved().map(|(_, address, _)| address.clone()))
 }
 
-/// The edge of the state diagram that is lit: of the chosen cell, or the last one anywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeLook {
-    pub node: NodeName,
-    pub address: Address,
-    pub moved: Moved,
-    /// A client was answered from the copy since then.
-    pub hit: bool,
-}
-
-impl EdgeLook {
-    /// Of the view; `chosen` is a node and a line.
-    pub fn of(view: &View, chosen: Option<(&str, &str)>) -> Option<EdgeLook> {
-        let found = chosen.and_then(|(node, address)| {
-            let (node, _) = view.nodes.iter().find(|(name, _)| *name == node)?;
-            let (address, copy) =
-                view.cache.nodes.get(node)?.lines.iter().find(|(name, _)| *name == address)?;
-            Some((node, address, copy.moved?))
-        });
-        let (node, address, moved) = found.or_else(|| view.cache.last_moved())?;
-        let hit = view.cache.copy(node, address).and_then(|copy| copy.hit_us);
-        let hit = hit.is_some_and(|hit_us| hit_us > moved.at_us);
-        Some(EdgeLook { node: node.clone(), address: address.clone(), moved, hit })
-    }
-}
-
-/// The row of the table that a cause stands for; none where it is none of a node's stimuli.
-pub fn stimulus_of(cause: Cause) -> Option<Stimulus> {
-    Some(match cause {
-        Cause::LocalRead => Stimulus::LocalRead,
-        Cause::LocalWrite => Stimulus::LocalWrite,
-        Cause::Evict => Stimulus::Evict,
-        Cause::Inv => Stimulus::Inv,
-        Cause::Fetch => Stimulus::Fetch,
-        Cause::FetchInv => Stimulus::FetchInv,
-        Cause::LeaseOut => Stimulus::LeaseOut,
-        Cause::WriteBack | Cause::Registered | Cause::Refused | Cause::Unknown => return None,
-    })
-}
-
-/// What a node counted, and its hit rate second by second.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UseLook {
-    pub lines: u64,
-    /// Hits of the last minute, percent.
-    pub hit_rate: Option<u32>,
-    /// Copies that homes took away.
-    pub invalidations: u64,
-    /// Writes that were written back.
-    pub write_backs: u64,
-    /// Copies that went because there was no more room.
-    pub evictions: u64,
-    /// Points of the sparkline: parts of its width and of its height.
-    pub spark: Vec<(f64, f64)>,
-}
-
-impl UseLook {
-    /// Of a node, at a second of the view clock.
-    pub fn of(view: &View, node: &str, now_s: u64) -> UseLook {
-        let Some(cache) = view.cache.nodes.get(node) else { return UseLook::default() };
-        let stats = &cache.stats;
-        let point = |rate: &Rate| {
-            let age_s = (now_s + 1).saturating_sub(rate.at_us / 1_000_000);
-            let place = 1.0 - age_s as f64 / SPARK_S as f64;
-            Some((place, rate.share()?)).filter(|(place, _)| *place >= 0.0)
-        };
-        UseLook {
-            lines: stats.lines,
-            hit_rate: stats.hit_rate_1m.map(|rate| (rate * 100.0).round() as u32),
-            invalidations: stats.invalidations_received,
-            write_backs: stats.write_backs,
-            evictions: stats.evictions,
-            spark: cache.rates.iter().filter_map(point).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use orrery_base::hlc::Hlc;
     use orrery_cache::message::RecallKind;
-    use orrery_cache::{HomeFact, How, LineFact, Waited, Wants};
+    use orrery_cache::{Cause, HomeFact, How, LineFact, Waited, Wants};
     use orrery_event::{Event, Fact};
     use orrery_placement::RingNode;
     use orrery_placement::{PlacedShard, ShardTable};
 
     use super::*;
 
-    const ONLY: GroupId = GroupId(1);
+    pub(crate) const ONLY: GroupId = GroupId(1);
 
-    fn say(view: &mut View, node: &str, us: u64, fact: Fact) {
+    pub(crate) fn say(view: &mut View, node: &str, us: u64, fact: Fact) {
         let seq = view.node(node).map_or(1, |node| node.seq + 1);
         view.apply(&node.into(), 1, &Event { seq, hlc: Hlc::new(us, 0), wall_us: us, fact });
     }
 
-    fn changed(view: &mut View, node: &str, us: u64, address: &str, to: State) {
+    pub(crate) fn changed(view: &mut View, node: &str, us: u64, address: &str, to: State) {
         let (from, cause) = (State::I, Cause::LocalRead);
         let fact = LineFact::Changed { address: address.into(), from, to, cause, version: 7 };
         say(view, node, us, Fact::CacheLine { group: ONLY, fact });
     }
 
     /// Three nodes, one shard whose home is node1.
-    fn cluster() -> View {
+    pub(crate) fn cluster() -> View {
         let mut view = View::default();
         let nodes = ["node1", "node2", "node3"].map(RingNode::new).to_vec();
         let placed = PlacedShard { shard: ONLY, version: 1, replicas: vec!["node1".into()] };
@@ -306,42 +206,5 @@ mod tests {
         let fan = RowLook::of(&view, "price").fan.unwrap();
         assert_eq!((fan.over_us, fan.on_stage(90), fan.on_stage(80 + FAN_STAYS_US)), (Some(80), true, false));
         assert_eq!(busiest(&view).as_deref(), Some("seat"));
-    }
-
-    #[test]
-    fn the_lines_that_are_drawn_are_those_that_were_used_last() {
-        let mut view = cluster();
-        for number in 0..ROWS_MAX as u64 + 4 {
-            changed(&mut view, "node2", 100 - number, &format!("line{number:02}"), State::S);
-        }
-        let (shown, more) = rows(&view);
-        assert_eq!((shown.len(), more), (ROWS_MAX, 4));
-        assert_eq!((shown[0].as_str(), shown[ROWS_MAX - 1].as_str()), ("line00", "line15"));
-    }
-
-    #[test]
-    fn the_edge_is_of_the_chosen_cell_or_the_last_one() {
-        let mut view = cluster();
-        assert_eq!(EdgeLook::of(&view, None), None);
-        changed(&mut view, "node2", 30, "price", State::E);
-        changed(&mut view, "node3", 40, "seat", State::S);
-        let edge = |chosen| EdgeLook::of(&view, chosen).map(|edge| (edge.node.to_string(), edge.moved.to));
-        assert_eq!(edge(None), Some(("node3".into(), State::S)));
-        assert_eq!(edge(Some(("node2", "price"))), Some(("node2".into(), State::E)));
-        assert_eq!(edge(Some(("node1", "price"))), Some(("node3".into(), State::S)));
-        let hit = LineFact::Hit { address: "seat".into(), state: State::S, write: false };
-        say(&mut view, "node3", 50, Fact::CacheLine { group: ONLY, fact: hit });
-        assert!(EdgeLook::of(&view, None).unwrap().hit);
-    }
-
-    #[test]
-    fn a_minute_of_hits_is_a_line() {
-        let mut view = cluster();
-        let mut cache = orrery_projection::view::NodeCache::default();
-        let rate = |s: u64, hits, misses| Rate { at_us: s * 1_000_000, hits, misses };
-        cache.rates = vec![rate(10, 1, 1), rate(100, 3, 1), rate(115, 0, 0), rate(120, 1, 0)];
-        view.cache.nodes.insert("node2".into(), cache);
-        let spark = UseLook::of(&view, "node2", 119).spark;
-        assert_eq!(spark, [(1.0 - 20.0 / 60.0, 0.75), (1.0, 1.0)]);
     }
 }

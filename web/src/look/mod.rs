@@ -4,6 +4,7 @@ pub mod cache;
 pub mod change;
 pub mod faults;
 pub mod log;
+pub mod message;
 pub mod ring;
 
 use orrery_base::ids::{LogIndex, NodeName, Term};

@@ -1,5 +1,6 @@
-//! What several parts of the page are made of: sentences, what servers answered, the buttons of a node.
+//! What several parts of the page are made of: forms, what servers answered, sentences, the buttons of a node.
 
+pub mod form;
 pub mod process;
 pub mod results;
 pub mod rich;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use orrery_base::ids::NodeName;
+use orrery_projection::view::Timer;
 
 use super::geometry::{Geometry, NODE_RING, Point};
 use super::glyph::{BARRED, letter};
 use crate::i18n::Strings;
-use crate::i18n::number::{coordinate, translate};
+use crate::i18n::number::{coordinate, fixed_point, seconds, translate};
 use crate::look::cache::{CellLook, RowLook};
 use crate::look::hue;
-use crate::panel::cache::lines::arc;
 use crate::shared::Shared;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
@@ -168,4 +168,22 @@ fn draw_fan(geometry: &Geometry, look: &RowLook) -> AnyView {
             </g>
         }
     }).collect_view().into_any()
+}
+
+/// The lease of a copy that the home waits for: an arc that drains from 12 o'clock.
+pub(crate) fn arc(timer: Timer, radius: &'static str) -> AnyView {
+    let (playback, ui) = (Playback::expect(), Ui::expect());
+    let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
+    let rest = move || {
+        let end_us = timer.started_us + timer.due_us;
+        (ui.t().cache.gone_in)(&seconds(end_us.saturating_sub(playback.now_us.get()), ui.lang.get()))
+    };
+    view! {
+        <g class="lease">
+            <title>{rest}</title>
+            <circle class="whole" r=radius />
+            <circle class="left" r=radius pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
+        </g>
+    }
+    .into_any()
 }

@@ -5,8 +5,8 @@ use orrery_cache::State;
 use orrery_cache::table::{Action, Stimulus, Transition, next};
 
 use super::desk::CacheDesk;
+use super::look::{EdgeLook, stimulus_of};
 use crate::i18n::number::{path, translate};
-use crate::look::cache::{EdgeLook, stimulus_of};
 use crate::look::hue;
 use crate::math::hypot;
 use crate::parts::rich::rich;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use orrery_cache::Address;
-use orrery_projection::view::Timer;
 
 use super::desk::CacheDesk;
+use super::look::rows;
 use crate::i18n::Strings;
-use crate::i18n::number::{fixed_point, seconds};
-use crate::look::cache::{CellLook, FanLook, Known, RowLook, rows};
+use crate::look::cache::{CellLook, FanLook, Known, RowLook};
 use crate::look::hue;
 use crate::shared::Shared;
+use crate::stage::cache::arc;
 use crate::stage::glyph::letter;
 use crate::stage::ring::mark_of;
 use crate::store::Playback;
@@ -155,24 +155,6 @@ fn known_name(look: &CellLook) -> &'static str {
         Known::Shares => "sharer",
         Known::Nothing => "",
     }
-}
-
-/// The lease of a copy that the home waits for: an arc that drains from 12 o'clock.
-pub(crate) fn arc(timer: Timer, radius: &'static str) -> AnyView {
-    let (playback, ui) = (Playback::expect(), Ui::expect());
-    let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
-    let rest = move || {
-        let end_us = timer.started_us + timer.due_us;
-        (ui.t().cache.gone_in)(&seconds(end_us.saturating_sub(playback.now_us.get()), ui.lang.get()))
-    };
-    view! {
-        <g class="lease">
-            <title>{rest}</title>
-            <circle class="whole" r=radius />
-            <circle class="left" r=radius pathLength="100" stroke-dasharray=left transform="rotate(-90)" />
-        </g>
-    }
-    .into_any()
 }
 
 /// The committed value: grey where somebody wrote what is not committed yet; and how many copies of the last question are

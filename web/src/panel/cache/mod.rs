@@ -3,7 +3,8 @@
 pub mod desk;
 mod diagram;
 mod form;
-pub(crate) mod lines;
+mod lines;
+mod look;
 mod uses;
 
 use leptos::prelude::*;

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 
+use super::look::UseLook;
 use crate::i18n::Strings;
 use crate::i18n::number::{grouped, path};
-use crate::look::cache::UseLook;
 use crate::look::hue;
 use crate::shared::Shared;
 use crate::store::Playback;

@@ -1,15 +1,16 @@
 //! Acquire, queue, release, renew as one of several clients; below, what the servers answered.
 
 use leptos::prelude::*;
-use orrery_base::ids::{ClientName, NAME_BYTES_MAX};
+use orrery_base::ids::NAME_BYTES_MAX;
 use orrery_lock::Mode;
 
 use super::lanes::known_resources;
 use crate::actions::outcome::Service;
 use crate::actions::{Actions, Operation};
+use crate::parts::form::{AskNode, ClientChips};
 use crate::parts::results::Results;
 use crate::store::Playback;
-use crate::ui::{CLIENTS_MAX, Ui, told};
+use crate::ui::{Ui, told};
 
 #[component]
 pub(crate) fn LockForm() -> impl IntoView {
@@ -42,86 +43,6 @@ pub(crate) fn LockForm() -> impl IntoView {
             </div>
             <Results service=Service::Lock />
         </form>
-    }
-}
-
-/// The page's clients: one of them acts.
-#[component]
-pub(crate) fn ClientChips() -> impl IntoView {
-    let (ui, actions) = (Ui::expect(), Actions::expect());
-    let adding = RwSignal::new(false);
-    let field = NodeRef::<leptos::html::Input>::new();
-    let chip = move |name: ClientName| {
-        let (me, clicked) = (name.clone(), name.clone());
-        let mine = Memo::new(move |_| ui.client.get() == me);
-        view! {
-            <button
-                type="button"
-                role="radio"
-                class="chip"
-                class:me=move || mine.get()
-                aria-checked=move || mine.get().to_string()
-                data-testid=format!("as-{name}")
-                on:click=move |_| ui.client.set(clicked.clone())
-            >
-                {move || if mine.get() { "● " } else { "" }}
-                {name.to_string()}
-            </button>
-        }
-    };
-    let add = move || {
-        if let Some(field) = field.get_untracked() {
-            actions.add_client(&field.value());
-        }
-        adding.set(false);
-    };
-    Effect::new(move || {
-        if let Some(field) = field.get().filter(|_| adding.get()) {
-            // Without focus the field is still there to be clicked.
-            let _ = field.focus();
-        }
-    });
-    let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
-    view! {
-        <div class="chips" role="radiogroup" aria-label=told(|t| t.locks.act_as)>
-            {move || ui.clients.get().to_vec().into_iter().map(&chip).collect_view()}
-            {move || {
-                if adding.get() {
-                    view! {
-                        <input
-                            class="field name-field"
-                            node_ref=field
-                            maxlength="24"
-                            placeholder=told(|t| t.locks.client_name)
-                            aria-label=told(|t| t.locks.client_name)
-                            data-testid="client-name"
-                            on:blur=move |_| add()
-                            on:keydown=move |event| match event.key().as_str() {
-                                "Enter" => { event.prevent_default(); add() }
-                                "Escape" => adding.set(false),
-                                _ => {}
-                            }
-                        />
-                    }
-                    .into_any()
-                } else {
-                    view! {
-                        <button
-                            type="button"
-                            class="chip"
-                            data-testid="add-client"
-                            title=told(|t| t.locks.add_client)
-                            aria-label=told(|t| t.locks.add_client)
-                            disabled=full
-                            on:click=move |_| adding.set(true)
-                        >
-                            "+"
-                        </button>
-                    }
-                    .into_any()
-                }
-            }}
-        </div>
     }
 }
 
@@ -184,30 +105,6 @@ fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView
         <button type="button" class="button alt" data-testid=test_id on:click=move |_| actions.submit(operation)>
             {word}
         </button>
-    }
-}
-
-/// Which node is asked.
-#[component]
-pub(crate) fn AskNode() -> impl IntoView {
-    let (playback, ui) = (Playback::expect(), Ui::expect());
-    let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
-    view! {
-        <label>
-            {told(|t| t.locks.ask_node)}
-            <select
-                data-testid="ask-node"
-                on:change=move |event| {
-                    let value = event_target_value(&event);
-                    ui.ask.set((!value.is_empty()).then(|| value.into()));
-                }
-            >
-                <option value="">{told(|t| t.locks.any_node)}</option>
-                {move || order.get().to_vec().into_iter().map(|name| {
-                    view! { <option value=name.to_string()>{name.to_string()}</option> }
-                }).collect_view()}
-            </select>
-        </label>
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lock panel: the form, the lanes, who waits for whom.
 
-pub(crate) mod form;
+mod form;
 mod graph;
 mod lanes;
 mod look;

@@ -7,9 +7,8 @@ use super::desk::Desk;
 use super::held::HeldList;
 use super::look::topics_of;
 use crate::actions::outcome::Service;
-use crate::i18n::Strings;
 use crate::i18n::number::grouped;
-use crate::panel::locks::form::{AskNode, ClientChips};
+use crate::parts::form::{AskNode, ClientChips, choice, field};
 use crate::parts::results::Results;
 use crate::store::Playback;
 use crate::ui::{Ui, told};
@@ -65,63 +64,6 @@ pub(crate) fn QueueForm() -> impl IntoView {
             <Results service=Service::Queue />
         </form>
     }
-}
-
-pub(crate) fn field(
-    value: RwSignal<String>,
-    test_id: &'static str,
-    bytes_max: usize,
-    word: fn(&'static Strings) -> &'static str,
-) -> AnyView {
-    let word = told(word);
-    view! {
-        <input
-            class="field"
-            list=(test_id == "topic").then_some("topics")
-            autocomplete="off"
-            spellcheck="false"
-            maxlength=bytes_max.to_string()
-            aria-label=word
-            placeholder=word
-            data-testid=test_id
-            prop:value=move || value.get()
-            on:input=move |event| value.set(event_target_value(&event))
-        />
-    }
-    .into_any()
-}
-
-/// One of a few numbers.
-pub(crate) fn choice(
-    value: RwSignal<u64>,
-    test_id: &'static str,
-    choices: &'static [u64],
-    label: fn(&'static Strings) -> &'static str,
-    word: fn(u64, &'static Strings) -> String,
-) -> AnyView {
-    let ui = Ui::expect();
-    let option = move |choice: &u64| {
-        let choice = *choice;
-        view! {
-            <option value=choice.to_string() selected=move || value.get() == choice>
-                {move || word(choice, ui.t())}
-            </option>
-        }
-    };
-    view! {
-        <select
-            aria-label=told(label)
-            data-testid=test_id
-            on:change=move |event| {
-                if let Ok(choice) = event_target_value(&event).parse::<u64>() {
-                    value.set(choice);
-                }
-            }
-        >
-            {choices.iter().map(option).collect_view()}
-        </select>
-    }
-    .into_any()
 }
 
 #[component]

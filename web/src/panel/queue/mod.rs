@@ -3,7 +3,7 @@
 mod bins;
 mod change;
 pub mod desk;
-pub(crate) mod form;
+mod form;
 mod held;
 mod look;
 mod table;

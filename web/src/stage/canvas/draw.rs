@@ -8,7 +8,7 @@ use web_sys::CanvasRenderingContext2d;
 use super::ink::Ink;
 use super::plan::{Shape, Sprite};
 use crate::i18n::number::fixed_point;
-use crate::panel::inspect::table::ask_name;
+use crate::look::message::ask_name;
 use crate::stage::geometry::{Geometry, LABEL_GAP, NODE_RING, Point};
 
 /// Messages keep to one side of their chord, so that a request and its answer do not meet.

@@ -1,5 +1,5 @@
 //! The page as a browser loads it: `web/index.html` with its styles, its icon and its module, each under a name that has a hash of
-//! what is in it.
+//! what is in it. Styles whose links follow each other are one file.
 //!
 //! The page is marked up for trunk (`<link data-trunk rel=… href=…>`), so that those who have trunk can build it too.
 
@@ -25,19 +25,33 @@ pub type File = (String, Vec<u8>);
 pub fn lay_out(index: &str, module: &Module, read: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Vec<File>> {
     let mut files = Vec::new();
     let mut page = String::with_capacity(index.len());
+    let mut styles = Vec::new();
     for line in index.lines() {
-        let Some(link) = line.trim().strip_prefix(MARK) else {
+        let link = line.trim().strip_prefix(MARK);
+        let kind = link.and_then(|link| attribute(link, "rel"));
+        let content = |link: &str| {
+            let from = attribute(link, "href").with_context(|| format!("no href in {line}"))?;
+            anyhow::Ok((from.to_owned(), read(from)?))
+        };
+        if let (Some(link), Some("css")) = (link, kind) {
+            styles.extend(content(link)?.1);
+            continue;
+        }
+        if !styles.is_empty() {
+            let name = format!("style-{}.css", stamp::of_parts(&[&styles]));
+            page.push_str(&format!("<link rel=\"stylesheet\" href=\"/{name}\">\n"));
+            files.push((name, std::mem::take(&mut styles)));
+        }
+        let Some(link) = link else {
             page.push_str(line);
             page.push('\n');
             continue;
         };
-        let said = match attribute(link, "rel") {
-            Some(kind @ ("icon" | "css")) => {
-                let from = attribute(link, "href").with_context(|| format!("no href in {line}"))?;
-                let content = read(from)?;
-                let name = named(from, &content).with_context(|| format!("no name in {line}"))?;
-                let rel = if kind == "css" { "stylesheet" } else { kind };
-                let said = format!("<link rel=\"{rel}\" href=\"/{name}\">\n");
+        let said = match kind {
+            Some("icon") => {
+                let (from, content) = content(link)?;
+                let name = named(&from, &content).with_context(|| format!("no name in {line}"))?;
+                let said = format!("<link rel=\"icon\" href=\"/{name}\">\n");
                 files.push((name, content));
                 said
             }
@@ -53,6 +67,9 @@ pub fn lay_out(index: &str, module: &Module, read: impl Fn(&str) -> Result<Vec<u
             _ => bail!("this link of the page is not understood: {line}"),
         };
         page.push_str(&said);
+    }
+    if !styles.is_empty() {
+        bail!("the page ends with the link of a style");
     }
     if !files.iter().any(|(name, _)| name.ends_with(".wasm")) {
         bail!("the page names no module");
@@ -73,7 +90,7 @@ fn start(script: &str, wasm: &str) -> String {
     )
 }
 
-/// `style/tokens.css` with this content: `tokens-0123456789abcdef.css`.
+/// `icon.svg` with this content: `icon-0123456789abcdef.svg`.
 fn named(path: &str, content: &[u8]) -> Option<String> {
     let (stem, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
     Some(format!("{stem}-{}.{extension}", stamp::of_parts(&[content])))
@@ -91,6 +108,7 @@ mod tests {
 
     const INDEX: &str = "<head>\n<title>Orrery</title>\n<link data-trunk rel=\"icon\" href=\"icon.svg\">\n  \
                          <link data-trunk rel=\"css\" href=\"style/tokens.css\">\n\
+                         <link data-trunk rel=\"css\" href=\"src/panel/log/style.css\">\n\
                          <link data-trunk rel=\"rust\" data-bin=\"orrery-web\">\n</head>\n";
 
     fn module(wasm: &[u8]) -> Module {
@@ -109,10 +127,11 @@ mod tests {
         let text = String::from_utf8(files[4].1.clone()).expect("text");
         assert_eq!(*page, "index.html");
         assert!(
-            icon.starts_with("icon-") && icon.ends_with(".svg") && style.starts_with("tokens-"),
+            icon.starts_with("icon-") && icon.ends_with(".svg") && style.starts_with("style-"),
             "{icon} {style}"
         );
         assert!(text.contains(&format!("<link rel=\"stylesheet\" href=\"/{style}\">")), "{text}");
+        assert_eq!(files[1].1, b"style/tokens.csssrc/panel/log/style.css", "in the order of their links");
         assert!(text.contains(&format!("import init from '/{script}';")), "{text}");
         assert!(text.contains(&format!("module_or_path: '/{wasm}'")), "{text}");
         assert!(text.contains("<title>Orrery</title>") && !text.contains("trunk"), "{text}");
@@ -124,11 +143,12 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said() {
-        let read = |_: &str| Ok(Vec::new());
+        let read = |_: &str| Ok(b"x".to_vec());
         for (index, why) in [
             ("<link data-trunk rel=\"sass\" href=\"a.scss\">", "a.scss"),
             ("<link data-trunk rel=\"css\">", "no href"),
             ("<link data-trunk rel=\"css\" data-href=\"x.css\">", "no href"),
+            ("<link data-trunk rel=\"css\" href=\"a.css\">", "ends with"),
             ("<head></head>", "no module"),
         ] {
             let error = lay_out(index, &module(b"one"), read).expect_err(index);

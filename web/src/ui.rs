@@ -5,9 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use orrery_base::ids::{ClientName, GroupId, NodeName};
 use orrery_cache::Address;
-use orrery_lock::Mode;
 
-use crate::i18n::{Lang, Strings};
+use crate::i18n::{Both, Lang, Strings};
 
 /// Most clients that one page acts as.
 pub const CLIENTS_MAX: usize = 8;
@@ -31,39 +30,6 @@ impl Theme {
 
     fn from_name(name: &str) -> Option<Theme> {
         [Theme::Observatory, Theme::Projector].into_iter().find(|theme| theme.name() == name)
-    }
-}
-
-/// A panel at the right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
-    /// Lock lanes and the form.
-    #[default]
-    Locks,
-    /// Queues: the form, the bins, the ring as a table.
-    Queue,
-    /// The coherent cache: the form, the lines, the state diagram, hit rates.
-    Cache,
-    Log,
-    Inspect,
-    /// What happened, in words.
-    Feed,
-}
-
-impl Tab {
-    /// All of them, in order.
-    pub const ALL: [Tab; 6] = [Tab::Locks, Tab::Queue, Tab::Cache, Tab::Log, Tab::Inspect, Tab::Feed];
-
-    /// Stable name, for ids.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tab::Locks => "locks",
-            Tab::Queue => "queue",
-            Tab::Cache => "cache",
-            Tab::Log => "log",
-            Tab::Inspect => "inspect",
-            Tab::Feed => "feed",
-        }
     }
 }
 
@@ -101,8 +67,8 @@ pub struct Ui {
     /// Language of every word.
     pub lang: RwSignal<Lang>,
     pub theme: RwSignal<Theme>,
-    /// The panel that is shown.
-    pub tab: RwSignal<Tab>,
+    /// The panel that is shown, by its id.
+    pub tab: RwSignal<&'static str>,
     pub selected: RwSignal<Option<NodeName>>,
     /// Whether the chosen node's buttons are shown at the stage.
     pub popover: RwSignal<bool>,
@@ -126,19 +92,13 @@ pub struct Ui {
     pub clients: RwSignal<Arc<Vec<ClientName>>>,
     /// The one that it acts as.
     pub client: RwSignal<ClientName>,
-    /// The resource that is named in the form.
-    pub resource: RwSignal<String>,
-    /// How it is to be locked.
-    pub mode: RwSignal<Mode>,
-    /// Length of the lease, milliseconds.
-    pub ttl_ms: RwSignal<u64>,
     /// Whom to ask; none asks any reachable node.
     pub ask: RwSignal<Option<NodeName>>,
 }
 
 impl Ui {
-    /// Makes the signals from what the browser remembers, and provides them as a context.
-    pub fn provide() -> Ui {
+    /// Makes the signals from what the browser remembers, and provides them as a context. `panel` is shown first.
+    pub fn provide(panel: &'static str) -> Ui {
         let lang = remembered("lang")
             .or_else(preferred_language)
             .and_then(|tag| Lang::from_tag(&tag))
@@ -149,7 +109,7 @@ impl Ui {
         let ui = Ui {
             lang: RwSignal::new(lang),
             theme: RwSignal::new(theme),
-            tab: RwSignal::new(Tab::default()),
+            tab: RwSignal::new(panel),
             selected: RwSignal::new(None),
             popover: RwSignal::new(false),
             layers: RwSignal::new(layers),
@@ -162,9 +122,6 @@ impl Ui {
             still: RwSignal::new(matches_media("(prefers-reduced-motion: reduce)")),
             client: RwSignal::new(clients[0].clone()),
             clients: RwSignal::new(Arc::new(clients)),
-            resource: RwSignal::new("printer".to_owned()),
-            mode: RwSignal::new(Mode::Exclusive),
-            ttl_ms: RwSignal::new(30_000),
             ask: RwSignal::new(None),
         };
         ui.follow();
@@ -182,39 +139,15 @@ impl Ui {
         self.lang.get().strings()
     }
 
+    /// The words of a part of the page in the chosen language; tracked.
+    pub fn words<W>(&self, words: &'static Both<W>) -> &'static W {
+        words.of(self.lang.get())
+    }
+
     /// Chooses a node and shows its buttons at the stage.
     pub fn select(&self, node: &NodeName) {
         self.selected.set(Some(node.clone()));
         self.popover.set(true);
-    }
-
-    /// Switches the layer of elections and logs.
-    pub fn toggle_consensus(&self) {
-        self.layers.update(|layers| layers.consensus = !layers.consensus);
-    }
-
-    /// Switches the layer of the locks.
-    pub fn toggle_locks(&self) {
-        self.layers.update(|layers| layers.locks = !layers.locks);
-    }
-
-    /// Switches the layer of the queues, and brings its panel forward or back.
-    pub fn toggle_queue(&self) {
-        self.layers.update(|layers| layers.queue = !layers.queue);
-        self.bring(Tab::Queue, self.layers.with_untracked(|layers| layers.queue));
-    }
-
-    /// Switches the layer of the coherent cache, and brings its panel forward or back.
-    pub fn toggle_cache(&self) {
-        self.layers.update(|layers| layers.cache = !layers.cache);
-        self.bring(Tab::Cache, self.layers.with_untracked(|layers| layers.cache));
-    }
-
-    fn bring(&self, tab: Tab, forward: bool) {
-        let before = if forward { Tab::Locks } else { tab };
-        if self.tab.get_untracked() == before {
-            self.tab.set(if forward { tab } else { Tab::Locks });
-        }
     }
 
     /// Lets the root element and the browser's memory follow the choices.
@@ -259,6 +192,14 @@ fn set_root(attribute: &str, value: &str) {
 pub fn told(pick: fn(&'static Strings) -> &'static str) -> Signal<&'static str> {
     let ui = Ui::expect();
     Signal::derive(move || pick(ui.t()))
+}
+
+impl<W: Sync> Both<W> {
+    /// One of these words in the chosen language.
+    pub fn told(&'static self, pick: fn(&'static W) -> &'static str) -> Signal<&'static str> {
+        let ui = Ui::expect();
+        Signal::derive(move || pick(ui.words(self)))
+    }
 }
 
 /// Whether a CSS media query matches now.

@@ -107,23 +107,6 @@ impl Actions {
         expect_context()
     }
 
-    /// Does what the form says.
-    pub fn submit(self, operation: Operation) {
-        let resource = SmolStr::from(self.ui.resource.get_untracked().trim());
-        if resource.is_empty() {
-            self.notice.set(Some(self.ui.lang.get_untracked().strings().locks.choose_resource.to_owned()));
-            return;
-        }
-        self.notice.set(None);
-        self.start(Ask {
-            operation,
-            resource,
-            client: self.ui.client.get_untracked(),
-            mode: self.ui.mode.get_untracked(),
-            ttl_ms: self.ui.ttl_ms.get_untracked(),
-        });
-    }
-
     /// Sends a request and shows how it goes.
     pub fn start(self, ask: Ask) {
         spawn_local(async move {

@@ -1,21 +1,15 @@
-//! Every word on the page, in English and Indonesian. A language is one value of [`Strings`]: a string that
-//! a language lacks does not compile.
+//! Words in English and Indonesian: those of the shell and of the stage, and what several panels say. A panel has its own in its folder.
+//! All words are in values of [`Both`]: one that a language lacks does not compile.
 
-pub mod cache;
 mod en;
-mod en_cache;
 mod id;
-mod id_cache;
 pub mod number;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use orrery_api::lock::LockAnswer;
 use orrery_base::error::ErrorCode;
 use orrery_event::fact::Role;
 use orrery_narrate::Language;
-
-use crate::request::queue::{QueueAnswer, QueueAsk};
 
 /// A language of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +21,7 @@ pub enum Lang {
 
 impl Lang {
     pub fn strings(self) -> &'static Strings {
-        match self {
-            Lang::En => &en::STRINGS,
-            Lang::Id => &id::STRINGS,
-        }
+        STRINGS.of(self)
     }
 
     /// The language in which facts are told.
@@ -65,26 +56,35 @@ pub struct Meaning {
     pub text: &'static str,
 }
 
+/// Words of a part of the page in every language.
+pub struct Both<W: 'static> {
+    pub en: W,
+    pub id: W,
+}
+
+impl<W> Both<W> {
+    pub fn of(&'static self, lang: Lang) -> &'static W {
+        match lang {
+            Lang::En => &self.en,
+            Lang::Id => &self.id,
+        }
+    }
+}
+
+static STRINGS: Both<Strings> = Both { en: en::STRINGS, id: id::STRINGS };
+
 /// The words of one language. Sentences mark what is to stand out with `**`.
 pub struct Strings {
     pub lang: Lang,
-    /// Names of parts of the page.
     pub ui: Ui,
-    /// The transport of the view clock.
     pub clock: Clock,
-    pub locks: Locks,
-    /// The queue panel and the ring.
-    pub queue: Queue,
-    pub cache: &'static cache::Cache,
+    pub forms: Forms,
+    pub ring: Ring,
+    pub line: Line,
     pub cluster: Cluster,
     pub scenarios: Scenarios,
     pub legend: Legend,
-    /// States in which there is nothing (or not everything) to show.
     pub trouble: Trouble,
-    /// The lock service's answer as a sentence.
-    pub answer: fn(&LockAnswer) -> String,
-    /// The queues' answer as a sentence.
-    pub queue_answer: fn(&QueueAsk, &QueueAnswer) -> String,
     /// What an error code means and what to do about it.
     pub error: fn(ErrorCode) -> &'static str,
 }
@@ -95,14 +95,10 @@ pub struct Ui {
     pub layer_consensus: &'static str,
     pub layer_locks: &'static str,
     pub layer_queue: &'static str,
+    pub layer_cache: &'static str,
     pub scenarios: &'static str,
     pub faults: &'static str,
     pub no_faults: &'static str,
-    pub tab_locks: &'static str,
-    pub tab_queue: &'static str,
-    pub tab_log: &'static str,
-    pub tab_inspect: &'static str,
-    pub tab_feed: &'static str,
     pub panels: &'static str,
     pub stage: &'static str,
     pub tape: &'static str,
@@ -111,10 +107,6 @@ pub struct Ui {
     pub theme_dark: &'static str,
     pub legend: &'static str,
     pub close: &'static str,
-    pub table_title: &'static str,
-    pub feed: &'static str,
-    pub feed_empty: &'static str,
-    pub feed_detail: &'static str,
     pub skip: &'static str,
     pub motion: &'static str,
     pub raw_times: fn(&str, &str) -> String,
@@ -143,95 +135,37 @@ pub struct Clock {
     pub director_hint: &'static str,
 }
 
-pub struct Locks {
+/// What the forms of several services have in common.
+pub struct Forms {
     pub act_as: &'static str,
     pub add_client: &'static str,
     pub client_name: &'static str,
-    pub resource: &'static str,
-    pub mode: &'static str,
-    pub exclusive: &'static str,
-    pub shared: &'static str,
-    pub acquire: &'static str,
-    pub queue: &'static str,
-    pub release: &'static str,
-    pub renew: &'static str,
-    pub cancel_wait: fn(&str, &str) -> String,
     pub ask_node: &'static str,
     pub any_node: &'static str,
-    pub lease: &'static str,
     pub asking: fn(&str, &str) -> String,
     pub answered_by: fn(&str, u16, &str) -> String,
-    pub empty: &'static str,
-    pub free: &'static str,
-    pub token: &'static str,
-    pub session_lease: &'static str,
-    pub expires_in: fn(&str) -> String,
-    pub waits_for: &'static str,
-    pub no_waits: &'static str,
-    pub no_cycle: &'static str,
-    pub cycle_found: &'static str,
-    pub refused: &'static str,
-    pub wants: fn(usize, &str) -> String,
-    pub lane_label: fn(&str, &str, &str) -> String,
-    pub upgrade: &'static str,
-    pub choose_resource: &'static str,
-}
-
-/// The queue panel and the ring.
-pub struct Queue {
-    pub topic: &'static str,
-    pub key: &'static str,
-    pub message: &'static str,
-    pub publish: &'static str,
-    pub stream: &'static str,
     pub stop: &'static str,
     pub rate: &'static str,
     pub per_second: fn(u64) -> String,
-    pub streamed: fn(&str, u64) -> String,
-    pub group: &'static str,
-    pub all_groups: &'static str,
-    pub max: &'static str,
-    pub visibility: &'static str,
-    pub consume: &'static str,
-    pub ack: &'static str,
-    pub ack_hint: &'static str,
-    pub nack: &'static str,
-    pub nack_hint: &'static str,
-    pub crash: fn(&str) -> String,
-    pub crash_hint: &'static str,
-    pub visible_again: &'static str,
-    pub dead_now: &'static str,
-    pub ready: &'static str,
-    pub in_flight: &'static str,
-    pub delayed: &'static str,
-    pub acknowledged: &'static str,
-    pub dead: &'static str,
-    pub redrive: &'static str,
     pub more: fn(u64) -> String,
-    pub behind_key: fn(u64) -> String,
-    pub flight_label: fn(&str, &str, u32, &str) -> String,
-    pub letter_label: fn(u32) -> String,
-    pub empty: &'static str,
-    pub choose_topic: &'static str,
-    pub ring: &'static str,
-    pub shard: &'static str,
-    pub token: &'static str,
-    pub replicas: &'static str,
-    pub preferred: &'static str,
+}
+
+/// The hash ring: how a shard fares, what a change moved, and what that is measured by.
+pub struct Ring {
     pub no_majority: &'static str,
     pub no_leader: &'static str,
-    pub no_shards: &'static str,
-    pub skip_leader: &'static str,
-    pub skip_replica: &'static str,
-    pub skip_reserved: &'static str,
     pub moved: &'static str,
     pub moved_so_far: &'static str,
     pub ideal: &'static str,
     pub modulo: &'static str,
-    pub replicas_moved: fn(u32, u32) -> String,
-    pub keys_moved: fn(u32, u32) -> String,
-    pub balance: fn(&str, &str) -> String,
-    pub no_change: &'static str,
+}
+
+/// One line of the coherent cache.
+pub struct Line {
+    pub name: &'static str,
+    pub home: &'static str,
+    pub stale: &'static str,
+    pub gone_in: fn(&str) -> String,
 }
 
 pub struct Cluster {
@@ -248,29 +182,10 @@ pub struct Cluster {
     pub unknown: &'static str,
     pub silent: &'static str,
     pub deposed: &'static str,
-    pub stale: &'static str,
     pub quorum: &'static str,
     pub leads: fn(&str, &str) -> String,
     pub electing: &'static str,
     pub node: &'static str,
-    pub address: &'static str,
-    pub boot: &'static str,
-    pub status: &'static str,
-    pub role_title: &'static str,
-    pub voted_for: &'static str,
-    pub nobody: &'static str,
-    pub follows: &'static str,
-    pub last_entry: &'static str,
-    pub on_disk: &'static str,
-    pub applied: &'static str,
-    pub snapshot_through: &'static str,
-    pub heard: &'static str,
-    pub ago: fn(&str) -> String,
-    pub links: &'static str,
-    pub link_up: &'static str,
-    pub link_down: &'static str,
-    pub link_cut: &'static str,
-    pub clock_altered: fn(&str) -> String,
     pub kill: &'static str,
     pub start: &'static str,
     pub pause: &'static str,
@@ -284,20 +199,6 @@ pub struct Cluster {
     pub kill_hint: &'static str,
     pub pause_hint: &'static str,
     pub no_supervisor: &'static str,
-    pub choose_node: &'static str,
-    pub log_hint: &'static str,
-    pub log_empty: &'static str,
-    pub index: &'static str,
-    pub mark_missing: &'static str,
-    pub mark_uncommitted: &'static str,
-    pub mark_committed: &'static str,
-    pub quorum_line: fn(&str) -> String,
-    pub flights: &'static str,
-    pub from: &'static str,
-    pub to: &'static str,
-    pub message: &'static str,
-    pub sent_at: &'static str,
-    pub no_flights: &'static str,
     /// Its name, what is written under it, its role, its process.
     pub node_label: fn(&str, &str, &str, &str) -> String,
     pub fault_killed: fn(&str, &str) -> String,
@@ -308,9 +209,6 @@ pub struct Cluster {
     pub loses: &'static str,
     pub fault_gap: fn(&str, &str) -> String,
     pub fault_clock: fn(&str, &str) -> String,
-    pub has_left: fn(&str) -> String,
-    pub which_log: fn(&str) -> String,
-    pub control_group: &'static str,
 }
 
 pub struct Scenarios {
@@ -338,6 +236,12 @@ pub struct Scenarios {
     /// How many it needs, and how many there are.
     pub needs_clients: fn(usize, usize) -> String,
     pub press_again: fn(&str, &str) -> String,
+    pub cut_sharer: Meaning,
+    pub step_write: fn(&str, &str) -> String,
+    pub step_read: fn(&str, &str) -> String,
+    pub step_cut_between: fn(&str, &str) -> String,
+    pub step_heal_between: fn(&str, &str) -> String,
+    pub too_few: &'static str,
 }
 
 pub struct Legend {
@@ -376,15 +280,20 @@ pub struct Legend {
     pub key_marks: &'static str,
     pub key_rates: &'static str,
     pub key_layers: &'static str,
-    pub key_tabs: &'static str,
     pub key_node: &'static str,
     pub key_process: &'static str,
-    pub key_lock: &'static str,
-    pub key_queue: &'static str,
     pub key_scenarios: &'static str,
     pub key_language: &'static str,
     pub key_theme: &'static str,
     pub key_legend: &'static str,
+    pub copy_m: &'static str,
+    pub copy_e: &'static str,
+    pub copy_s: &'static str,
+    pub copy_i: &'static str,
+    pub cache_ask: &'static str,
+    pub invalidation: &'static str,
+    pub fan: &'static str,
+    pub lease: &'static str,
 }
 
 /// States in which there is nothing (or not everything) to show.

@@ -5,7 +5,7 @@ use orrery_event::fact::LEFT_CLUSTER;
 use orrery_projection::view::{Process, View};
 
 /// A wall clock that is further off than this is shown as altered.
-const CLOCK_OFFSET_SHOWN_US: u64 = 200_000;
+pub const CLOCK_OFFSET_SHOWN_US: u64 = 200_000;
 
 /// For so long a gap in a node's events is listed.
 const GAP_SHOWN_US: u64 = 30_000_000;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_base::ids::ClientName;
 
 use crate::actions::Actions;
-use crate::i18n::Strings;
+use crate::i18n::Lang;
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui, told};
 
@@ -46,7 +46,7 @@ pub(crate) fn ClientChips() -> impl IntoView {
     });
     let full = move || ui.clients.with(|clients| clients.len() >= CLIENTS_MAX);
     view! {
-        <div class="chips" role="radiogroup" aria-label=told(|t| t.locks.act_as)>
+        <div class="chips" role="radiogroup" aria-label=told(|t| t.forms.act_as)>
             {move || ui.clients.get().to_vec().into_iter().map(&chip).collect_view()}
             {move || {
                 if adding.get() {
@@ -55,8 +55,8 @@ pub(crate) fn ClientChips() -> impl IntoView {
                             class="field name-field"
                             node_ref=field
                             maxlength="24"
-                            placeholder=told(|t| t.locks.client_name)
-                            aria-label=told(|t| t.locks.client_name)
+                            placeholder=told(|t| t.forms.client_name)
+                            aria-label=told(|t| t.forms.client_name)
                             data-testid="client-name"
                             on:blur=move |_| add()
                             on:keydown=move |event| match event.key().as_str() {
@@ -73,8 +73,8 @@ pub(crate) fn ClientChips() -> impl IntoView {
                             type="button"
                             class="chip"
                             data-testid="add-client"
-                            title=told(|t| t.locks.add_client)
-                            aria-label=told(|t| t.locks.add_client)
+                            title=told(|t| t.forms.add_client)
+                            aria-label=told(|t| t.forms.add_client)
                             disabled=full
                             on:click=move |_| adding.set(true)
                         >
@@ -95,7 +95,7 @@ pub(crate) fn AskNode() -> impl IntoView {
     let order = Memo::new(move |_| playback.calm.with(|view| view.order.clone()));
     view! {
         <label>
-            {told(|t| t.locks.ask_node)}
+            {told(|t| t.forms.ask_node)}
             <select
                 data-testid="ask-node"
                 on:change=move |event| {
@@ -103,7 +103,7 @@ pub(crate) fn AskNode() -> impl IntoView {
                     ui.ask.set((!value.is_empty()).then(|| value.into()));
                 }
             >
-                <option value="">{told(|t| t.locks.any_node)}</option>
+                <option value="">{told(|t| t.forms.any_node)}</option>
                 {move || order.get().to_vec().into_iter().map(|name| {
                     view! { <option value=name.to_string()>{name.to_string()}</option> }
                 }).collect_view()}
@@ -117,9 +117,8 @@ pub(crate) fn field(
     value: RwSignal<String>,
     test_id: &'static str,
     bytes_max: usize,
-    word: fn(&'static Strings) -> &'static str,
+    word: Signal<&'static str>,
 ) -> AnyView {
-    let word = told(word);
     view! {
         <input
             class="field"
@@ -142,21 +141,21 @@ pub(crate) fn choice(
     value: RwSignal<u64>,
     test_id: &'static str,
     choices: &'static [u64],
-    label: fn(&'static Strings) -> &'static str,
-    word: fn(u64, &'static Strings) -> String,
+    label: Signal<&'static str>,
+    word: fn(u64, Lang) -> String,
 ) -> AnyView {
     let ui = Ui::expect();
     let option = move |choice: &u64| {
         let choice = *choice;
         view! {
             <option value=choice.to_string() selected=move || value.get() == choice>
-                {move || word(choice, ui.t())}
+                {move || word(choice, ui.lang.get())}
             </option>
         }
     };
     view! {
         <select
-            aria-label=told(label)
+            aria-label=label
             data-testid=test_id
             on:change=move |event| {
                 if let Ok(choice) = event_target_value(&event).parse::<u64>() {

@@ -1,33 +1,39 @@
-//! What the servers answered, in words: under the forms of the locks and of the queues.
+//! What the servers answered, in words, under the forms. A panel says how its service's answers are told.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use orrery_api::cache::{ReadStatus, WriteStatus};
-use orrery_api::lock::LockAnswer;
-use orrery_api::queue::Settlement;
 
 use super::rich::rich;
 use crate::actions::outcome::Service;
 use crate::actions::{Actions, Answer, Asked, Outcome, Progress};
-use crate::i18n::Strings;
+use crate::i18n::Lang;
 use crate::i18n::number::duration;
-use crate::request::cache::CacheAnswer;
-use crate::request::queue::QueueAnswer;
 use crate::ui::told;
 
 /// Outcomes that are shown where the page is tall, and where it is not.
 const SHOWN_TALL: usize = 3;
 const SHOWN: usize = 2;
 
+/// How the answers of a service are told.
+pub struct Telling {
+    pub service: Service,
+    /// One word for an answer, for programs.
+    pub name: fn(&Answer) -> &'static str,
+    /// The answer to what was asked, as a sentence.
+    pub sentence: fn(&Asked, &Answer, Lang) -> String,
+    /// Whether an answer with this HTTP status is what was wished for.
+    pub good: fn(u16) -> bool,
+}
+
 /// What the servers answered for one service, newest first.
 #[component]
-pub(crate) fn Results(service: Service) -> impl IntoView {
+pub(crate) fn Results(telling: &'static Telling) -> impl IntoView {
     let actions = Actions::expect();
     let shown = Memo::new_with_compare(
         move |_| {
             let mut all = actions.outcomes.get();
-            all.retain(|outcome| outcome.asked.service() == service);
+            all.retain(|outcome| outcome.asked.service() == telling.service);
             all
         },
         |old, new| {
@@ -42,74 +48,29 @@ pub(crate) fn Results(service: Service) -> impl IntoView {
             {move || {
                 let count = if actions.ui.tall.get() { SHOWN_TALL } else { SHOWN };
                 let newest: Vec<_> = shown.get().into_iter().rev().take(count).collect();
-                newest.into_iter().map(move |outcome| result(outcome, actions)).collect_view()
+                newest.into_iter().map(move |outcome| result(outcome, telling, actions)).collect_view()
             }}
         </div>
     }
 }
 
 /// One word for the outcome, for programs.
-fn outcome_name(progress: &Progress) -> &'static str {
+fn outcome_name(progress: &Progress, telling: &Telling) -> &'static str {
     match progress {
         Progress::Asking => "asking",
         Progress::NoAnswer => "unknown",
         Progress::NoNode => "no-node",
         Progress::Refused { .. } => "error",
-        Progress::Answered { answer: Answer::Queue(answer), .. } => match answer {
-            QueueAnswer::Published { .. } => "published",
-            QueueAnswer::Delivered(messages) if messages.is_empty() => "nothing",
-            QueueAnswer::Delivered(_) => "delivered",
-            QueueAnswer::Settled { status, .. } => settled_name(*status),
-            QueueAnswer::Redriven(_) => "redriven",
-        },
-        Progress::Answered { answer: Answer::Cache(answer), .. } => match answer {
-            CacheAnswer::Read(read) => match read.status {
-                ReadStatus::Hit => "hit",
-                ReadStatus::Fill => "fill",
-                ReadStatus::Miss => "miss",
-            },
-            CacheAnswer::Written(write) => match write.status {
-                WriteStatus::Deleted => "deleted",
-                WriteStatus::Absent => "absent",
-                WriteStatus::Written if write.durable => "written",
-                WriteStatus::Written => "not-durable",
-            },
-        },
-        Progress::Answered { answer: Answer::Lock(answer), .. } => match answer.as_ref() {
-            LockAnswer::Acquired { .. } => "acquired",
-            LockAnswer::Waiting { .. } => "waiting",
-            LockAnswer::Timeout { .. } => "timeout",
-            LockAnswer::Deadlock { .. } => "deadlock",
-            LockAnswer::Released { .. } => "released",
-            LockAnswer::Renewed { .. } => "renewed",
-            LockAnswer::Cancelled { .. } => "cancelled",
-            LockAnswer::NotHolder { .. } => "not_holder",
-            LockAnswer::NotWaiting { .. } => "not_waiting",
-        },
+        Progress::Answered { answer, .. } => (telling.name)(answer),
     }
 }
 
-fn settled_name(status: Settlement) -> &'static str {
-    match status {
-        Settlement::Acknowledged => "acknowledged",
-        Settlement::AlreadyAcknowledged => "already_acknowledged",
-        Settlement::Nacked => "nacked",
-        Settlement::DeadLettered => "dead_lettered",
-        Settlement::Late => "late",
-        Settlement::Gone => "gone",
-        Settlement::Unknown => "unknown",
-        Settlement::Extended
-        | Settlement::ShardUnavailable
-        | Settlement::OutcomeUnknown
-        | Settlement::Partial => "error",
-    }
-}
-
-fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
+fn sentence(outcome: &Outcome, telling: &Telling, lang: Lang) -> String {
+    let t = lang.strings();
     let node = outcome.node.as_deref().unwrap_or("–");
     match &outcome.progress {
         Progress::Asking => {
-            format!("{} **{}**", (t.locks.asking)(outcome.asked.client(), node), outcome.asked.subject())
+            format!("{} **{}**", (t.forms.asking)(outcome.asked.client(), node), outcome.asked.subject())
         }
         Progress::NoNode => t.trouble.no_node.to_owned(),
         Progress::NoAnswer => format!("{node}: {}", t.trouble.unreachable),
@@ -121,22 +82,15 @@ fn sentence(outcome: &Outcome, t: &'static Strings) -> String {
             }
             words
         }
-        Progress::Answered { answer: Answer::Lock(answer), .. } => (t.answer)(answer),
-        Progress::Answered { answer, .. } => match (answer, &outcome.asked) {
-            (Answer::Queue(answer), Asked::Queue(ask)) => (t.queue_answer)(ask, answer),
-            (Answer::Cache(answer), Asked::Cache(ask, _)) => (t.cache.answer)(ask, answer),
-            _ => String::new(),
-        },
+        Progress::Answered { answer, .. } => (telling.sentence)(&outcome.asked, answer, lang),
     }
 }
 
-fn result(outcome: Arc<Outcome>, actions: Actions) -> AnyView {
+fn result(outcome: Arc<Outcome>, telling: &'static Telling, actions: Actions) -> AnyView {
     let ui = actions.ui;
     let (good, busy) = match &outcome.progress {
         Progress::Asking => (true, true),
-        // That a line has no value is an answer.
-        Progress::Answered { answer: Answer::Cache(_), .. } => (true, false),
-        Progress::Answered { status, .. } => (*status < 300, *status == 202),
+        Progress::Answered { status, .. } => ((telling.good)(*status), *status == 202),
         _ => (false, false),
     };
     let status = match &outcome.progress {
@@ -154,17 +108,17 @@ fn result(outcome: Arc<Outcome>, actions: Actions) -> AnyView {
             class:bad=!good
             class:busy=busy
             data-testid="result"
-            data-outcome=outcome_name(&outcome.progress)
+            data-outcome=outcome_name(&outcome.progress, telling)
             data-client=outcome.asked.client().to_string()
             data-resource=outcome.asked.subject().to_string()
         >
-            <p>{move || rich(&sentence(&shown, ui.t()), &order)}</p>
+            <p>{move || rich(&sentence(&shown, telling, ui.lang.get()), &order)}</p>
             {status.map(|status| {
                 view! {
                     <small>
                         {move || {
                             let t = ui.t();
-                            (t.locks.answered_by)(node.as_deref().unwrap_or("–"), status, &duration(took, t.lang))
+                            (t.forms.answered_by)(node.as_deref().unwrap_or("–"), status, &duration(took, t.lang))
                         }}
                     </small>
                 }

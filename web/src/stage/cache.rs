@@ -63,7 +63,7 @@ pub(crate) fn CacheLayer(geometry: Memo<Geometry>, shared: Shared) -> impl IntoV
                 let free = shared.change.with(Option::is_none) || !ui.layers.get().queue;
                 line.get().filter(|_| free).map(|line| view! {
                     <g transform=translate(center.x, center.y)>
-                        <text class="line-kind" y="24">{told(|t| t.cache.line)}</text>
+                        <text class="line-kind" y="24">{told(|t| t.line.name)}</text>
                         <text class="line-name" y="44">{shortened(&line, ADDRESS_CHARS)}</text>
                     </g>
                 })
@@ -125,7 +125,7 @@ fn value_at(geometry: &Geometry, look: &RowLook, fanned: bool, t: &'static Strin
     let anchor = if side > 0.0 { "start" } else { "end" };
     let words = look.value.as_ref().map_or("–".to_owned(), |(preview, _)| shortened(preview, VALUE_CHARS));
     let text = if side > 0.0 { ["⌂ ", &words].concat() } else { [&words, " ⌂"].concat() };
-    let title = if look.stale { t.cache.stale } else { t.cache.home };
+    let title = if look.stale { t.line.stale } else { t.line.home };
     let count = look.fan.as_ref().filter(|_| fanned).map(|fan| {
         let (count, over) = (fan.counted(), fan.count.0 == fan.count.1);
         let shown = count.clone();
@@ -176,7 +176,7 @@ pub(crate) fn arc(timer: Timer, radius: &'static str) -> AnyView {
     let left = move || [&fixed_point(timer.left(playback.now_us.get()) * 100.0, 1), " 101"].concat();
     let rest = move || {
         let end_us = timer.started_us + timer.due_us;
-        (ui.t().cache.gone_in)(&seconds(end_us.saturating_sub(playback.now_us.get()), ui.lang.get()))
+        (ui.t().line.gone_in)(&seconds(end_us.saturating_sub(playback.now_us.get()), ui.lang.get()))
     };
     view! {
         <g class="lease">

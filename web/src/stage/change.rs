@@ -47,7 +47,7 @@ pub(crate) fn Percentages(change: Memo<Option<Arc<ChangeLook>>>) -> impl IntoVie
     let ui = Ui::expect();
     move || {
         let Some(change) = change.get() else { return ().into_any() };
-        let words = &ui.t().queue;
+        let words = &ui.t().ring;
         let done = change.ended_us.is_some();
         let percents = change.percents();
         let [moved, ideal, modulo] = percents.map(|percent| percent.to_string());

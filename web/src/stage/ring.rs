@@ -143,7 +143,7 @@ fn label(geometry: &Geometry, middle: f64, look: &ShardLook) -> AnyView {
         // The box around what is tilted reaches over the badge, the words do not.
         <text class="shard-name" class:bad=no_majority y="4" transform=transform data-overlap="intended">
             {move || {
-                let words = &ui.t().queue;
+                let words = &ui.t().ring;
                 [name.as_str(), " ", if no_majority { words.no_majority } else { words.no_leader }].concat()
             }}
         </text>

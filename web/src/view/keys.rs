@@ -6,15 +6,15 @@ use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 use wasm_bindgen::JsCast;
 
+use super::layers::LAYERS;
 use super::scenario::{self, Scenario};
-use crate::actions::{Actions, Operation};
+use crate::actions::Actions;
 use crate::clock::Pace;
 use crate::i18n::Lang;
-use crate::panel::cache::desk::CacheDesk;
-use crate::panel::queue::desk::Desk;
+use crate::panel::{self, Letter};
 use crate::request::ProcessAction;
 use crate::store::Playback;
-use crate::ui::{Tab, Theme, Ui};
+use crate::ui::{Theme, Ui};
 
 pub fn other_theme(ui: Ui) {
     ui.theme.update(|theme| {
@@ -25,14 +25,13 @@ pub fn other_theme(ui: Ui) {
     });
 }
 
-/// What the panels do with their keys.
-type Desks = (Desk, CacheDesk);
-
 /// A key that was pressed once and not again within this time does nothing.
 const ARMED: Duration = Duration::from_secs(6);
 
 /// Listens on the whole page; keys typed into a field stay there.
-pub fn listen(actions: Actions, desks: Desks) {
+pub fn listen(actions: Actions) {
+    // What a letter does needs the page's contexts, and events come without an owner.
+    let page = Owner::current().unwrap_or_default();
     // Whether the focus is where a pointer put it: then Space is the view clock's, and presses nothing again.
     let pointed = StoredValue::new(false);
     let _ = window_event_listener(leptos::ev::pointerdown, move |_| pointed.set_value(true));
@@ -64,7 +63,7 @@ pub fn listen(actions: Actions, desks: Desks) {
         }
         let pressable = tag == "BUTTON" || tag == "SUMMARY" || role.is_some();
         let presses = pressable && (key == "Enter" || key == " " && !pointed.get_value());
-        if !presses && act(&key, event.shift_key(), event.repeat(), actions, desks) {
+        if !presses && page.with(|| act(&key, event.shift_key(), event.repeat(), actions)) {
             event.prevent_default();
         }
     });
@@ -99,7 +98,7 @@ fn move_within(element: &web_sys::HtmlElement, key: &str) -> bool {
 }
 
 /// Does what a key stands for. False where it stands for nothing.
-fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bool {
+fn act(key: &str, shift: bool, held: bool, actions: Actions) -> bool {
     let (playback, ui) = (actions.playback, actions.ui);
     let armed = actions.armed.get_untracked();
     if armed.is_some() && !held {
@@ -110,7 +109,7 @@ fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bo
     }
     let Some(deed) = Deed::of(key, actions) else {
         // A key that is held down does not ask for the same lock again and again.
-        return held || operate(key, actions, desks);
+        return held || operate(key, actions);
     };
     if held {
         return true;
@@ -118,7 +117,7 @@ fn act(key: &str, shift: bool, held: bool, actions: Actions, desks: Desks) -> bo
     // Deeds have letters of ASCII. What other letters become needs tables that a browser would download.
     let key = key.to_ascii_uppercase();
     if armed.is_some_and(|(other, _)| other == key) {
-        deed.run(actions, desks);
+        deed.run(actions);
     } else {
         let t = ui.t();
         let sentence = (t.scenarios.press_again)(&key, &deed.words(actions));
@@ -141,8 +140,8 @@ enum Deed {
     /// Something to a node's process.
     Process(NodeName, ProcessAction),
     Lead(NodeName),
-    /// Deletes the cache line of the form.
-    Delete,
+    /// What a letter of the panel that is shown does.
+    Letter(&'static Letter, fn(Lang) -> &'static str),
     Scenario(Scenario),
 }
 
@@ -156,8 +155,11 @@ impl Deed {
             "p" | "P" => process(ProcessAction::Pause),
             "r" | "R" => process(ProcessAction::Resume),
             "j" | "J" => Some(Deed::Lead(chosen()?)),
-            "u" | "U" if actions.ui.tab.get_untracked() == Tab::Cache => Some(Deed::Delete),
-            _ => Scenario::of_key(key).map(Deed::Scenario),
+            _ => {
+                let letter = panel::letter(actions.ui.tab.get_untracked(), key);
+                let harm = letter.and_then(|letter| Some(Deed::Letter(letter, letter.harm?)));
+                harm.or_else(|| Scenario::of_key(key).map(Deed::Scenario))
+            }
         }
     }
 
@@ -174,7 +176,7 @@ impl Deed {
                 [verb, " ", node].concat()
             }
             Deed::Lead(node) => [node.as_str(), ": ", t.cluster.make_leader].concat(),
-            Deed::Delete => t.cache.delete.to_owned(),
+            Deed::Letter(_, harm) => harm(t.lang).to_owned(),
             Deed::Scenario(scenario) => {
                 let words = scenario.words(t);
                 [words.name, ". ", words.text].concat()
@@ -182,11 +184,11 @@ impl Deed {
         }
     }
 
-    fn run(self, actions: Actions, desks: Desks) {
+    fn run(self, actions: Actions) {
         match self {
             Deed::Process(node, action) => actions.process(node, action),
             Deed::Lead(node) => actions.lead(node),
-            Deed::Delete => desks.1.delete(),
+            Deed::Letter(letter, _) => (letter.run)(),
             Deed::Scenario(scenario) => scenario::run(scenario, actions),
         }
     }
@@ -209,17 +211,15 @@ fn clock(key: &str, shift: bool, playback: Playback) -> bool {
 }
 
 fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
+    if let Some(layer) = LAYERS.iter().find(|layer| layer.key == key) {
+        layer.toggle(ui);
+        return true;
+    }
+    if let Some(panel) = panel::of_key(key) {
+        ui.tab.set(panel.id);
+        return true;
+    }
     match key {
-        "1" => ui.toggle_consensus(),
-        "2" => ui.toggle_locks(),
-        "3" => ui.toggle_queue(),
-        "4" => ui.toggle_cache(),
-        "q" | "Q" => ui.tab.set(Tab::Locks),
-        "c" | "C" => ui.tab.set(Tab::Queue),
-        "x" | "X" => ui.tab.set(Tab::Cache),
-        "w" | "W" => ui.tab.set(Tab::Log),
-        "e" | "E" => ui.tab.set(Tab::Inspect),
-        "v" | "V" => ui.tab.set(Tab::Feed),
         "n" | "N" => next_node(if shift { -1 } else { 1 }, playback, ui),
         "m" | "M" => ui.lang.update(|lang| *lang = if *lang == Lang::En { Lang::Id } else { Lang::En }),
         "b" | "B" => other_theme(ui),
@@ -233,39 +233,13 @@ fn choose(key: &str, shift: bool, playback: Playback, ui: Ui) -> bool {
     true
 }
 
-fn operate(key: &str, actions: Actions, desks: Desks) -> bool {
-    match key {
-        _ if actions.ui.tab.get_untracked() == Tab::Queue && queue(key, desks.0) => {}
-        _ if actions.ui.tab.get_untracked() == Tab::Cache && cache(key, desks.1) => {}
-        "i" | "I" => actions.submit(Operation::Acquire),
-        "o" | "O" => actions.submit(Operation::Queue),
-        "u" | "U" => actions.submit(Operation::Release),
-        "y" | "Y" => actions.submit(Operation::Renew),
-        _ => return false,
+/// What a letter of the panel that is shown does at once.
+fn operate(key: &str, actions: Actions) -> bool {
+    let letter = panel::letter(actions.ui.tab.get_untracked(), key);
+    if let Some(letter) = letter {
+        (letter.run)();
     }
-    true
-}
-
-/// The queue panel's part of the keys that lock elsewhere.
-fn queue(key: &str, desk: Desk) -> bool {
-    match key {
-        "i" | "I" => desk.publish(),
-        "o" | "O" => desk.consume(),
-        "u" | "U" => desk.settle_first(true),
-        "y" | "Y" => desk.settle_first(false),
-        _ => return false,
-    }
-    true
-}
-
-fn cache(key: &str, desk: CacheDesk) -> bool {
-    match key {
-        "i" | "I" => desk.read(),
-        "o" | "O" => desk.write(),
-        "y" | "Y" => desk.toggle_load(),
-        _ => return false,
-    }
-    true
+    letter.is_some()
 }
 
 fn next_node(step: isize, playback: Playback, ui: Ui) {

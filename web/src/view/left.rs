@@ -2,16 +2,17 @@
 
 use leptos::prelude::*;
 
+use super::layers::{LAYERS, Layer};
 use super::scenario::{self, Scenario};
 use crate::actions::Actions;
 use crate::i18n::number::{duration, grouped, seconds};
 use crate::look::faults::{Fault, faults};
 use crate::parts::process::AddButton;
 use crate::shared::Shared;
-use crate::stage::glyph::{Icon, IconView};
+use crate::stage::glyph::IconView;
 use crate::store::{Origin, Playback};
+use crate::ui::Ui;
 use crate::ui::told;
-use crate::ui::{Layers, Ui};
 
 #[component]
 pub(crate) fn Left(shared: Shared) -> impl IntoView {
@@ -28,40 +29,27 @@ pub(crate) fn Left(shared: Shared) -> impl IntoView {
 #[component]
 fn LayerList() -> impl IntoView {
     let ui = Ui::expect();
-    let layer = move |icon: Icon,
-                      key: &'static str,
-                      test_id: &'static str,
-                      get: fn(Layers) -> bool,
-                      toggle: fn(Ui)| {
-        let on = move || get(ui.layers.get());
-        let word = move || match icon {
-            Icon::Locks => ui.t().ui.layer_locks,
-            Icon::Queue => ui.t().ui.layer_queue,
-            Icon::Cache => ui.t().cache.name,
-            _ => ui.t().ui.layer_consensus,
-        };
+    let row = move |layer: &'static Layer| {
+        let on = move || layer.drawn(ui.layers.get());
         view! {
             <button
                 type="button"
                 class="layer"
                 class:on=on
                 aria-pressed=move || on().to_string()
-                data-testid=test_id
-                on:click=move |_| toggle(ui)
+                data-testid=format!("layer-{}", layer.id)
+                on:click=move |_| layer.toggle(ui)
             >
-                <IconView icon />
-                {word}
-                <kbd>{key}</kbd>
+                <IconView icon=layer.icon />
+                {told(layer.word)}
+                <kbd>{layer.key}</kbd>
             </button>
         }
     };
     view! {
         <section>
             <h2>{told(|t| t.ui.layers)}</h2>
-            {layer(Icon::Consensus, "1", "layer-consensus", |layers| layers.consensus, |ui| ui.toggle_consensus())}
-            {layer(Icon::Locks, "2", "layer-locks", |layers| layers.locks, |ui| ui.toggle_locks())}
-            {layer(Icon::Queue, "3", "layer-queue", |layers| layers.queue, |ui| ui.toggle_queue())}
-            {layer(Icon::Cache, "4", "layer-cache", |layers| layers.cache, |ui| ui.toggle_cache())}
+            {LAYERS.iter().map(row).collect_view()}
             <AddButton />
         </section>
     }

@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 use orrery_cache::State;
 
+use super::layers::LAYERS;
 use crate::i18n::Strings;
+use crate::panel::PANELS;
 use crate::stage::glyph::{BARRED, Crown, EnvelopeGlyph, KeyGlyph, hexagon, letter};
 use crate::ui::{Ui, told};
 
@@ -287,10 +289,10 @@ fn Shapes() -> impl IntoView {
                 },
                 |t| t.legend.clock_bead,
             )}
-            {shape(letter(Some(State::M), true, false), |t| t.cache.legend_m)}
-            {shape(letter(Some(State::E), false, false), |t| t.cache.legend_e)}
-            {shape(letter(Some(State::S), false, false), |t| t.cache.legend_s)}
-            {shape(letter(Some(State::I), false, false), |t| t.cache.legend_i)}
+            {shape(letter(Some(State::M), true, false), |t| t.legend.copy_m)}
+            {shape(letter(Some(State::E), false, false), |t| t.legend.copy_e)}
+            {shape(letter(Some(State::S), false, false), |t| t.legend.copy_s)}
+            {shape(letter(Some(State::I), false, false), |t| t.legend.copy_i)}
             {shape(
                 view! {
                     <g>
@@ -300,7 +302,7 @@ fn Shapes() -> impl IntoView {
                         <text class="msg-sign" x="20.5" y="5">"="</text>
                     </g>
                 },
-                |t| t.cache.legend_ask,
+                |t| t.legend.cache_ask,
             )}
             {shape(
                 view! {
@@ -310,7 +312,7 @@ fn Shapes() -> impl IntoView {
                         <path class="msg" d="M14 6V-6L10 -1.5M14 -6L18 -1.5" />
                     </g>
                 },
-                |t| t.cache.legend_invalidation,
+                |t| t.legend.invalidation,
             )}
             {shape(
                 view! {
@@ -319,7 +321,7 @@ fn Shapes() -> impl IntoView {
                         <text class="count" x="6" y="5">"2/3"</text>
                     </g>
                 },
-                |t| t.cache.legend_fan,
+                |t| t.legend.fan,
             )}
             {shape(
                 view! {
@@ -329,7 +331,7 @@ fn Shapes() -> impl IntoView {
                         {letter(Some(State::S), false, false)}
                     </g>
                 },
-                |t| t.cache.legend_lease,
+                |t| t.legend.lease,
             )}
         </div>
     }
@@ -338,8 +340,7 @@ fn Shapes() -> impl IntoView {
 #[component]
 fn Keys() -> impl IntoView {
     let ui = Ui::expect();
-    let t = move || &ui.t().legend;
-    let row = |keys: &'static [&'static str], word: &'static str| {
+    let row = |keys: &[&'static str], word: String| {
         let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view();
         view! {
             <div class="key-row">
@@ -347,26 +348,32 @@ fn Keys() -> impl IntoView {
                 <span>{word}</span>
             </div>
         }
+        .into_any()
     };
     move || {
-        let (t, cache) = (t(), ui.t().cache.key);
+        let lang = ui.lang.get();
+        let t = &lang.strings().legend;
+        let keys = |keys: &[&'static str], word: &'static str| row(keys, word.to_owned());
+        let names = PANELS.iter().map(|panel| (panel.name)(lang).to_ascii_lowercase());
+        let operations = PANELS.iter().filter_map(|panel| panel.operations.as_ref()).map(|operations| {
+            let letters: Vec<_> = operations.letters.iter().map(|letter| letter.key).collect();
+            keys(&letters, (operations.words)(lang))
+        });
         view! {
             <div class="key-rows">
-                {row(&["Space"], t.key_pause)}
-                {row(&["←", "→"], t.key_step)}
-                {row(&["⇧←", "L"], t.key_marks)}
-                {row(&["-", "0", "="], t.key_rates)}
-                {row(&["1", "2", "3", "4"], t.key_layers)}
-                {row(&["Q", "C", "X", "W", "E", "V"], t.key_tabs)}
-                {row(&["N", "⇧N"], t.key_node)}
-                {row(&["K", "T", "P", "R", "J"], t.key_process)}
-                {row(&["I", "O", "U", "Y"], t.key_lock)}
-                {row(&["I", "O", "U", "Y"], t.key_queue)}
-                {row(&["I", "O", "U", "Y"], cache)}
-                {row(&["A", "S", "D", "9", "F", "G", "Z", "H"], t.key_scenarios)}
-                {row(&["M"], t.key_language)}
-                {row(&["B"], t.key_theme)}
-                {row(&["?", "Esc"], t.key_legend)}
+                {keys(&["Space"], t.key_pause)}
+                {keys(&["←", "→"], t.key_step)}
+                {keys(&["⇧←", "L"], t.key_marks)}
+                {keys(&["-", "0", "="], t.key_rates)}
+                {keys(&LAYERS.each_ref().map(|layer| layer.key), t.key_layers)}
+                {row(&PANELS.each_ref().map(|panel| panel.key), names.collect::<Vec<_>>().join(", "))}
+                {keys(&["N", "⇧N"], t.key_node)}
+                {keys(&["K", "T", "P", "R", "J"], t.key_process)}
+                {operations.collect_view()}
+                {keys(&["A", "S", "D", "9", "F", "G", "Z", "H"], t.key_scenarios)}
+                {keys(&["M"], t.key_language)}
+                {keys(&["B"], t.key_theme)}
+                {keys(&["?", "Esc"], t.key_legend)}
             </div>
         }
     }

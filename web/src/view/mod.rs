@@ -25,6 +25,7 @@
 mod caption;
 mod header;
 mod keys;
+mod layers;
 mod left;
 mod legend;
 mod panels;
@@ -35,8 +36,7 @@ mod trouble;
 use leptos::prelude::*;
 
 use crate::actions::Actions;
-use crate::panel::cache::desk::CacheDesk;
-use crate::panel::queue::desk::Desk;
+use crate::panel;
 use crate::shared::Shared;
 use crate::stage::clients::StageClients;
 use crate::stage::geometry::Geometry;
@@ -49,9 +49,10 @@ use crate::ui::{Ui, told};
 pub(crate) fn App() -> impl IntoView {
     let playback = Playback::provide();
     crate::witness::offer(playback);
-    let ui = Ui::provide();
+    let ui = Ui::provide(panel::PANELS[0].id);
     let actions = Actions::provide(playback, ui);
-    keys::listen(actions, (Desk::provide(), CacheDesk::provide()));
+    panel::provide();
+    keys::listen(actions);
     let shared = Shared::new(playback, ui);
     view! {
         <div class="page">

@@ -5,12 +5,13 @@ use leptos::prelude::*;
 
 use crate::i18n::number::fixed_point;
 use crate::look::hue;
+use crate::panel;
 use crate::parts::process::ProcessButtons;
 use crate::shared::Shared;
 use crate::stage::geometry::Geometry;
 use crate::store::{Origin, Playback};
+use crate::ui::Ui;
 use crate::ui::told;
-use crate::ui::{Tab, Ui};
 
 /// Size of the box in pixels, as the style sheet makes it; it is kept whole inside the scene.
 const WIDTH: f64 = 232.0;
@@ -52,11 +53,11 @@ pub(crate) fn Popover(geometry: Memo<Geometry>, scene: NodeRef<Div>, shared: Sha
                             type="button"
                             class="link"
                             on:click=move |_| {
-                                ui.tab.set(Tab::Inspect);
+                                ui.tab.set(panel::inspect::ID);
                                 ui.popover.set(false);
                             }
                         >
-                            {told(|t| t.ui.tab_inspect)}
+                            {move || (panel::of(panel::inspect::ID).name)(ui.lang.get())}
                         </button>
                         <button
                             type="button"

@@ -103,7 +103,7 @@ impl Scenario {
             Scenario::DeadlockTwo => &t.scenarios.deadlock_two,
             Scenario::DeadlockThree => &t.scenarios.deadlock_three,
             Scenario::HolderDies => &t.scenarios.holder_dies,
-            Scenario::CutSharer => &t.cache.cut_sharer,
+            Scenario::CutSharer => &t.scenarios.cut_sharer,
             Scenario::Restore => &t.scenarios.restore,
         }
     }

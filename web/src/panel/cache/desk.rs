@@ -6,6 +6,7 @@ use orrery_base::ids::NodeName;
 use orrery_cache::Address;
 use smol_str::{SmolStr, format_smolstr};
 
+use super::words::WORDS;
 use crate::actions::{Actions, now_ms};
 use crate::request::cache::{CacheAsk, CacheOperation};
 use crate::request::{new_key_of, sleep_ms};
@@ -48,8 +49,8 @@ pub struct CacheDesk {
 
 impl CacheDesk {
     /// Makes it and provides it as a context; [`Actions`] come first.
-    pub fn provide() -> CacheDesk {
-        let desk = CacheDesk {
+    pub fn provide() {
+        provide_context(CacheDesk {
             actions: Actions::expect(),
             address: RwSignal::new("price".to_owned()),
             value: RwSignal::new("900".to_owned()),
@@ -58,9 +59,7 @@ impl CacheDesk {
             click_writes: RwSignal::new(false),
             rate: RwSignal::new(5),
             load: RwSignal::new(Load::default()),
-        };
-        provide_context(desk);
-        desk
+        });
     }
 
     /// The page's desk; [`CacheDesk::provide`] comes first.
@@ -114,8 +113,8 @@ impl CacheDesk {
         let ui = self.actions.ui;
         let address = SmolStr::from(self.address.get_untracked().trim());
         if address.is_empty() {
-            let words = ui.lang.get_untracked().strings();
-            self.actions.notice.set(Some(words.cache.choose_address.to_owned()));
+            let words = WORDS.of(ui.lang.get_untracked());
+            self.actions.notice.set(Some(words.choose_address.to_owned()));
             return;
         }
         self.actions.notice.set(None);

@@ -6,6 +6,7 @@ use orrery_cache::table::{Action, Stimulus, Transition, next};
 
 use super::desk::CacheDesk;
 use super::look::{EdgeLook, stimulus_of};
+use super::words::WORDS;
 use crate::i18n::number::{path, translate};
 use crate::look::hue;
 use crate::math::hypot;
@@ -14,7 +15,7 @@ use crate::shared::Shared;
 use crate::stage::geometry::Point;
 use crate::stage::glyph::letter;
 use crate::store::Playback;
-use crate::ui::{Ui, told};
+use crate::ui::Ui;
 
 /// How far an edge bends away from the straight line, so that both directions are seen.
 const BEND: f64 = 13.0;
@@ -66,21 +67,21 @@ pub(crate) fn Diagram(shared: Shared) -> impl IntoView {
         let node = look.with(|look| look.as_ref().map(|look| look.node.clone()));
         node.and_then(|node| shared.order.get().iter().position(|name| *name == node))
     };
-    let words = move || {
-        let t = ui.t();
-        let Some(look) = look.get() else { return t.cache.no_edge.into_any() };
-        let cause = if look.hit { t.cache.hit } else { (t.cache.cause)(look.moved.cause) };
-        rich(&(t.cache.edge)(&look.node, &look.address, cause), &shared.order.get())
+    let told = move || {
+        let words = ui.words(&WORDS);
+        let Some(look) = look.get() else { return words.no_edge.into_any() };
+        let cause = if look.hit { words.hit } else { (words.cause)(look.moved.cause) };
+        rich(&(words.edge)(&look.node, &look.address, cause), &shared.order.get())
     };
     view! {
         <div class="card diagram-card">
-            <p class="quiet">{told(|t| t.cache.diagram)}</p>
-            <p class="edge-words">{words}</p>
+            <p class="quiet">{WORDS.told(|t| t.diagram)}</p>
+            <p class="edge-words">{told}</p>
             <svg
                 class=move || ["standing diagram ", place().map(hue).unwrap_or_default()].concat()
                 viewBox="-140 -62 280 124"
                 role="img"
-                aria-label=told(|t| t.cache.diagram)
+                aria-label=WORDS.told(|t| t.diagram)
                 data-testid="diagram"
                 data-from=move || look.with(|look| look.as_ref().map(|look| look.moved.from.letter()))
                 data-to=move || look.with(|look| look.as_ref().map(|look| look.moved.to.letter()))
@@ -115,7 +116,7 @@ pub(crate) fn Diagram(shared: Shared) -> impl IntoView {
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {move || if open.get() { "▾ " } else { "▸ " }}
-                {told(|t| t.cache.table)}
+                {WORDS.told(|t| t.table)}
             </button>
             {move || open.get().then(|| whole_table(look))}
         </div>
@@ -138,7 +139,7 @@ fn whole_table(look: Memo<Option<EdgeLook>>) -> AnyView {
         view! {
             <td class:on=move || lit(state, stimulus) class:never=never>
                 {(!never).then(|| view! { <b>{to.letter()}</b> })}
-                <small>{move || (ui.t().cache.action)(action)}</small>
+                <small>{move || (ui.words(&WORDS).action)(action)}</small>
             </td>
         }
     };
@@ -146,14 +147,14 @@ fn whole_table(look: Memo<Option<EdgeLook>>) -> AnyView {
         <table class="plain mesi-table" tabindex="0" data-testid="mesi-table">
             <thead>
                 <tr>
-                    <th>{told(|t| t.cache.event)}</th>
+                    <th>{WORDS.told(|t| t.event)}</th>
                     {State::ALL.into_iter().map(|state| view! { <th>{state.letter()}</th> }).collect_view()}
                 </tr>
             </thead>
             <tbody>
                 {Stimulus::ALL.into_iter().map(|stimulus| view! {
                     <tr>
-                        <th>{move || (ui.t().cache.stimulus)(stimulus)}</th>
+                        <th>{move || (ui.words(&WORDS).stimulus)(stimulus)}</th>
                         {State::ALL.into_iter().map(|state| cell(state, stimulus)).collect_view()}
                     </tr>
                 }).collect_view()}

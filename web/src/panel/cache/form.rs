@@ -5,8 +5,8 @@ use orrery_base::ids::NodeName;
 use orrery_cache::ADDRESS_BYTES_MAX;
 
 use super::desk::CacheDesk;
-use crate::actions::outcome::Service;
-use crate::i18n::Strings;
+use super::results::TELLING;
+use super::words::{WORDS, Words};
 use crate::i18n::number::grouped;
 use crate::look::hue;
 use crate::parts::form::{ClientChips, choice, field};
@@ -31,45 +31,45 @@ pub(crate) fn CacheForm(shared: Shared) -> impl IntoView {
         >
             <ClientChips />
             <div class="row">
-                {field(desk.address, "address", ADDRESS_BYTES_MAX, |t| t.cache.address)}
-                {field(desk.value, "value", VALUE_CHARS_MAX, |t| t.cache.value)}
+                {field(desk.address, "address", ADDRESS_BYTES_MAX, WORDS.told(|t| t.address))}
+                {field(desk.value, "value", VALUE_CHARS_MAX, WORDS.told(|t| t.value))}
             </div>
             <Nodes shared />
             <div class="row four">
-                <button type="submit" class="button" data-testid="read">{told(|t| t.cache.read)}</button>
+                <button type="submit" class="button" data-testid="read">{WORDS.told(|t| t.read)}</button>
                 <button type="button" class="button alt" data-testid="write" on:click=move |_| desk.write()>
-                    {told(|t| t.cache.write)}
+                    {WORDS.told(|t| t.write)}
                 </button>
                 <button type="button" class="button alt" data-testid="delete" on:click=move |_| desk.delete()>
-                    {told(|t| t.cache.delete)}
+                    {WORDS.told(|t| t.delete)}
                 </button>
             </div>
             <div class="row minor">
                 {pair(
-                    |t| t.cache.write,
+                    |t| t.write,
                     desk.write_back,
                     ["durable", "write-back"],
-                    [|t| t.cache.durable, |t| t.cache.write_back],
-                    [|t| t.cache.durable_hint, |t| t.cache.write_back_hint],
+                    [|t| t.durable, |t| t.write_back],
+                    [|t| t.durable_hint, |t| t.write_back_hint],
                 )}
-                <span class="click-row" title=told(|t| t.cache.click_hint)>
-                    {told(|t| t.cache.click)}
+                <span class="click-row" title=WORDS.told(|t| t.click_hint)>
+                    {WORDS.told(|t| t.click)}
                     {pair(
-                        |t| t.cache.click,
+                        |t| t.click,
                         desk.click_writes,
                         ["click-read", "click-write"],
-                        [|t| t.cache.read, |t| t.cache.write],
-                        [|t| t.cache.click_hint, |t| t.cache.click_hint],
+                        [|t| t.read, |t| t.write],
+                        [|t| t.click_hint, |t| t.click_hint],
                     )}
                 </span>
             </div>
             <div class="row minor"><LoadChip /></div>
-            <Results service=Service::Cache />
+            <Results telling=&TELLING />
         </form>
     }
 }
 
-type Word = fn(&'static Strings) -> &'static str;
+type Word = fn(&'static Words) -> &'static str;
 
 /// One of two: the second where the signal is true.
 fn pair(
@@ -86,16 +86,16 @@ fn pair(
                 type="button"
                 role="radio"
                 aria-checked=move || (value.get() == second).to_string()
-                title=told(hints[at])
+                title=WORDS.told(hints[at])
                 data-testid=ids[at]
                 on:click=move |_| value.set(second)
             >
-                {told(words[at])}
+                {WORDS.told(words[at])}
             </button>
         }
     };
     view! {
-        <div class="seg small" role="radiogroup" aria-label=told(name)>{[button(false), button(true)]}</div>
+        <div class="seg small" role="radiogroup" aria-label=WORDS.told(name)>{[button(false), button(true)]}</div>
     }
     .into_any()
 }
@@ -105,7 +105,7 @@ fn pair(
 fn Nodes(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     view! {
-        <div class="chips" role="radiogroup" aria-label=told(|t| t.cache.at_node)>
+        <div class="chips" role="radiogroup" aria-label=WORDS.told(|t| t.at_node)>
             {at(None, 0)}
             {move || {
                 let order = shared.order.get();
@@ -137,7 +137,7 @@ fn at(node: Option<NodeName>, place: usize) -> AnyView {
             data-testid=["at-", &name].concat()
             on:click=move |_| ui.ask.set(node.clone())
         >
-            <span>{mark.map_or_else(|| told(|t| t.cache.any).into_any(), IntoAny::into_any)}</span>
+            <span>{mark.map_or_else(|| WORDS.told(|t| t.any).into_any(), IntoAny::into_any)}</span>
         </button>
     }
     .into_any()
@@ -149,15 +149,14 @@ fn LoadChip() -> impl IntoView {
     let (ui, desk) = (Ui::expect(), CacheDesk::expect());
     let on = move || desk.load.with(|load| load.on);
     let count = move || {
-        let (t, load) = (ui.t(), desk.load.get());
+        let (words, load) = (ui.words(&WORDS), desk.load.get());
         match load.number {
             0 => String::new(),
-            _ => (t.cache.loaded)(&grouped(load.done, t.lang), load.failed),
+            _ => (words.loaded)(&grouped(load.done, ui.lang.get()), load.failed),
         }
     };
     let word = move || {
-        let t = ui.t();
-        if on() { ["■ ", t.queue.stop].concat() } else { ["▸ ", t.cache.load].concat() }
+        if on() { ["■ ", ui.t().forms.stop].concat() } else { ["▸ ", ui.words(&WORDS).load].concat() }
     };
     view! {
         <button
@@ -165,13 +164,13 @@ fn LoadChip() -> impl IntoView {
             class="chip"
             class:me=on
             data-testid="load"
-            title=told(|t| t.cache.load_hint)
+            title=WORDS.told(|t| t.load_hint)
             aria-pressed=move || on().to_string()
             on:click=move |_| desk.toggle_load()
         >
             {word}
             <span class="streamed" data-testid="loaded">{count}</span>
         </button>
-        {choice(desk.rate, "load-rate", &[2, 5, 20, 50], |t| t.queue.rate, |rate, t| (t.queue.per_second)(rate))}
+        {choice(desk.rate, "load-rate", &[2, 5, 20, 50], told(|t| t.forms.rate), |rate, lang| (lang.strings().forms.per_second)(rate))}
     }
 }

@@ -9,7 +9,7 @@ use orrery_cache::Address;
 
 use super::desk::CacheDesk;
 use super::look::rows;
-use crate::i18n::Strings;
+use super::words::{WORDS, Words};
 use crate::look::cache::{CellLook, FanLook, Known, RowLook};
 use crate::look::hue;
 use crate::shared::Shared;
@@ -33,14 +33,14 @@ pub(crate) fn Lines(shared: Shared) -> impl IntoView {
         };
     view! {
         <div class="card lines-card">
-            {move || empty.get().then(|| view! { <p class="quiet">{told(|t| t.cache.empty)}</p> })}
+            {move || empty.get().then(|| view! { <p class="quiet">{WORDS.told(|t| t.empty)}</p> })}
             <table class="plain mesi-lines" class:none=move || empty.get() data-testid="lines">
-                <caption class="unseen">{told(|t| t.cache.lines)}</caption>
+                <caption class="unseen">{WORDS.told(|t| t.lines)}</caption>
                 <thead>
                     <tr>
-                        <th>{told(|t| t.cache.line)}</th>
+                        <th>{told(|t| t.line.name)}</th>
                         {head}
-                        <th class="at-home">{told(|t| t.cache.home)}</th>
+                        <th class="at-home">{told(|t| t.line.home)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -57,7 +57,7 @@ pub(crate) fn Lines(shared: Shared) -> impl IntoView {
             </table>
             {move || {
                 let more = shown.with(|(_, more)| *more as u64);
-                (more > 0).then(|| view! { <p class="quiet">{(ui.t().queue.more)(more)}</p> })
+                (more > 0).then(|| view! { <p class="quiet">{(ui.t().forms.more)(more)}</p> })
             }}
         </div>
     }
@@ -98,7 +98,7 @@ fn cell(address: Address, node: NodeName, place: usize, row: Memo<RowLook>) -> A
     let label = {
         let (address, node) = (address.clone(), node.clone());
         move || {
-            let words = &ui.t().cache;
+            let words = ui.words(&WORDS);
             let look = look.get();
             let known = match look.known {
                 Known::Owns => words.owns,
@@ -163,11 +163,11 @@ fn at_home(address: &str, row: Memo<RowLook>) -> AnyView {
     let ui = Ui::expect();
     let text = move || row.with(preview);
     let title = move || {
-        let words = &ui.t().cache;
+        let words = ui.words(&WORDS);
         row.with(|row| match &row.value {
             None => words.no_value.to_owned(),
             Some((preview, version)) => {
-                let stale = if row.stale { [" · ", words.stale].concat() } else { String::new() };
+                let stale = if row.stale { [" · ", ui.t().line.stale].concat() } else { String::new() };
                 format!("{preview} · v{version}{stale}")
             }
         })
@@ -182,7 +182,7 @@ fn at_home(address: &str, row: Memo<RowLook>) -> AnyView {
             data-count=move || row.with(|row| row.fan.as_ref().map(FanLook::counted))
         >
             <span class="value" class:stale=move || row.with(|row| row.stale)>{text}</span>
-            {move || row.with(|row| beside(row, ui.t()))}
+            {move || row.with(|row| beside(row, ui.words(&WORDS)))}
         </td>
     }
     .into_any()
@@ -192,15 +192,15 @@ fn preview(row: &RowLook) -> String {
     row.value.as_ref().map_or_else(|| "–".to_owned(), |(preview, _)| preview.to_string())
 }
 
-fn beside(row: &RowLook, t: &'static Strings) -> AnyView {
+fn beside(row: &RowLook, words: &'static Words) -> AnyView {
     let version = row.value.as_ref().map(|(_, version)| {
         let text = format!("v{version}");
         view! { <small>{text}</small> }
     });
-    let opening = row.opening.then(|| view! { <em title=t.cache.opening>"◷"</em> });
+    let opening = row.opening.then(|| view! { <em title=words.opening>"◷"</em> });
     let fan = row.fan.as_ref().map(|fan| {
         let (done, all) = fan.count;
-        let title = (t.cache.acknowledged)(done, all);
+        let title = (words.acknowledged)(done, all);
         let text = ["✕ ", &fan.counted()].concat();
         view! { <em class:over={done == all} title=title>{text}</em> }
     });

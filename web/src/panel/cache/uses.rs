@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use orrery_base::ids::NodeName;
 
 use super::look::UseLook;
-use crate::i18n::Strings;
+use super::words::{WORDS, Words};
 use crate::i18n::number::{grouped, path};
 use crate::look::hue;
 use crate::shared::Shared;
@@ -15,26 +15,20 @@ use crate::ui::{Ui, told};
 const WIDTH: f64 = 84.0;
 const HEIGHT: f64 = 16.0;
 
-/// What stands over the columns.
-const HEAD: [fn(&'static Strings) -> &'static str; 7] = [
-    |t| t.cluster.node,
-    |t| t.cache.hits,
-    |t| t.cache.last_minute,
-    |t| t.cache.lines,
-    |t| t.cache.invalidations,
-    |t| t.cache.write_backs,
-    |t| t.cache.evictions,
-];
+/// What stands over the columns after the node's.
+const HEAD: [fn(&'static Words) -> &'static str; 6] =
+    [|t| t.hits, |t| t.last_minute, |t| t.lines, |t| t.invalidations, |t| t.write_backs, |t| t.evictions];
 
 #[component]
 pub(crate) fn Uses(shared: Shared) -> impl IntoView {
     view! {
         <div class="card">
             <table class="plain uses" tabindex="0" data-testid="uses">
-                <caption>{told(|t| t.cache.rates)}</caption>
+                <caption>{WORDS.told(|t| t.rates)}</caption>
                 <thead>
                     <tr>
-                        {HEAD.into_iter().map(|word| view! { <th>{told(word)}</th> }).collect_view()}
+                        <th>{told(|t| t.cluster.node)}</th>
+                        {HEAD.into_iter().map(|word| view! { <th>{WORDS.told(word)}</th> }).collect_view()}
                     </tr>
                 </thead>
                 <tbody>

@@ -1,34 +1,21 @@
 //! What happened, in words, newest first.
 
+mod look;
+pub(super) mod words;
+
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use orrery_narrate::{Line, Topic};
+use orrery_narrate::Line;
 
+use self::look::{glyph, shown};
+use self::words::WORDS;
 use crate::keyed::{key_of, keyed};
 use crate::parts::local_time;
 use crate::parts::rich::rich;
 use crate::shared::Shared;
 use crate::store::Playback;
-use crate::ui::{Ui, told};
-
-/// Lines that are drawn.
-const LINES: usize = 80;
-
-fn glyph(topic: Topic) -> &'static str {
-    match topic {
-        Topic::Log => "▢",
-        Topic::Request => "→",
-        Topic::Lock => "▣",
-        Topic::Link => "⚡",
-        Topic::Ring => "◍",
-        Topic::Queue => "✉",
-        Topic::Cache => "▤",
-        Topic::Election => "♛",
-        Topic::Process => "◉",
-        Topic::Deadlock => "⟳",
-    }
-}
+use crate::ui::Ui;
 
 #[component]
 pub(crate) fn Feed(shared: Shared) -> impl IntoView {
@@ -36,15 +23,12 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
     let detail = RwSignal::new(false);
     let lines = Memo::new(move |_| {
         let every = detail.get();
-        playback.feed.with(|lines| {
-            let wanted = lines.iter().rev().filter(|line| every || line.topic >= Topic::Lock || line.bad);
-            wanted.take(LINES).cloned().collect::<Vec<_>>()
-        })
+        playback.feed.with(|lines| shown(lines, every))
     });
     view! {
         <div class="card feed">
             <div class="head">
-                <h2>{told(|t| t.ui.feed)}</h2>
+                <h2>{WORDS.told(|t| t.title)}</h2>
                 <label class="check">
                     <input
                         type="checkbox"
@@ -52,7 +36,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
                         prop:checked=move || detail.get()
                         on:change=move |event| detail.set(event_target_checked(&event))
                     />
-                    {told(|t| t.ui.feed_detail)}
+                    {WORDS.told(|t| t.detail)}
                 </label>
             </div>
             <ol data-testid="feed">
@@ -64,7 +48,7 @@ pub(crate) fn Feed(shared: Shared) -> impl IntoView {
                     children=move |(_, line)| draw(line, shared)
                 />
             </ol>
-            {move || lines.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().ui.feed_empty}</p> })}
+            {move || lines.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.words(&WORDS).empty}</p> })}
         </div>
     }
 }
@@ -86,31 +70,4 @@ fn draw(line: Arc<Line>, shared: Shared) -> AnyView {
         </li>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Arrows, geometric shapes and dingbats are in the fonts of every system; newer symbols are boxes on many.
-    #[test]
-    fn fonts_have_every_glyph() {
-        use Topic as T;
-        let all = [
-            T::Log,
-            T::Request,
-            T::Lock,
-            T::Link,
-            T::Ring,
-            T::Queue,
-            T::Cache,
-            T::Election,
-            T::Process,
-            T::Deadlock,
-        ];
-        for topic in all {
-            let known = |c: char| matches!(u32::from(c), 0x2190..=0x21ff | 0x25a0..=0x25ff | 0x2600..=0x26b8 | 0x2701..=0x27ff);
-            assert!(glyph(topic).chars().all(known), "{}", glyph(topic));
-        }
-    }
 }

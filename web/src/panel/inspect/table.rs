@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::words::WORDS;
 use crate::i18n::number::grouped;
 use crate::look::NodeLook;
 use crate::look::message::message_name;
@@ -28,7 +29,7 @@ pub(crate) fn StageTable(shared: Shared) -> impl IntoView {
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {move || if open.get() { "▾ " } else { "▸ " }}
-                {told(|t| t.ui.table_title)}
+                {WORDS.told(|t| t.table)}
             </button>
             {move || {
                 open.get().then(|| view! {
@@ -71,8 +72,8 @@ fn Nodes(shared: Shared) -> impl IntoView {
             <thead>
                 <tr>
                     <th>{told(|t| t.cluster.node)}</th>
-                    <th>{told(|t| t.cluster.status)}</th>
-                    <th>{told(|t| t.cluster.role_title)}</th>
+                    <th>{WORDS.told(|t| t.status)}</th>
+                    <th>{WORDS.told(|t| t.role)}</th>
                     <th>{told(|t| t.cluster.term)}</th>
                     <th>{told(|t| t.cluster.committed)}</th>
                 </tr>
@@ -99,15 +100,15 @@ fn Messages() -> impl IntoView {
         })
     });
     view! {
-        <h3>{told(|t| t.cluster.flights)}</h3>
-        {move || rows.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.no_flights}</p> })}
+        <h3>{WORDS.told(|t| t.flights)}</h3>
+        {move || rows.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.words(&WORDS).no_flights}</p> })}
         <table class="plain" tabindex="0" data-testid="flights">
             <thead>
                 <tr>
-                    <th>{told(|t| t.cluster.message)}</th>
-                    <th>{told(|t| t.cluster.from)}</th>
-                    <th>{told(|t| t.cluster.to)}</th>
-                    <th>{told(|t| t.cluster.sent_at)}</th>
+                    <th>{WORDS.told(|t| t.message)}</th>
+                    <th>{WORDS.told(|t| t.from)}</th>
+                    <th>{WORDS.told(|t| t.to)}</th>
+                    <th>{WORDS.told(|t| t.sent_at)}</th>
                 </tr>
             </thead>
             <tbody>

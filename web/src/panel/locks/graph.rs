@@ -4,10 +4,11 @@ use leptos::prelude::*;
 use orrery_lock::{Holder, WaitEdge};
 
 use super::look::WaitGraph;
+use super::words::WORDS;
 use crate::i18n::number;
 use crate::math::hypot;
 use crate::store::Playback;
-use crate::ui::{Ui, told};
+use crate::ui::Ui;
 
 const WIDTH: f64 = 330.0;
 const RADIUS: f64 = 21.0;
@@ -21,14 +22,14 @@ pub(crate) fn Graph() -> impl IntoView {
     view! {
         <div class="card waits" data-testid="wait-graph">
             <p class="head">
-                <span>{told(|t| t.locks.waits_for)}</span>
+                <span>{WORDS.told(|t| t.waits_for)}</span>
                 {move || {
                     if cycle.get() {
-                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.t().locks.cycle_found}</b> }.into_any()
+                        view! { <b class="bad" data-testid="cycle">"⟳ " {ui.words(&WORDS).cycle_found}</b> }.into_any()
                     } else if empty.get() {
-                        view! { <span>{ui.t().locks.no_waits}</span> }.into_any()
+                        view! { <span>{ui.words(&WORDS).no_waits}</span> }.into_any()
                     } else {
-                        view! { <span>{ui.t().locks.no_cycle}</span> }.into_any()
+                        view! { <span>{ui.words(&WORDS).no_cycle}</span> }.into_any()
                     }
                 }}
             </p>
@@ -76,7 +77,7 @@ fn draw(graph: &WaitGraph, ui: Ui) -> AnyView {
                     .then(|| {
                         view! {
                             <text class="refused" y=number::coordinate(RADIUS + 14.0) data-testid="victim">
-                                {move || format!("✕ {}", ui.t().locks.refused)}
+                                {move || format!("✕ {}", ui.words(&WORDS).refused)}
                             </text>
                         }
                     })}
@@ -160,7 +161,7 @@ fn cycle_edge(
     view! {
         <path class="cycle-edge" d=path marker-end="url(#arrow-cycle-big)" />
         <text class="edge-word cycle" x=number::coordinate(x) y=number::coordinate(y) text-anchor=anchor>
-            {move || (ui.t().locks.wants)(number, &resource)}
+            {move || (ui.words(&WORDS).wants)(number, &resource)}
         </text>
     }
     .into_any()

@@ -1,11 +1,43 @@
-//! The wait-for graph as it is drawn: who waits for whom, and where everybody stands.
+//! Which resources have a lane, and the wait-for graph as it is drawn: who waits for whom, and where everybody stands.
 
 use std::f64::consts::{PI, TAU};
 
+use orrery_base::ids::ResourceName;
+use orrery_lock::view::LockedResource;
 use orrery_lock::{Holder, WaitEdge, edges_of};
 use orrery_projection::view::View;
 
 use crate::math::{cos, sin};
+
+/// Resources that have a lane from the start.
+const FIRST: [&str; 3] = ["printer", "report", "exam-room"];
+
+/// Most lanes that are drawn.
+const LANES_MAX: usize = 40;
+
+/// Names of lanes: the usual ones, those that had one before, those that somebody holds or wants.
+pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName> {
+    let mut names: Vec<ResourceName> = FIRST.map(ResourceName::from).to_vec();
+    let locked = view.locks.table.resources.iter().map(|lock| &lock.resource);
+    for name in before.iter().chain(locked) {
+        if names.len() >= LANES_MAX {
+            break;
+        }
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Locks that are held and have no lane here: beyond the lanes, and beyond what a stream shows.
+pub fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
+    let held = |lock: &LockedResource| lock.holders.len() as u64;
+    let (resources, beyond) = (&view.locks.table.resources, view.locks.beyond);
+    let all = beyond.map_or_else(|| resources.iter().map(held).sum(), |beyond| beyond.counts.locks);
+    let shown = resources.iter().filter(|lock| lanes.contains(&lock.resource)).map(held).sum();
+    all.saturating_sub(shown)
+}
 
 /// For so long a deadlock stays drawn after it was found (view clock).
 const DEADLOCK_SHOWN_US: u64 = 20_000_000;
@@ -64,6 +96,12 @@ impl WaitGraph {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use orrery_lock::Mode;
+    use orrery_lock::view::{HolderView, LockCounts, LocksBeyond};
+    use orrery_projection::view::LocksView;
+
     use super::*;
 
     fn graph(people: &[&str], cycle: usize) -> WaitGraph {
@@ -100,5 +138,33 @@ mod tests {
                 && near(places[1], (250.0, 40.0))
                 && near(places[2], (150.0, 160.0))
         );
+    }
+
+    #[test]
+    fn locks_without_a_lane_are_counted() {
+        let holder = HolderView {
+            holder: Holder { client: "Ayu".into(), session: None },
+            mode: Mode::Exclusive,
+            fencing_token: 7,
+            since_ms: 5,
+            expires_at_ms: None,
+        };
+        let lock = |n: usize| LockedResource {
+            resource: format!("r{n:02}").as_str().into(),
+            holders: vec![holder.clone()],
+            waiters: Vec::new(),
+        };
+        let mut locks = LocksView::default();
+        locks.table.resources = (0..50).map(lock).collect();
+        let mut view = View { locks: Arc::new(locks.clone()), ..View::default() };
+        let lanes = known_resources(&view, &[]);
+        assert_eq!(lanes.len(), LANES_MAX);
+        let expected = 50 - (LANES_MAX - FIRST.len()) as u64;
+        assert_eq!(without_lane(&view, &lanes), expected);
+        // A stream shows the newest ones, and how many there are.
+        let counts = LockCounts { locks: 5_050, ..LockCounts::default() };
+        locks.beyond = Some(LocksBeyond { counts, ..LocksBeyond::default() });
+        view.locks = Arc::new(locks);
+        assert_eq!(without_lane(&view, &lanes), 5_000 + expected);
     }
 }

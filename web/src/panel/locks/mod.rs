@@ -1,15 +1,35 @@
 //! The lock panel: the form, the lanes, who waits for whom.
 
+mod desk;
 mod form;
 mod graph;
 mod lanes;
 mod look;
+mod results;
+pub(super) mod words;
 
 use leptos::prelude::*;
 
+use self::desk::LockDesk;
+use self::words::WORDS;
+use crate::actions::Operation;
 use crate::panel::feed::Feed;
+use crate::panel::{Letter, Operations};
 use crate::shared::Shared;
 use crate::ui::Ui;
+
+pub const ID: &str = "locks";
+
+pub const OPERATIONS: Operations = Operations {
+    provide: LockDesk::provide,
+    letters: &[
+        Letter { key: "I", run: || LockDesk::expect().submit(Operation::Acquire), harm: None },
+        Letter { key: "O", run: || LockDesk::expect().submit(Operation::Queue), harm: None },
+        Letter { key: "U", run: || LockDesk::expect().submit(Operation::Release), harm: None },
+        Letter { key: "Y", run: || LockDesk::expect().submit(Operation::Renew), harm: None },
+    ],
+    words: |lang| WORDS.of(lang).letters,
+};
 
 #[component]
 pub(crate) fn LocksPanel(shared: Shared) -> impl IntoView {

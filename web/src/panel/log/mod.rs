@@ -1,23 +1,24 @@
 //! The log panel: the matrix of one group, one row per node, one column per index.
 
 mod look;
+pub(super) mod words;
 
 use leptos::prelude::*;
 use orrery_base::ids::{GroupId, LogIndex, NodeName};
 
-use crate::i18n::Strings;
+use self::words::{WORDS, Words};
 use crate::i18n::number::grouped;
 use crate::look::hue;
 use crate::look::log::{Cell, cells, part, window};
 use crate::shared::Shared;
 use crate::store::Playback;
-use crate::ui::{Ui, told};
+use crate::ui::Ui;
 
 const COLUMNS: u64 = 12;
 
 /// The control group, or a shard: `s3`.
-fn name_of(group: GroupId, t: &'static Strings) -> String {
-    if group == GroupId::CONTROL { t.cluster.control_group.to_owned() } else { format!("s{}", group.0) }
+fn name_of(group: GroupId, words: &'static Words) -> String {
+    if group == GroupId::CONTROL { words.control_group.to_owned() } else { format!("s{}", group.0) }
 }
 
 #[component]
@@ -25,21 +26,24 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
     let group = RwSignal::new(GroupId::CONTROL);
     let groups = Memo::new(move |_| playback.calm.with(|view| look::groups(view)));
-    let title = move || (ui.t().cluster.which_log)(&name_of(group.get(), ui.t()));
+    let title = move || {
+        let words = ui.words(&WORDS);
+        (words.which_log)(&name_of(group.get(), words))
+    };
     let window = Memo::new(move |_| playback.calm.with(|view| window(view, group.get(), COLUMNS)));
     let quorum = Memo::new(move |_| playback.calm.with(|view| look::quorum_index(view, group.get())));
     let columns = move || window.get().collect::<Vec<_>>();
     let rows = move || shared.order.get().iter().cloned().enumerate().collect::<Vec<_>>();
     let line = move || {
         quorum.get().map(|index| {
-            let t = ui.t();
-            view! { <p class="quorum-words">{(t.cluster.quorum_line)(&grouped(index, t.lang))}</p> }
+            let index = grouped(index, ui.lang.get());
+            view! { <p class="quorum-words">{(ui.words(&WORDS).quorum_line)(&index)}</p> }
         })
     };
     view! {
         <div class="card log">
             <h2 data-testid="log-title">{title}</h2>
-            <div class="chips" role="radiogroup" aria-label=told(|t| t.ui.tab_log)>
+            <div class="chips" role="radiogroup" aria-label=WORDS.told(|t| t.name)>
                 {move || groups.get().into_iter().map(move |choice| {
                     view! {
                         <button
@@ -50,16 +54,16 @@ pub(crate) fn LogPanel(shared: Shared) -> impl IntoView {
                             data-testid=format!("log-of-{}", choice.0)
                             on:click=move |_| group.set(choice)
                         >
-                            {move || name_of(choice, ui.t())}
+                            {move || name_of(choice, ui.words(&WORDS))}
                         </button>
                     }
                 }).collect_view()}
             </div>
-            <p class="quiet">{told(|t| t.cluster.log_hint)}</p>
+            <p class="quiet">{WORDS.told(|t| t.hint)}</p>
             <table class="matrix" data-testid="log">
                 <thead>
                     <tr>
-                        <th scope="col">{told(|t| t.cluster.index)}</th>
+                        <th scope="col">{WORDS.told(|t| t.index)}</th>
                         {move || columns().into_iter().map(move |index| {
                             view! {
                                 <th scope="col" class:quorum=move || quorum.get() == Some(index)>
@@ -99,11 +103,11 @@ fn Row(name: NodeName, place: usize, group: RwSignal<GroupId>) -> impl IntoView 
         })
     };
     let word = move |cell: &Cell| {
-        let cluster = &ui.t().cluster;
+        let words = ui.words(&WORDS);
         match cell.mark {
-            None => cluster.mark_missing,
-            Some(_) if cell.committed() => cluster.mark_committed,
-            Some(_) => cluster.mark_uncommitted,
+            None => words.missing,
+            Some(_) if cell.committed() => words.committed,
+            Some(_) => words.uncommitted,
         }
     };
     view! {
@@ -134,11 +138,11 @@ fn Key() -> impl IntoView {
     view! {
         <p class="matrix-key n1">
             <span class="cell committed">"✓"</span>
-            {told(|t| t.cluster.mark_committed)}
+            {WORDS.told(|t| t.committed)}
             <span class="cell durable"></span>
-            {told(|t| t.cluster.mark_uncommitted)}
+            {WORDS.told(|t| t.uncommitted)}
             <span class="cell missing"></span>
-            {told(|t| t.cluster.mark_missing)}
+            {WORDS.told(|t| t.missing)}
         </p>
     }
 }
@@ -180,7 +184,7 @@ fn Entries(group: RwSignal<GroupId>) -> impl IntoView {
                     </div>
                 }
             }).collect_view()}
-            {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.t().cluster.log_empty}</p> })}
+            {move || entries.with(Vec::is_empty).then(|| view! { <p class="quiet">{ui.words(&WORDS).empty}</p> })}
         </div>
     }
 }

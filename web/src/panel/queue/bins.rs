@@ -7,11 +7,11 @@ use smol_str::SmolStr;
 
 use super::desk::Desk;
 use super::look::{FlightLook, LetterLook, TopicLook, topics_of, visibility_left};
-use crate::i18n::Strings;
+use super::words::{WORDS, Words};
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
-use crate::ui::{Ui, told};
+use crate::ui::Ui;
 
 /// Most topics that are drawn.
 const TOPICS_MAX: usize = 20;
@@ -22,7 +22,7 @@ pub(crate) fn Bins() -> impl IntoView {
     let names = Memo::new(move |_| playback.calm.with(|view| topics_of(view)));
     view! {
         <div class="card topics" data-testid="topics">
-            {move || names.with(Vec::is_empty).then(|| view! { <p class="quiet">{told(|t| t.queue.empty)}</p> })}
+            {move || names.with(Vec::is_empty).then(|| view! { <p class="quiet">{WORDS.told(|t| t.empty)}</p> })}
             <For
                 each=move || names.get().into_iter().take(TOPICS_MAX)
                 key=SmolStr::clone
@@ -66,11 +66,11 @@ fn Topic(name: SmolStr) -> impl IntoView {
                 {move || several().then(|| view! { <GroupChoice groups chosen /> })}
             </div>
             <div class="bins">
-                {bin(look, "ready", |look| look.ready, |t| t.queue.ready)}
-                {bin(look, "in-flight", |look| look.in_flight, |t| t.queue.in_flight)}
-                {bin(look, "delayed", |look| look.delayed, |t| t.queue.delayed)}
-                {bin(look, "acknowledged", |look| look.acknowledged, |t| t.queue.acknowledged)}
-                {bin(look, "dead", |look| look.dead, |t| t.queue.dead)}
+                {bin(look, "ready", |look| look.ready, |t| t.ready)}
+                {bin(look, "in-flight", |look| look.in_flight, |t| t.in_flight)}
+                {bin(look, "delayed", |look| look.delayed, |t| t.delayed)}
+                {bin(look, "acknowledged", |look| look.acknowledged, |t| t.acknowledged)}
+                {bin(look, "dead", |look| look.dead, |t| t.dead)}
             </div>
             <Flights look />
             <Letters look topic={redriven} chosen />
@@ -82,9 +82,9 @@ fn Topic(name: SmolStr) -> impl IntoView {
 fn GroupChoice(groups: Memo<Vec<SmolStr>>, chosen: RwSignal<String>) -> impl IntoView {
     view! {
         <label class="group-choice">
-            {told(|t| t.queue.group)}
+            {WORDS.told(|t| t.group)}
             <select data-testid="group-choice" on:change=move |event| chosen.set(event_target_value(&event))>
-                <option value="">{told(|t| t.queue.all_groups)}</option>
+                <option value="">{WORDS.told(|t| t.all_groups)}</option>
                 {move || groups.get().into_iter().map(|group| view! {
                     <option value=group.to_string()>{group.to_string()}</option>
                 }).collect_view()}
@@ -97,14 +97,14 @@ fn bin(
     look: Memo<TopicLook>,
     name: &'static str,
     pick: fn(&TopicLook) -> u64,
-    word: fn(&'static Strings) -> &'static str,
+    word: fn(&'static Words) -> &'static str,
 ) -> AnyView {
     let ui = Ui::expect();
     let count = Memo::new(move |_| look.with(pick));
     view! {
         <div class=["bin ", name].concat() class:empty=move || count.get() == 0 data-testid=["bin-", name].concat()>
             <b>{move || grouped(count.get(), ui.lang.get())}</b>
-            <span>{told(word)}</span>
+            <span>{WORDS.told(word)}</span>
         </div>
     }.into_any()
 }
@@ -126,11 +126,11 @@ fn Flights(look: Memo<TopicLook>) -> impl IntoView {
             />
             {move || {
                 let more = more.get();
-                (more > 0).then(|| view! { <span class="quiet">{(ui.t().queue.more)(more)}</span> })
+                (more > 0).then(|| view! { <span class="quiet">{(ui.t().forms.more)(more)}</span> })
             }}
             {move || {
                 let blocked = blocked.get();
-                (blocked > 0).then(|| view! { <span class="quiet">{(ui.t().queue.behind_key)(blocked)}</span> })
+                (blocked > 0).then(|| view! { <span class="quiet">{(ui.words(&WORDS).behind_key)(blocked)}</span> })
             }}
         </div>
     }
@@ -144,7 +144,7 @@ fn draw(flight: FlightLook) -> AnyView {
     let attempt = flight.attempt;
     let label = {
         let (who, id) = (who.clone(), id.clone());
-        move |rest: &str| (ui.t().queue.flight_label)(&who, &id, attempt, rest)
+        move |rest: &str| (ui.words(&WORDS).flight_label)(&who, &id, attempt, rest)
     };
     let left = Memo::new(move |_| {
         let now_us = playback.now_us.get();
@@ -196,14 +196,14 @@ fn Letters(look: Memo<TopicLook>, topic: SmolStr, chosen: RwSignal<String>) -> i
         }
         let redrive = redrive.clone();
         let chip = |letter: LetterLook| {
-            let hint = move || (ui.t().queue.letter_label)(letter.attempts);
+            let hint = move || (ui.words(&WORDS).letter_label)(letter.attempts);
             view! { <span class="chip letter" title=hint>"✕ " <span class="id">{letter.id.to_string()}</span></span> }
         };
         view! {
             <div class="letters">
                 {letters.into_iter().map(chip).collect_view()}
                 <button type="button" class="link" data-testid="redrive" on:click=redrive>
-                    {told(|t| t.queue.redrive)}
+                    {WORDS.told(|t| t.redrive)}
                 </button>
             </div>
         }

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
+use super::words::WORDS;
 use crate::i18n::number::decimal;
 use crate::look::change::percent;
 use crate::shared::Shared;
 use crate::ui::Ui;
-use crate::ui::told;
 
 /// The figures; they stay until the next change.
 #[component]
@@ -14,14 +14,14 @@ pub(crate) fn LastChange(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     move || {
         let Some(look) = shared.last_change.get() else {
-            return view! { <p class="quiet" data-testid="no-change">{told(|t| t.queue.no_change)}</p> }
+            return view! { <p class="quiet" data-testid="no-change">{WORDS.told(|t| t.no_change)}</p> }
                 .into_any();
         };
         let (t, change, percents) = (ui.t(), &look.change, look.percents());
-        let words = &t.queue;
-        let name = if look.ended_us.is_some() { words.moved } else { words.moved_so_far };
+        let (words, ring) = (ui.words(&WORDS), &t.ring);
+        let name = if look.ended_us.is_some() { ring.moved } else { ring.moved_so_far };
         let [moved, ideal, modulo] = percents.map(|percent| percent.to_string());
-        let cells = ["moved", "ideal", "modulo"].into_iter().zip([name, words.ideal, words.modulo]);
+        let cells = ["moved", "ideal", "modulo"].into_iter().zip([name, ring.ideal, ring.modulo]);
         let balance = [change.balance_before.replicas, change.balance_after.replicas];
         let [before, after] = balance.map(|balance| decimal(balance, 2, t.lang));
         view! {

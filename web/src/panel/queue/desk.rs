@@ -9,6 +9,7 @@ use orrery_base::ids::ClientName;
 use orrery_placement::{hash_parts, shard_of};
 use smol_str::SmolStr;
 
+use super::words::WORDS;
 use crate::actions::{Actions, now_ms, send_queue_once};
 use crate::request::queue::{Delivered, QueueAnswer, QueueAsk, QueueOperation};
 use crate::request::{new_key, new_key_of, sleep_ms};
@@ -77,8 +78,8 @@ pub struct Desk {
 
 impl Desk {
     /// Makes it and provides it as a context; [`Actions`] come first.
-    pub fn provide() -> Desk {
-        let desk = Desk {
+    pub fn provide() {
+        provide_context(Desk {
             actions: Actions::expect(),
             topic: RwSignal::new("orders".to_owned()),
             key: RwSignal::new(String::new()),
@@ -89,9 +90,7 @@ impl Desk {
             rate: RwSignal::new(5),
             stream: RwSignal::new(Stream::default()),
             held: RwSignal::new(Vec::new()),
-        };
-        provide_context(desk);
-        desk
+        });
     }
 
     /// The page's desk; [`Desk::provide`] comes first.
@@ -104,8 +103,8 @@ impl Desk {
         let ui = self.actions.ui;
         let topic = SmolStr::from(self.topic.get_untracked().trim());
         if topic.is_empty() {
-            let words = ui.lang.get_untracked().strings();
-            self.actions.notice.set(Some(words.queue.choose_topic.to_owned()));
+            let words = WORDS.of(ui.lang.get_untracked());
+            self.actions.notice.set(Some(words.choose_topic.to_owned()));
             return None;
         }
         self.actions.notice.set(None);

@@ -6,7 +6,8 @@ use orrery_base::ids::NAME_BYTES_MAX;
 use super::desk::Desk;
 use super::held::HeldList;
 use super::look::topics_of;
-use crate::actions::outcome::Service;
+use super::results::TELLING;
+use super::words::WORDS;
 use crate::i18n::number::grouped;
 use crate::parts::form::{AskNode, ClientChips, choice, field};
 use crate::parts::results::Results;
@@ -29,39 +30,39 @@ pub(crate) fn QueueForm() -> impl IntoView {
         >
             <ClientChips />
             <div class="row">
-                {field(desk.topic, "topic", NAME_BYTES_MAX, |t| t.queue.topic)}
-                {field(desk.key, "key", NAME_BYTES_MAX, |t| t.queue.key)}
+                {field(desk.topic, "topic", NAME_BYTES_MAX, WORDS.told(|t| t.topic))}
+                {field(desk.key, "key", NAME_BYTES_MAX, WORDS.told(|t| t.key))}
             </div>
             <Topics />
             <div class="row">
-                {field(desk.message, "message", MESSAGE_CHARS_MAX, |t| t.queue.message)}
-                <button type="submit" class="button" data-testid="publish">{told(|t| t.queue.publish)}</button>
+                {field(desk.message, "message", MESSAGE_CHARS_MAX, WORDS.told(|t| t.message))}
+                <button type="submit" class="button" data-testid="publish">{WORDS.told(|t| t.publish)}</button>
             </div>
             <StreamRow />
             <div class="row">
-                {field(desk.group, "group", NAME_BYTES_MAX, |t| t.queue.group)}
+                {field(desk.group, "group", NAME_BYTES_MAX, WORDS.told(|t| t.group))}
                 <button type="button" class="button alt" data-testid="consume" on:click=move |_| desk.consume()>
-                    {told(|t| t.queue.consume)}
+                    {WORDS.told(|t| t.consume)}
                 </button>
             </div>
             <div class="row minor">
                 <label>
-                    {told(|t| t.queue.max)}
-                    {choice(desk.max, "max", &[1, 5, 10], |t| t.queue.max, |value, _| value.to_string())}
+                    {WORDS.told(|t| t.max)}
+                    {choice(desk.max, "max", &[1, 5, 10], WORDS.told(|t| t.max), |value, _| value.to_string())}
                 </label>
                 <label>
-                    {told(|t| t.queue.visibility)}
+                    {WORDS.told(|t| t.visibility)}
                     {choice(
                         desk.visibility_ms,
                         "visibility",
                         &[2_000, 5_000, 30_000, 120_000],
-                        |t| t.queue.visibility,
+                        WORDS.told(|t| t.visibility),
                         |ms, _| format!("{} s", ms / 1_000),
                     )}
                 </label>
             </div>
             <HeldList />
-            <Results service=Service::Queue />
+            <Results telling=&TELLING />
         </form>
     }
 }
@@ -83,15 +84,18 @@ fn StreamRow() -> impl IntoView {
     let (ui, desk) = (Ui::expect(), Desk::expect());
     let on = Memo::new(move |_| desk.stream.get().on);
     let count = move || {
-        let (t, stream) = (ui.t(), desk.stream.get());
+        let (words, stream) = (ui.words(&WORDS), desk.stream.get());
         match stream.number {
             0 => String::new(),
-            _ => (t.queue.streamed)(&grouped(stream.sent, t.lang), stream.failed),
+            _ => (words.streamed)(&grouped(stream.sent, ui.lang.get()), stream.failed),
         }
     };
     let word = move || {
-        let words = &ui.t().queue;
-        if on.get() { ["■ ", words.stop].concat() } else { ["▸ ", words.stream].concat() }
+        if on.get() {
+            ["■ ", ui.t().forms.stop].concat()
+        } else {
+            ["▸ ", ui.words(&WORDS).stream].concat()
+        }
     };
     view! {
         <div class="row minor">
@@ -106,7 +110,7 @@ fn StreamRow() -> impl IntoView {
                 {word}
                 <span class="streamed" data-testid="streamed">{count}</span>
             </button>
-            {choice(desk.rate, "rate", &[1, 5, 20], |t| t.queue.rate, |rate, t| (t.queue.per_second)(rate))}
+            {choice(desk.rate, "rate", &[1, 5, 20], told(|t| t.forms.rate), |rate, lang| (lang.strings().forms.per_second)(rate))}
             <AskNode />
         </div>
     }

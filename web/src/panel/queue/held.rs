@@ -5,10 +5,10 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use super::desk::{Desk, Held};
+use super::words::WORDS;
 use crate::keyed::{key_of, keyed};
 use crate::store::Playback;
 use crate::ui::Ui;
-use crate::ui::told;
 
 /// The list; nothing where nothing is held.
 #[component]
@@ -32,11 +32,11 @@ pub(crate) fn HeldList() -> impl IntoView {
                 <button
                     type="button"
                     class="link crash"
-                    title=told(|t| t.queue.crash_hint)
+                    title=WORDS.told(|t| t.crash_hint)
                     data-testid="crash"
                     on:click=move |_| desk.crash()
                 >
-                    {move || (ui.t().queue.crash)(&ui.client.get())}
+                    {move || (ui.words(&WORDS).crash)(&ui.client.get())}
                 </button>
             })}
         </div>
@@ -64,11 +64,11 @@ fn draw(held: Arc<Held>) -> AnyView {
             <button
                 type="button"
                 class="button alt small"
-                title=told(if done { |t| t.queue.ack_hint } else { |t| t.queue.nack_hint })
+                title=WORDS.told(if done { |t| t.ack_hint } else { |t| t.nack_hint })
                 data-testid=test_id
                 on:click=move |_| desk.settle(&held, done)
             >
-                {told(if done { |t| t.queue.ack } else { |t| t.queue.nack })}
+                {WORDS.told(if done { |t| t.ack } else { |t| t.nack })}
             </button>
         }
     };
@@ -88,7 +88,7 @@ fn draw(held: Arc<Held>) -> AnyView {
                 <span class="text" title=message.text.clone()>{message.text.clone()}</span>
             </p>
             {held.late.then(|| view! {
-                <small>{move || if dead.get() { ui.t().queue.dead_now } else { ui.t().queue.visible_again }}</small>
+                <small>{move || if dead.get() { ui.words(&WORDS).dead_now } else { ui.words(&WORDS).visible_again }}</small>
             })}
             <span class="held-buttons" class:none=move || dead.get()>{button(true)}{button(false)}</span>
         </div>

@@ -2,17 +2,35 @@
 
 mod bins;
 mod change;
-pub mod desk;
+mod desk;
 mod form;
 mod held;
 mod look;
+mod results;
 mod table;
+pub(super) mod words;
 
 use leptos::prelude::*;
 
+use self::desk::Desk;
+use self::words::WORDS;
 use crate::panel::feed::Feed;
+use crate::panel::{Letter, Operations};
 use crate::shared::Shared;
 use crate::ui::Ui;
+
+pub const ID: &str = "queue";
+
+pub const OPERATIONS: Operations = Operations {
+    provide: Desk::provide,
+    letters: &[
+        Letter { key: "I", run: || Desk::expect().publish(), harm: None },
+        Letter { key: "O", run: || Desk::expect().consume(), harm: None },
+        Letter { key: "U", run: || Desk::expect().settle_first(true), harm: None },
+        Letter { key: "Y", run: || Desk::expect().settle_first(false), harm: None },
+    ],
+    words: |lang| WORDS.of(lang).letters,
+};
 
 #[component]
 pub(crate) fn QueuePanel(shared: Shared) -> impl IntoView {

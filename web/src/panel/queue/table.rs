@@ -7,7 +7,7 @@ use orrery_base::ids::NodeName;
 use orrery_placement::SkipReason;
 
 use super::change::LastChange;
-use crate::i18n::Strings;
+use super::words::WORDS;
 use crate::look::hue;
 use crate::look::ring::{Fare, ShardLook};
 use crate::shared::Shared;
@@ -17,31 +17,31 @@ use crate::ui::{Ui, told};
 pub(crate) fn RingTable(shared: Shared) -> impl IntoView {
     let ui = Ui::expect();
     let words = move |why: SkipReason| {
-        let t: &'static Strings = ui.t();
+        let words = ui.words(&WORDS);
         match why {
-            SkipReason::LeaderBound => t.queue.skip_leader,
-            SkipReason::ReplicaBound => t.queue.skip_replica,
-            SkipReason::Reserved => t.queue.skip_reserved,
-            SkipReason::Down => t.cluster.down,
+            SkipReason::LeaderBound => words.skip_leader,
+            SkipReason::ReplicaBound => words.skip_replica,
+            SkipReason::Reserved => words.skip_reserved,
+            SkipReason::Down => ui.t().cluster.down,
         }
     };
     move || {
         let (ring, order) = (shared.ring.get(), shared.order.get());
         if ring.shards.is_empty() {
-            return view! { <p class="quiet">{told(|t| t.queue.no_shards)}</p> }.into_any();
+            return view! { <p class="quiet">{WORDS.told(|t| t.no_shards)}</p> }.into_any();
         }
         let order = &order;
         view! {
             <div class="card ring-card">
                 <LastChange shared />
                 <table class="plain ring-table" data-testid="ring-table">
-                    <caption>{told(|t| t.queue.ring)}</caption>
+                    <caption>{WORDS.told(|t| t.ring)}</caption>
                     <thead>
                         <tr>
-                            <th>{told(|t| t.queue.shard)}</th>
-                            <th>{told(|t| t.queue.token)}</th>
+                            <th>{WORDS.told(|t| t.shard)}</th>
+                            <th>{WORDS.told(|t| t.token)}</th>
                             <th>{told(|t| t.cluster.leader)}</th>
-                            <th>{told(|t| t.queue.replicas)}</th>
+                            <th>{WORDS.told(|t| t.replicas)}</th>
                         </tr>
                     </thead>
                     <tbody>{ring.shards.iter().map(|look| row(look, order, words)).collect_view()}</tbody>
@@ -62,10 +62,10 @@ fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) 
     let shard = look.shard;
     let leader = match (look.fare, look.leader) {
         (Fare::NoMajority, _) => {
-            view! { <span class="bad">"✕ " {told(|t| t.queue.no_majority)}</span> }.into_any()
+            view! { <span class="bad">"✕ " {told(|t| t.ring.no_majority)}</span> }.into_any()
         }
         (_, Some(leader)) => named(leader, order),
-        _ => view! { <span>{told(|t| t.queue.no_leader)}</span> }.into_any(),
+        _ => view! { <span>{told(|t| t.ring.no_leader)}</span> }.into_any(),
     };
     let token = look.token.to_string();
     let skips = look
@@ -93,7 +93,7 @@ fn row(look: &ShardLook, order: &Arc<Vec<NodeName>>, words: impl Fn(SkipReason) 
                 {look.replicas.iter().map(|place| {
                     let preferred = look.preferred == Some(*place);
                     view! {
-                        <span class="replica-name" title=preferred.then(|| ui.t().queue.preferred)>
+                        <span class="replica-name" title=preferred.then(|| ui.words(&WORDS).preferred)>
                             {preferred.then_some("★")}
                             {named(*place, order)}
                         </span>

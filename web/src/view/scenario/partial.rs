@@ -42,7 +42,7 @@ impl Play {
             (others, view.membership.voters.len().max(view.order.len()))
         });
         if others.len() < 2 {
-            return Err(self.t.cache.too_few.to_owned());
+            return Err(self.t.scenarios.too_few.to_owned());
         }
         let majority = voters / 2 + 1;
         let links = cuts(&old, &others, majority);

@@ -7,9 +7,9 @@ use orrery_cache::Address;
 
 use super::{BEAT_MS, Play};
 use crate::look::Status;
+use crate::panel;
 use crate::request::cache::{CacheAsk, CacheOperation};
 use crate::request::{new_key_of, sleep_ms};
-use crate::ui::Tab;
 
 /// Lines to choose from: of one of them somebody else is the home than who leads the control group.
 const ADDRESSES: [&str; 8] = ["seat-1", "seat-2", "seat-3", "seat-4", "seat-5", "seat-6", "seat-7", "seat-8"];
@@ -26,15 +26,15 @@ struct Cast {
 impl Play {
     pub(super) async fn cut_sharer(self) -> Result<(), String> {
         let Some(Cast { address, home, sharer, writer }) = self.cast() else {
-            return Err(self.t.cache.too_few.to_owned());
+            return Err(self.t.scenarios.too_few.to_owned());
         };
-        self.actions.ui.tab.set(Tab::Cache);
+        self.actions.ui.tab.set(panel::cache::ID);
         self.actions.ui.line.set(Some(address.clone()));
         self.step(&address, &writer, Some("\"free\"")).await?;
         sleep_ms(BEAT_MS).await;
         self.step(&address, &sharer, None).await?;
         sleep_ms(BEAT_MS).await;
-        self.say((self.t.cache.step_cut)(&sharer, &home));
+        self.say((self.t.scenarios.step_cut_between)(&sharer, &home));
         let cut = self.actions.part(&sharer, &home, true).await;
         let done = match cut {
             Ok(()) => {
@@ -49,14 +49,14 @@ impl Play {
             Err(why) => Err(why),
         };
         // Whatever came of it: a scenario leaves nothing cut.
-        self.say((self.t.cache.step_heal)(&sharer, &home));
+        self.say((self.t.scenarios.step_heal_between)(&sharer, &home));
         self.actions.part(&sharer, &home, false).await?;
         done
     }
 
     /// Writes at a node, or reads where there is nothing to write.
     async fn step(self, address: &Address, node: &NodeName, value: Option<&str>) -> Result<(), String> {
-        let step = if value.is_some() { self.t.cache.step_write } else { self.t.cache.step_read };
+        let step = if value.is_some() { self.t.scenarios.step_write } else { self.t.scenarios.step_read };
         self.say(step(node, address));
         let operation = match value {
             Some(value) => CacheOperation::Write { value: value.to_owned(), write_back: false },

@@ -6,7 +6,7 @@ use orrery_tests::process::until;
 use serde_json::Value;
 
 use crate::dash::{leader, live, operate, status};
-use crate::looks::{TABS, choose, fill};
+use crate::looks::{choose, fill, tabs};
 
 /// The findings of a situation; what only passes by is looked at again.
 async fn look(page: &Page, situation: &str, broken: &mut Vec<String>) -> Result<()> {
@@ -33,12 +33,13 @@ async fn everything_has_a_name_that_says_what_is_written_on_it() -> Result<(), F
         fill(page).await?;
         live(page).await?;
         let mut broken = Vec::new();
+        let tabs = tabs(page).await?;
         for language in ["en", "id"] {
             let wanted = format!("document.documentElement.lang === '{language}'");
             choose(page, &format!("lang-{language}"), &wanted).await?;
             for viewport in [VIEWPORTS[0], VIEWPORTS[2]] {
                 page.resize(viewport).await?;
-                for tab in TABS {
+                for tab in &tabs {
                     page.click(&format!("tab-{tab}")).await?;
                     look(page, &format!("{language} {} {tab}", viewport.name), &mut broken).await?;
                 }

@@ -158,7 +158,6 @@ pub const STRINGS: Strings = Strings {
             text: "Leaves the leader one link, to a bridge that reaches the others. Who reaches a majority leads; then the links are healed.",
         },
         restore: Meaning { name: "Restore all", text: "Starts and resumes every node and heals every link." },
-        running: |name| format!("{name} …"),
         failed: |name, why| format!("{name}: {why}"),
         step_kill: |node| format!("kill {node}"),
         step_pause: |node| format!("pause {node}"),

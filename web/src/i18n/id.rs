@@ -158,7 +158,6 @@ pub const STRINGS: Strings = Strings {
             name: "Pulihkan semua",
             text: "Memulai dan melanjutkan setiap node dan memulihkan setiap sambungan.",
         },
-        running: |name| format!("{name} …"),
         failed: |name, why| format!("{name}: {why}"),
         step_kill: |node| format!("matikan {node}"),
         step_pause: |node| format!("jeda {node}"),

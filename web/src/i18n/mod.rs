@@ -219,7 +219,6 @@ pub struct Scenarios {
     pub stale_leader: Meaning,
     pub partial_network: Meaning,
     pub restore: Meaning,
-    pub running: fn(&str) -> String,
     pub failed: fn(&str, &str) -> String,
     pub step_kill: fn(&str) -> String,
     pub step_pause: fn(&str) -> String,

@@ -31,7 +31,7 @@ const ARMED: Duration = Duration::from_secs(6);
 /// Listens on the whole page; keys typed into a field stay there.
 pub fn listen(actions: Actions) {
     // What a letter does needs the page's contexts, and events come without an owner.
-    let page = Owner::current().unwrap_or_default();
+    let page = Owner::current().expect("keys are listened to while the page is built");
     // Whether the focus is where a pointer put it: then Space is the view clock's, and presses nothing again.
     let pointed = StoredValue::new(false);
     let _ = window_event_listener(leptos::ev::pointerdown, move |_| pointed.set_value(true));

@@ -9,17 +9,7 @@
 //!   `client-CLIENT`, `request`, `popover`, `kill-NODE`, `start-NODE`, `pause-NODE`, `resume-NODE`, `lead-NODE`,
 //!   `caption`, `banner`, `past`, `nothing`, `shard-N` (`data-state`, `data-leader`), `ghost-N` (`data-moved`), `ring-change` (`data-state`,
 //!   `data-moved`, `data-ideal`, `data-modulo`); `stage-line` (`data-address`), `badge-NODE` (`data-state`), `fan` (`data-count`);
-//! - panels: `tab-NAME`; locks: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`,
-//!   `mode-shared`, `lease`, `ask-node`, `acquire`, `queue`, `release`, `renew`, `result` (`data-outcome`),
-//!   `retry`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
-//!   `cancel-CLIENT`, `wait-graph`, `cycle`, `victim`; `log`, `log-NODE`; `inspect`, `inspect-NODE`,
-//!   `inspect-kill-NODE` …; queue: `topic`, `key`, `message`, `publish`, `stream`, `streamed`, `rate`, `group`, `consume`,
-//!   `max`, `visibility`, `held`, `held-ID` (`data-attempt`, `data-late`), `ack-ID`, `nack-ID`, `crash`, `topics`,
-//!   `topic-TOPIC` (`data-ready`, `data-in-flight`, `data-acknowledged`, `data-dead`), `bin-NAME`, `flight-ID`
-//!   (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`, `last-change` (as `ring-change`); cache: `address`,
-//!   `value`, `read`, `write`, `delete`, `durable`, `write-back`, `at-any`, `at-NODE`, `click-read`, `click-write`, `load`, `load-rate`,
-//!   `loaded`, `lines`, `line-ADDRESS` (`data-home`), `cell-ADDRESS-NODE` (`data-state`, `data-unsaved`, `data-known`, `data-waited`),
-//!   `home-ADDRESS` (`data-value`, `data-stale`, `data-count`), `diagram` (`data-from`, `data-to`), `mesi-table`, `uses`, `use-NODE`; `stage-table`, `flights`; `feed`, `feed-detail`;
+//! - panels: `tab-NAME`; what is in a panel is named in its folder, `result` (`data-outcome`) and `retry` are under each form;
 //! - tape: `tape`.
 
 mod caption;

@@ -1,4 +1,9 @@
 //! The cache panel: read and write, the lines with their letters, what changed last, how often copies answer.
+//!
+//! Test ids: `address`, `value`, `read`, `write`, `delete`, `durable`, `write-back`, `at-any`, `at-NODE`, `click-read`, `click-write`,
+//! `load`, `load-rate`, `loaded`, `lines`, `line-ADDRESS` (`data-home`), `cell-ADDRESS-NODE` (`data-state`, `data-unsaved`,
+//! `data-known`, `data-waited`), `home-ADDRESS` (`data-value`, `data-stale`, `data-count`), `diagram` (`data-from`, `data-to`),
+//! `mesi-table`, `uses`, `use-NODE`.
 
 mod desk;
 mod diagram;

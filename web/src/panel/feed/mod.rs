@@ -1,4 +1,6 @@
 //! What happened, in words, newest first.
+//!
+//! Test ids: `feed`, `feed-detail`.
 
 mod look;
 pub(super) mod words;

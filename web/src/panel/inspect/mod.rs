@@ -1,4 +1,6 @@
 //! One node: what it says of itself, its links, its process. Below: the stage as a table.
+//!
+//! Test ids: `inspect`, `inspect-NODE`, `inspect-kill-NODE` …, `has-left`, `stage-table`, `flights`.
 
 mod look;
 mod table;

@@ -1,4 +1,6 @@
 //! The log panel: the matrix of one group, one row per node, one column per index.
+//!
+//! Test ids: `log`, `log-NODE`, `log-title`, `log-of-GROUP`.
 
 mod look;
 pub(super) mod words;

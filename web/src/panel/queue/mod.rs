@@ -1,4 +1,9 @@
 //! The queue panel: publish and consume, what was delivered to the page, the bins of each topic, the ring as a table.
+//!
+//! Test ids: `topic`, `key`, `message`, `publish`, `stream`, `streamed`, `rate`, `group`, `consume`, `max`, `visibility`, `held`,
+//! `held-ID` (`data-attempt`, `data-late`), `ack-ID`, `nack-ID`, `crash`, `topics`, `topic-TOPIC` (`data-ready`, `data-in-flight`,
+//! `data-acknowledged`, `data-dead`), `bin-NAME`, `flight-ID` (`data-attempt`), `group-choice`, `redrive`, `ring-table`, `ring-N`,
+//! `last-change` (as `ring-change` on the stage).
 
 mod bins;
 mod change;

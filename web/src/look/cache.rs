@@ -196,14 +196,14 @@ pub(crate) mod tests {
         };
         home(&mut view, 70, recalled("node3"));
         let row = RowLook::of(&view, "price");
-        let fan = row.fan.unwrap();
+        let fan = row.fan.expect("a question");
         assert_eq!((fan.count, fan.of, fan.over_us), ((1, 2), vec![(1, false), (2, true)], None));
         assert_eq!(row.cells[1].waited, Some(Timer { started_us: 60, due_us: 100 }));
         assert_eq!(row.cells[2].waited, None);
         changed(&mut view, "node3", 75, "seat", State::E);
         assert_eq!(busiest(&view).as_deref(), Some("price"), "it is waited for");
         home(&mut view, 80, recalled("node2"));
-        let fan = RowLook::of(&view, "price").fan.unwrap();
+        let fan = RowLook::of(&view, "price").fan.expect("a question");
         assert_eq!((fan.over_us, fan.on_stage(90), fan.on_stage(80 + FAN_STAYS_US)), (Some(80), true, false));
         assert_eq!(busiest(&view).as_deref(), Some("seat"));
     }

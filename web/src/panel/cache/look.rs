@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(edge(Some(("node1", "price"))), Some(("node3".into(), State::S)));
         let hit = LineFact::Hit { address: "seat".into(), state: State::S, write: false };
         say(&mut view, "node3", 50, Fact::CacheLine { group: ONLY, fact: hit });
-        assert!(EdgeLook::of(&view, None).unwrap().hit);
+        assert!(EdgeLook::of(&view, None).is_some_and(|edge| edge.hit));
     }
 
     #[test]

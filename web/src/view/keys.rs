@@ -254,3 +254,25 @@ fn next_node(step: isize, playback: Playback, ui: Ui) {
     };
     ui.select(&order[next]);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::panel::PANELS;
+
+    #[test]
+    fn no_key_means_two_things() {
+        let mut known =
+            BTreeSet::from(["K", "T", "P", "R", "J", "N", "M", "B", "L", "?", " ", "-", "0", "=", "+"]);
+        let letters = PANELS.iter().filter_map(|panel| panel.operations.as_ref());
+        known.extend(letters.flat_map(|operations| operations.letters).map(|letter| letter.key));
+        let panels = PANELS.iter().map(|panel| panel.key);
+        let layers = LAYERS.iter().map(|layer| layer.key);
+        for key in panels.chain(layers).chain(Scenario::ALL.map(Scenario::key)) {
+            assert!(known.insert(key), "{key}");
+        }
+        assert!(!known.iter().any(|key| key.chars().any(char::is_lowercase)), "{known:?}");
+    }
+}

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use orrery_base::ids::{ClientName, GroupId, NodeName};
+use orrery_base::ids::{GroupId, NodeName};
 use orrery_cache::Address;
+use smol_str::SmolStr;
 
 use crate::i18n::{Both, Lang, Strings};
 
@@ -89,9 +90,9 @@ pub struct Ui {
     /// Whether travel is replaced by standing arrows.
     pub still: RwSignal<bool>,
     /// Clients that the page may act as.
-    pub clients: RwSignal<Arc<Vec<ClientName>>>,
+    pub clients: RwSignal<Arc<Vec<SmolStr>>>,
     /// The one that it acts as.
-    pub client: RwSignal<ClientName>,
+    pub client: RwSignal<SmolStr>,
     /// Whom to ask; none asks any reachable node.
     pub ask: RwSignal<Option<NodeName>>,
 }
@@ -105,7 +106,7 @@ impl Ui {
             .unwrap_or_default();
         let theme = remembered("theme").and_then(|name| Theme::from_name(&name)).unwrap_or_default();
         let layers = remembered("layers").map_or(Layers::ALL, |text| Layers::from_remembered(&text));
-        let clients: Vec<ClientName> = ["Ayu", "Budi", "Citra"].map(ClientName::from).to_vec();
+        let clients: Vec<SmolStr> = ["Ayu", "Budi", "Citra"].map(SmolStr::from).to_vec();
         let ui = Ui {
             lang: RwSignal::new(lang),
             theme: RwSignal::new(theme),

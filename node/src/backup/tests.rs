@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orrery_base::ids::{ClusterId, NodeId};
 use orrery_engine::refound::{found_on_disk, state_on_disk};
-use orrery_machine::{Command, ControlCommand, Member, Operation, Placement, SKIPPED};
+use orrery_machine::{Command, ControlCommand, Member, Mutation, Placement, SKIPPED};
 
 use super::*;
 use crate::cli::{RecoverArgs, RestoreArgs};
@@ -34,7 +34,7 @@ fn member(id: u64) -> Member {
 }
 
 fn control(machine: &mut Machine, index: u64, command: ControlCommand) {
-    machine.apply(index, &Command { key: None, operation: Operation::Control(command) });
+    machine.apply(index, &Command { key: None, mutation: Mutation::Control(command) });
 }
 
 /// A cluster of two nodes with one shard.

@@ -18,7 +18,7 @@ use super::cluster::stop;
 use super::work::MESSAGE_BYTES;
 use crate::client::Client;
 use crate::demo::process;
-use crate::http::Answer;
+use crate::http::Json;
 
 const READY_MAX: Duration = Duration::from_secs(10);
 
@@ -30,8 +30,8 @@ struct Asked {
 /// `orrery bench bare`: serves until the standard input ends.
 pub async fn serve(port: u16) -> Result<()> {
     let value = "v".repeat(MESSAGE_BYTES - 2);
-    let answer = async move |Query(Asked { address }): Query<Asked>| -> Answer<Value> {
-        Answer(
+    let answer = async move |Query(Asked { address }): Query<Asked>| -> Json<Value> {
+        Json(
             200,
             json!({
                 "status": "hit", "address": address, "value": value, "state": "S", "version": 7, "source": "local",

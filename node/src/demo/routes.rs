@@ -15,7 +15,7 @@ use crate::events::{Hub, ReaderQuery};
 use crate::faults::Change;
 use crate::http::guard::{self, Guard};
 use crate::http::{
-    Answer, Checked, Failure, FaultsAnswered, dashboard, json_only, method_not_allowed, open_events,
+    Failure, FaultsAnswered, Json, Keyed, dashboard, json_only, method_not_allowed, open_events,
     optional_json,
 };
 
@@ -25,7 +25,7 @@ struct DemoState {
     hub: Hub,
 }
 
-type Answered = Result<Answer<DemoNodes>, Failure>;
+type Answered = Result<Json<DemoNodes>, Failure>;
 
 /// All routes of the supervisor.
 pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
@@ -45,50 +45,47 @@ pub fn router(supervisor: Supervisor, hub: Hub, guard: Guard) -> Router {
         .with_state(DemoState { supervisor, hub })
 }
 
-async fn list(State(state): State<DemoState>) -> Answer<DemoNodes> {
-    Answer(200, state.supervisor.list())
+async fn list(State(state): State<DemoState>) -> Json<DemoNodes> {
+    Json(200, state.supervisor.list())
 }
 
 async fn add(State(state): State<DemoState>) -> Answered {
     state.supervisor.add().await?;
-    Ok(Answer(200, state.supervisor.list()))
+    Ok(Json(200, state.supervisor.list()))
 }
 
 /// 202: it goes when its shards moved away.
 async fn remove(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.remove(&id).await?;
-    Ok(Answer(202, state.supervisor.list()))
+    Ok(Json(202, state.supervisor.list()))
 }
 
 async fn kill(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.kill(&id).await?;
-    Ok(Answer(200, state.supervisor.list()))
+    Ok(Json(200, state.supervisor.list()))
 }
 
 async fn start(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.start(&id).await?;
-    Ok(Answer(200, state.supervisor.list()))
+    Ok(Json(200, state.supervisor.list()))
 }
 
 async fn pause(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.pause(&id)?;
-    Ok(Answer(200, state.supervisor.list()))
+    Ok(Json(200, state.supervisor.list()))
 }
 
 async fn resume(State(state): State<DemoState>, Path(id): Path<String>) -> Answered {
     state.supervisor.resume(&id)?;
-    Ok(Answer(200, state.supervisor.list()))
+    Ok(Json(200, state.supervisor.list()))
 }
 
 async fn faults(State(state): State<DemoState>) -> FaultsAnswered {
-    Ok(Answer(200, state.supervisor.faults(Change::Look).await?))
+    Ok(Json(200, state.supervisor.faults(Change::Look).await?))
 }
 
-async fn set_faults(
-    State(state): State<DemoState>,
-    Checked { body, .. }: Checked<FaultSet>,
-) -> FaultsAnswered {
-    Ok(Answer(200, state.supervisor.faults(Change::Set(body.faults)).await?))
+async fn set_faults(State(state): State<DemoState>, Keyed { body, .. }: Keyed<FaultSet>) -> FaultsAnswered {
+    Ok(Json(200, state.supervisor.faults(Change::Set(body.faults)).await?))
 }
 
 async fn heal_faults(State(state): State<DemoState>, request: Request) -> FaultsAnswered {
@@ -96,7 +93,7 @@ async fn heal_faults(State(state): State<DemoState>, request: Request) -> Faults
         Some(set) => Change::Heal(set.faults),
         None => Change::HealAll,
     };
-    Ok(Answer(200, state.supervisor.faults(change).await?))
+    Ok(Json(200, state.supervisor.faults(change).await?))
 }
 
 async fn events(

@@ -280,7 +280,7 @@ fn bursts_over_a_full_lock_table_keep_the_ring_small() {
     use orrery_lock::view::LocksShown;
     use orrery_lock::{Holder, LockCommand, Mode, Wait};
     use orrery_machine::ServiceFact;
-    use orrery_machine::{Command, Machine, Operation};
+    use orrery_machine::{Command, Machine, Mutation};
 
     struct Full(LocksShown);
     impl Source for Full {
@@ -299,14 +299,14 @@ fn bursts_over_a_full_lock_table_keep_the_ring_small() {
     let mut machine = Machine::default();
     for n in 0..CLAIMS_MAX {
         let client = format!("student{}", n / CLAIMS_PER_CLIENT_MAX).as_str().into();
-        let operation = Operation::Lock(LockCommand::Acquire {
+        let mutation = Mutation::Lock(LockCommand::Acquire {
             resource: format!("resource-{n:06}").as_str().into(),
             holder: Holder { client, session: None },
             mode: Mode::Exclusive,
             ttl_ms: 60_000,
             wait: Wait::No,
         });
-        machine.apply(n as u64 + 1, &Command { key: None, operation });
+        machine.apply(n as u64 + 1, &Command { key: None, mutation });
     }
     let recorder = Recorder::new("a".into(), 3, true, Hlc::default());
     let hub = Hub::new(recorder.clone(), 32_768);

@@ -9,6 +9,7 @@ use hyper::Method;
 use orrery_api::fault::{DELAY_MS_MAX, FAULTS_MAX, Fault, FaultSet, Faults, Unreached};
 use orrery_base::error::{ApiError, ErrorBody, ErrorCode};
 use orrery_base::ids::NodeName;
+use orrery_base::names;
 use tokio::time::timeout;
 
 use crate::client::Client;
@@ -61,6 +62,8 @@ pub fn check(faults: &[Fault], nodes: &BTreeSet<NodeName>) -> Result<(), ApiErro
     }
     let mut seen = BTreeSet::new();
     for Fault { from, to, delay_ms, loss_percent, .. } in faults {
+        names::check(from).map_err(|why| why.error("from"))?;
+        names::check(to).map_err(|why| why.error("to"))?;
         if let Some(unknown) = [from, to].into_iter().find(|name| !nodes.contains(*name)) {
             return refuse(ErrorCode::NotFound, format!("There is no node {unknown}."));
         }

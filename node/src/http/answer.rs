@@ -10,7 +10,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A JSON body with its status.
-pub struct Answer<T>(pub u16, pub T);
+pub struct Json<T>(pub u16, pub T);
 
 /// A typed error: its code's status, and `{"error":{"code","message"}}`.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Failure {
     }
 }
 
-impl<T: Serialize> IntoResponse for Answer<T> {
+impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         json(self.0, &self.1)
     }

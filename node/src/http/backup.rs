@@ -4,8 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use super::body::{Asked, query};
 use super::{Failure, NodeState};
 use crate::storage::SnapshotEncoder;
 
@@ -38,11 +38,8 @@ pub struct BackupQuery {
 
 /// `GET /backup`: a snapshot file whose first chunk says what it is of. It ends with a checksum; without it, it is not
 /// complete.
-pub async fn backup(
-    State(state): State<NodeState>,
-    query: Result<Query<BackupQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(query) = query.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
+pub async fn backup(State(state): State<NodeState>, asked: Asked<BackupQuery>) -> Result<Response, Failure> {
+    let query = query(asked)?;
     let Ok(turn) = TURN.try_acquire() else {
         return Err(Failure::new(ErrorCode::LimitReached, "This node is giving a backup already."));
     };

@@ -1,20 +1,21 @@
 //! Strict bodies: JSON by content type, bounded, no unknown fields, with sentences that say what is wrong.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::ops::RangeInclusive;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, Query, Request};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use orrery_api::lock::{TTL_MS_RANGE, WAIT_MS_MAX};
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::NAME_BYTES_MAX;
 use orrery_base::key::IdempotencyKey;
 use orrery_base::names;
+use orrery_base::valid::sentence_in;
+use orrery_engine::Caller;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use smol_str::{SmolStr, format_smolstr};
@@ -23,7 +24,7 @@ use tokio::time::timeout;
 use super::answer::Failure;
 use super::discard::{discard, discard_body};
 use super::{BODY_BYTES_MAX, BODY_TIME_MAX};
-use crate::server::Caller;
+use crate::server::Caller as Connection;
 
 /// How deep lists and objects of a body may be nested, its own braces counted. A message is delivered as it came, and many
 /// readers of JSON end at some depth: such a message would become a dead letter together with its whole batch.
@@ -32,35 +33,45 @@ const DEPTH_MAX: usize = 64;
 /// The header that makes a retry safe.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A mutation's body, checked, and its idempotency key.
-pub struct Checked<T> {
+/// A request's body, and from whom it comes.
+pub struct Keyed<T> {
     pub body: T,
-    /// The key, if the client sent one.
-    pub key: Option<IdempotencyKey>,
-    /// From where it came, where that is known.
-    pub asker: Option<SmolStr>,
+    pub caller: Caller,
 }
 
-/// What a body must keep beyond its types.
-pub trait Check {
-    /// The first thing that is wrong, as an error.
-    fn check(&self) -> Result<(), Failure>;
-}
-
-impl<T, S> FromRequest<S> for Checked<T>
+impl<T, S> FromRequest<S> for Keyed<T>
 where
-    T: DeserializeOwned + Check,
+    T: DeserializeOwned,
     S: Send + Sync,
 {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let key = idempotency_key(request.headers())?;
-        let asker = request.extensions().get::<Caller>().map(|caller| asker(caller.from.ip()));
-        let body: T = read_json(request).await?;
-        body.check()?;
-        Ok(Checked { body, key, asker })
+        let connection = request.extensions().get::<Connection>();
+        let asker = connection.map(|connection| asker(connection.from.ip()));
+        Ok(Keyed { body: read_json(request).await?, caller: Caller { key, asker } })
     }
+}
+
+/// A query string, or what is wrong with it.
+pub type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// The query, or an error with a sentence.
+pub fn query<T>(asked: Asked<T>) -> Result<T, Failure> {
+    let rejected = match asked {
+        Ok(Query(query)) => return Ok(query),
+        Err(rejected) => rejected,
+    };
+    let mut cause: &dyn std::error::Error = &rejected;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let cause = cause.to_string();
+    Err(match sentence_in(&cause) {
+        Some(sentence) => Failure::bad_request(sentence),
+        None => Failure::bad_request(format!("{}.", rejected.body_text())),
+    })
 }
 
 /// The name under which a client's address is counted. For IPv6 it is the network of 64 bits: a client may use every
@@ -75,14 +86,12 @@ fn asker(from: IpAddr) -> SmolStr {
     }
 }
 
-/// A checked JSON body, or none where the request has none.
-pub async fn optional_json<T: DeserializeOwned + Check>(request: Request) -> Result<Option<T>, Failure> {
+/// A JSON body, or none where the request has none.
+pub async fn optional_json<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Failure> {
     if request.body().is_end_stream() {
         return Ok(None);
     }
-    let body: T = read_json(request).await?;
-    body.check()?;
-    Ok(Some(body))
+    read_json(request).await.map(Some)
 }
 
 /// Reads and decodes a JSON body.
@@ -92,7 +101,7 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failu
         return Err(not_announced_as_json());
     }
     let (parts, body) = request.into_parts();
-    let caller = parts.extensions.get::<Caller>();
+    let caller = parts.extensions.get::<Connection>();
     let bytes = read(&parts.headers, body, caller).await?;
     if is_deeper_than(&bytes, DEPTH_MAX) {
         return Err(Failure::bad_request(format!(
@@ -109,7 +118,11 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failu
         });
     }
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
-        Category::Data => Failure::bad_request(format!("The body does not fit: {error}.")),
+        Category::Data => {
+            let error = error.to_string();
+            let sentence = sentence_in(&error).map(str::to_owned);
+            Failure::bad_request(sentence.unwrap_or_else(|| format!("The body does not fit: {error}.")))
+        }
         Category::Syntax | Category::Eof | Category::Io => not_json(&error),
     })
 }
@@ -158,7 +171,7 @@ fn not_announced_as_json() -> Failure {
     )
 }
 
-async fn read(headers: &HeaderMap, mut body: Body, caller: Option<&Caller>) -> Result<Bytes, Failure> {
+async fn read(headers: &HeaderMap, mut body: Body, caller: Option<&Connection>) -> Result<Bytes, Failure> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let mut bytes = BytesMut::new();
     let all = async {
@@ -219,45 +232,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failur
         return Err(wrong());
     }
     Ok(Some(key))
-}
-
-/// A name of a client, a resource, a node: by the one rule for all of them.
-pub fn check_name(field: &str, name: &str) -> Result<(), Failure> {
-    names::check(name).map_err(|why| Failure::from(why.error(field)))
-}
-
-/// A number within its range, where it is given.
-pub fn check_range(field: &str, value: Option<u64>, range: RangeInclusive<u64>) -> Result<(), Failure> {
-    match value {
-        Some(value) if !range.contains(&value) => Err(Failure::bad_request(format!(
-            "\"{field}\" is {value}; it must be from {} to {}.",
-            range.start(),
-            range.end()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The length of a lease.
-pub fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Failure> {
-    match ttl_ms {
-        Some(ttl_ms) if !TTL_MS_RANGE.contains(&ttl_ms) => Err(Failure::bad_request(format!(
-            "\"ttl_ms\" is {ttl_ms}; it must be from {} to {} milliseconds.",
-            TTL_MS_RANGE.start(),
-            TTL_MS_RANGE.end()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The time to wait for a lock or a message.
-pub fn check_wait(wait_ms: Option<u64>) -> Result<(), Failure> {
-    match wait_ms {
-        Some(wait_ms) if wait_ms > WAIT_MS_MAX => Err(Failure::bad_request(format!(
-            "\"wait_ms\" is {wait_ms}; it must be at most {WAIT_MS_MAX} milliseconds."
-        ))),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

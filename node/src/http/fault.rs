@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
-use orrery_api::fault::{Fault, FaultSet, Faults};
+use axum::extract::{Request, State};
+use orrery_api::fault::{CutLink, CutLinks, Fault, FaultSet, Faults};
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::NodeName;
 use orrery_engine::host::Host as _;
-use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use serde::Deserialize;
 
-use super::body::{Check, Checked, check_name, optional_json};
-use super::{Answer, Failure, NodeState};
+use super::body::{Asked, Keyed, optional_json, query};
+use super::{Failure, Json, NodeState};
 use crate::faults::{Change, check, spread};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -33,9 +31,9 @@ pub struct FaultQuery {
     scope: Scope,
 }
 
-type Scoped = Result<Query<FaultQuery>, QueryRejection>;
+type Scoped = Asked<FaultQuery>;
 /// What all three answer.
-pub type Answered = Result<Answer<Faults>, Failure>;
+pub type Answered = Result<Json<Faults>, Failure>;
 
 /// `GET /faults`
 pub async fn list(State(state): State<NodeState>, query: Scoped) -> Answered {
@@ -46,7 +44,7 @@ pub async fn list(State(state): State<NodeState>, query: Scoped) -> Answered {
 pub async fn set(
     State(state): State<NodeState>,
     query: Scoped,
-    Checked { body, .. }: Checked<FaultSet>,
+    Keyed { body, .. }: Keyed<FaultSet>,
 ) -> Answered {
     change(&state, Change::Set(body.faults), query).await
 }
@@ -60,17 +58,8 @@ pub async fn heal(State(state): State<NodeState>, query: Scoped, request: Reques
     change(&state, change_to, query).await
 }
 
-impl Check for FaultSet {
-    fn check(&self) -> Result<(), Failure> {
-        self.faults.iter().try_for_each(|fault| {
-            check_name("from", &fault.from)?;
-            check_name("to", &fault.to)
-        })
-    }
-}
-
-async fn change(state: &NodeState, change: Change, query: Scoped) -> Answered {
-    let Query(FaultQuery { scope }) = query.map_err(|error| Failure::bad_request(error.body_text()))?;
+async fn change(state: &NodeState, change: Change, scoped: Scoped) -> Answered {
+    let FaultQuery { scope } = query(scoped)?;
     let own = &state.engine.local().name;
     let mut others: BTreeMap<NodeName, String> =
         state.engine.members().into_iter().map(|member| (member.name, member.address)).collect();
@@ -95,7 +84,7 @@ async fn change(state: &NodeState, change: Change, query: Scoped) -> Answered {
         all.faults.extend(state.transport.faults());
     }
     all.faults.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
-    Ok(Answer(200, all))
+    Ok(Json(200, all))
 }
 
 fn apply(state: &NodeState, part: Change) {
@@ -115,39 +104,17 @@ fn apply(state: &NodeState, part: Change) {
     }
 }
 
-/// `POST /fault/link`, an older way to cut what this node sends to one peer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CutLink {
-    peer: SmolStr,
-    /// Cut what this node sends to it, or heal it.
-    cut: bool,
-}
-
-impl Check for CutLink {
-    fn check(&self) -> Result<(), Failure> {
-        check_name("peer", &self.peer)
-    }
-}
-
-/// Answer of `POST /fault/link`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CutLinks {
-    /// All peers to which nothing arrives from this node.
-    cut: Vec<SmolStr>,
-}
-
 /// `POST /fault/link`
 pub async fn link(
     State(state): State<NodeState>,
-    Checked { body, .. }: Checked<CutLink>,
-) -> Result<Answer<CutLinks>, Failure> {
-    let own = &state.engine.local().name;
-    if body.peer == *own || !state.engine.members().iter().any(|member| member.name == body.peer) {
-        return Err(Failure::new(ErrorCode::NotFound, format!("{own} has no peer called {}.", body.peer)));
+    Keyed { body, .. }: Keyed<CutLink>,
+) -> Result<Json<CutLinks>, Failure> {
+    let (own, peer) = (&state.engine.local().name, body.peer.into_text());
+    if peer == *own || !state.engine.members().iter().any(|member| member.name == peer) {
+        return Err(Failure::new(ErrorCode::NotFound, format!("{own} has no peer called {peer}.")));
     }
-    let before = state.transport.fault_to(&body.peer).unwrap_or_default();
-    let fault = Fault { from: own.clone(), to: body.peer, cut: body.cut, ..before };
+    let before = state.transport.fault_to(&peer).unwrap_or_default();
+    let fault = Fault { from: own.clone(), to: peer, cut: body.cut, ..before };
     apply(&state, Change::Set(vec![fault]));
-    Ok(Answer(200, CutLinks { cut: state.transport.cut_links() }))
+    Ok(Json(200, CutLinks { cut: state.transport.cut_links() }))
 }

@@ -7,15 +7,11 @@ mod answer;
 mod assets;
 mod backup;
 mod body;
-mod cache;
 mod discard;
 mod fault;
 pub mod guard;
-mod lock;
 mod node;
-mod queue;
-mod ring;
-mod session;
+mod serve;
 mod stream;
 
 #[cfg(test)]
@@ -30,9 +26,9 @@ use axum::{Router, middleware};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_engine::Engine;
 
-pub use answer::{Answer, Failure};
+pub use answer::{Failure, Json};
 pub use assets::dashboard;
-pub use body::{Checked, json_only, optional_json, read_json};
+pub use body::{Keyed, json_only, optional_json, read_json};
 pub use discard::discard_body;
 pub use fault::Answered as FaultsAnswered;
 use guard::Guard;
@@ -70,35 +66,7 @@ pub struct NodeState {
 /// All routes of a node.
 pub fn router(state: NodeState) -> Router {
     let guard = state.guard.clone();
-    let mut api = Router::new()
-        .route("/lock/acquire", post(lock::acquire))
-        .route("/lock/release", post(lock::release))
-        .route("/lock/renew", post(lock::renew))
-        .route("/lock/cancel", post(lock::cancel))
-        .route("/lock/status", get(lock::status))
-        .route("/cache/read", get(cache::read))
-        .route("/cache/write", post(cache::write))
-        .route("/cache/delete", post(cache::delete))
-        .route("/cache/lines", get(cache::lines))
-        .route("/cache/directory", get(cache::directory))
-        .route("/cache/stats", get(cache::stats))
-        .route("/queue", get(queue::topics))
-        .route("/queue/publish", post(queue::publish))
-        .route("/queue/consume", post(queue::consume))
-        .route("/queue/ack", post(queue::ack))
-        .route("/queue/nack", post(queue::nack))
-        .route("/queue/extend", post(queue::extend))
-        .route("/queue/groups", get(queue::groups).post(queue::create_group))
-        .route("/queue/groups/delete", post(queue::delete_group))
-        .route("/queue/redrive", post(queue::redrive))
-        .route("/queue/purge", post(queue::purge))
-        .route("/queue/stats", get(queue::stats))
-        .route("/queue/peek", get(queue::peek))
-        .route("/queue/limits", get(queue::limits).post(queue::set_limits))
-        .route("/ring", get(ring::ring))
-        .route("/session", post(session::open))
-        .route("/session/renew", post(session::renew))
-        .route("/session/close", post(session::close))
+    let mut api = serve::routes()
         .route("/livez", get(node::livez))
         .route("/readyz", get(node::readyz))
         .route("/health", get(node::health))

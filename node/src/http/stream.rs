@@ -1,13 +1,13 @@
 //! WebSockets: the event stream for readers, and the connections of peers.
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use orrery_base::error::ErrorCode;
 
+use super::body::{Asked, query};
 use super::{Failure, NodeState};
 use crate::events::{Hub, ReaderQuery, serve_reader};
 use crate::server::Caller;
@@ -19,19 +19,19 @@ const READER_BYTES_MAX: usize = 4_096;
 /// `GET /ws/events` of a node.
 pub async fn events(
     State(state): State<NodeState>,
-    query: Result<Query<ReaderQuery>, QueryRejection>,
+    asked: Asked<ReaderQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
-    open_events(state.hub, query, upgrade)
+    open_events(state.hub, asked, upgrade)
 }
 
 /// The same for any hub.
 pub fn open_events(
     hub: Hub,
-    query: Result<Query<ReaderQuery>, QueryRejection>,
+    asked: Asked<ReaderQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
-    let Query(query) = query.map_err(|error| Failure::bad_request(format!("{}.", error.body_text())))?;
+    let query = query(asked)?;
     let choice = query.choice()?;
     let upgrade = upgrade.map_err(|_| Failure::bad_request("This path speaks WebSocket only."))?;
     let chosen = hub.choose(choice)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use orrery_api::cache::StatsAnswer;
 use orrery_api::node::{GroupStatus, Status};
+use orrery_api::operation::{Operation, Outcome};
 use orrery_engine::QueueTotals;
 use orrery_engine::host::Measured;
 use orrery_event::fact::Role;
@@ -175,9 +176,9 @@ impl Metrics {
         }
     }
 
-    pub fn request(&self, operation: &str, outcome: &str, took: Duration) {
-        self.requests.with_label_values(&[operation, outcome]).inc();
-        self.request_seconds.with_label_values(&[operation]).observe(took.as_secs_f64());
+    pub fn request(&self, operation: Operation, outcome: Outcome, took: Duration) {
+        self.requests.with_label_values(&[operation.word(), outcome.word()]).inc();
+        self.request_seconds.with_label_values(&[operation.word()]).observe(took.as_secs_f64());
     }
 
     /// The text format of Prometheus.

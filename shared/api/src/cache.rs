@@ -1,13 +1,30 @@
 //! `GET /cache/read`, `POST /cache/write`, `POST /cache/delete`, and what is shown of a node's cache: `GET /cache/lines`,
 //! `/cache/directory`, `/cache/stats`.
 
+use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::{GroupId, NodeName, Term};
-use orrery_cache::State;
+use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{Name, NameRule};
 use orrery_cache::node::{LateWrites, Policy, Stats};
+use orrery_cache::{ADDRESS_BYTES_MAX, State, VALUE_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::queue::JsonText;
+use crate::operation::{Operation, Outcome};
+use crate::request::{Answer, Request, client_of};
+
+/// A cache line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AddressRule {}
+
+impl NameRule for AddressRule {
+    const FIELD: &'static str = "address";
+    const BYTES_MAX: usize = ADDRESS_BYTES_MAX;
+}
+
+/// The address of a cache line.
+pub type LineAddress = Name<AddressRule>;
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +44,7 @@ pub enum Consistency {
 pub struct Read {
     /// Which line.
     #[serde(alias = "key")]
-    pub address: SmolStr,
+    pub address: LineAddress,
     /// How fresh.
     #[serde(default)]
     pub consistency: Consistency,
@@ -85,7 +102,7 @@ pub struct ReadAnswer {
 pub struct Write {
     /// Which line.
     #[serde(alias = "key")]
-    pub address: SmolStr,
+    pub address: LineAddress,
     /// Any JSON value, at most 256 KiB of text.
     pub value: JsonText,
     /// Answer before it is committed: `"durable": false`. Goes with no `if_version`.
@@ -102,10 +119,89 @@ pub struct Write {
 pub struct Delete {
     /// Which line.
     #[serde(alias = "key")]
-    pub address: SmolStr,
+    pub address: LineAddress,
     /// Only where the line has this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_version: Option<u64>,
+}
+
+impl Request for Read {
+    type Answer = ReadAnswer;
+
+    const OPERATION: Operation = Operation::Read;
+
+    fn subject(&self) -> SmolStr {
+        self.address.clone().into_text()
+    }
+}
+
+impl Request for Write {
+    type Answer = WriteAnswer;
+
+    const OPERATION: Operation = Operation::Write;
+
+    fn operation(&self) -> Operation {
+        if self.write_back { Operation::WriteBack } else { Operation::Write }
+    }
+
+    fn check(&self) -> Result<(), ApiError> {
+        let bytes = self.value.text().len();
+        if bytes > VALUE_BYTES_MAX {
+            return Err(ApiError::new(
+                ErrorCode::TooLarge,
+                format!("The value has {bytes} bytes of JSON text; at most {VALUE_BYTES_MAX} are allowed."),
+            ));
+        }
+        if self.write_back && self.if_version.is_some() {
+            return Err(ApiError::bad_request(
+                "\"if_version\" goes only with a durable write: leave out \"write_back\".",
+            ));
+        }
+        Ok(())
+    }
+
+    fn client(&self, key: Option<&IdempotencyKey>) -> SmolStr {
+        client_of(key)
+    }
+
+    fn subject(&self) -> SmolStr {
+        self.address.clone().into_text()
+    }
+}
+
+impl Request for Delete {
+    type Answer = WriteAnswer;
+
+    const OPERATION: Operation = Operation::Delete;
+
+    fn client(&self, key: Option<&IdempotencyKey>) -> SmolStr {
+        client_of(key)
+    }
+
+    fn subject(&self) -> SmolStr {
+        self.address.clone().into_text()
+    }
+}
+
+impl Answer for ReadAnswer {
+    fn outcome(&self) -> Outcome {
+        match self.status {
+            ReadStatus::Hit => Outcome::Hit,
+            ReadStatus::Fill => Outcome::Fill,
+            ReadStatus::Miss => Outcome::Miss,
+        }
+    }
+}
+
+impl Answer for WriteAnswer {
+    fn outcome(&self) -> Outcome {
+        match self.status {
+            WriteStatus::Written if self.durable => Outcome::Written,
+            WriteStatus::Written => Outcome::WrittenBackLater,
+            WriteStatus::Deleted => Outcome::Deleted,
+            WriteStatus::Absent => Outcome::Absent,
+        }
+    }
 }
 
 /// How a write ended.
@@ -180,6 +276,15 @@ pub struct LineAnswer {
     pub bytes: u64,
     /// What is there.
     pub value: Option<JsonText>,
+}
+
+/// The query string of `GET /cache/directory`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryQuery {
+    /// Which line.
+    #[serde(alias = "key")]
+    pub address: LineAddress,
 }
 
 /// `GET /cache/directory?address=K`: what the line's home knows of it.

@@ -1,6 +1,7 @@
 //! `GET`, `POST` and `DELETE /faults`: sets of faults of single directions of links.
 
 use orrery_base::ids::NodeName;
+use orrery_base::valid::{Name, NameRule};
 use serde::{Deserialize, Serialize};
 
 /// Largest set in one request.
@@ -61,4 +62,29 @@ pub struct Unreached {
     pub node: NodeName,
     /// Why, as a sentence.
     pub why: String,
+}
+
+/// A node to which another one sends.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PeerRule {}
+
+impl NameRule for PeerRule {
+    const FIELD: &'static str = "peer";
+}
+
+/// `POST /fault/link`, an older way to cut what the node that is asked sends to one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutLink {
+    /// To whom.
+    pub peer: Name<PeerRule>,
+    /// Cut it, or heal it.
+    pub cut: bool,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutLinks {
+    /// All peers to which nothing arrives from this node.
+    pub cut: Vec<NodeName>,
 }

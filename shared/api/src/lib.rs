@@ -1,4 +1,5 @@
-//! Bodies of requests and answers, one file per service. JSON only.
+//! What clients ask and what they are answered: operations and outcomes with their words, and the bodies, one file per service.
+//! JSON only.
 #![warn(missing_docs)]
 
 pub mod cache;
@@ -6,8 +7,10 @@ pub mod demo;
 pub mod fault;
 pub mod lock;
 pub mod node;
+pub mod operation;
 pub mod queue;
 pub mod queue_limits;
 pub mod queue_view;
+pub mod request;
 pub mod ring;
 pub mod session;

@@ -2,20 +2,23 @@
 //!
 //! The aliases are the field names that existing clients of such systems send.
 
+use std::ops::RangeInclusive;
+
 use orrery_base::ids::LeaseMs;
+use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{ClientName, Number, NumberRule, ResourceName, Ttl, WaitTime};
 use orrery_lock::view::LockTable;
 use orrery_lock::{FencingToken, Mode, SessionId, WaitEdge};
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::operation::{Operation, Outcome};
+use crate::request::{Answer, Request};
 
 /// Default length of a lock's lease.
-pub const TTL_MS_DEFAULT: u64 = 30_000;
-/// Shortest and longest lease.
-pub const TTL_MS_RANGE: std::ops::RangeInclusive<u64> = 100..=86_400_000;
+pub const TTL_DEFAULT: Ttl = Ttl::known(30_000);
 /// Default time to wait for a lock.
-pub const WAIT_MS_DEFAULT: u64 = 10_000;
-/// Longest time to wait for a lock.
-pub const WAIT_MS_MAX: u64 = 600_000;
+pub const WAIT_DEFAULT: WaitTime = WaitTime::known(10_000);
 
 /// `POST /lock/acquire`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +26,10 @@ pub const WAIT_MS_MAX: u64 = 600_000;
 pub struct Acquire {
     /// What.
     #[serde(alias = "resource_id", alias = "key")]
-    pub resource: SmolStr,
+    pub resource: ResourceName,
     /// Who.
     #[serde(alias = "client_id", alias = "requester_id", alias = "owner")]
-    pub client: SmolStr,
+    pub client: ClientName,
     /// In which of its sessions; the client's name alone is the holder when absent.
     #[serde(alias = "session_id", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -35,10 +38,10 @@ pub struct Acquire {
     pub mode: Mode,
     /// Length of the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_ms: Option<u64>,
+    pub ttl_ms: Option<Ttl>,
     /// How long to wait; 0 does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait_ms: Option<u64>,
+    pub wait_ms: Option<WaitTime>,
     /// Answer 202 at once when it is not free, and keep the place in the queue.
     #[serde(default)]
     pub queue: bool,
@@ -54,10 +57,10 @@ fn exclusive() -> Mode {
 pub struct Release {
     /// What.
     #[serde(alias = "resource_id", alias = "key")]
-    pub resource: SmolStr,
+    pub resource: ResourceName,
     /// Who.
     #[serde(alias = "client_id", alias = "requester_id", alias = "owner", alias = "owner_id")]
-    pub client: SmolStr,
+    pub client: ClientName,
     /// In which of its sessions.
     #[serde(alias = "session_id", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -72,10 +75,10 @@ pub struct Release {
 pub struct Renew {
     /// What.
     #[serde(alias = "resource_id", alias = "key")]
-    pub resource: SmolStr,
+    pub resource: ResourceName,
     /// Who.
     #[serde(alias = "client_id", alias = "requester_id", alias = "owner", alias = "owner_id")]
-    pub client: SmolStr,
+    pub client: ClientName,
     /// In which of its sessions.
     #[serde(alias = "session_id", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -85,7 +88,7 @@ pub struct Renew {
     /// Length of the lease from now, also where it ends earlier then: that is the client's own decision. When absent:
     /// the length asked for last, and the lease never ends earlier than before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_ms: Option<u64>,
+    pub ttl_ms: Option<Ttl>,
 }
 
 /// `POST /lock/cancel`
@@ -94,16 +97,51 @@ pub struct Renew {
 pub struct Cancel {
     /// What.
     #[serde(alias = "resource_id", alias = "key")]
-    pub resource: SmolStr,
+    pub resource: ResourceName,
     /// Who.
     #[serde(alias = "client_id", alias = "requester_id", alias = "owner", alias = "owner_id")]
-    pub client: SmolStr,
+    pub client: ClientName,
     /// In which of its sessions.
     #[serde(alias = "session_id", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
 }
 
-/// Every answer of the lock service that is not an error body. Its status is in [`LockAnswer::http_status`].
+impl Request for Acquire {
+    type Answer = LockAnswer;
+
+    const OPERATION: Operation = Operation::Acquire;
+
+    fn client(&self, _: Option<&IdempotencyKey>) -> SmolStr {
+        self.client.clone().into_text()
+    }
+
+    fn subject(&self) -> SmolStr {
+        format_smolstr!("{} {}", self.resource, self.mode.letter())
+    }
+}
+
+/// A request about a lock that only says which: its client and its resource are what the watchers are told.
+macro_rules! about_a_lock {
+    ($($body:ident),*) => { $(
+        impl Request for $body {
+            type Answer = LockAnswer;
+
+            const OPERATION: Operation = Operation::$body;
+
+            fn client(&self, _: Option<&IdempotencyKey>) -> SmolStr {
+                self.client.clone().into_text()
+            }
+
+            fn subject(&self) -> SmolStr {
+                self.resource.clone().into_text()
+            }
+        }
+    )* };
+}
+
+about_a_lock!(Release, Renew, Cancel);
+
+/// Every answer of the lock service that is not an error body. Its status is that of its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum LockAnswer {
@@ -199,17 +237,18 @@ pub enum LockAnswer {
     },
 }
 
-impl LockAnswer {
-    /// The HTTP status of the answer.
-    pub fn http_status(&self) -> u16 {
+impl Answer for LockAnswer {
+    fn outcome(&self) -> Outcome {
         match self {
-            Self::Acquired { .. } | Self::Released { .. } | Self::Renewed { .. } | Self::Cancelled { .. } => {
-                200
-            }
-            Self::Waiting { .. } => 202,
-            Self::NotWaiting { .. } => 404,
-            Self::Timeout { .. } => 408,
-            Self::Deadlock { .. } | Self::NotHolder { .. } => 409,
+            Self::Acquired { .. } => Outcome::Acquired,
+            Self::Waiting { .. } => Outcome::Waiting,
+            Self::Timeout { .. } => Outcome::Timeout,
+            Self::Deadlock { .. } => Outcome::Deadlock,
+            Self::Released { .. } => Outcome::Released,
+            Self::Renewed { .. } => Outcome::Renewed,
+            Self::Cancelled { .. } => Outcome::Cancelled,
+            Self::NotHolder { .. } => Outcome::NotHolder,
+            Self::NotWaiting { .. } => Outcome::NotWaiting,
         }
     }
 }
@@ -217,15 +256,28 @@ impl LockAnswer {
 /// Most holders and waiters together, and most sessions, of one answer to `GET /lock/status`; its default.
 pub const STATUS_LIMIT_MAX: usize = 1_000;
 
+/// How much one answer shows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StatusLimitRule {}
+
+impl NumberRule for StatusLimitRule {
+    const FIELD: &'static str = "limit";
+    const RANGE: RangeInclusive<u64> = 1..=STATUS_LIMIT_MAX as u64;
+    const UNIT: &'static str = "holders and waiters";
+}
+
+/// How many holders and waiters one answer to `GET /lock/status` shows.
+pub type StatusLimit = Number<StatusLimitRule>;
+
 /// The query string of `GET /lock/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusQuery {
     /// Only this resource, whole.
     #[serde(alias = "resource_id", alias = "key")]
-    pub resource: Option<SmolStr>,
+    pub resource: Option<ResourceName>,
     /// The answer ends after the resource with which it has so many holders and waiters, and after so many sessions.
-    pub limit: Option<usize>,
+    pub limit: Option<StatusLimit>,
     /// Resources after this one: `next` of the answer before.
     pub after: Option<SmolStr>,
     /// Sessions after this one: `next_session` of the answer before.
@@ -234,8 +286,8 @@ pub struct StatusQuery {
 
 impl StatusQuery {
     /// Only this resource.
-    pub fn of(resource: impl Into<SmolStr>) -> StatusQuery {
-        StatusQuery { resource: Some(resource.into()), ..StatusQuery::default() }
+    pub fn of(resource: ResourceName) -> StatusQuery {
+        StatusQuery { resource: Some(resource), ..StatusQuery::default() }
     }
 }
 

@@ -1,9 +1,44 @@
 //! `GET /livez`, `GET /readyz`, `GET /health`, `GET /status`, `GET /cluster`.
 
 use orrery_base::ids::{BootEpoch, ClusterId, GroupId, LogIndex, NodeId, NodeName, Term};
+use orrery_base::valid::{Name, NameRule};
 use orrery_event::fact::Role;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+
+/// A node.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MemberRule {}
+
+impl NameRule for MemberRule {
+    const FIELD: &'static str = "node";
+}
+
+/// The name of a node that a client gives.
+pub type MemberName = Name<MemberRule>;
+
+/// `POST /cluster/leader`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferLeader {
+    /// Who shall lead the control group.
+    #[serde(alias = "to", alias = "node_id")]
+    pub node: MemberName,
+}
+
+/// `POST /cluster/leave`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// Who shall go.
+    #[serde(alias = "node_id")]
+    pub node: MemberName,
+}
+
+/// `POST /cluster/compare`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {}
 
 /// `GET /health`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

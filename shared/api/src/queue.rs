@@ -3,44 +3,155 @@
 
 use std::ops::RangeInclusive;
 
-use orrery_base::error::ShardOutcome;
+use orrery_base::error::{ApiError, ErrorCode, ShardOutcome};
 use orrery_base::ids::{GroupId, NodeName};
-use orrery_queue::{GoneCause, MessageId, PurgeWhat, Receipt, StartFrom};
+use orrery_base::key::IdempotencyKey;
+use orrery_base::names;
+use orrery_base::valid::{Name, NameRule, Number, NumberRule, WaitTime};
+use orrery_queue::{GoneCause, MessageId, PurgeWhat, Receipt, StartFrom, dead_letters_of};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
-use super::lock::TTL_MS_RANGE;
+use crate::operation::{Operation, Outcome};
+use crate::request::{Answer, Request, client_of};
 
 /// Largest message where nobody configured another bound: bytes of its JSON text.
 pub const MESSAGE_BYTES_MAX: u64 = 256 * 1024;
-/// Longest delay of a publish or a nack: a day.
-pub const DELAY_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
-/// How long a delivery may stay invisible to the rest of its group: as short as a lease, up to twelve hours.
-pub const VISIBILITY_MS_RANGE: RangeInclusive<u64> = *TTL_MS_RANGE.start()..=12 * 60 * 60 * 1_000;
 /// Visibility time-out where the consumer asks for none.
-pub const VISIBILITY_MS_DEFAULT: u64 = 30_000;
-/// Longest time that a consume waits for a message.
-pub const WAIT_MS_MAX: u64 = 600_000;
-/// How many messages one consume may ask for.
-pub const MAX_RANGE: RangeInclusive<u32> = 1..=100;
-/// How many messages one peek may ask for.
-pub const LIMIT_RANGE: RangeInclusive<usize> = 1..=100;
+pub const VISIBILITY_DEFAULT: Visibility = Visibility::known(30_000);
 /// Messages that a peek shows where it asks for no number.
-pub const LIMIT_DEFAULT: usize = 10;
+pub const LIMIT_DEFAULT: PeekLimit = PeekLimit::known(10);
 /// Most messages that one ack, nack, extend or redrive names.
 pub const MESSAGE_IDS_MAX: usize = 1_024;
 
 /// The consumer group of those who name none.
 pub const GROUP_DEFAULT: &str = "default";
 
-fn default_group() -> SmolStr {
-    SmolStr::new_static(GROUP_DEFAULT)
+fn default_group() -> Group {
+    Group::known(GROUP_DEFAULT)
 }
 
-fn one() -> u32 {
-    1
+fn one() -> MaxMessages {
+    MaxMessages::known(1)
 }
+
+/// A topic, or what shows its dead letters.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AnyTopicRule {}
+
+impl NameRule for AnyTopicRule {
+    const FIELD: &'static str = "topic";
+}
+
+/// The name of a topic, or of what shows its dead letters.
+pub type AnyTopic = Name<AnyTopicRule>;
+
+/// A topic that takes messages.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TopicRule {}
+
+impl NameRule for TopicRule {
+    const FIELD: &'static str = "topic";
+
+    fn also(topic: &str) -> Result<(), String> {
+        match dead_letters_of(topic) {
+            None => Ok(()),
+            Some(of) => Err(format!(
+                "{topic} shows the dead letters of {of}: it can be looked at, redriven and purged, but nobody publishes, \
+                 consumes or has a group there."
+            )),
+        }
+    }
+}
+
+/// The name of a topic that takes messages.
+pub type Topic = Name<TopicRule>;
+
+/// A consumer group.
+#[derive(Debug, PartialEq, Eq)]
+pub enum GroupRule {}
+
+impl NameRule for GroupRule {
+    const FIELD: &'static str = "group";
+}
+
+/// The name of a consumer group.
+pub type Group = Name<GroupRule>;
+
+/// A consumer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConsumerRule {}
+
+impl NameRule for ConsumerRule {
+    const FIELD: &'static str = "consumer";
+}
+
+/// The name of a consumer.
+pub type Consumer = Name<ConsumerRule>;
+
+/// A partition key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PartitionRule {}
+
+impl NameRule for PartitionRule {
+    const FIELD: &'static str = "key";
+}
+
+/// A partition key.
+pub type Partition = Name<PartitionRule>;
+
+/// How long a message or a redelivery is held back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DelayRule {}
+
+impl NumberRule for DelayRule {
+    const FIELD: &'static str = "delay_ms";
+    // A day.
+    const RANGE: RangeInclusive<u64> = 0..=24 * 60 * 60 * 1_000;
+    const UNIT: &'static str = "milliseconds";
+}
+
+/// How long a message or a redelivery is held back, in milliseconds.
+pub type Delay = Number<DelayRule>;
+
+/// How long a delivery stays invisible.
+#[derive(Debug, PartialEq, Eq)]
+pub enum VisibilityRule {}
+
+impl NumberRule for VisibilityRule {
+    const FIELD: &'static str = "visibility_ms";
+    // As short as a lease, up to twelve hours.
+    const RANGE: RangeInclusive<u64> = 100..=12 * 60 * 60 * 1_000;
+    const UNIT: &'static str = "milliseconds";
+}
+
+/// How long a delivery stays invisible to the rest of its group, in milliseconds.
+pub type Visibility = Number<VisibilityRule>;
+
+/// How many messages one consume may ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MaxMessagesRule {}
+
+impl NumberRule for MaxMessagesRule {
+    const FIELD: &'static str = "max";
+    const RANGE: RangeInclusive<u64> = 1..=100;
+}
+
+/// How many messages a consume asks for at most.
+pub type MaxMessages = Number<MaxMessagesRule>;
+
+/// How many messages one peek may ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PeekLimitRule {}
+
+impl NumberRule for PeekLimitRule {
+    const FIELD: &'static str = "limit";
+    const RANGE: RangeInclusive<u64> = 1..=100;
+}
+
+/// How many messages a peek shows at most.
+pub type PeekLimit = Number<PeekLimitRule>;
 
 /// Any JSON value, kept as the text that the client sent: numbers keep all of their digits, objects their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,16 +187,16 @@ impl Eq for JsonText {}
 pub struct Publish {
     /// Where; it begins to exist if it does not.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// Any JSON value, at most [`MESSAGE_BYTES_MAX`] bytes of text unless configured otherwise.
     #[serde(alias = "payload")]
     pub message: JsonText,
     /// Messages of one topic with the same key keep their order. Without a key there is no order.
     #[serde(alias = "partition_key", default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<SmolStr>,
-    /// It is delivered only after this long, at most [`DELAY_MS_MAX`].
+    pub key: Option<Partition>,
+    /// It is delivered only after this long, at most a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay_ms: Option<u64>,
+    pub delay_ms: Option<Delay>,
     /// The same as the header `Idempotency-Key`: `<client>/<number>`, or any text that no other publish has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -97,24 +208,23 @@ pub struct Publish {
 pub struct Consume {
     /// From where.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// For which consumer group; it begins to exist, from the earliest message and on all shards, if it does not and the topic
     /// does.
     #[serde(alias = "consumer_group", default = "default_group")]
-    pub group: SmolStr,
+    pub group: Group,
     /// Who.
     #[serde(alias = "consumer_id")]
-    pub consumer: SmolStr,
-    /// Most messages, within [`MAX_RANGE`].
+    pub consumer: Consumer,
+    /// Most messages.
     #[serde(alias = "max_messages", default = "one")]
-    pub max: u32,
-    /// How long they stay invisible to the rest of the group, within [`VISIBILITY_MS_RANGE`];
-    /// [`VISIBILITY_MS_DEFAULT`] when absent.
+    pub max: MaxMessages,
+    /// How long they stay invisible to the rest of the group; [`VISIBILITY_DEFAULT`] when absent.
     #[serde(alias = "visibility_timeout_ms", default, skip_serializing_if = "Option::is_none")]
-    pub visibility_ms: Option<u64>,
-    /// How long to wait for a message when there is none, at most [`WAIT_MS_MAX`]; 0 (the default) does not wait.
+    pub visibility_ms: Option<Visibility>,
+    /// How long to wait for a message when there is none; 0 (the default) does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait_ms: Option<u64>,
+    pub wait_ms: Option<WaitTime>,
 }
 
 /// Which messages an ack, a nack or an extend is about: one `message_id` (with its receipt), or up to
@@ -133,10 +243,10 @@ pub struct Named<'a> {
 pub struct Ack {
     /// Of which topic.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// For which consumer group.
     #[serde(alias = "consumer_group", default = "default_group")]
-    pub group: SmolStr,
+    pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
@@ -157,10 +267,10 @@ pub struct Ack {
 pub struct Nack {
     /// Of which topic.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// For which consumer group.
     #[serde(alias = "consumer_group", default = "default_group")]
-    pub group: SmolStr,
+    pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
@@ -173,9 +283,9 @@ pub struct Nack {
     /// Of which deliveries, in the order of `message_ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<Vec<Receipt>>,
-    /// They are ready again only after this long, at most [`DELAY_MS_MAX`].
+    /// They are ready again only after this long, at most a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay_ms: Option<u64>,
+    pub delay_ms: Option<Delay>,
 }
 
 /// `POST /queue/extend`
@@ -184,10 +294,10 @@ pub struct Nack {
 pub struct Extend {
     /// Of which topic.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// For which consumer group.
     #[serde(alias = "consumer_group", default = "default_group")]
-    pub group: SmolStr,
+    pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
@@ -200,75 +310,88 @@ pub struct Extend {
     /// Of which deliveries, in the order of `message_ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<Vec<Receipt>>,
-    /// Visible again this long from now, within [`VISIBILITY_MS_RANGE`], even where that is earlier than before. When
-    /// absent: [`VISIBILITY_MS_DEFAULT`], and never earlier than before.
+    /// Visible again this long from now, even where that is earlier than before. When
+    /// absent: [`VISIBILITY_DEFAULT`], and never earlier than before.
     #[serde(alias = "visibility_timeout_ms", default, skip_serializing_if = "Option::is_none")]
-    pub visibility_ms: Option<u64>,
+    pub visibility_ms: Option<Visibility>,
 }
-
-/// What is wrong with the fields that name messages, as a sentence.
-pub type Unnamed = String;
 
 fn named<'a>(
     one: &'a Option<MessageId>,
     several: &'a Option<Vec<MessageId>>,
     receipt: &'a Option<Receipt>,
     receipts: &'a Option<Vec<Receipt>>,
-) -> Result<Named<'a>, Unnamed> {
+) -> Result<Named<'a>, ApiError> {
+    let wrong = |sentence: &str| Err(ApiError::bad_request(sentence));
     match (one, several) {
         (Some(id), None) if receipts.is_none() => {
             Ok(Named { ids: std::slice::from_ref(id), receipts: receipt.as_slice() })
         }
-        (Some(_), None) => Err("With one \"message_id\" give \"receipt\", not \"receipts\".".into()),
-        (None, Some(ids)) if ids.is_empty() || ids.len() > MESSAGE_IDS_MAX => {
-            let count = ids.len();
-            Err(format!("\"message_ids\" has {count} ids; it must have 1 to {MESSAGE_IDS_MAX}."))
-        }
+        (Some(_), None) => wrong("With one \"message_id\" give \"receipt\", not \"receipts\"."),
         (None, Some(ids)) => {
+            check_count(ids)?;
             let receipts = receipts.as_deref().unwrap_or_default();
             if receipt.is_some() {
-                Err("With \"message_ids\" give \"receipts\", in their order, not \"receipt\".".into())
+                wrong("With \"message_ids\" give \"receipts\", in their order, not \"receipt\".")
             } else if !receipts.is_empty() && receipts.len() != ids.len() {
                 let (count, ids) = (receipts.len(), ids.len());
-                Err(format!("\"receipts\" has {count} receipts for {ids} ids; give as many, or none."))
+                wrong(&format!("\"receipts\" has {count} receipts for {ids} ids; give as many, or none."))
             } else {
                 Ok(Named { ids, receipts })
             }
         }
-        (Some(_), Some(_)) => Err("Give \"message_id\" or \"message_ids\", not both.".into()),
-        (None, None) => Err("Give the \"message_id\" of a message, or several as \"message_ids\".".into()),
+        (Some(_), Some(_)) => wrong("Give \"message_id\" or \"message_ids\", not both."),
+        (None, None) => wrong("Give the \"message_id\" of a message, or several as \"message_ids\"."),
     }
 }
 
-impl Ack {
-    /// Which messages.
-    ///
-    /// # Errors
-    /// None, too many, or receipts that do not fit.
-    pub fn named(&self) -> Result<Named<'_>, Unnamed> {
-        named(&self.message_id, &self.message_ids, &self.receipt, &self.receipts)
+fn check_count(ids: &[MessageId]) -> Result<(), ApiError> {
+    let count = ids.len();
+    if (1..=MESSAGE_IDS_MAX).contains(&count) {
+        return Ok(());
     }
+    Err(ApiError::bad_request(format!(
+        "\"message_ids\" has {count} ids; it must have 1 to {MESSAGE_IDS_MAX}."
+    )))
 }
 
-impl Nack {
-    /// Which messages.
-    ///
-    /// # Errors
-    /// None, too many, or receipts that do not fit.
-    pub fn named(&self) -> Result<Named<'_>, Unnamed> {
-        named(&self.message_id, &self.message_ids, &self.receipt, &self.receipts)
-    }
+/// A request that names messages.
+macro_rules! names_messages {
+    ($($body:ident),*) => { $(
+        impl $body {
+            /// Which messages.
+            ///
+            /// # Errors
+            /// None, too many, or receipts that do not fit.
+            pub fn named(&self) -> Result<Named<'_>, ApiError> {
+                named(&self.message_id, &self.message_ids, &self.receipt, &self.receipts)
+            }
+        }
+
+        impl Request for $body {
+            type Answer = Settled;
+
+            const OPERATION: Operation = Operation::$body;
+
+            fn check(&self) -> Result<(), ApiError> {
+                self.named().map(drop)
+            }
+
+            fn subject(&self) -> SmolStr {
+                match (self.message_id, &self.message_ids) {
+                    (Some(id), _) => format_smolstr!("{} {id}", self.topic),
+                    (None, Some(ids)) if ids.len() == 1 => format_smolstr!("{} {}", self.topic, ids[0]),
+                    (None, ids) => {
+                        let count = ids.as_ref().map_or(0, Vec::len);
+                        format_smolstr!("{} {count} messages", self.topic)
+                    }
+                }
+            }
+        }
+    )* };
 }
 
-impl Extend {
-    /// Which messages.
-    ///
-    /// # Errors
-    /// None, too many, or receipts that do not fit.
-    pub fn named(&self) -> Result<Named<'_>, Unnamed> {
-        named(&self.message_id, &self.message_ids, &self.receipt, &self.receipts)
-    }
-}
+names_messages!(Ack, Nack, Extend);
 
 /// `POST /queue/groups`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,10 +399,10 @@ impl Extend {
 pub struct CreateGroup {
     /// Of which topic; it begins to exist if it does not.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// Its name.
     #[serde(alias = "consumer_group")]
-    pub group: SmolStr,
+    pub group: Group,
     /// From where it reads.
     #[serde(default)]
     pub from: StartFrom,
@@ -291,10 +414,10 @@ pub struct CreateGroup {
 pub struct DeleteGroup {
     /// Of which topic.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: Topic,
     /// Its name.
     #[serde(alias = "consumer_group")]
-    pub group: SmolStr,
+    pub group: Group,
 }
 
 /// `POST /queue/redrive`
@@ -303,10 +426,10 @@ pub struct DeleteGroup {
 pub struct Redrive {
     /// The topic, or its dead-letter topic `<topic>.dead`.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: AnyTopic,
     /// Dead letters of this group only; of every group when absent.
     #[serde(alias = "consumer_group", default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<SmolStr>,
+    pub group: Option<Group>,
     /// Only these, at most [`MESSAGE_IDS_MAX`]; all when absent.
     #[serde(alias = "ids", default, skip_serializing_if = "Option::is_none")]
     pub message_ids: Option<Vec<MessageId>>,
@@ -318,13 +441,109 @@ pub struct Redrive {
 pub struct Purge {
     /// The topic, or its dead-letter topic `<topic>.dead`.
     #[serde(alias = "queue")]
-    pub topic: SmolStr,
+    pub topic: AnyTopic,
     /// Which of its messages: all when absent, of a dead-letter topic the dead ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<PurgeWhat>,
     /// For this group, as if it had acknowledged them; for every group when absent.
     #[serde(alias = "consumer_group", default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<SmolStr>,
+    pub group: Option<Group>,
+}
+
+impl Request for Publish {
+    type Answer = Published;
+
+    const OPERATION: Operation = Operation::Publish;
+
+    fn key(&self, header: Option<IdempotencyKey>) -> Result<Option<IdempotencyKey>, ApiError> {
+        let Some(text) = self.idempotency_key.as_deref() else { return Ok(header) };
+        let key = IdempotencyKey::of(text);
+        names::check(&key.client).map_err(|why| why.error("idempotency_key"))?;
+        match header {
+            Some(header) if header != key => Err(ApiError::bad_request(
+                "\"idempotency_key\" and the header Idempotency-Key are not the same; give one of them.",
+            )),
+            _ => Ok(Some(key)),
+        }
+    }
+
+    fn client(&self, key: Option<&IdempotencyKey>) -> SmolStr {
+        client_of(key)
+    }
+
+    fn subject(&self) -> SmolStr {
+        match &self.key {
+            Some(key) => format_smolstr!("{} {key}", self.topic),
+            None => self.topic.clone().into_text(),
+        }
+    }
+}
+
+impl Request for Consume {
+    type Answer = Consumed;
+
+    const OPERATION: Operation = Operation::Consume;
+
+    fn client(&self, _: Option<&IdempotencyKey>) -> SmolStr {
+        self.consumer.clone().into_text()
+    }
+
+    fn subject(&self) -> SmolStr {
+        format_smolstr!("{} {}", self.topic, self.group)
+    }
+}
+
+impl Request for CreateGroup {
+    type Answer = GroupAnswer;
+
+    const OPERATION: Operation = Operation::CreateGroup;
+
+    fn subject(&self) -> SmolStr {
+        format_smolstr!("{} {}", self.topic, self.group)
+    }
+}
+
+impl Request for DeleteGroup {
+    type Answer = GroupAnswer;
+
+    const OPERATION: Operation = Operation::DeleteGroup;
+
+    fn subject(&self) -> SmolStr {
+        format_smolstr!("{} {}", self.topic, self.group)
+    }
+}
+
+impl Request for Redrive {
+    type Answer = Redriven;
+
+    const OPERATION: Operation = Operation::Redrive;
+
+    fn check(&self) -> Result<(), ApiError> {
+        self.message_ids.as_deref().map_or(Ok(()), check_count)
+    }
+
+    fn subject(&self) -> SmolStr {
+        self.topic.clone().into_text()
+    }
+}
+
+impl Request for Purge {
+    type Answer = Purged;
+
+    const OPERATION: Operation = Operation::Purge;
+
+    fn check(&self) -> Result<(), ApiError> {
+        match (dead_letters_of(&self.topic), self.what) {
+            (Some(_), Some(PurgeWhat::Ready | PurgeWhat::All)) => Err(ApiError::bad_request(
+                "A dead-letter topic has dead letters only: leave \"what\" out, or give \"dead\".",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn subject(&self) -> SmolStr {
+        self.topic.clone().into_text()
+    }
 }
 
 /// 200 of a publish: a majority of the shard's replicas has it on disk.
@@ -398,7 +617,7 @@ pub enum Settlement {
     Partial,
 }
 
-/// The answer to an ack, a nack or an extend. Its HTTP status is in [`Settled::http_status`].
+/// The answer to an ack, a nack or an extend. Its status is that of its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// What became of all of them.
@@ -428,29 +647,42 @@ pub struct SettledMessage {
     pub cause: Option<GoneCause>,
 }
 
-impl Settled {
+impl Answer for Settled {
     /// 200 also where only some took effect; 409 where all came too late, 410 where all are gone, 404 where none ever was.
-    pub fn http_status(&self) -> u16 {
+    fn outcome(&self) -> Outcome {
         match self.status {
-            Settlement::Late => 409,
-            Settlement::Unknown => 404,
-            Settlement::Gone => 410,
-            Settlement::ShardUnavailable | Settlement::OutcomeUnknown => 503,
-            Settlement::Acknowledged
-            | Settlement::AlreadyAcknowledged
-            | Settlement::Nacked
-            | Settlement::DeadLettered
-            | Settlement::Extended
-            | Settlement::Partial => 200,
+            Settlement::Acknowledged => Outcome::Acknowledged,
+            Settlement::AlreadyAcknowledged => Outcome::AlreadyAcknowledged,
+            Settlement::Nacked => Outcome::Nacked,
+            Settlement::DeadLettered => Outcome::DeadLettered,
+            Settlement::Extended => Outcome::Extended,
+            Settlement::Late => Outcome::Late,
+            Settlement::Unknown => Outcome::NoSuchMessage,
+            Settlement::Gone => Outcome::Gone,
+            Settlement::ShardUnavailable => Outcome::Refused(ErrorCode::ShardUnavailable),
+            Settlement::OutcomeUnknown => Outcome::Refused(ErrorCode::OutcomeUnknown),
+            Settlement::Partial => Outcome::Partial,
         }
     }
+}
+
+/// What became of a consumer group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupEnd {
+    /// It began.
+    Created,
+    /// It was there, and stays as it is.
+    Exists,
+    /// It is not there any more.
+    Deleted,
 }
 
 /// 200 of the operations on groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupAnswer {
-    /// `created`, `exists` (it stays as it is), `deleted`.
-    pub status: SmolStr,
+    /// What became of it.
+    pub status: GroupEnd,
     /// Of which topic.
     pub topic: SmolStr,
     /// Its name.
@@ -493,6 +725,40 @@ pub struct Purged {
     /// Where some failed: that key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+}
+
+impl Answer for Published {
+    fn outcome(&self) -> Outcome {
+        Outcome::Published
+    }
+}
+
+impl Answer for Consumed {
+    fn outcome(&self) -> Outcome {
+        if self.messages.is_empty() { Outcome::Nothing } else { Outcome::Delivered }
+    }
+}
+
+impl Answer for GroupAnswer {
+    fn outcome(&self) -> Outcome {
+        match self.status {
+            GroupEnd::Created => Outcome::Created,
+            GroupEnd::Exists => Outcome::Exists,
+            GroupEnd::Deleted => Outcome::Deleted,
+        }
+    }
+}
+
+impl Answer for Redriven {
+    fn outcome(&self) -> Outcome {
+        Outcome::Redriven
+    }
+}
+
+impl Answer for Purged {
+    fn outcome(&self) -> Outcome {
+        Outcome::Purged
+    }
 }
 
 #[cfg(test)]

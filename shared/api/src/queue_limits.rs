@@ -2,9 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use orrery_base::error::ApiError;
 use orrery_base::ids::GroupId;
 use orrery_queue::{QueueLimits, QueueUse};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::operation::{Operation, Outcome};
+use crate::request::{Answer, Request};
 
 /// `POST /queue/limits`: what is absent stays as it is. What each means is said at [`QueueLimits`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,15 +77,32 @@ pub struct ShardLimits {
     pub used: QueueUse,
 }
 
-/// A value that makes no sense, as a sentence.
-pub type Unfit = String;
+impl Request for SetLimits {
+    type Answer = LimitsAnswer;
+
+    const OPERATION: Operation = Operation::SetLimits;
+
+    fn check(&self) -> Result<(), ApiError> {
+        self.apply(QueueLimits::default()).map(drop)
+    }
+
+    fn subject(&self) -> SmolStr {
+        SmolStr::default()
+    }
+}
+
+impl Answer for LimitsAnswer {
+    fn outcome(&self) -> Outcome {
+        Outcome::LimitsSet
+    }
+}
 
 impl SetLimits {
     /// These limits with the changes.
     ///
     /// # Errors
     /// The first value that is outside of its range.
-    pub fn apply(&self, limits: QueueLimits) -> Result<QueueLimits, Unfit> {
+    pub fn apply(&self, limits: QueueLimits) -> Result<QueueLimits, ApiError> {
         let mut now = limits;
         // A body has 1 MiB at most, and a frame between nodes carries a batch of messages.
         set64(&mut now.message_bytes_max, "message_bytes_max", self.message_bytes_max, 1..=512 * 1024)?;
@@ -105,16 +127,29 @@ impl SetLimits {
     }
 }
 
-fn set64(limit: &mut u64, name: &str, value: Option<u64>, range: RangeInclusive<u64>) -> Result<(), Unfit> {
+fn set64(
+    limit: &mut u64,
+    name: &str,
+    value: Option<u64>,
+    range: RangeInclusive<u64>,
+) -> Result<(), ApiError> {
     let Some(value) = value else { return Ok(()) };
     if !range.contains(&value) {
-        return Err(format!("\"{name}\" is {value}; it must be from {} to {}.", range.start(), range.end()));
+        let (least, most) = (range.start(), range.end());
+        return Err(ApiError::bad_request(format!(
+            "\"{name}\" is {value}; it must be from {least} to {most}."
+        )));
     }
     *limit = value;
     Ok(())
 }
 
-fn set32(limit: &mut u32, name: &str, value: Option<u64>, range: RangeInclusive<u64>) -> Result<(), Unfit> {
+fn set32(
+    limit: &mut u32,
+    name: &str,
+    value: Option<u64>,
+    range: RangeInclusive<u64>,
+) -> Result<(), ApiError> {
     let mut wide = u64::from(*limit);
     set64(&mut wide, name, value, range)?;
     *limit = u32::try_from(wide).unwrap_or(u32::MAX);
@@ -140,7 +175,7 @@ mod tests {
             r#"{"retention_ms":999}"#,
         ] {
             let change: SetLimits = serde_json::from_str(wrong).expect("a change");
-            let sentence = change.apply(before).expect_err(wrong);
+            let sentence = change.apply(before).expect_err(wrong).message;
             assert!(sentence.ends_with('.'), "{sentence}");
         }
         assert!(serde_json::from_str::<SetLimits>(r#"{"colour":1}"#).is_err());

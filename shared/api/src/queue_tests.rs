@@ -22,16 +22,16 @@ fn every_body_takes_its_aliases_and_no_other_field() {
         (fits::<Consume>, json!({"topic": "t", "consumer": "c"})),
         (
             fits::<Consume>,
-            json!({"topic": "t", "group": "g", "consumer_id": "c", "max": 2, "visibility_ms": 1, "wait_ms": 0}),
+            json!({"topic": "t", "group": "g", "consumer_id": "c", "max": 2, "visibility_ms": 100, "wait_ms": 0}),
         ),
         (
             fits::<Consume>,
-            json!({"topic": "t", "consumer_group": "g", "consumer": "c", "max_messages": 2, "visibility_timeout_ms": 1}),
+            json!({"topic": "t", "consumer_group": "g", "consumer": "c", "max_messages": 2, "visibility_timeout_ms": 100}),
         ),
         (fits::<Ack>, json!({"topic": "t", "message_id": "s1-2", "receipt": "r3-0"})),
         (fits::<Ack>, json!({"topic": "t", "consumer_group": "g", "message_ids": ["s1-2", "s2-9"]})),
         (fits::<Nack>, json!({"topic": "t", "group": "g", "id": "s1-2", "delay_ms": 5})),
-        (fits::<Extend>, json!({"topic": "t", "group": "g", "ids": ["s1-2"], "visibility_ms": 5})),
+        (fits::<Extend>, json!({"topic": "t", "group": "g", "ids": ["s1-2"], "visibility_ms": 500})),
         (fits::<CreateGroup>, json!({"topic": "t", "consumer_group": "g", "from": "latest"})),
         (fits::<CreateGroup>, json!({"topic": "t", "group": "g"})),
         (fits::<DeleteGroup>, json!({"topic": "t", "group": "g"})),
@@ -53,9 +53,56 @@ fn every_body_takes_its_aliases_and_no_other_field() {
 }
 
 #[test]
+fn dead_letter_topics_take_nothing_and_are_looked_at() {
+    type Fits = fn(&Value) -> bool;
+    let refused: [(Fits, Value); 3] = [
+        (fits::<Publish>, json!({"topic": "orders.dead", "message": 1})),
+        (fits::<Consume>, json!({"topic": "orders.dead", "consumer": "c"})),
+        (fits::<CreateGroup>, json!({"topic": "orders.dead", "group": "g"})),
+    ];
+    for (fits, body) in refused {
+        assert!(!fits(&body), "{body}");
+    }
+    let error = Topic::new("orders.dead").expect_err("a view");
+    assert!(error.message.contains("dead letters of orders"), "{error}");
+    // `.dead` is a topic like any other, and those can be redriven and purged.
+    assert!(Topic::new(".dead").is_ok() && AnyTopic::new("orders.dead").is_ok());
+    let purge = |what| Purge { topic: AnyTopic::known("orders.dead"), what, group: None };
+    assert!(purge(None).check().is_ok() && purge(Some(PurgeWhat::Dead)).check().is_ok());
+    assert!(purge(Some(PurgeWhat::All)).check().is_err());
+}
+
+#[test]
+fn the_key_of_a_publish_is_that_of_its_header_or_of_its_body() {
+    let key = |client: &str, number| IdempotencyKey { client: client.into(), number };
+    let table = [
+        (None, None, Some(None)),
+        (Some(key("a", 1)), None, Some(Some(key("a", 1)))),
+        (None, Some("a/1"), Some(Some(key("a", 1)))),
+        (Some(key("a", 1)), Some("a/1"), Some(Some(key("a", 1)))),
+        (Some(key("a", 1)), Some("a/2"), None),
+        (None, Some("9d1c-77"), Some(Some(IdempotencyKey::of("9d1c-77")))),
+        (None, Some("a/b"), Some(Some(IdempotencyKey::of("a/b")))),
+        (None, Some("/7"), Some(Some(IdempotencyKey::of("/7")))),
+        (None, Some(""), None),
+        (None, Some("a\n"), None),
+    ];
+    for (header, body, expected) in table {
+        let publish = Publish {
+            topic: Topic::known("t"),
+            message: JsonText::new("1".into()).expect("JSON"),
+            key: None,
+            delay_ms: None,
+            idempotency_key: body.map(str::to_owned),
+        };
+        assert_eq!(publish.key(header).ok(), expected, "{body:?}");
+    }
+}
+
+#[test]
 fn what_is_absent_has_its_default() {
     let consume: Consume = serde_json::from_str(r#"{"topic":"t","consumer":"c"}"#).expect("a consume");
-    assert_eq!((consume.group.as_str(), consume.max), (GROUP_DEFAULT, 1));
+    assert_eq!((consume.group.as_str(), consume.max.get()), (GROUP_DEFAULT, 1));
     assert_eq!((consume.visibility_ms, consume.wait_ms), (None, None));
     let group: CreateGroup = serde_json::from_str(r#"{"topic":"t","group":"g"}"#).expect("a group");
     assert_eq!(group.from, StartFrom::Earliest);
@@ -115,7 +162,9 @@ fn messages_are_named_in_one_way() {
             (Ok(named), Some(counts)) => {
                 assert_eq!((named.ids.len(), named.receipts.len()), counts, "{body}")
             }
-            (Err(sentence), None) => assert!(sentence.ends_with('.') && sentence.len() > 20, "{sentence}"),
+            (Err(ApiError { message: sentence, .. }), None) => {
+                assert!(sentence.ends_with('.') && sentence.len() > 20, "{sentence}")
+            }
             _ => panic!("{body}: {named:?}"),
         }
     }
@@ -169,6 +218,6 @@ fn answers_read_as_the_api_says() {
         (Settlement::OutcomeUnknown, "outcome_unknown", 503),
     ] {
         assert_eq!(serde_json::to_value(status).expect("JSON"), json!(word));
-        assert_eq!(settled(status).http_status(), http, "{word}");
+        assert_eq!(settled(status).outcome().status(), http, "{word}");
     }
 }

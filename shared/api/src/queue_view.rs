@@ -7,7 +7,36 @@ use orrery_queue::view::{LeftTotals, TopicTotals};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::queue::JsonText;
+use super::queue::{AnyTopic, JsonText, PeekLimit};
+
+/// The query string of `GET /queue/stats`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatsQuery {
+    /// Only this topic.
+    #[serde(alias = "queue")]
+    pub topic: Option<AnyTopic>,
+}
+
+/// The query string of `GET /queue/groups`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupsQuery {
+    /// Of which topic.
+    #[serde(alias = "queue")]
+    pub topic: AnyTopic,
+}
+
+/// The query string of `GET /queue/peek`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeekQuery {
+    /// Of which topic; its dead letters where it is `<topic>.dead`.
+    #[serde(alias = "queue")]
+    pub topic: AnyTopic,
+    /// Most messages; 10 when absent.
+    pub limit: Option<PeekLimit>,
+}
 
 /// `GET /queue`: the topics by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

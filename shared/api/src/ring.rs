@@ -1,9 +1,37 @@
 //! `GET /ring[?key=[&topic=]]`: the hash ring and what lies where.
 
+use orrery_base::error::ApiError;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_placement::{Bounds, Change, NodeShare, Skip, Token, VirtualNode, Walk};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+
+use super::queue::{AnyTopic, Partition};
+
+/// The query string of `GET /ring`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingQuery {
+    /// The partition key whose walk is shown.
+    pub key: Option<Partition>,
+    /// Whose key that is; a topic without a name when absent.
+    pub topic: Option<AnyTopic>,
+}
+
+impl RingQuery {
+    /// Checks what is about both fields.
+    ///
+    /// # Errors
+    /// A topic without a key.
+    pub fn check(&self) -> Result<(), ApiError> {
+        if self.key.is_none() && self.topic.is_some() {
+            return Err(ApiError::bad_request(
+                "\"topic\" says whose key \"key\" is: give both, or the key alone.",
+            ));
+        }
+        Ok(())
+    }
+}
 
 /// `GET /ring`, as the answering node knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

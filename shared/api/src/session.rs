@@ -1,11 +1,16 @@
 //! `POST /session`, `/session/renew`, `/session/close`.
 
+use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{ClientName, Ttl};
 use orrery_lock::SessionId;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr as _};
+
+use crate::operation::{Operation, Outcome};
+use crate::request::{Answer, Request};
 
 /// Default length of a session's lease.
-pub const SESSION_TTL_MS_DEFAULT: u64 = 30_000;
+pub const SESSION_TTL_DEFAULT: Ttl = Ttl::known(30_000);
 
 /// `POST /session`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,19 +18,62 @@ pub const SESSION_TTL_MS_DEFAULT: u64 = 30_000;
 pub struct OpenSession {
     /// Whose.
     #[serde(alias = "client_id")]
-    pub client: SmolStr,
-    /// Length of its lease; [`SESSION_TTL_MS_DEFAULT`] when absent.
+    pub client: ClientName,
+    /// Length of its lease; [`SESSION_TTL_DEFAULT`] when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_ms: Option<u64>,
+    pub ttl_ms: Option<Ttl>,
 }
 
-/// `POST /session/renew` and `POST /session/close`
+/// `POST /session/renew`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OneSession {
+pub struct RenewSession {
     /// Which.
     #[serde(alias = "session_id")]
     pub session: SessionId,
+}
+
+/// `POST /session/close`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseSession {
+    /// Which.
+    #[serde(alias = "session_id")]
+    pub session: SessionId,
+}
+
+impl Request for OpenSession {
+    type Answer = SessionAnswer;
+
+    const OPERATION: Operation = Operation::OpenSession;
+
+    fn client(&self, _: Option<&IdempotencyKey>) -> SmolStr {
+        self.client.clone().into_text()
+    }
+
+    fn subject(&self) -> SmolStr {
+        SmolStr::default()
+    }
+}
+
+impl Request for RenewSession {
+    type Answer = SessionAnswer;
+
+    const OPERATION: Operation = Operation::RenewSession;
+
+    fn subject(&self) -> SmolStr {
+        self.session.0.to_smolstr()
+    }
+}
+
+impl Request for CloseSession {
+    type Answer = SessionAnswer;
+
+    const OPERATION: Operation = Operation::CloseSession;
+
+    fn subject(&self) -> SmolStr {
+        self.session.0.to_smolstr()
+    }
 }
 
 /// 200 of all three.
@@ -55,4 +103,14 @@ pub enum SessionAnswer {
         /// Waits that it ended.
         cancelled: u32,
     },
+}
+
+impl Answer for SessionAnswer {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Opened { .. } => Outcome::Opened,
+            Self::Renewed { .. } => Outcome::Renewed,
+            Self::Closed { .. } => Outcome::Closed,
+        }
+    }
 }

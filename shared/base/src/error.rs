@@ -83,6 +83,12 @@ impl ErrorCode {
         (Self::Internal, "internal"),
     ];
 
+    /// Its word on the wire.
+    pub fn word(self) -> &'static str {
+        let known = Self::WORDS.iter().find(|(code, _)| *code == self);
+        known.map_or("internal", |(_, word)| word)
+    }
+
     /// The code of a word; none for a word that this release does not know.
     pub fn of_word(word: &str) -> Option<ErrorCode> {
         Self::WORDS.into_iter().find(|(_, known)| *known == word).map(|(code, _)| code)

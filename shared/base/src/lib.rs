@@ -1,5 +1,5 @@
-//! What every crate of the workspace speaks of: ids, the hybrid logical clock, errors, idempotency keys, names, and two kinds of
-//! maps that are cheap to copy.
+//! What every crate of the workspace speaks of: ids, the hybrid logical clock, errors, idempotency keys, names and numbers within
+//! their bounds, and two kinds of maps that are cheap to copy.
 //!
 //! Like every crate of this folder, it reads no clock, draws no random number and opens nothing: time and randomness are
 //! arguments.
@@ -14,3 +14,4 @@ pub mod key;
 pub mod names;
 pub mod pages;
 pub mod sorted;
+pub mod valid;

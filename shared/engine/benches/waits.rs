@@ -10,7 +10,7 @@ use std::time::Instant;
 use orrery_api::lock::{LockStatus, STATUS_LIMIT_MAX};
 use orrery_lock::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX};
 use orrery_lock::{After, Holder, LockCommand, Mode, TablePage, Wait, edges_of};
-use orrery_machine::{Command, Machine, Operation};
+use orrery_machine::{Command, Machine, Mutation};
 
 const ROUNDS: u64 = 2_000;
 
@@ -22,9 +22,7 @@ struct World {
 impl World {
     fn apply(&mut self, command: LockCommand) {
         self.index += 1;
-        black_box(
-            self.machine.apply(self.index, &Command { key: None, operation: Operation::Lock(command) }),
-        );
+        black_box(self.machine.apply(self.index, &Command { key: None, mutation: Mutation::Lock(command) }));
     }
 
     fn acquire(&mut self, resource: &str, client: &str) {

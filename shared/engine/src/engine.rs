@@ -5,6 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
+use orrery_api::cache::{Delete, Read, Write};
+use orrery_api::lock::{Acquire, Cancel, Release, Renew};
+use orrery_api::queue::{Ack, Consume, CreateGroup, DeleteGroup, Extend, Nack, Publish, Purge, Redrive};
+use orrery_api::queue_limits::SetLimits;
+use orrery_api::request::Request;
+use orrery_api::session::{CloseSession, OpenSession, RenewSession};
 use orrery_base::error::ApiError;
 use orrery_base::ids::{GroupId, NodeName};
 
@@ -17,6 +23,7 @@ use crate::raft::watch::Watchers;
 use crate::service::cache::{self, CacheService, Copies, Homes};
 use crate::service::leave;
 use crate::service::lock::{Ends, LockService};
+use crate::service::pipeline::{self, Caller, Serve};
 use crate::service::queue::{QueueService, Replicas};
 use crate::service::quotas::Quotas;
 use crate::service::requests::Requests;
@@ -32,6 +39,29 @@ pub(crate) struct Services<H: Host> {
     locks: LockService<H>,
     pub queue: QueueService<H>,
     pub cache: CacheService<H>,
+}
+
+/// Which service does which request.
+macro_rules! done_by {
+    ($($service:ident, $kind:ident: $($request:ident),+;)+) => { $($(
+        impl<H: Host> Serve<$request> for Engine<H> {
+            const TOLD: bool = <$kind<H> as Serve<$request>>::TOLD;
+
+            fn serve(
+                &self,
+                request: $request,
+                caller: Caller,
+            ) -> impl Future<Output = Result<<$request as Request>::Answer, ApiError>> + Send {
+                self.services.$service.serve(request, caller)
+            }
+        }
+    )+)+ };
+}
+
+done_by! {
+    locks, LockService: Acquire, Release, Renew, Cancel, OpenSession, RenewSession, CloseSession;
+    queue, QueueService: Publish, Consume, Ack, Nack, Extend, CreateGroup, DeleteGroup, Redrive, Purge, SetLimits;
+    cache, CacheService: Read, Write, Delete;
 }
 
 impl<H: Host> Clone for Engine<H> {
@@ -91,6 +121,19 @@ impl<H: Host> Engine<H> {
         self.services.cache.stop(self.config().cache_stop_timeout()).await;
         self.cluster.stop().await;
         self.services.cache.wake();
+    }
+
+    /// Does what a request asks for. When the future is dropped, its caller went away: nothing waits for it any more.
+    ///
+    /// # Errors
+    /// What was refused, or is not known.
+    pub async fn ask<R>(&self, request: R, caller: impl Into<Caller>) -> Result<R::Answer, ApiError>
+    where
+        R: Request,
+        Self: Serve<R>,
+    {
+        let told = (self.host(), &*self.services.requests);
+        pipeline::serve(told, self, request, caller.into()).await
     }
 
     /// The lock service of this node.

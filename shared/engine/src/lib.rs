@@ -34,5 +34,6 @@ pub use raft::publish::Publisher;
 pub use raft::{log, state};
 pub use service::cache::CacheService;
 pub use service::lock::LockService;
+pub use service::pipeline::{Caller, Serve};
 pub use service::queue::{QueueService, QueueTotals};
 pub use types::Types;

@@ -1,6 +1,6 @@
 //! The facts that nodes and the supervisor report.
 
-use orrery_base::ids::{BootEpoch, ClientName, GroupId, LeaseMs, LogIndex, NodeName, Term};
+use orrery_base::ids::{BootEpoch, GroupId, LeaseMs, LogIndex, NodeName, Term};
 use orrery_cache::message::{AskKind, RecallKind};
 use orrery_cache::node::Stats;
 use orrery_cache::view::ValuesView;
@@ -85,7 +85,7 @@ pub enum Message {
     Forward {
         /// What it asks, short: `acquire printer`.
         what: SmolStr,
-        client: ClientName,
+        client: SmolStr,
     },
     /// The answer to it.
     ForwardReply {
@@ -272,7 +272,7 @@ pub enum Fact {
     RequestBegun {
         /// Its number at this node's boot.
         request: u64,
-        client: ClientName,
+        client: SmolStr,
         /// What, short: `acquire`.
         operation: SmolStr,
         /// On what, short: `printer X`.

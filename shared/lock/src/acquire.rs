@@ -11,7 +11,7 @@
 //! poll after a grant that nobody was told of; every later one is answered `true`. Only then does its fact say so. A
 //! retry under a request's key says what the request was told.
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::fact::LockFact;
 use super::grant::Grant;
@@ -20,7 +20,7 @@ use super::{FencingToken, Holder, LockReply, Mode, Wait, WaitId};
 
 /// An acquire, as its client asked it.
 pub(super) struct Ask<'a> {
-    pub resource: &'a ResourceName,
+    pub resource: &'a SmolStr,
     pub holder: &'a Holder,
     pub mode: Mode,
     pub ttl_ms: u64,

@@ -1,7 +1,7 @@
 //! Cancel: end a wait, and learn what became of it. Withdraw: one request does not wait any more.
 
-use orrery_base::ids::ResourceName;
 use orrery_base::key::IdempotencyKey;
+use smol_str::SmolStr;
 
 use super::fact::ReleaseCause;
 use super::table::{Step, Table};
@@ -12,7 +12,7 @@ impl Table {
     /// answer is that grant, and the lock stays the caller's. Asks that polled the same wait end together.
     pub(super) fn cancel(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         wait: Option<WaitId>,
         step: &mut Step,
@@ -45,7 +45,7 @@ impl Table {
     /// newer ask waits for it too. The answer is the outcome of the request from now on.
     pub(super) fn withdraw(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         wait: WaitId,
         key: &IdempotencyKey,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imbl::OrdMap;
-use orrery_base::ids::{ClientName, ResourceName};
+use smol_str::SmolStr;
 
 use super::limits::{
     CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX, CLAIMS_PER_RESOURCE_MAX, OUTCOMES_MAX, SESSIONS_MAX,
@@ -95,7 +95,7 @@ impl Table {
                 wait.0
             );
         }
-        let mut counts: OrdMap<ClientName, u32> = OrdMap::new();
+        let mut counts: OrdMap<SmolStr, u32> = OrdMap::new();
         for session in self.sessions.values() {
             *counts.entry(session.client.clone()).or_insert(0) += 1;
         }
@@ -103,7 +103,7 @@ impl Table {
     }
 
     fn assert_resources(&self) {
-        let mut expected: BTreeMap<&ResourceName, Resource> = BTreeMap::new();
+        let mut expected: BTreeMap<&SmolStr, Resource> = BTreeMap::new();
         for (token, hold) in &self.holds {
             let at = expected.entry(&hold.resource).or_default();
             at.holders.push(*token);
@@ -142,7 +142,7 @@ impl Table {
     }
 
     fn assert_claims_and_parties(&self) {
-        let mut claims: BTreeMap<(&Holder, &ResourceName), Claim> = BTreeMap::new();
+        let mut claims: BTreeMap<(&Holder, &SmolStr), Claim> = BTreeMap::new();
         let mut parties: BTreeMap<&Holder, Party> = BTreeMap::new();
         for (token, hold) in &self.holds {
             let claim = claims.entry((&hold.holder, &hold.resource)).or_default();
@@ -228,7 +228,7 @@ impl Table {
                 "{all} holders and waiters of {name} are above the bound"
             );
         }
-        let mut of_clients: BTreeMap<&ClientName, usize> = BTreeMap::new();
+        let mut of_clients: BTreeMap<&SmolStr, usize> = BTreeMap::new();
         for (holder, party) in &self.parties {
             let waits = party.waits.len();
             assert!(waits <= WAITS_PER_HOLDER_MAX, "{waits} waits of {holder} are above the bound");

@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::fact::LockFact;
 use super::table::{Claim, Outcome, Resource, Step, Table, Waiter};
@@ -38,7 +38,7 @@ struct Seen {
 
 /// What the start of a search has to do with other resources, and whether somebody waits for it there.
 struct Wanted<'a> {
-    claims: Box<dyn Iterator<Item = (&'a ResourceName, Claim)> + 'a>,
+    claims: Box<dyn Iterator<Item = (&'a SmolStr, Claim)> + 'a>,
     known: bool,
 }
 
@@ -52,7 +52,7 @@ struct Search<'a> {
     /// How each vertex was reached: from whom, by which wait.
     reached: BTreeMap<&'a Holder, (&'a Holder, WaitId)>,
     next: VecDeque<&'a Holder>,
-    seen: BTreeMap<&'a ResourceName, Seen>,
+    seen: BTreeMap<&'a SmolStr, Seen>,
     /// Vertices, holders and waiters that were looked at.
     steps: usize,
 }
@@ -112,7 +112,7 @@ impl Table {
         if party.waits.is_empty() {
             return None;
         }
-        let claims = self.claims.range((start.clone(), ResourceName::default())..);
+        let claims = self.claims.range((start.clone(), SmolStr::default())..);
         let claims = claims.take_while(move |((of, _), _)| of == start);
         Some(Search {
             table: self,

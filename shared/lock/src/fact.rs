@@ -1,7 +1,8 @@
 //! What a lock table reports out of `apply`.
 
-use orrery_base::ids::{ClientName, LeaseMs, ResourceName};
+use orrery_base::ids::LeaseMs;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{FencingToken, Holder, Mode, SessionId, WaitEdge, WaitId};
 
@@ -26,7 +27,7 @@ pub enum LockFact {
     /// A lock was granted, re-granted in another mode (upgrade), or answered again (`reentrant`).
     #[serde(rename = "lock_granted")]
     Granted {
-        resource: ResourceName,
+        resource: SmolStr,
         holder: Holder,
         mode: Mode,
         fencing_token: FencingToken,
@@ -39,7 +40,7 @@ pub enum LockFact {
     },
     #[serde(rename = "lock_queued")]
     Queued {
-        resource: ResourceName,
+        resource: SmolStr,
         holder: Holder,
         mode: Mode,
         wait: WaitId,
@@ -51,7 +52,7 @@ pub enum LockFact {
     /// A lock's lease was lengthened.
     #[serde(rename = "lock_renewed")]
     Renewed {
-        resource: ResourceName,
+        resource: SmolStr,
         holder: Holder,
         /// Lease clock value at which it runs out.
         expires_at_ms: LeaseMs,
@@ -59,14 +60,14 @@ pub enum LockFact {
     /// A lock was freed.
     #[serde(rename = "lock_released")]
     Released {
-        resource: ResourceName,
+        resource: SmolStr,
         holder: Holder,
         fencing_token: FencingToken,
         cause: ReleaseCause,
     },
     /// A wait ended without a grant.
     WaitEnded {
-        resource: ResourceName,
+        resource: SmolStr,
         holder: Holder,
         wait: WaitId,
         cause: ReleaseCause,
@@ -81,7 +82,7 @@ pub enum LockFact {
     },
     SessionOpened {
         session: SessionId,
-        client: ClientName,
+        client: SmolStr,
         /// Lease clock value at which it runs out.
         expires_at_ms: LeaseMs,
     },
@@ -93,7 +94,7 @@ pub enum LockFact {
     },
     SessionEnded {
         session: SessionId,
-        client: ClientName,
+        client: SmolStr,
         cause: ReleaseCause,
     },
 }

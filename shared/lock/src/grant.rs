@@ -1,6 +1,6 @@
 //! Giving a lock, taking it back, and what follows for those who wait.
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::fact::{LockFact, ReleaseCause};
 use super::table::{Hold, Step, Table};
@@ -8,7 +8,7 @@ use super::{FencingToken, Holder, LockReply, Mode, WaitId};
 
 /// What is granted to whom.
 pub(super) struct Grant {
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     pub holder: Holder,
     pub mode: Mode,
     pub ttl_ms: u64,
@@ -71,7 +71,7 @@ impl Table {
     }
 
     /// The resource's first waiter, if nothing stands in its way.
-    pub(super) fn grantable(&self, name: &ResourceName) -> Option<WaitId> {
+    pub(super) fn grantable(&self, name: &SmolStr) -> Option<WaitId> {
         let resource = self.resources.get(name)?;
         let first = resource.waiters().next()?;
         let waiter = self.waits.get(&first)?;

@@ -1,6 +1,6 @@
 //! Release: give a lock back.
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::fact::ReleaseCause;
 use super::table::{Step, Table};
@@ -9,7 +9,7 @@ use super::{FencingToken, Holder, LockReply};
 impl Table {
     pub(super) fn release(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         fencing_token: Option<FencingToken>,
         step: &mut Step,
@@ -27,7 +27,7 @@ impl Table {
     /// The token under which `holder` has the lock; the refusal where it has not, or not under `expected`.
     pub(super) fn own_lock(
         &self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         expected: Option<FencingToken>,
     ) -> Result<FencingToken, LockReply> {

@@ -1,6 +1,6 @@
 //! Renew: lengthen the lease of a held lock.
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::fact::LockFact;
 use super::table::{Step, Table};
@@ -13,7 +13,7 @@ impl Table {
     /// Under a session there is nothing to set: the answer says what is left of the session.
     pub(super) fn renew(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         fencing_token: Option<FencingToken>,
         ttl_ms: Option<u64>,

@@ -1,6 +1,6 @@
 //! What a retry under the same idempotency key is told: the first outcome, with nothing in it that is not true any more.
 
-use orrery_base::ids::ResourceName;
+use smol_str::SmolStr;
 
 use super::table::{Step, Table};
 use super::{FencingToken, Holder, LockCommand, LockReply, SessionCommand, SessionReply, Wait, WaitId};
@@ -52,7 +52,7 @@ impl Table {
 
     fn replay_wait(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         wait: Wait,
         id: WaitId,

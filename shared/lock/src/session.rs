@@ -1,6 +1,6 @@
 //! Sessions: one lease for all locks and waits of a client.
 
-use orrery_base::ids::{ClientName, ResourceName};
+use smol_str::SmolStr;
 
 use super::fact::{LockFact, ReleaseCause};
 use super::limits::{SESSIONS_MAX, SESSIONS_PER_CLIENT_MAX};
@@ -17,7 +17,7 @@ impl Table {
         }
     }
 
-    fn open_session(&mut self, client: &ClientName, ttl_ms: u64, step: &mut Step) -> SessionReply {
+    fn open_session(&mut self, client: &SmolStr, ttl_ms: u64, step: &mut Step) -> SessionReply {
         if self.sessions.len() >= SESSIONS_MAX {
             return SessionReply::LimitReached {
                 what: format!("{SESSIONS_MAX} sessions are open, which is the bound"),
@@ -69,7 +69,7 @@ impl Table {
         let session = self.remove_session(id)?;
         let holder = Holder { client: session.client.clone(), session: Some(id) };
         step.facts.push(LockFact::SessionEnded { session: id, client: session.client, cause });
-        let first = (holder.clone(), ResourceName::default());
+        let first = (holder.clone(), SmolStr::default());
         let claims: Vec<_> = self
             .claims
             .range(first..)

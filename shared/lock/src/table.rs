@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use orrery_base::ids::{ClientName, LeaseMs, LogIndex, ResourceName};
+use orrery_base::ids::{LeaseMs, LogIndex};
 use orrery_base::key::IdempotencyKey;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::fact::LockFact;
 use super::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX, CLAIMS_PER_RESOURCE_MAX, WAITS_PER_HOLDER_MAX};
@@ -31,17 +32,17 @@ pub struct Table {
     pub(super) waits: OrdMap<WaitId, Waiter>,
     pub(super) outcomes: OrdMap<WaitId, Outcome>,
     pub(super) sessions: OrdMap<SessionId, Session>,
-    pub(super) resources: OrdMap<ResourceName, Arc<Resource>>,
-    pub(super) claims: OrdMap<(Holder, ResourceName), Claim>,
+    pub(super) resources: OrdMap<SmolStr, Arc<Resource>>,
+    pub(super) claims: OrdMap<(Holder, SmolStr), Claim>,
     pub(super) parties: OrdMap<Holder, Party>,
-    pub(super) session_counts: OrdMap<ClientName, u32>,
+    pub(super) session_counts: OrdMap<SmolStr, u32>,
     pub(super) deadlines: OrdSet<(LeaseMs, Due)>,
 }
 
 /// A granted lock; its key is its fencing token, so that the order of tokens is the order of grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     pub holder: Holder,
     pub mode: Mode,
     /// Lease clock value of the grant or of the last renewal.
@@ -59,7 +60,7 @@ pub struct Hold {
 /// Who waits. Its key is the log index of the acquire that began it: their order is the order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiter {
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     pub holder: Holder,
     pub mode: Mode,
     /// Length of the lease of the lock, once it is granted.
@@ -89,7 +90,7 @@ impl Waiter {
 /// A refused wait whose client has not read it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     pub holder: Holder,
     pub mode: Mode,
     pub cycle: Vec<WaitEdge>,
@@ -100,7 +101,7 @@ pub struct Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    pub client: ClientName,
+    pub client: SmolStr,
     pub ttl_ms: u64,
     pub expires_at_ms: LeaseMs,
 }
@@ -159,12 +160,12 @@ pub struct Step {
     /// Earlier commands' answers `Waiting` that are settled now.
     pub settled: Vec<(IdempotencyKey, LockReply)>,
     /// Resources whose first waiter may be grantable now.
-    pub freed: BTreeSet<ResourceName>,
+    pub freed: BTreeSet<SmolStr>,
 }
 
 impl Step {
     /// Remembers that the first waiter of `resource` may be grantable.
-    pub(super) fn free(&mut self, resource: &ResourceName) {
+    pub(super) fn free(&mut self, resource: &SmolStr) {
         self.freed.insert(resource.clone());
     }
 
@@ -268,36 +269,31 @@ impl Table {
             .is_none_or(|session| self.sessions.get(&session).is_some_and(|s| s.client == holder.client))
     }
 
-    pub(super) fn claim(&self, holder: &Holder, resource: &ResourceName) -> Claim {
+    pub(super) fn claim(&self, holder: &Holder, resource: &SmolStr) -> Claim {
         self.claims.get(&(holder.clone(), resource.clone())).copied().unwrap_or_default()
     }
 
     /// The lock that `holder` has on `resource`.
-    pub(super) fn hold_of(&self, holder: &Holder, resource: &ResourceName) -> Option<(FencingToken, &Hold)> {
+    pub(super) fn hold_of(&self, holder: &Holder, resource: &SmolStr) -> Option<(FencingToken, &Hold)> {
         let token = self.claim(holder, resource).hold?;
         self.holds.get(&token).map(|hold| (token, hold))
     }
 
     /// Place of a wait: 1 is next.
-    pub(super) fn position(&self, resource: &ResourceName, wait: WaitId) -> u32 {
+    pub(super) fn position(&self, resource: &SmolStr, wait: WaitId) -> u32 {
         let before = self.resources.get(resource).map_or(0, |r| r.waiters_before(wait));
         u32::try_from(before).unwrap_or(u32::MAX - 1) + 1
     }
 
     /// The first holders of a resource, for an answer.
-    pub(super) fn holders_shown(&self, resource: &ResourceName) -> Vec<Holder> {
+    pub(super) fn holders_shown(&self, resource: &SmolStr) -> Vec<Holder> {
         let tokens = self.resources.get(resource).map_or(&[][..], |r| &r.holders);
         let holds = tokens.iter().filter_map(|token| self.holds.get(token));
         holds.take(super::limits::HOLDERS_SHOWN_MAX).map(|hold| hold.holder.clone()).collect()
     }
 
     /// Which bound one more lock (or wait) of this holder would pass, as a sentence.
-    pub(super) fn bound_reached(
-        &self,
-        holder: &Holder,
-        resource: &ResourceName,
-        waits: bool,
-    ) -> Option<String> {
+    pub(super) fn bound_reached(&self, holder: &Holder, resource: &SmolStr, waits: bool) -> Option<String> {
         if self.holds.len() + self.waits.len() >= CLAIMS_MAX {
             return Some(format!("the lock table has {CLAIMS_MAX} locks and waits, which is its bound"));
         }
@@ -321,7 +317,7 @@ impl Table {
     }
 
     /// Locks and waits of a client, by its name and in its sessions, whose number is bounded.
-    fn claims_of(&self, client: &ClientName) -> usize {
+    fn claims_of(&self, client: &SmolStr) -> usize {
         let first = Holder { client: client.clone(), session: None };
         let own = self.parties.range(first..).take_while(|(holder, _)| holder.client == *client);
         own.map(|(_, party)| party.locks + party.waits.len()).sum()
@@ -329,7 +325,7 @@ impl Table {
 
     // Primitives: each keeps every index.
 
-    fn edit_claim(&mut self, holder: &Holder, resource: &ResourceName, edit: impl FnOnce(&mut Claim)) {
+    fn edit_claim(&mut self, holder: &Holder, resource: &SmolStr, edit: impl FnOnce(&mut Claim)) {
         let key = (holder.clone(), resource.clone());
         match self.claims.get_mut(&key) {
             Some(claim) => {
@@ -364,7 +360,7 @@ impl Table {
         }
     }
 
-    fn edit_resource(&mut self, name: &ResourceName, edit: impl FnOnce(&mut Resource)) {
+    fn edit_resource(&mut self, name: &SmolStr, edit: impl FnOnce(&mut Resource)) {
         match self.resources.get_mut(name) {
             Some(shared) => {
                 let resource = Arc::make_mut(shared);

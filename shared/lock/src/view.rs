@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use orrery_base::ids::{ClientName, LeaseMs, LogIndex, ResourceName};
+use orrery_base::ids::{LeaseMs, LogIndex};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::table::{Hold, Resource, Session, Table, Waiter};
 use super::{FencingToken, Holder, Mode, SessionId, WaitEdge, WaitId};
@@ -64,7 +65,7 @@ pub struct LocksShown {
 /// One resource that somebody holds or waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LockedResource {
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     /// In order of their grants.
     pub holders: Vec<HolderView>,
     /// In order: the first is next.
@@ -94,7 +95,7 @@ pub struct WaiterView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionView {
     pub session: SessionId,
-    pub client: ClientName,
+    pub client: SmolStr,
     /// Lease clock value at which it runs out.
     pub expires_at_ms: LeaseMs,
 }
@@ -114,7 +115,7 @@ pub struct WaitSeen {
 pub struct TablePage {
     pub table: LockTable,
     /// The last resource of it, where more follow.
-    pub next: Option<ResourceName>,
+    pub next: Option<SmolStr>,
     /// The last session of it, where more follow.
     pub next_session: Option<SessionId>,
 }
@@ -155,7 +156,7 @@ impl Table {
         if !counts.beyond() {
             return LocksShown { table: self.view(applied, None), beyond: None };
         }
-        let mut resources: BTreeMap<&ResourceName, LockedResource> = BTreeMap::new();
+        let mut resources: BTreeMap<&SmolStr, LockedResource> = BTreeMap::new();
         let mut beyond = LocksBeyond { counts, ..LocksBeyond::default() };
         for (token, hold) in self.holds.iter().rev().take(LOCKS_SHOWN_MAX) {
             at(&mut resources, &hold.resource).holders.push(view_hold(*token, hold));
@@ -223,7 +224,7 @@ impl Table {
     }
 
     /// Its holders, at most as many as an answer names.
-    pub fn holders_of(&self, resource: &ResourceName) -> Vec<Holder> {
+    pub fn holders_of(&self, resource: &SmolStr) -> Vec<Holder> {
         self.holders_shown(resource)
     }
 
@@ -232,7 +233,7 @@ impl Table {
     /// session keeps it.
     pub fn wait_seen(
         &self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         mode: Mode,
         now_ms: LeaseMs,
@@ -252,7 +253,7 @@ impl Table {
         found.map(|(name, found)| self.view_resource(name, found)).into_iter().collect()
     }
 
-    fn view_resource(&self, name: &ResourceName, resource: &Resource) -> LockedResource {
+    fn view_resource(&self, name: &SmolStr, resource: &Resource) -> LockedResource {
         let holders = resource.holders.iter();
         let holders = holders.filter_map(|token| Some(view_hold(*token, self.holds.get(token)?)));
         let waiters = resource.waiters();
@@ -278,8 +279,8 @@ impl Table {
 
 /// The resource of that name, put in where it is not there yet.
 fn at<'a, 'b>(
-    resources: &'b mut BTreeMap<&'a ResourceName, LockedResource>,
-    name: &'a ResourceName,
+    resources: &'b mut BTreeMap<&'a SmolStr, LockedResource>,
+    name: &'a SmolStr,
 ) -> &'b mut LockedResource {
     let free = || LockedResource { resource: name.clone(), holders: Vec::new(), waiters: Vec::new() };
     resources.entry(name).or_insert_with(free)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use orrery_api::lock::STATUS_LIMIT_MAX;
 use orrery_lock::{After, Holder, LockCommand, Mode, SessionCommand, Wait, edges_of};
-use orrery_machine::{Command, Machine, Operation};
+use orrery_machine::{Command, Machine, Mutation};
 
 #[derive(Default)]
 struct World {
@@ -14,13 +14,13 @@ struct World {
 }
 
 impl World {
-    fn apply(&mut self, operation: Operation) {
+    fn apply(&mut self, mutation: Mutation) {
         self.index += 1;
-        self.machine.apply(self.index, &Command { key: None, operation });
+        self.machine.apply(self.index, &Command { key: None, mutation });
     }
 
     fn acquire(&mut self, resource: &str, client: &str, mode: Mode) {
-        self.apply(Operation::Lock(LockCommand::Acquire {
+        self.apply(Mutation::Lock(LockCommand::Acquire {
             resource: resource.into(),
             holder: Holder { client: client.into(), session: None },
             mode,
@@ -62,7 +62,7 @@ fn pages_have_everything_once_and_are_bounded() {
     }
     for client in 0..250 {
         let client = format!("client{client}").into();
-        world.apply(Operation::Session(SessionCommand::Open { client, ttl_ms: 60_000 }));
+        world.apply(Mutation::Session(SessionCommand::Open { client, ttl_ms: 60_000 }));
     }
     let whole = world.machine.locks().view(Some(7), None);
     for limit in [1, 6, 100, STATUS_LIMIT_MAX] {

@@ -14,7 +14,7 @@ use orrery_lock::{
     Holder, LockCommand, LockFact, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge,
     WaitId,
 };
-use orrery_machine::{Applied, Command, Machine, Operation, Reply, ServiceFact};
+use orrery_machine::{Applied, Command, Machine, Mutation, Reply, ServiceFact};
 use orrery_projection::view::View;
 use proptest::prelude::*;
 
@@ -200,8 +200,8 @@ impl Run {
                 self.withdraw(which % self.sent.len());
             }
             other => {
-                if let Some((operation, keyed)) = self.operation(other) {
-                    self.first(operation, keyed);
+                if let Some((mutation, keyed)) = self.mutation(other) {
+                    self.first(mutation, keyed);
                 }
             }
         }
@@ -209,7 +209,7 @@ impl Run {
     }
 
     /// The command of a move, with numbers picked from what is there.
-    fn operation(&self, step: &Move) -> Option<(Operation, Keyed)> {
+    fn mutation(&self, step: &Move) -> Option<(Mutation, Keyed)> {
         let name = |resource: &usize| RESOURCES[*resource].into();
         let pick =
             |session: &usize| self.model.sessions.get(*session).map_or(SessionId(9_999), |open| open.id);
@@ -218,34 +218,34 @@ impl Run {
                 let mode = if *shared { Mode::Shared } else { Mode::Exclusive };
                 let (resource, holder) = (name(resource), self.holder(who));
                 let command = LockCommand::Acquire { resource, holder, mode, ttl_ms: *ttl, wait: *wait };
-                (Operation::Lock(command), *keyed)
+                (Mutation::Lock(command), *keyed)
             }
             Move::Release { resource, who, token } => {
                 let (resource, holder) = (name(resource), self.holder(who));
-                (Operation::Lock(LockCommand::Release { resource, holder, fencing_token: *token }), Keyed::No)
+                (Mutation::Lock(LockCommand::Release { resource, holder, fencing_token: *token }), Keyed::No)
             }
             Move::Renew { resource, who, ttl } => {
                 let (resource, holder) = (name(resource), self.holder(who));
                 let command = LockCommand::Renew { resource, holder, fencing_token: None, ttl_ms: *ttl };
-                (Operation::Lock(command), Keyed::Next)
+                (Mutation::Lock(command), Keyed::Next)
             }
             Move::Cancel { resource, who, wait } => {
                 let wait = wait.map(|at| self.model.waits.get(at).map_or(WaitId(3), |waiting| waiting.id));
                 let (resource, holder) = (name(resource), self.holder(who));
-                (Operation::Lock(LockCommand::Cancel { resource, holder, wait }), Keyed::No)
+                (Mutation::Lock(LockCommand::Cancel { resource, holder, wait }), Keyed::No)
             }
             Move::Open { client, ttl, keyed } => {
                 let command = SessionCommand::Open { client: CLIENTS[*client].into(), ttl_ms: *ttl };
-                (Operation::Session(command), if *keyed { Keyed::Next } else { Keyed::No })
+                (Mutation::Session(command), if *keyed { Keyed::Next } else { Keyed::No })
             }
             Move::Keep { session } => {
-                (Operation::Session(SessionCommand::Renew { session: pick(session) }), Keyed::No)
+                (Mutation::Session(SessionCommand::Renew { session: pick(session) }), Keyed::No)
             }
             Move::Close { session } => {
-                (Operation::Session(SessionCommand::Close { session: pick(session) }), Keyed::No)
+                (Mutation::Session(SessionCommand::Close { session: pick(session) }), Keyed::No)
             }
-            Move::Advance { by } => (Operation::AdvanceClock { to_ms: self.model.clock + by }, Keyed::No),
-            Move::ToDeadline => (Operation::AdvanceClock { to_ms: self.model.next_deadline()? }, Keyed::No),
+            Move::Advance { by } => (Mutation::AdvanceClock { to_ms: self.model.clock + by }, Keyed::No),
+            Move::ToDeadline => (Mutation::AdvanceClock { to_ms: self.model.next_deadline()? }, Keyed::No),
             Move::Retry { .. } | Move::Withdraw { .. } | Move::Snapshot => return None,
         })
     }
@@ -260,7 +260,7 @@ impl Run {
         }
     }
 
-    fn first(&mut self, operation: Operation, keyed: Keyed) {
+    fn first(&mut self, mutation: Mutation, keyed: Keyed) {
         let number = match keyed {
             Keyed::No => None,
             Keyed::Next => Some(self.index * 2),
@@ -271,11 +271,11 @@ impl Run {
             return;
         }
         let keyed = key.is_some();
-        let command = Command { key, operation };
+        let command = Command { key, mutation };
         let applied = self.apply(&command);
         let expected = self.model.apply(self.index, &command, &applied.facts);
         assert_eq!(applied.reply, expected, "{command:?}");
-        if matches!(command.operation, Operation::Lock(LockCommand::Acquire { .. })) {
+        if matches!(command.mutation, Mutation::Lock(LockCommand::Acquire { .. })) {
             self.agree(&applied);
         }
         if keyed {
@@ -302,8 +302,8 @@ impl Run {
     /// The node that serves a request does not wait any more.
     fn withdraw(&mut self, which: usize) {
         let Sent { command, first, .. } = self.sent[which].clone();
-        let (Operation::Lock(LockCommand::Acquire { resource, holder, .. }), Some(key)) =
-            (command.operation, command.key)
+        let (Mutation::Lock(LockCommand::Acquire { resource, holder, .. }), Some(key)) =
+            (command.mutation, command.key)
         else {
             return;
         };
@@ -314,7 +314,7 @@ impl Run {
             self.model.waits.iter().any(|waiting| waiting.id == wait && waiting.key.as_ref() != Some(&key));
         let settled = self.machine.remembers(&key) && !self.machine.remembers_waiting(&key);
         let withdraw = LockCommand::Withdraw { resource, holder, wait, key };
-        let command = Command { key: None, operation: Operation::Lock(withdraw) };
+        let command = Command { key: None, mutation: Mutation::Lock(withdraw) };
         let applied = self.apply(&command);
         if settled {
             // It came to something before, and comes to nothing else.
@@ -443,7 +443,7 @@ impl Run {
     fn retry_of_wait(&mut self, command: &Command, now: &LockReply, id: WaitId) {
         let pending = self.model.waits.iter().find(|waiting| waiting.id == id).cloned();
         if let Some(pending) = pending {
-            if let Operation::Lock(LockCommand::Acquire { wait, .. }) = &command.operation
+            if let Mutation::Lock(LockCommand::Acquire { wait, .. }) = &command.mutation
                 && pending.key == command.key.as_ref().map(RequestKey::shown)
             {
                 self.model.renew_wait(id, *wait, pending.key.as_ref());
@@ -478,7 +478,7 @@ impl Run {
     }
 
     fn forget_refusal(&mut self, command: &Command, cycle: &[WaitEdge]) {
-        if let Operation::Lock(LockCommand::Acquire { resource, holder, .. }) = &command.operation {
+        if let Mutation::Lock(LockCommand::Acquire { resource, holder, .. }) = &command.mutation {
             self.model.refused.retain(|refused| {
                 refused.resource != *resource || refused.holder != *holder || refused.cycle != cycle
             });

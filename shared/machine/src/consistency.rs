@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::shards::{Placement, ShardMap};
-    use crate::{Command, ControlCommand, Operation};
+    use crate::{Command, ControlCommand, Mutation};
 
     fn machine() -> Machine {
         let member = |id: u64| Member {
@@ -104,7 +104,7 @@ mod tests {
         ];
         let mut machine = Machine::default();
         for (command, index) in commands.into_iter().zip(1..) {
-            machine.apply(index, &Command { key: None, operation: Operation::Control(command) });
+            machine.apply(index, &Command { key: None, mutation: Mutation::Control(command) });
         }
         machine.assert_consistent();
         assert_eq!(machine.cluster.map().shards.len(), 2);

@@ -64,18 +64,18 @@ pub struct Command {
     /// Under which the reply is kept, so that a retry gets it again.
     #[serde(serialize_with = "key::serialize", deserialize_with = "key::deserialize")]
     pub key: Option<RequestKey>,
-    pub operation: Operation,
+    pub mutation: Mutation,
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.operation)
+        write!(f, "{:?}", self.mutation)
     }
 }
 
 /// What a command does. The order of the variants is part of the format: add at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub enum Mutation {
     /// Move the group's lease clock forward; apply takes the maximum.
     AdvanceClock {
         /// Value of the lease clock.
@@ -302,14 +302,14 @@ impl Machine {
         };
         let counts = self.table.counts();
         let Some(key) = &command.key else {
-            let reply = self.operate(&command.operation, &mut step);
-            if matches!(command.operation, Operation::AdvanceClock { .. }) {
+            let reply = self.operate(&command.mutation, &mut step);
+            if matches!(command.mutation, Mutation::AdvanceClock { .. }) {
                 let now = self.clock_ms();
                 self.replies.clock_moved(now);
             }
             return self.finish(reply, step, counts);
         };
-        let fingerprint = replies::fingerprint(&command.operation);
+        let fingerprint = replies::fingerprint(&command.mutation);
         let now = self.clock_ms();
         let reply = match self.replies.look_up(key, fingerprint, now) {
             Known::Reused => Reply::KeyReused,
@@ -317,7 +317,7 @@ impl Machine {
             Known::Full(what) => Reply::TooManyKeys { what },
             Known::Again(reply) => {
                 let waited = matches!(reply, Reply::Lock(LockReply::Waiting { .. }));
-                let reply = self.replay(&command.operation, reply, &mut step);
+                let reply = self.replay(&command.mutation, reply, &mut step);
                 // What became of a wait is the key's outcome from now on, also where another key asked last.
                 if waited && !matches!(reply, Reply::Lock(LockReply::Waiting { .. })) {
                     self.replies.settle(&key.shown(), &reply);
@@ -325,7 +325,7 @@ impl Machine {
                 reply
             }
             Known::New => {
-                let reply = self.operate(&command.operation, &mut step);
+                let reply = self.operate(&command.mutation, &mut step);
                 if let Some(reply) = reply.remembered() {
                     let now = self.clock_ms();
                     self.replies.remember(index, key, fingerprint, &reply, now);
@@ -336,28 +336,28 @@ impl Machine {
         self.finish(reply, step, counts)
     }
 
-    fn operate(&mut self, operation: &Operation, step: &mut Step) -> Reply {
+    fn operate(&mut self, mutation: &Mutation, step: &mut Step) -> Reply {
         let Step { locks, queues, values } = step;
-        match (operation, &mut self.shard) {
-            (Operation::AdvanceClock { to_ms }, None) => {
+        match (mutation, &mut self.shard) {
+            (Mutation::AdvanceClock { to_ms }, None) => {
                 self.table.advance_clock(*to_ms, locks);
                 Reply::None
             }
-            (Operation::AdvanceClock { to_ms }, Some(shard)) => {
+            (Mutation::AdvanceClock { to_ms }, Some(shard)) => {
                 shard.queues.advance_clock(*to_ms, queues);
                 Reply::None
             }
-            (Operation::Lock(command), None) => {
+            (Mutation::Lock(command), None) => {
                 let settled = self.withdrawn(command, locks);
                 Reply::Lock(settled.unwrap_or_else(|| self.table.apply_lock(command, locks)))
             }
-            (Operation::Session(command), None) => Reply::Session(self.table.apply_session(command, locks)),
-            (Operation::Control(command), None) => Reply::Control(self.cluster.apply(command)),
-            (Operation::Shard(command), Some(shard)) => Reply::Shard(shard.record.apply(command)),
-            (Operation::Queue(command), Some(shard)) => Reply::Queue(shard.queues.apply(command, queues)),
-            (Operation::Cache(command), Some(shard)) => Reply::Cache(shard.values.apply(command, values)),
-            (Operation::Lock(_) | Operation::Session(_) | Operation::Control(_), Some(_))
-            | (Operation::Shard(_) | Operation::Queue(_) | Operation::Cache(_), None) => Reply::Misplaced,
+            (Mutation::Session(command), None) => Reply::Session(self.table.apply_session(command, locks)),
+            (Mutation::Control(command), None) => Reply::Control(self.cluster.apply(command)),
+            (Mutation::Shard(command), Some(shard)) => Reply::Shard(shard.record.apply(command)),
+            (Mutation::Queue(command), Some(shard)) => Reply::Queue(shard.queues.apply(command, queues)),
+            (Mutation::Cache(command), Some(shard)) => Reply::Cache(shard.values.apply(command, values)),
+            (Mutation::Lock(_) | Mutation::Session(_) | Mutation::Control(_), Some(_))
+            | (Mutation::Shard(_) | Mutation::Queue(_) | Mutation::Cache(_), None) => Reply::Misplaced,
         }
     }
 
@@ -371,15 +371,15 @@ impl Machine {
         }
     }
 
-    fn replay(&mut self, operation: &Operation, reply: Reply, step: &mut Step) -> Reply {
-        match (operation, reply, &mut self.shard) {
-            (Operation::Lock(command), Reply::Lock(reply), _) => {
+    fn replay(&mut self, mutation: &Mutation, reply: Reply, step: &mut Step) -> Reply {
+        match (mutation, reply, &mut self.shard) {
+            (Mutation::Lock(command), Reply::Lock(reply), _) => {
                 Reply::Lock(self.table.replay_lock(command, reply, &step.locks))
             }
-            (Operation::Session(command), Reply::Session(reply), _) => {
+            (Mutation::Session(command), Reply::Session(reply), _) => {
                 Reply::Session(self.table.replay_session(command, reply))
             }
-            (Operation::Queue(command), Reply::Queue(reply), Some(shard)) => {
+            (Mutation::Queue(command), Reply::Queue(reply), Some(shard)) => {
                 Reply::Queue(shard.queues.replay(command, reply, &mut step.queues))
             }
             (_, reply, _) => reply,
@@ -411,10 +411,10 @@ impl Machine {
         let key = command.key.as_ref();
         let full = key.and_then(|key| self.replies.stays_full(key, now_ms));
         let minted = key.is_some_and(|key| matches!(key.name, KeyName::Minted { .. }));
-        let refused = match &command.operation {
-            Operation::Queue(asked) => self.queue().and_then(|queue| queue.refusal(asked)).map(Reply::Queue),
-            Operation::Lock(asked) if minted => self.table.lock_refusal(asked).map(Reply::Lock),
-            Operation::Session(asked) if minted => self.table.session_refusal(asked).map(Reply::Session),
+        let refused = match &command.mutation {
+            Mutation::Queue(asked) => self.queue().and_then(|queue| queue.refusal(asked)).map(Reply::Queue),
+            Mutation::Lock(asked) if minted => self.table.lock_refusal(asked).map(Reply::Lock),
+            Mutation::Session(asked) if minted => self.table.session_refusal(asked).map(Reply::Session),
             _ => None,
         };
         let refused = full.map(|what| Reply::TooManyKeys { what }).or(refused)?;
@@ -454,13 +454,13 @@ impl Machine {
     /// time keeps its place, whoever leads: the clock of the next leader is never ahead of this one's. A wait under a session
     /// is kept by the session, and every poll of it only looks.
     pub fn poll(&self, command: &Command, now_ms: LeaseMs) -> Option<Reply> {
-        let Operation::Lock(LockCommand::Acquire {
+        let Mutation::Lock(LockCommand::Acquire {
             resource,
             holder,
             mode,
             wait: Wait::Queue { deadline_ms },
             ..
-        }) = &command.operation
+        }) = &command.mutation
         else {
             return None;
         };
@@ -469,7 +469,7 @@ impl Machine {
             return None;
         }
         if let Some(key) = &command.key {
-            match self.replies.peek(key, replies::fingerprint(&command.operation), self.clock_ms()) {
+            match self.replies.peek(key, replies::fingerprint(&command.mutation), self.clock_ms()) {
                 Known::New => {}
                 Known::Again(Reply::Lock(LockReply::Waiting { wait, .. })) if wait == seen.wait => {}
                 Known::Again(_) | Known::Reused | Known::TooOld | Known::Full(_) => return None,

@@ -92,10 +92,10 @@ impl Refounded {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Command, ControlCommand, Operation, Placement};
+    use crate::{Command, ControlCommand, Mutation, Placement};
 
     fn control(machine: &mut Machine, index: u64, command: ControlCommand) {
-        machine.apply(index, &Command { key: None, operation: Operation::Control(command) });
+        machine.apply(index, &Command { key: None, mutation: Mutation::Control(command) });
     }
 
     #[test]

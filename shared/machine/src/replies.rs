@@ -11,7 +11,7 @@
 //! - Keys that nodes minted: see [`super::minted`].
 
 use imbl::OrdMap;
-use orrery_base::ids::{ClientName, LeaseMs, LogIndex};
+use orrery_base::ids::{LeaseMs, LogIndex};
 use orrery_base::key::{HOLD_MS_DEFAULT, IdempotencyKey, KeyName, RequestKey};
 use orrery_base::pages::Pages;
 use orrery_cache::CacheCommand;
@@ -22,7 +22,7 @@ use smol_str::SmolStr;
 
 use super::minted::{Minted, MintedRecord};
 use super::packed::{Known, Packed};
-use super::{Operation, Reply};
+use super::{Mutation, Reply};
 
 pub use super::minted::MINTED_BYTES_MAX;
 
@@ -56,10 +56,10 @@ const SWEEP_CLOCK_MAX: usize = 1_024;
 pub(super) struct Replies {
     /// Of clients' keys, by the log index of their commands.
     kept: Pages<Kept>,
-    clients: OrdMap<ClientName, Client>,
+    clients: OrdMap<SmolStr, Client>,
     texts: OrdMap<SmolStr, LogIndex>,
     /// Clients without a remembered number, by the log index of the last one that they had.
-    idle: OrdMap<LogIndex, ClientName>,
+    idle: OrdMap<LogIndex, SmolStr>,
     bytes: u64,
     text_bytes: u64,
     minted: Minted,
@@ -103,7 +103,7 @@ pub(super) struct Remembered {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum ReplyRecord {
     Client {
-        client: ClientName,
+        client: SmolStr,
         forgotten_through: u64,
         idle_since: Option<LogIndex>,
     },
@@ -381,16 +381,16 @@ impl Replies {
 
 /// Fingerprint of what a client asked for: FNV-1a over the encoded operation. How the serving node arranges an acquire's
 /// waiting, and what it takes the time for, is left out, because another node may arrange the retry's.
-pub(super) fn fingerprint(operation: &Operation) -> u64 {
-    match operation {
-        Operation::Lock(LockCommand::Acquire { resource, holder, mode, ttl_ms, wait: _ }) => {
+pub(super) fn fingerprint(mutation: &Mutation) -> u64 {
+    match mutation {
+        Mutation::Lock(LockCommand::Acquire { resource, holder, mode, ttl_ms, wait: _ }) => {
             hash_of(&("acquire", resource, holder, mode, ttl_ms))
         }
-        Operation::Queue(QueueCommand::Publish { topic, key, message, delay_ms, wall_ms: _ }) => {
+        Mutation::Queue(QueueCommand::Publish { topic, key, message, delay_ms, wall_ms: _ }) => {
             hash_of(&("publish", topic, key, message, delay_ms))
         }
         // A retry comes through another node or another home; what the client asked for is the same.
-        Operation::Cache(CacheCommand::Write { address, value, if_version, .. }) => {
+        Mutation::Cache(CacheCommand::Write { address, value, if_version, .. }) => {
             hash_of(&("cache", address, value, if_version))
         }
         other => hash_of(other),

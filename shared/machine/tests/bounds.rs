@@ -15,7 +15,7 @@ use orrery_lock::{
 };
 use orrery_machine::snapshot::CHUNK_BYTES_MAX;
 use orrery_machine::{
-    Applied, Command, ControlCommand, ControlReply, Decoder, Machine, Member, Operation, Placement, Reply,
+    Applied, Command, ControlCommand, ControlReply, Decoder, Machine, Member, Mutation, Placement, Reply,
     ServiceFact, ShardCommand, ShardReply, SnapshotError,
 };
 use orrery_queue::{QueueCommand, QueueReply, StartFrom};
@@ -27,14 +27,14 @@ struct Group {
 }
 
 impl Group {
-    fn apply(&mut self, key: Option<(&str, u64)>, operation: Operation) -> Applied {
+    fn apply(&mut self, key: Option<(&str, u64)>, mutation: Mutation) -> Applied {
         self.index += 1;
         let key = key.map(|(client, number)| IdempotencyKey { client: client.into(), number }.into());
-        self.machine.apply(self.index, &Command { key, operation })
+        self.machine.apply(self.index, &Command { key, mutation })
     }
 
     fn lock(&mut self, command: LockCommand) -> LockReply {
-        match self.apply(None, Operation::Lock(command)).reply {
+        match self.apply(None, Mutation::Lock(command)).reply {
             Reply::Lock(reply) => reply,
             other => panic!("{other:?}"),
         }
@@ -66,7 +66,7 @@ fn holder(client: &str) -> Holder {
 /// At its bound a command is refused, and nothing changed: not one byte of the state.
 fn refused(group: &mut Group, command: LockCommand) {
     let before = group.machine.clone();
-    let applied = group.apply(None, Operation::Lock(command));
+    let applied = group.apply(None, Mutation::Lock(command));
     assert!(matches!(applied.reply, Reply::Lock(LockReply::LimitReached { .. })), "{:?}", applied.reply);
     assert!(applied.facts.is_empty());
     assert!(before == group.machine);
@@ -105,7 +105,7 @@ fn bounds_of_one_resource_and_one_holder() {
 #[test]
 fn sessions_give_a_client_no_more_than_its_part() {
     let mut group = Group::default();
-    let open = Operation::Session(SessionCommand::Open { client: "Ayu".into(), ttl_ms: 60_000 });
+    let open = Mutation::Session(SessionCommand::Open { client: "Ayu".into(), ttl_ms: 60_000 });
     let mut sessions = vec![None];
     for _ in 0..4 {
         let Reply::Session(SessionReply::Opened { session, .. }) = group.apply(None, open.clone()).reply
@@ -133,7 +133,7 @@ fn sessions_give_a_client_no_more_than_its_part() {
 #[test]
 fn bounds_of_sessions_and_of_the_table() {
     let mut group = Group::default();
-    let open = |client: &str| Operation::Session(SessionCommand::Open { client: client.into(), ttl_ms: 50 });
+    let open = |client: &str| Mutation::Session(SessionCommand::Open { client: client.into(), ttl_ms: 50 });
     for _ in 0..SESSIONS_PER_CLIENT_MAX {
         group.apply(None, open("Ayu"));
     }
@@ -151,7 +151,7 @@ fn bounds_of_sessions_and_of_the_table() {
 
     // One advance of the clock ends everything at once, more than 65,535 things.
     let fork = group.machine.clone();
-    let applied = group.apply(None, Operation::AdvanceClock { to_ms: 30_000 });
+    let applied = group.apply(None, Mutation::AdvanceClock { to_ms: 30_000 });
     // And how much there is left, because streams had only a part.
     assert_eq!(applied.facts.len(), CLAIMS_MAX + SESSIONS_MAX + 1);
     let left = Some(ServiceFact::LocksCounted { counts: LockCounts::default() });
@@ -183,16 +183,16 @@ fn one_of_everything() -> Machine {
         replicas: 3,
         members: vec![member(1), member(2)],
     };
-    group.apply(Some(("node1", 1)), Operation::Control(form));
-    group.apply(None, Operation::Session(SessionCommand::Open { client: "Gita".into(), ttl_ms: 9_000 }));
+    group.apply(Some(("node1", 1)), Mutation::Control(form));
+    group.apply(None, Mutation::Session(SessionCommand::Open { client: "Gita".into(), ttl_ms: 9_000 }));
     group.acquire("r", "Dewi", Mode::Exclusive);
     group.acquire("q", "Ayu", Mode::Exclusive);
     group.acquire("r", "Budi", Mode::Shared);
     group.acquire("r", "Ayu", Mode::Shared);
-    group.apply(Some(("Budi", 7)), Operation::Lock(acquire("q", "Budi", Mode::Exclusive)));
+    group.apply(Some(("Budi", 7)), Mutation::Lock(acquire("q", "Budi", Mode::Exclusive)));
     // Refuses Budi's wait for q, whose answer nobody has read.
     group.acquire("r", "Ayu", Mode::Exclusive);
-    group.apply(Some(("Citra", 1)), Operation::Lock(acquire("q", "Citra", Mode::Shared)));
+    group.apply(Some(("Citra", 1)), Mutation::Lock(acquire("q", "Citra", Mode::Shared)));
     group.lock(LockCommand::Acquire {
         resource: "s".into(),
         holder: Holder { client: "Gita".into(), session: Some(SessionId(2)) },
@@ -200,7 +200,7 @@ fn one_of_everything() -> Machine {
         ttl_ms: 1_000,
         wait: Wait::No,
     });
-    group.apply(None, Operation::AdvanceClock { to_ms: 500 });
+    group.apply(None, Mutation::AdvanceClock { to_ms: 500 });
     group.machine
 }
 
@@ -208,13 +208,13 @@ fn one_of_everything() -> Machine {
 fn one_of_everything_with_shards() -> Machine {
     let mut group = Group { machine: one_of_everything(), index: 100 };
     let members = vec![NodeId(1), NodeId(2)];
-    group.apply(None, Operation::Control(ControlCommand::RaiseVersion { to: 2, members }));
+    group.apply(None, Mutation::Control(ControlCommand::RaiseVersion { to: 2, members }));
     let place = |shard: u16| Placement {
         shard: GroupId(shard),
         replicas: vec![NodeId(1 + u64::from(shard) % 2), NodeId(1 + u64::from(shard + 1) % 2)],
     };
     let placements = (1..=8).map(place).collect();
-    let applied = group.apply(None, Operation::Control(ControlCommand::PlaceShards { base: 0, placements }));
+    let applied = group.apply(None, Mutation::Control(ControlCommand::PlaceShards { base: 0, placements }));
     assert_eq!(applied.reply, Reply::Control(ControlReply::Done));
     group.machine
 }
@@ -223,9 +223,9 @@ fn one_of_everything_with_shards() -> Machine {
 fn a_shard() -> Machine {
     let mut group = Group { machine: Machine::of(GroupId(3)), index: 0 };
     let replicas = vec![Member { id: NodeId(1), name: "node1".into(), ..Member::default() }];
-    group.apply(None, Operation::Shard(ShardCommand::Place { version: 1, replicas }));
+    group.apply(None, Mutation::Shard(ShardCommand::Place { version: 1, replicas }));
     let publish = |text: &'static str| {
-        Operation::Queue(QueueCommand::Publish {
+        Mutation::Queue(QueueCommand::Publish {
             topic: "orders".into(),
             key: Some("Ayu".into()),
             message: Bytes::from_static(text.as_bytes()),
@@ -235,10 +235,10 @@ fn a_shard() -> Machine {
     };
     group.apply(Some(("Ayu", 1)), publish("1"));
     group.apply(Some(("Ayu", 2)), publish("2"));
-    group.apply(None, Operation::AdvanceClock { to_ms: 500 });
+    group.apply(None, Mutation::AdvanceClock { to_ms: 500 });
     let (topic, name) = ("orders".into(), "default".into());
     let create = QueueCommand::CreateGroup { topic, group: name, from: StartFrom::Earliest };
-    group.apply(None, Operation::Queue(create));
+    group.apply(None, Mutation::Queue(create));
     let consume = QueueCommand::Consume {
         topic: "orders".into(),
         group: "default".into(),
@@ -246,14 +246,14 @@ fn a_shard() -> Machine {
         max: 2,
         visibility_ms: 30_000,
     };
-    group.apply(Some(("Budi", 1)), Operation::Queue(consume));
+    group.apply(Some(("Budi", 1)), Mutation::Queue(consume));
     group.machine
 }
 
 /// The same with cached values: one that is there, one that was written back, one that is deleted.
 fn a_shard_with_values() -> Machine {
     let mut group = Group { machine: a_shard(), index: 100 };
-    let mut cache = |key, command| group.apply(key, Operation::Cache(command));
+    let mut cache = |key, command| group.apply(key, Mutation::Cache(command));
     cache(None, CacheCommand::Begin { tenure: 4 });
     cache(None, CacheCommand::Open { tenure: 4 });
     let write = |address: &str, value: Option<&'static str>, saves| CacheCommand::Write {
@@ -306,7 +306,7 @@ fn shards_of_older_versions_are_read_with_their_queues() {
         assert_eq!((stats.groups[0].blocked, stats.groups[0].totals.delivered), (1, 1));
         assert_eq!(Machine::decode(&machine.encode()).unwrap(), machine);
         // What it has goes on: the delivery ends, and comes again.
-        machine.apply(900, &Command { key: None, operation: Operation::AdvanceClock { to_ms: 40_000 } });
+        machine.apply(900, &Command { key: None, mutation: Mutation::AdvanceClock { to_ms: 40_000 } });
         let consume = QueueCommand::Consume {
             topic: "orders".into(),
             group: "default".into(),
@@ -314,7 +314,7 @@ fn shards_of_older_versions_are_read_with_their_queues() {
             max: 2,
             visibility_ms: 30_000,
         };
-        let reply = machine.apply(901, &Command { key: None, operation: Operation::Queue(consume) }).reply;
+        let reply = machine.apply(901, &Command { key: None, mutation: Mutation::Queue(consume) }).reply;
         let Reply::Queue(QueueReply::Deliveries { messages, .. }) = reply else { panic!("{reply:?}") };
         assert_eq!(
             messages.iter().map(|one| (one.attempt, &one.message[..])).collect::<Vec<_>>(),
@@ -343,7 +343,7 @@ fn all_versions_of_the_format_stay_readable() {
 fn has_a_window(read: &Machine, answers: usize) {
     let at = |to_ms| {
         let mut read = read.clone();
-        read.apply(1_000, &Command { key: None, operation: Operation::AdvanceClock { to_ms } });
+        read.apply(1_000, &Command { key: None, mutation: Mutation::AdvanceClock { to_ms } });
         read.remembered().0
     };
     assert_eq!((read.remembered().0, read.clock_ms()), (answers, 500));
@@ -372,7 +372,7 @@ fn is_golden(file: &str, golden: &str, machine: &Machine) {
 fn a_retried_consume_gets_its_messages_again_and_an_empty_one_what_has_come() {
     let mut group = Group { machine: Machine::of(GroupId(1)), index: 0 };
     let consume = || {
-        Operation::Queue(QueueCommand::Consume {
+        Mutation::Queue(QueueCommand::Consume {
             topic: "orders".into(),
             group: "default".into(),
             consumer: "Budi".into(),
@@ -386,11 +386,11 @@ fn a_retried_consume_gets_its_messages_again_and_an_empty_one_what_has_come() {
     };
     let (topic, name) = ("orders".into(), "default".into());
     let create = QueueCommand::CreateGroup { topic, group: name, from: StartFrom::Earliest };
-    group.apply(None, Operation::Queue(create));
+    group.apply(None, Mutation::Queue(create));
     assert_eq!(got(group.apply(Some(("Budi", 1)), consume())), []);
     let publish = |wall_ms| {
         let (topic, message) = ("orders".into(), Bytes::from_static(b"{}"));
-        Operation::Queue(QueueCommand::Publish { topic, key: None, message, delay_ms: 0, wall_ms })
+        Mutation::Queue(QueueCommand::Publish { topic, key: None, message, delay_ms: 0, wall_ms })
     };
     let published = group.apply(Some(("Ayu", 1)), publish(1));
     assert_eq!(published.woken.len(), 1, "who waits is woken: {published:?}");
@@ -407,16 +407,16 @@ fn a_retried_consume_gets_its_messages_again_and_an_empty_one_what_has_come() {
 #[test]
 fn a_shards_snapshot_says_which_shard_it_is() {
     let mut machine = Machine::of(GroupId(3));
-    let mut apply = |index, operation| machine.apply(index, &Command { key: None, operation }).reply;
+    let mut apply = |index, mutation| machine.apply(index, &Command { key: None, mutation }).reply;
     let place = |version| {
         let replicas = vec![Member { id: NodeId(1), ..Member::default() }];
-        Operation::Shard(ShardCommand::Place { version, replicas })
+        Mutation::Shard(ShardCommand::Place { version, replicas })
     };
-    assert_eq!(apply(1, Operation::AdvanceClock { to_ms: 40 }), Reply::None);
+    assert_eq!(apply(1, Mutation::AdvanceClock { to_ms: 40 }), Reply::None);
     assert_eq!(apply(2, place(2)), Reply::Shard(ShardReply::Placed));
     assert_eq!(apply(3, place(1)), Reply::Shard(ShardReply::Older { known: 2 }));
     // Nothing of the control group is in a shard, and the other way round.
-    assert_eq!(apply(4, Operation::Lock(acquire("r", "Ayu", Mode::Exclusive))), Reply::Misplaced);
+    assert_eq!(apply(4, Mutation::Lock(acquire("r", "Ayu", Mode::Exclusive))), Reply::Misplaced);
     assert_eq!(Group::default().apply(None, place(1)).reply, Reply::Misplaced);
     let back = Machine::decode(&machine.encode()).unwrap();
     assert_eq!(back, machine);
@@ -471,8 +471,8 @@ fn rate_with_ten_thousand_other_locks() {
             let client = &clients[(number % 16) as usize];
             let key = |half| keyed.then_some((client.as_str(), number * 2 + half));
             let resource = format!("own{}", number % 16);
-            group.apply(key(0), Operation::Lock(acquire(&resource, client, Mode::Exclusive)));
-            group.apply(key(1), Operation::Lock(release(&resource, client)));
+            group.apply(key(0), Mutation::Lock(acquire(&resource, client, Mode::Exclusive)));
+            group.apply(key(1), Mutation::Lock(release(&resource, client)));
         }
         let rate = pairs as f64 / begun.elapsed().as_secs_f64();
         println!("{rate:.0} pairs of acquire and release per second, keyed: {keyed}");

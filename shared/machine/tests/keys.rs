@@ -8,7 +8,7 @@ use orrery_lock::{Holder, LockCommand, LockReply, Mode, Wait};
 use orrery_machine::replies::{
     IDLE_CLIENTS_MAX, KEYS_BYTES_MAX, KEYS_PER_CLIENT_BYTES_MAX, MINTED_BYTES_MAX, TEXT_KEYS_BYTES_MAX,
 };
-use orrery_machine::{Command, Machine, Operation, Reply};
+use orrery_machine::{Command, Machine, Mutation, Reply};
 use orrery_queue::{QueueCommand, QueueReply};
 
 const HOLD_MS: u64 = 600_000;
@@ -23,22 +23,22 @@ impl Group {
         Group { machine: Machine::of(GroupId(id)), index: 0 }
     }
 
-    fn apply(&mut self, key: Option<RequestKey>, operation: Operation) -> Reply {
+    fn apply(&mut self, key: Option<RequestKey>, mutation: Mutation) -> Reply {
         self.index += 1;
-        self.machine.apply(self.index, &Command { key, operation }).reply
+        self.machine.apply(self.index, &Command { key, mutation }).reply
     }
 
-    fn keyed(&mut self, key: &str, operation: Operation) -> Reply {
-        self.apply(Some(RequestKey::new(IdempotencyKey::of(key), HOLD_MS)), operation)
+    fn keyed(&mut self, key: &str, mutation: Mutation) -> Reply {
+        self.apply(Some(RequestKey::new(IdempotencyKey::of(key), HOLD_MS)), mutation)
     }
 
-    fn minted(&mut self, number: u64, settled: u64, operation: Operation) -> Reply {
+    fn minted(&mut self, number: u64, settled: u64, mutation: Mutation) -> Reply {
         let name = KeyName::Minted { origin: 0xfeed, number, settled };
-        self.apply(Some(RequestKey { name, hold_ms: HOLD_MS }), operation)
+        self.apply(Some(RequestKey { name, hold_ms: HOLD_MS }), mutation)
     }
 
     fn clock(&mut self, to_ms: u64) {
-        self.apply(None, Operation::AdvanceClock { to_ms });
+        self.apply(None, Mutation::AdvanceClock { to_ms });
     }
 
     /// The same state after it went through a snapshot.
@@ -49,8 +49,8 @@ impl Group {
     }
 }
 
-fn acquire(resource: &str) -> Operation {
-    Operation::Lock(LockCommand::Acquire {
+fn acquire(resource: &str) -> Mutation {
+    Mutation::Lock(LockCommand::Acquire {
         resource: resource.into(),
         holder: Holder { client: "Ayu".into(), session: None },
         mode: Mode::Exclusive,
@@ -59,8 +59,8 @@ fn acquire(resource: &str) -> Operation {
     })
 }
 
-fn publish(text: &str) -> Operation {
-    Operation::Queue(QueueCommand::Publish {
+fn publish(text: &str) -> Mutation {
+    Mutation::Queue(QueueCommand::Publish {
         topic: "orders".into(),
         key: None,
         message: Bytes::copy_from_slice(text.as_bytes()),
@@ -185,7 +185,7 @@ fn at_a_bound_new_keys_are_refused_and_no_old_one_is_forgotten() {
     shard.index += 1;
     let one_more = Command {
         key: Some(RequestKey::new(IdempotencyKey::of("Citra/1"), HOLD_MS)),
-        operation: publish("x"),
+        mutation: publish("x"),
     };
     let applied = shard.machine.apply(shard.index, &one_more);
     assert!(refused(applied.reply) && applied.facts.is_empty());
@@ -287,19 +287,19 @@ fn commands_of_older_versions_are_read_and_the_new_keys_come_back() {
     #[derive(serde::Serialize)]
     struct Older {
         key: Option<IdempotencyKey>,
-        operation: Operation,
+        mutation: Mutation,
     }
-    let operation = || Operation::AdvanceClock { to_ms: 4 };
+    let mutation = || Mutation::AdvanceClock { to_ms: 4 };
     let client = IdempotencyKey::of("Ayu/7");
     for key in [None, Some(client.clone())] {
-        let older = Older { key: key.clone(), operation: operation() };
+        let older = Older { key: key.clone(), mutation: mutation() };
         let bytes = postcard::to_stdvec(&older).expect("it encodes");
         let read: Command = postcard::from_bytes(&bytes).expect("it is read");
-        assert_eq!(read, Command { key: key.map(RequestKey::from), operation: operation() });
+        assert_eq!(read, Command { key: key.map(RequestKey::from), mutation: mutation() });
     }
     let minted = RequestKey { name: KeyName::Minted { origin: 1, number: 10, settled: 9 }, hold_ms: 3 };
     for key in [RequestKey::new(client, 20), RequestKey::new(IdempotencyKey::of("any"), 20), minted] {
-        let command = Command { key: Some(key), operation: operation() };
+        let command = Command { key: Some(key), mutation: mutation() };
         let bytes = postcard::to_stdvec(&command).expect("it encodes");
         assert_eq!(postcard::from_bytes::<Command>(&bytes).expect("it is read"), command);
     }

@@ -5,7 +5,7 @@
 use orrery_base::ids::GroupId;
 use orrery_base::key::{IdempotencyKey, KeyName, RequestKey};
 use orrery_lock::{Holder, LockCommand};
-use orrery_machine::{Command, Machine, Operation, Reply};
+use orrery_machine::{Command, Machine, Mutation, Reply};
 
 /// Resident memory of this process in bytes, as Linux counts it in pages.
 fn resident() -> Option<u64> {
@@ -15,8 +15,8 @@ fn resident() -> Option<u64> {
 }
 
 /// Keeps nothing but its answer.
-fn nothing() -> Operation {
-    Operation::Lock(LockCommand::Release {
+fn nothing() -> Mutation {
+    Mutation::Lock(LockCommand::Release {
         resource: "printer".into(),
         holder: Holder { client: "Ayu".into(), session: None },
         fencing_token: None,
@@ -32,7 +32,7 @@ fn fill(name: impl Fn(u64) -> KeyName) -> (Option<u64>, Machine) {
     loop {
         let key = Some(RequestKey { name: name(index), hold_ms: 600_000 });
         index += 1;
-        let applied = machine.apply(index, &Command { key, operation: nothing() });
+        let applied = machine.apply(index, &Command { key, mutation: nothing() });
         if matches!(applied.reply, Reply::TooManyKeys { .. }) {
             break;
         }

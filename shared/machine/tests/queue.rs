@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use orrery_base::ids::GroupId;
 use orrery_base::key::{IdempotencyKey, RequestKey};
-use orrery_machine::{Applied, Command, Machine, Operation, Reply, ServiceFact};
+use orrery_machine::{Applied, Command, Machine, Mutation, Reply, ServiceFact};
 use orrery_queue::{Handle, QueueCommand, QueueFact, QueueReply, StartFrom};
 
 /// A shard's log as it is applied.
@@ -32,13 +32,13 @@ impl Shard {
         Shard { machine: Machine::of(GroupId(3)), index: 9 }
     }
 
-    fn apply(&mut self, key: Option<RequestKey>, operation: Operation) -> Applied {
+    fn apply(&mut self, key: Option<RequestKey>, mutation: Mutation) -> Applied {
         self.index += 1;
-        self.machine.apply(self.index, &Command { key, operation })
+        self.machine.apply(self.index, &Command { key, mutation })
     }
 
     fn queue(&mut self, number: u64, command: QueueCommand) -> QueueReply {
-        match self.apply(key(number), Operation::Queue(command)).reply {
+        match self.apply(key(number), Mutation::Queue(command)).reply {
             Reply::Queue(reply) => reply,
             other => panic!("{other:?}"),
         }
@@ -55,7 +55,7 @@ fn a_retry_of_a_publish_is_the_same_one_whoever_took_it() {
     let first = shard.queue(1, publish("1", 1_000));
     assert_eq!(first, QueueReply::Published { number: 10, delayed_until_ms: None });
     assert_eq!(shard.queue(1, publish("1", 2_000)), first, "another node has another wall clock");
-    let other = shard.apply(key(1), Operation::Queue(publish("2", 1_000)));
+    let other = shard.apply(key(1), Mutation::Queue(publish("2", 1_000)));
     assert_eq!((other.reply, other.facts), (Reply::KeyReused, Vec::new()));
     assert_eq!(shard.machine.queue().unwrap().stats_of("t").unwrap().totals.published, 1);
 }
@@ -88,12 +88,12 @@ fn who_waits_is_woken_by_what_becomes_ready() {
     let mut shard = Shard::new();
     let (topic, group) = ("t".into(), "g".into());
     shard.queue(1, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
-    let applied = shard.apply(key(2), Operation::Queue(publish("1", 0)));
+    let applied = shard.apply(key(2), Mutation::Queue(publish("1", 0)));
     assert_eq!(applied.woken, [("t".into(), "g".into())].into());
     assert!(matches!(applied.facts[..], [ServiceFact::Queue(QueueFact::Published { .. })]));
     shard.queue(3, consume(1));
     assert_eq!(shard.machine.next_deadline(), Some(1_000), "the end of the visibility");
-    let applied = shard.apply(None, Operation::AdvanceClock { to_ms: 1_000 });
+    let applied = shard.apply(None, Mutation::AdvanceClock { to_ms: 1_000 });
     assert_eq!(applied.woken, [("t".into(), "g".into())].into());
     assert_eq!(shard.machine.clock_ms(), 1_000);
 }
@@ -101,7 +101,7 @@ fn who_waits_is_woken_by_what_becomes_ready() {
 #[test]
 fn the_control_group_has_no_queues() {
     let mut machine = Machine::of(GroupId::CONTROL);
-    let command = Command { key: key(1), operation: Operation::Queue(publish("1", 0)) };
+    let command = Command { key: key(1), mutation: Mutation::Queue(publish("1", 0)) };
     assert_eq!(machine.apply(1, &command).reply, Reply::Misplaced);
     assert!(machine.queue().is_none());
 }
@@ -115,14 +115,14 @@ fn a_snapshot_in_the_middle_changes_nothing_after_it() {
     let (topic, group) = ("t".into(), "g".into());
     shard.queue(99, QueueCommand::CreateGroup { topic, group, from: StartFrom::Earliest });
     shard.queue(100, consume(3));
-    shard.apply(None, Operation::AdvanceClock { to_ms: 400 });
+    shard.apply(None, Mutation::AdvanceClock { to_ms: 400 });
     let mut other = Shard { machine: shard.restored(), index: shard.index };
     assert_eq!(other.machine, shard.machine);
     for command in [consume(2), publish("x", 1), consume(9)] {
-        let operation = Operation::Queue(command);
-        assert_eq!(shard.apply(None, operation.clone()), other.apply(None, operation));
+        let mutation = Mutation::Queue(command);
+        assert_eq!(shard.apply(None, mutation.clone()), other.apply(None, mutation));
     }
-    let clock = Operation::AdvanceClock { to_ms: 5_000 };
+    let clock = Mutation::AdvanceClock { to_ms: 5_000 };
     assert_eq!(shard.apply(None, clock.clone()), other.apply(None, clock));
     assert_eq!(other.machine, shard.machine);
 }
@@ -131,8 +131,8 @@ fn a_snapshot_in_the_middle_changes_nothing_after_it() {
 fn a_refusal_is_known_beforehand_unless_the_key_is() {
     let mut shard = Shard::new();
     let refusal = |shard: &Shard, number| {
-        let operation = Operation::Queue(consume(1));
-        shard.machine.refusal(&Command { key: key(number), operation }, 0)
+        let mutation = Mutation::Queue(consume(1));
+        shard.machine.refusal(&Command { key: key(number), mutation }, 0)
     };
     assert_eq!(refusal(&shard, 1), Some(Reply::Queue(QueueReply::NoSuchTopic)));
     assert_eq!(shard.queue(1, consume(1)), QueueReply::NoSuchTopic);
@@ -145,8 +145,8 @@ fn a_refusal_is_known_beforehand_unless_the_key_is() {
     let (topic, group) = ("t".into(), "g".into());
     shard.queue(4, QueueCommand::DeleteGroup { topic, group });
     let (topic, group) = ("t".into(), "g".into());
-    let delete = Operation::Queue(QueueCommand::DeleteGroup { topic, group });
-    let again = |number| Command { key: key(number), operation: delete.clone() };
+    let delete = Mutation::Queue(QueueCommand::DeleteGroup { topic, group });
+    let again = |number| Command { key: key(number), mutation: delete.clone() };
     assert_eq!(shard.machine.refusal(&again(4), 0), None, "a retry is told the first outcome");
     assert_eq!(shard.machine.refusal(&again(5), 0), Some(Reply::Queue(QueueReply::NoSuchGroup)));
 }

@@ -15,6 +15,7 @@ mod process;
 #[cfg(test)]
 mod queue_tests;
 mod queues;
+mod requests;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,6 @@ use orrery_event::Event;
 use orrery_event::fact::{Fact, LostWhy, Message, Role};
 use orrery_event::merge::GapView;
 use orrery_machine::ServiceFact;
-use orrery_projection::view;
 use orrery_projection::view::{Process, View};
 use smol_str::{SmolStr, ToSmolStr};
 
@@ -213,16 +213,10 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             })
         }
         Fact::RequestBegun { client, operation, subject, .. } => {
-            let [who, siapa] = named(client);
-            let said = words::filled(
-                Topic::Request,
-                ["{0} asks {1}: {2} {3}", "{0} meminta kepada {1}: {2} {3}"],
-                [&[who, node, operation, subject], &[siapa, node, operation, subject]],
-            );
-            Some(said.alike("request"))
+            Some(requests::begun(node, client, operation, subject))
         }
         Fact::RequestEnded { request, outcome, status, took_us } => {
-            ended(view, node, *request, outcome, *status, *took_us)
+            requests::ended(view, node, *request, (outcome, *status), *took_us)
         }
         Fact::Compared { group, index, sums } => {
             view.comparisons.differs(node, *group, *index, sums).then(|| differs(node, *group))
@@ -336,37 +330,6 @@ fn lost(node: &NodeName, to: &NodeName, why: LostWhy) -> Said {
     )
     .bad()
     .alike("lost")
-}
-
-fn ended(
-    view: &View,
-    node: &NodeName,
-    request: u64,
-    outcome: &str,
-    status: u16,
-    took_us: u64,
-) -> Option<Said> {
-    if status < 400 && took_us < 2_000_000 {
-        return None;
-    }
-    let begun = view.requests.get(&(node.clone(), request))?;
-    let view::RequestView { client, operation, subject, .. } = &**begun;
-    let took = seconds(took_us);
-    let [who, siapa] = named(client);
-    let said = words::filled(
-        Topic::Request,
-        [
-            "{0}'s request ({1} {2}) ended after {3} s: {4}",
-            "Permintaan {0} ({1} {2}) selesai setelah {3} d: {4}",
-        ],
-        [&[who, operation, subject, &took[0], outcome], &[siapa, operation, subject, &took[1], outcome]],
-    );
-    Some(if status >= 400 { said.bad().alike("refused") } else { said })
-}
-
-/// Whoever reads a cache line names nobody.
-fn named(client: &str) -> [&str; 2] {
-    if client.is_empty() { ["Somebody", "Seseorang"] } else { [client, client] }
 }
 
 /// `1.9` and `1,9`; three digits below a tenth of a second.

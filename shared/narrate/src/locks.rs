@@ -1,11 +1,10 @@
 //! Locks granted, queued, released; deadlocks.
 
-use orrery_base::ids::ClientName;
 use orrery_lock::fact::ReleaseCause;
 use orrery_lock::{Holder, LockFact, Mode, WaitEdge};
 use orrery_machine::ServiceFact;
 use orrery_projection::view::View;
-use smol_str::ToSmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Said, Topic, list, words};
 
@@ -146,9 +145,9 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
 }
 
 /// The names of who holds it; a client that holds it in two of its sessions is named once.
-fn holders_of(view: &View, resource: &str) -> Vec<ClientName> {
+fn holders_of(view: &View, resource: &str) -> Vec<SmolStr> {
     let found = view.lock_table().resources.iter().find(|locked| locked.resource == resource);
-    let mut names: Vec<ClientName> = Vec::new();
+    let mut names: Vec<SmolStr> = Vec::new();
     for held in found.iter().flat_map(|locked| &locked.holders) {
         if !names.contains(&held.holder.client) {
             names.push(held.holder.client.clone());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orrery_api::node::Status;
 use orrery_base::hlc::Hlc;
-use orrery_base::ids::{BootEpoch, ClientName, GroupId, LogIndex, NodeName, Sequence, Term};
+use orrery_base::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence, Term};
 use orrery_base::sorted::SortedMap;
 use orrery_event::fact::{EntrySummary, LostWhy, Message, MessageId, Role};
 use orrery_event::merge::{GapView, StreamState};
@@ -314,7 +314,7 @@ pub struct RequestView {
     /// The node that serves it.
     pub node: NodeName,
     pub request: u64,
-    pub client: ClientName,
+    pub client: SmolStr,
     /// What, short: `acquire`.
     pub operation: SmolStr,
     /// On what, short: `printer X`.

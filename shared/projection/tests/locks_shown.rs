@@ -9,7 +9,7 @@ use orrery_event::{Event, Fact};
 use orrery_lock::limits::{CLAIMS_MAX, CLAIMS_PER_CLIENT_MAX};
 use orrery_lock::view::{LOCKS_SHOWN_MAX, LockTable, LocksShown};
 use orrery_lock::{Holder, LockCommand, Mode, SessionCommand, SessionId, Wait};
-use orrery_machine::{Command, Machine, Operation, Reply, ServiceFact};
+use orrery_machine::{Command, Machine, Mutation, Reply, ServiceFact};
 use orrery_projection::view::View;
 
 const CONTROL: GroupId = GroupId::CONTROL;
@@ -50,9 +50,9 @@ impl World {
         self.late.apply(&"node1".into(), 1, &event);
     }
 
-    fn apply(&mut self, operation: Operation) {
+    fn apply(&mut self, mutation: Mutation) {
         self.index += 1;
-        let applied = self.machine.apply(self.index, &Command { key: None, operation });
+        let applied = self.machine.apply(self.index, &Command { key: None, mutation });
         if let Reply::Session(orrery_lock::SessionReply::Opened { session, .. }) = applied.reply {
             self.sessions.push(session);
         }
@@ -91,12 +91,12 @@ impl World {
         if dice.below(100) < grow {
             if dice.below(3) == 0 {
                 let client = format!("client{}", (self.index + 1) % 40).as_str().into();
-                return self.apply(Operation::Session(SessionCommand::Open { client, ttl_ms: 600_000 }));
+                return self.apply(Mutation::Session(SessionCommand::Open { client, ttl_ms: 600_000 }));
             }
             let mode = if dice.below(2) == 0 { Mode::Shared } else { Mode::Exclusive };
             let wait = Wait::Queue { deadline_ms: 50_000 };
             let acquire = LockCommand::Acquire { resource: at, holder, mode, ttl_ms: 40_000, wait };
-            return self.apply(Operation::Lock(acquire));
+            return self.apply(Mutation::Lock(acquire));
         }
         if self.index.is_multiple_of(100) || self.seen.resources.is_empty() {
             self.seen = self.machine.locks().view(None, None);
@@ -108,22 +108,22 @@ impl World {
             0 if !self.sessions.is_empty() => {
                 let gone = dice.below(self.sessions.len() as u64) as usize;
                 let session = self.sessions.swap_remove(gone);
-                self.apply(Operation::Session(SessionCommand::Close { session }));
+                self.apply(Mutation::Session(SessionCommand::Close { session }));
             }
             1 if !self.sessions.is_empty() => {
                 let session = self.sessions[dice.below(self.sessions.len() as u64) as usize];
-                self.apply(Operation::Session(SessionCommand::Renew { session }));
+                self.apply(Mutation::Session(SessionCommand::Renew { session }));
             }
             2 | 3 if !found.waiters.is_empty() => {
                 let waiter = &found.waiters[dice.below(found.waiters.len() as u64) as usize];
                 let holder = waiter.holder.clone();
-                self.apply(Operation::Lock(LockCommand::Cancel { resource, holder, wait: None }));
+                self.apply(Mutation::Lock(LockCommand::Cancel { resource, holder, wait: None }));
             }
             _ if !found.holders.is_empty() => {
                 let holder = found.holders[dice.below(found.holders.len() as u64) as usize].holder.clone();
                 let fencing_token = None;
                 let renew = dice.below(4) == 0;
-                self.apply(Operation::Lock(if renew {
+                self.apply(Mutation::Lock(if renew {
                     LockCommand::Renew { resource, holder, fencing_token, ttl_ms: None }
                 } else {
                     LockCommand::Release { resource, holder, fencing_token }
@@ -167,7 +167,7 @@ fn a_fold_of_a_table_that_is_shown_in_part_equals_that_part() {
             }
             if dice.below(300) == 0 {
                 let to_ms = world.machine.clock_ms() + dice.below(900);
-                world.apply(Operation::AdvanceClock { to_ms });
+                world.apply(Mutation::AdvanceClock { to_ms });
             }
             if step % 1_000 == 0 {
                 let table = world.machine.locks().view(None, None);
@@ -196,7 +196,7 @@ fn a_fold_of_a_table_that_is_shown_in_part_equals_that_part() {
 fn what_is_new_is_always_shown_and_only_a_whole_table_is_compared() {
     let mut world = World::default();
     let acquire = |resource: String, client: String| {
-        Operation::Lock(LockCommand::Acquire {
+        Mutation::Lock(LockCommand::Acquire {
             resource: resource.as_str().into(),
             holder: Holder { client: client.as_str().into(), session: None },
             mode: Mode::Exclusive,
@@ -240,7 +240,7 @@ fn a_snapshot_of_a_full_table_is_bounded() {
             ttl_ms: 60_000,
             wait: Wait::No,
         };
-        let applied = world.machine.apply(index, &Command { key: None, operation: Operation::Lock(acquire) });
+        let applied = world.machine.apply(index, &Command { key: None, mutation: Mutation::Lock(acquire) });
         assert!(applied.facts.len() <= 2, "one fact, and how many there are now");
         let counted = applied.facts.iter().any(|fact| matches!(fact, ServiceFact::LocksCounted { .. }));
         assert_eq!(counted, n >= LOCKS_SHOWN_MAX, "only where a part is shown");

@@ -3,6 +3,7 @@
 use orrery_api::cache::{Delete, ReadAnswer, Write, WriteAnswer, WriteStatus};
 use orrery_api::queue::JsonText;
 use orrery_base::error::{ApiError, ErrorCode};
+use orrery_base::valid::Name;
 use orrery_cache::State;
 
 use super::{Answer, Call, Value};
@@ -31,13 +32,13 @@ pub fn write_body(address: &str, call: Call) -> Option<Write> {
         Call::WriteBack { value } => (value, true, None),
         Call::Write { value: None, .. } | Call::Read => return None,
     };
-    Some(Write { address: address.into(), value: json(value), write_back, if_version })
+    Some(Write { address: Name::known(address), value: json(value), write_back, if_version })
 }
 
 /// The body that asks for it, where it is a deletion.
 pub fn delete_body(address: &str, call: Call) -> Option<Delete> {
     match call {
-        Call::Write { value: None, if_version } => Some(Delete { address: address.into(), if_version }),
+        Call::Write { value: None, if_version } => Some(Delete { address: Name::known(address), if_version }),
         Call::Write { .. } | Call::WriteBack { .. } | Call::Read => None,
     }
 }

@@ -7,7 +7,7 @@ use orrery_base::ids::GroupId;
 use orrery_cache::Broken;
 use orrery_engine::host::Write;
 use orrery_lock::{Holder, LockCommand, Mode, Wait};
-use orrery_machine::{Command, Machine, Operation};
+use orrery_machine::{Command, Machine, Mutation};
 
 use super::runtime::TaskGroup;
 
@@ -49,14 +49,14 @@ impl Bugs {
             return chunks;
         }
         let mut machine = Machine::decode(&chunks).expect("it was written by a node");
-        let operation = Operation::Lock(LockCommand::Acquire {
+        let mutation = Mutation::Lock(LockCommand::Acquire {
             resource: "spoiled".into(),
             holder: Holder { client: "nobody".into(), session: None },
             mode: Mode::Exclusive,
             ttl_ms: 3_600_000,
             wait: Wait::No,
         });
-        machine.apply(1, &Command { key: None, operation });
+        machine.apply(1, &Command { key: None, mutation });
         machine.encode()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use orrery_api::cache::{Consistency, Read};
 use orrery_base::ids::GroupId;
+use orrery_base::valid::Name;
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -63,8 +64,8 @@ async fn confirms(cluster: &Arc<Cluster>, node: TaskGroup) -> Result<(), String>
     let task = cluster.sim.spawn_in(node, async move {
         let within = engine.config().request_timeout;
         engine.read_index(GroupId::CONTROL, within).await.map_err(|error| error.to_string())?;
-        let read = Read { address: "user:7".into(), consistency: Consistency::default() };
-        engine.cache().read(read).await.map_err(|error| error.message)
+        let read = Read { address: Name::known("user:7"), consistency: Consistency::default() };
+        engine.ask(read, None).await.map_err(|error| error.message)
     });
     let read = task.await.map_err(|_| "a node went")?;
     read.map(|_| ()).map_err(|why| format!("node{node}: {why}"))

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use orrery_api::lock::{Acquire, LockAnswer, Release, StatusQuery};
 use orrery_base::ids::GroupId;
+use orrery_base::valid::{Name, Number};
 use orrery_lock::Mode;
-use orrery_machine::{Command, Machine, Operation};
+use orrery_machine::{Command, Machine, Mutation};
 use orrery_queue::{QueueCommand, StartFrom, TopicName};
 
 use super::bugs::Bugs;
@@ -92,7 +93,7 @@ pub fn last(seed: u64, going: Going) -> Result<Lasted, String> {
 }
 
 async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
-    let queue = |command| Operation::Queue(command);
+    let queue = |command| Mutation::Queue(command);
     let (topic, claimed): (TopicName, TopicName) = ("late".into(), "claimed".into());
     let publish = |topic, delay_ms| {
         let message = bytes::Bytes::from_static(b"1");
@@ -110,9 +111,9 @@ async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
         queue(QueueCommand::CreateGroup { topic, group: "readers".into(), from })
     };
     let (late, early) = (readers(topic.clone()), readers(claimed.clone()));
-    for operation in [publish(claimed, 0), early, queue(consume), publish(topic, LENGTH_MS), late] {
+    for mutation in [publish(claimed, 0), early, queue(consume), publish(topic, LENGTH_MS), late] {
         let engine = cluster.network.engine(1).ok_or("node1 is not there")?;
-        let command = Command { key: None, operation };
+        let command = Command { key: None, mutation };
         let task = cluster.sim.spawn_in(1, async move {
             engine
                 .propose(GroupId(1), command, Duration::from_secs(2))
@@ -127,16 +128,16 @@ async fn begin(cluster: &Arc<Cluster>) -> Result<(), String> {
 /// Takes the lock, or lengthens it, through that node.
 pub(super) async fn hold(cluster: &Arc<Cluster>, node: TaskGroup, ttl_ms: u64) -> Result<(), String> {
     let acquire = Acquire {
-        resource: "printer".into(),
-        client: "Ayu".into(),
+        resource: Name::known("printer"),
+        client: Name::known("Ayu"),
         session: None,
         mode: Mode::Exclusive,
-        ttl_ms: Some(ttl_ms),
-        wait_ms: Some(0),
+        ttl_ms: Some(Number::known(ttl_ms)),
+        wait_ms: Some(Number::known(0)),
         queue: false,
     };
-    let locks = cluster.network.engine(node).ok_or("it is not there")?.locks();
-    let task = cluster.sim.spawn_in(node, async move { locks.acquire(acquire, None).await });
+    let engine = cluster.network.engine(node).ok_or("it is not there")?;
+    let task = cluster.sim.spawn_in(node, async move { engine.ask(acquire, None).await });
     match task.await.map_err(|_| "it went")? {
         Ok(LockAnswer::Acquired { .. }) => Ok(()),
         other => Err(format!("{other:?}")),
@@ -144,10 +145,14 @@ pub(super) async fn hold(cluster: &Arc<Cluster>, node: TaskGroup, ttl_ms: u64) -
 }
 
 async fn release(cluster: &Arc<Cluster>) -> Result<(), String> {
-    let release =
-        Release { resource: "printer".into(), client: "Ayu".into(), session: None, fencing_token: None };
-    let locks = cluster.network.engine(1).ok_or("node1 is not there")?.locks();
-    let task = cluster.sim.spawn_in(1, async move { locks.release(release, None).await });
+    let release = Release {
+        resource: Name::known("printer"),
+        client: Name::known("Ayu"),
+        session: None,
+        fencing_token: None,
+    };
+    let engine = cluster.network.engine(1).ok_or("node1 is not there")?;
+    let task = cluster.sim.spawn_in(1, async move { engine.ask(release, None).await });
     task.await.map_err(|_| "node1 went")?.map(|_| ()).map_err(|error| error.message)
 }
 

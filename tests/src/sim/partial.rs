@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use orrery_base::ids::GroupId;
 use orrery_event::fact::Role;
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
@@ -259,7 +259,7 @@ async fn watch(cluster: &Arc<Cluster>, group: GroupId, end_us: u64) -> Vec<u64> 
 /// Whether that node, should it lead, commits something.
 async fn commits(cluster: &Arc<Cluster>, node: TaskGroup, group: GroupId, part: u32) -> bool {
     let Some(engine) = cluster.network.engine(node) else { return false };
-    let command = Command { key: None, operation: Operation::AdvanceClock { to_ms: 0 } };
+    let command = Command { key: None, mutation: Mutation::AdvanceClock { to_ms: 0 } };
     let within = engine.config().request_timeout / part;
     let task =
         cluster.sim.spawn_in(node, async move { engine.propose(group, command, within).await.is_ok() });

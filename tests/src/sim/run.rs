@@ -6,9 +6,10 @@ use std::sync::Arc;
 use orrery_api::lock::{Acquire, LockAnswer, Release};
 use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{ClientName, Number, ResourceName};
 use orrery_engine::Engine;
 use orrery_lock::Mode;
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 use smol_str::format_smolstr;
 
 use super::bugs::Bugs;
@@ -226,22 +227,21 @@ async fn expect_progress(cluster: &Arc<Cluster>, when: &str) {
 /// Takes and gives back a lock that nobody else wants.
 async fn probe(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
     let Some(engine) = cluster.network.engine(node) else { return false };
-    let locks = engine.locks();
-    let resource = smol_str::SmolStr::from(format!("probe{node}"));
-    let client = smol_str::SmolStr::new_static("prober");
+    let resource = ResourceName::known(&format!("probe{node}"));
+    let client = ClientName::known("prober");
     let acquire = Acquire {
         resource: resource.clone(),
         client: client.clone(),
         session: None,
         mode: Mode::Exclusive,
-        ttl_ms: Some(TTL_MS.start),
-        wait_ms: Some(0),
+        ttl_ms: Some(Number::known(TTL_MS.start)),
+        wait_ms: Some(Number::known(0)),
         queue: false,
     };
     let probed = cluster.sim.spawn_in(node, async move {
-        let acquired = locks.acquire(acquire, None).await;
+        let acquired = engine.ask(acquire, None).await;
         let release = Release { resource, client, session: None, fencing_token: None };
-        let released = locks.release(release, None).await;
+        let released = engine.ask(release, None).await;
         matches!(acquired, Ok(LockAnswer::Acquired { .. })) && released.is_ok()
     });
     probed.await.unwrap_or(false)
@@ -254,7 +254,7 @@ async fn probe_shards(cluster: &Arc<Cluster>, node: TaskGroup) -> bool {
         // Under a key, so that a lost message costs one try and not all the time.
         let number = u64::from(group.0) + 1 + cluster.sim.now_us() * 64;
         let key = IdempotencyKey { client: format_smolstr!("prober{node}"), number };
-        let command = Command { key: Some(key.into()), operation: Operation::AdvanceClock { to_ms: 0 } };
+        let command = Command { key: Some(key.into()), mutation: Mutation::AdvanceClock { to_ms: 0 } };
         let probed = cluster.sim.spawn_in(node, async move {
             engine.propose(group, command, engine.config().request_timeout).await.is_ok()
         });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use orrery_api::cache::{Consistency, Read, WriteAnswer};
 use orrery_base::ids::GroupId;
+use orrery_base::valid::Name;
 use orrery_cache::Address;
 
 use super::bugs::Bugs;
@@ -97,16 +98,16 @@ async fn write_back(
     address: &Address,
     value: u64,
 ) -> Result<Written, String> {
-    let cache = cluster.network.engine(node).ok_or("a node went")?.cache();
+    let engine = cluster.network.engine(node).ok_or("a node went")?;
     let body = api::write_body(address, Call::WriteBack { value }).ok_or("no body")?;
-    let task = cluster.sim.spawn_in(node, async move { cache.write(body, None).await });
+    let task = cluster.sim.spawn_in(node, async move { engine.ask(body, None).await });
     task.await.map_err(|_| "a node went".into())
 }
 
 async fn read(cluster: &Arc<Cluster>, node: TaskGroup, address: &Address) -> Result<Came, String> {
-    let cache = cluster.network.engine(node).ok_or("a node went")?.cache();
-    let body = Read { address: address.clone(), consistency: Consistency::Linearizable };
-    let task = cluster.sim.spawn_in(node, async move { api::read(cache.read(body).await) });
+    let engine = cluster.network.engine(node).ok_or("a node went")?;
+    let body = Read { address: Name::known(address), consistency: Consistency::Linearizable };
+    let task = cluster.sim.spawn_in(node, async move { api::read(engine.ask(body, None).await) });
     task.await.map_err(|_| "a node went".into())
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, WAIT_MS_DEFAULT};
+use orrery_api::lock::LockAnswer;
 use orrery_base::error::{ApiError, ErrorCode};
-use orrery_base::ids::{ClientName, NodeName};
-use orrery_lock::Mode;
+use orrery_base::ids::NodeName;
 use smol_str::SmolStr;
 
 use crate::look::Status;
 use crate::request::cache::{CacheAnswer, CacheAsk};
+use crate::request::lock::{LockAsk, LockOperation};
 use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
 use crate::request::{self, Answered, Failure, ProcessAction};
 use crate::store::Playback;
@@ -29,43 +29,8 @@ const POLL_EVERY_MS: u64 = 3_000;
 /// A queued wait is asked for at most so often: ten minutes.
 const POLLS_MAX: u32 = 200;
 
-/// On top of the time that the node itself may wait.
+/// How long a queue request may take.
 const ANSWER_SLACK_MS: u64 = 6_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Take it, waiting at most ten seconds.
-    Acquire,
-    /// Take it or keep a place in the queue.
-    Queue,
-    Release,
-    /// Begin its lease anew.
-    Renew,
-    Cancel,
-}
-
-impl Operation {
-    /// Last part of its path.
-    fn path(self) -> &'static str {
-        match self {
-            Operation::Acquire | Operation::Queue => "acquire",
-            Operation::Release => "release",
-            Operation::Renew => "renew",
-            Operation::Cancel => "cancel",
-        }
-    }
-}
-
-/// One request as one client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    pub operation: Operation,
-    pub resource: SmolStr,
-    pub client: ClientName,
-    pub mode: Mode,
-    /// Length of the lease.
-    pub ttl_ms: u64,
-}
 
 /// What the page can do. `Copy`; a context of the whole page.
 #[derive(Clone, Copy)]
@@ -81,7 +46,7 @@ pub struct Actions {
     pub armed: RwSignal<Option<(String, String)>>,
     /// The scenario that runs, by its name, and its present step.
     pub scenario: RwSignal<Option<(&'static str, String)>>,
-    waits: StoredValue<Vec<(ClientName, SmolStr)>>,
+    waits: StoredValue<Vec<(SmolStr, SmolStr)>>,
     turn: StoredValue<usize>,
 }
 
@@ -108,7 +73,7 @@ impl Actions {
     }
 
     /// Sends a request and shows how it goes.
-    pub fn start(self, ask: Ask) {
+    pub fn start(self, ask: LockAsk) {
         spawn_local(async move {
             self.send(ask, request::new_key()).await;
         });
@@ -172,23 +137,28 @@ impl Actions {
     }
 
     /// The same at this node.
-    pub async fn send_to(self, ask: Ask, node: &NodeName, key: String) -> Option<LockAnswer> {
+    pub async fn send_to(self, ask: LockAsk, node: &NodeName, key: String) -> Option<LockAnswer> {
         self.send_at(ask, self.at(node), key).await
     }
 
     /// Sends a request under a key, shows how it goes, and answers with the end of it.
-    pub async fn send(self, ask: Ask, key: String) -> Option<LockAnswer> {
+    pub async fn send(self, ask: LockAsk, key: String) -> Option<LockAnswer> {
         self.send_at(ask, self.whom(), key).await
     }
 
-    async fn send_at(self, ask: Ask, whom: Option<(NodeName, String)>, key: String) -> Option<LockAnswer> {
-        if matches!(ask.operation, Operation::Release | Operation::Cancel) {
+    async fn send_at(
+        self,
+        ask: LockAsk,
+        whom: Option<(NodeName, String)>,
+        key: String,
+    ) -> Option<LockAnswer> {
+        if matches!(ask.operation, LockOperation::Release | LockOperation::Cancel) {
             self.forget_wait(&ask);
         }
         let (id, base) = self.begin_at(Asked::Lock(ask.clone()), &key, whom);
         let base = base?;
         let begun = now_ms();
-        let answered = send_once(&base, &ask, &key).await;
+        let answered = ask.send(&base, &key).await;
         let answer = answered.as_ref().ok().map(|(_, answer)| answer.clone());
         self.settle(id, begun, answered.map(of_lock));
         if let Some(LockAnswer::Waiting { .. }) = answer {
@@ -250,7 +220,7 @@ impl Actions {
 
     /// Asks again and again for a queued wait, until it ended one way or another. Under the request's own key: what is
     /// asked for is what became of that request.
-    fn keep_wait(self, ask: Ask, base: String, id: u64, key: String) {
+    fn keep_wait(self, ask: LockAsk, base: String, id: u64, key: String) {
         let wait = (ask.client.clone(), ask.resource.clone());
         let known = self.waits.with_value(|waits| waits.contains(&wait));
         if known {
@@ -264,7 +234,7 @@ impl Actions {
                 if !self.waits.with_value(|waits| waits.contains(&wait)) {
                     return;
                 }
-                let answered = send_once(&base, &ask, &key).await;
+                let answered = ask.send(&base, &key).await;
                 let waits_on =
                     matches!(answered, Ok((_, LockAnswer::Waiting { .. })) | Err(Failure::NoAnswer));
                 if !waits_on {
@@ -276,7 +246,7 @@ impl Actions {
         });
     }
 
-    fn forget_wait(self, ask: &Ask) {
+    fn forget_wait(self, ask: &LockAsk) {
         self.waits.update_value(|waits| {
             waits.retain(|(client, resource)| *client != ask.client || *resource != ask.resource);
         });
@@ -371,7 +341,7 @@ impl Actions {
 
     /// Adds a client and acts as it.
     pub fn add_client(self, name: &str) {
-        let name = ClientName::from(name.trim());
+        let name = SmolStr::from(name.trim());
         if name.is_empty() {
             return;
         }
@@ -397,26 +367,5 @@ fn of_lock((status, answer): (u16, LockAnswer)) -> (u16, Answer) {
 
 /// Sends a queue request and waits for its answer.
 pub async fn send_queue_once(base: &str, ask: &QueueAsk, key: &str) -> Answered<QueueAnswer> {
-    let url = format!("{base}/queue/{}", ask.path());
-    request::ask(&url, &ask.body(), key, ANSWER_SLACK_MS, |text| queue_answer(ask, text)).await
-}
-
-async fn send_once(base: &str, ask: &Ask, key: &str) -> Answered<LockAnswer> {
-    let timeout_ms = ANSWER_SLACK_MS + if ask.operation == Operation::Acquire { WAIT_MS_DEFAULT } else { 0 };
-    let url = format!("{base}/lock/{}", ask.operation.path());
-    request::ask(&url, &body(ask), key, timeout_ms, request::read).await
-}
-
-fn body(ask: &Ask) -> String {
-    let (resource, client, session) = (ask.resource.clone(), ask.client.clone(), None);
-    let (ttl_ms, fencing_token) = (Some(ask.ttl_ms), None);
-    match ask.operation {
-        Operation::Acquire | Operation::Queue => {
-            let (mode, queue) = (ask.mode, ask.operation == Operation::Queue);
-            request::written(&Acquire { resource, client, session, mode, ttl_ms, wait_ms: None, queue })
-        }
-        Operation::Renew => request::written(&Renew { resource, client, session, fencing_token, ttl_ms }),
-        Operation::Release => request::written(&Release { resource, client, session, fencing_token }),
-        Operation::Cancel => request::written(&Cancel { resource, client, session }),
-    }
+    request::ask(base, ask.prepared(), key, ANSWER_SLACK_MS, |text| queue_answer(ask, text)).await
 }

@@ -1,41 +1,34 @@
 //! What was asked of a service, and how it went.
 
 use orrery_api::lock::LockAnswer;
+pub use orrery_api::operation::Service;
 use orrery_base::error::{ApiError, ErrorCode};
-use orrery_base::ids::{ClientName, NodeName};
+use orrery_base::ids::NodeName;
 use smol_str::SmolStr;
 
-use super::Ask;
 use crate::request::cache::{CacheAnswer, CacheAsk};
+use crate::request::lock::LockAsk;
 use crate::request::queue::{QueueAnswer, QueueAsk};
 
 /// What was asked of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    Lock(Ask),
+    Lock(LockAsk),
     Queue(QueueAsk),
     /// Of the cache, at a node where one is named.
     Cache(CacheAsk, Option<NodeName>),
 }
 
-/// A service: each has a panel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    Lock,
-    Queue,
-    Cache,
-}
-
 impl Asked {
     pub fn service(&self) -> Service {
         match self {
-            Asked::Lock(_) => Service::Lock,
+            Asked::Lock(_) => Service::Locks,
             Asked::Queue(_) => Service::Queue,
             Asked::Cache(..) => Service::Cache,
         }
     }
 
-    pub fn client(&self) -> &ClientName {
+    pub fn client(&self) -> &SmolStr {
         match self {
             Asked::Lock(ask) => &ask.client,
             Asked::Queue(ask) => &ask.client,

@@ -9,7 +9,8 @@ mod recall;
 
 use std::collections::VecDeque;
 
-use orrery_base::ids::{ClientName, GroupId, NodeName};
+use orrery_api::operation::Operation;
+use orrery_base::ids::{GroupId, NodeName};
 use orrery_base::sorted::SortedMap;
 use orrery_event::Fact;
 use orrery_event::fact::{Message, MessageId, Role};
@@ -20,6 +21,21 @@ use smol_str::{SmolStr, format_smolstr};
 use super::SceneKind;
 use super::score::{Score, Segment};
 use crate::math::log;
+
+/// Whether such a request is worth a scene.
+fn is_watched(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Acquire
+            | Operation::Release
+            | Operation::Cancel
+            | Operation::Publish
+            | Operation::Read
+            | Operation::Write
+            | Operation::WriteBack
+            | Operation::Delete
+    )
+}
 
 /// How long a typical message takes to cross the stage in a scene.
 pub const CROSSING_S: f64 = 0.7;
@@ -99,7 +115,7 @@ pub struct Director {
     /// When a question before an election was refused last.
     refused_us: Option<u64>,
     /// What clients asked last: who, what, when.
-    questions: VecDeque<(ClientName, SmolStr, u64)>,
+    questions: VecDeque<(SmolStr, SmolStr, u64)>,
     /// The question whose copies are taken away in the present scene: at which home, its number, how many are left.
     fan: Option<(NodeName, u64, usize)>,
     /// When copies were taken away last.
@@ -156,19 +172,7 @@ impl Director {
                 self.moment(at_us, score);
             }
             Fact::RequestBegun { request, operation, client, subject } => {
-                let watched = matches!(
-                    operation.as_str(),
-                    "acquire"
-                        | "release"
-                        | "cancel"
-                        | "queue"
-                        | "upgrade"
-                        | "publish"
-                        | "read"
-                        | "write"
-                        | "write back"
-                        | "delete"
-                );
+                let watched = Operation::of_word(operation).is_some_and(is_watched);
                 let news = self.is_news(client, &format_smolstr!("{operation} {subject}"), at_us);
                 self.begun(node, *request, watched && news, at_us, shown_us, score);
             }
@@ -352,7 +356,7 @@ impl Director {
     }
 
     /// Whether a client asks this for the first time in a while.
-    fn is_news(&mut self, client: &ClientName, what: &SmolStr, at_us: u64) -> bool {
+    fn is_news(&mut self, client: &SmolStr, what: &SmolStr, at_us: u64) -> bool {
         let known = self.questions.iter_mut().find(|(by, of, _)| by == client && of == what);
         if let Some((.., asked_us)) = known {
             return std::mem::replace(asked_us, at_us) + REPEAT_US < at_us;

@@ -1,7 +1,7 @@
 //! What the forms of several panels have: as whom, at which node, a line of text, one of a few numbers.
 
 use leptos::prelude::*;
-use orrery_base::ids::ClientName;
+use smol_str::SmolStr;
 
 use crate::actions::Actions;
 use crate::i18n::Lang;
@@ -14,7 +14,7 @@ pub(crate) fn ClientChips() -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let adding = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
-    let chip = move |name: ClientName| {
+    let chip = move |name: SmolStr| {
         let (me, clicked) = (name.clone(), name.clone());
         let mine = Memo::new(move |_| ui.client.get() == me);
         view! {

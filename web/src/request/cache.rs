@@ -2,10 +2,12 @@
 
 use orrery_api::cache as api;
 use orrery_api::cache::{ReadAnswer, WriteAnswer};
-use orrery_base::ids::ClientName;
+use orrery_api::operation::Operation;
+use orrery_base::error::ApiError;
+use orrery_base::valid::Name;
 use smol_str::SmolStr;
 
-use super::{Answered, get, post, read, typed, understood, written};
+use super::{Answered, Prepared, ask, get, prepared, read, refused_here, typed, understood};
 
 /// A home may have to wait for a lease before a write is done: so long in the classroom profile, and some time more.
 const ANSWER_TIMEOUT_MS: u64 = 12_000;
@@ -28,7 +30,7 @@ pub enum CacheOperation {
 pub struct CacheAsk {
     pub operation: CacheOperation,
     pub address: SmolStr,
-    pub client: ClientName,
+    pub client: SmolStr,
 }
 
 /// The answer to a [`CacheAsk`].
@@ -40,41 +42,34 @@ pub enum CacheAnswer {
 }
 
 impl CacheAsk {
-    fn body(&self) -> String {
-        let (address, if_version) = (self.address.clone(), None);
-        match &self.operation {
+    /// As the nodes read it; what is wrong with what was typed. None of a read, which has no body.
+    fn prepared(&self) -> Result<Option<Prepared>, ApiError> {
+        let (address, if_version) = (Name::new(self.address.clone())?, None);
+        Ok(match &self.operation {
+            CacheOperation::Read => None,
             CacheOperation::Write { value, write_back } => {
-                written(&api::Write { address, value: typed(value), write_back: *write_back, if_version })
+                let (value, write_back) = (typed(value), *write_back);
+                Some(prepared(&api::Write { address, value, write_back, if_version }))
             }
-            CacheOperation::Read | CacheOperation::Delete => written(&api::Delete { address, if_version }),
-        }
+            CacheOperation::Delete => Some(prepared(&api::Delete { address, if_version })),
+        })
     }
 
     /// Sends it to the node at `base` and waits for the answer.
     pub async fn send(&self, base: &str, key: &str) -> Answered<CacheAnswer> {
-        let (answered, answer): (_, fn(&str) -> Option<CacheAnswer>) = match self.operation {
-            CacheOperation::Read => {
+        match self.prepared().map_err(refused_here)? {
+            None => {
                 let address = String::from(js_sys::encode_uri_component(&self.address));
-                let url = [base, "/cache/read?address=", &address].concat();
-                (get(&url, ANSWER_TIMEOUT_MS), read_answer)
+                let url = [base, Operation::Read.path(), "?address=", &address].concat();
+                let (status, text) = get(&url, ANSWER_TIMEOUT_MS).await?;
+                understood(status, &text, read(&text).map(CacheAnswer::Read))
             }
-            _ => {
-                let last = if self.operation == CacheOperation::Delete { "delete" } else { "write" };
-                let url = [base, "/cache/", last].concat();
-                (post(&url, &self.body(), Some(key), ANSWER_TIMEOUT_MS), written_answer)
+            Some(request) => {
+                let answer = |text: &str| read(text).map(CacheAnswer::Written);
+                ask(base, Ok(request), key, ANSWER_TIMEOUT_MS, answer).await
             }
-        };
-        let (status, text) = answered.await?;
-        understood(status, &text, answer(&text))
+        }
     }
-}
-
-fn read_answer(text: &str) -> Option<CacheAnswer> {
-    read(text).map(CacheAnswer::Read)
-}
-
-fn written_answer(text: &str) -> Option<CacheAnswer> {
-    read(text).map(CacheAnswer::Written)
 }
 
 #[cfg(test)]
@@ -85,24 +80,23 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &str) -> Value {
-        serde_json::from_str(body).unwrap_or_default()
-    }
-
     fn asking(operation: CacheOperation) -> CacheAsk {
         CacheAsk { operation, address: "price".into(), client: "Ayu".into() }
     }
 
     #[test]
     fn bodies_are_what_the_nodes_expect() {
-        let write =
-            |value: &str| asking(CacheOperation::Write { value: value.to_owned(), write_back: true }).body();
-        assert_eq!(read(&write("900")), json!({ "address": "price", "value": 900, "write_back": true }));
+        let body = |operation| {
+            let request = asking(operation).prepared().expect("a good name").expect("a body");
+            (request.path, serde_json::from_str::<Value>(&request.body).expect("JSON"))
+        };
+        let write = |value: &str| body(CacheOperation::Write { value: value.to_owned(), write_back: true }).1;
+        assert_eq!(write("900"), json!({ "address": "price", "value": 900, "write_back": true }));
         assert_eq!(
-            read(&write("two words")),
+            write("two words"),
             json!({ "address": "price", "value": "two words", "write_back": true })
         );
-        assert_eq!(read(&asking(CacheOperation::Delete).body()), json!({ "address": "price" }));
+        assert_eq!(body(CacheOperation::Delete), ("/cache/delete", json!({ "address": "price" })));
     }
 
     #[test]
@@ -118,7 +112,7 @@ mod tests {
             source: ReadSource::Owner,
             owner: Some("node2".into()),
         };
-        assert_eq!(read_answer(text), Some(CacheAnswer::Read(fill.clone())));
+        assert_eq!(read(text), Some(fill.clone()));
         let text = "{\"status\":\"miss\",\"address\":\"price\",\"value\":null,\"state\":\"I\",\"version\":null,\
                     \"source\":\"home\"}";
         let miss = ReadAnswer {
@@ -130,7 +124,7 @@ mod tests {
             owner: None,
             ..fill
         };
-        assert_eq!(read_answer(text), Some(CacheAnswer::Read(miss)));
+        assert_eq!(read(text), Some(miss));
         let text =
             "{\"status\":\"written\",\"address\":\"price\",\"state\":\"M\",\"version\":7,\"durable\":false}";
         let written = WriteAnswer {
@@ -140,9 +134,9 @@ mod tests {
             version: 7,
             durable: false,
         };
-        assert_eq!(written_answer(text), Some(CacheAnswer::Written(written)));
+        assert_eq!(read(text), Some(written));
         for text in ["{\"error\":{\"code\":\"internal\",\"message\":\"x\"}}", "hello"] {
-            assert_eq!((read_answer(text), written_answer(text)), (None, None));
+            assert_eq!((read::<ReadAnswer>(text), read::<WriteAnswer>(text)), (None, None));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod cache;
+pub mod lock;
 pub mod queue;
 
 use std::pin::{Pin, pin};
@@ -12,9 +13,12 @@ use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
 use orrery_api::fault::{Fault, FaultSet};
+use orrery_api::node::TransferLeader;
 use orrery_api::queue::JsonText;
+use orrery_api::request::Request as ServiceRequest;
 use orrery_base::error::ApiError;
 use orrery_base::ids::NodeName;
+use orrery_base::valid::Name;
 use orrery_projection::view::View;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,12 +69,6 @@ impl ProcessAction {
     }
 }
 
-/// The body of `POST /cluster/leader`.
-#[derive(Serialize)]
-struct Transfer<'a> {
-    node: &'a NodeName,
-}
-
 /// How a request failed.
 #[derive(Clone, Debug)]
 pub enum Failure {
@@ -90,6 +88,23 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
 /// A body as JSON text.
 pub fn written<T: Serialize>(body: &T) -> String {
     serde_json::to_string(body).expect("a body has no map whose keys are no strings")
+}
+
+/// A request as it goes out: where to, and with what body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub path: &'static str,
+    pub body: String,
+}
+
+/// A request of a service, written as the nodes read it.
+pub fn prepared<R: ServiceRequest + Serialize>(request: &R) -> Prepared {
+    Prepared { path: R::OPERATION.path(), body: written(request) }
+}
+
+/// What is refused here, because no node would take it.
+pub fn refused_here(error: ApiError) -> Failure {
+    Failure::Refused { status: error.code.status(), error }
 }
 
 /// What somebody typed: JSON as it is, anything else as a string.
@@ -133,16 +148,17 @@ pub fn base(view: &View, node: &NodeName) -> Option<String> {
     Some([scheme, &place.address_of(address, all.collect::<Vec<_>>().into_iter())].concat())
 }
 
-/// Sends a request of a service under a key and waits for its answer, at most `timeout_ms`. `read` finds the answer
-/// in the body.
+/// Sends a request of a service to the node at `base`, under a key, and waits for its answer, at most `timeout_ms`. `read` finds
+/// the answer in the body.
 pub async fn ask<T>(
-    url: &str,
-    body: &str,
+    base: &str,
+    request: Result<Prepared, ApiError>,
     key: &str,
     timeout_ms: u64,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Answered<T> {
-    let (status, text) = post(url, body, Some(key), timeout_ms).await?;
+    let Prepared { path, body } = request.map_err(refused_here)?;
+    let (status, text) = post(&[base, path].concat(), &body, Some(key), timeout_ms).await?;
     understood(status, &text, read(&text))
 }
 
@@ -173,7 +189,8 @@ pub async fn cut_links(links: &[(NodeName, NodeName)], cut: bool) -> Result<(), 
 
 /// Asks the cluster, through the node at `base`, to let `node` lead.
 pub async fn transfer_leader(base: &str, node: &NodeName) -> Result<(), Failure> {
-    let body = written(&Transfer { node });
+    let node = Name::new(node.clone()).map_err(refused_here)?;
+    let body = written(&TransferLeader { node });
     done(post(&format!("{base}/cluster/leader"), &body, Some(&new_key()), PROCESS_TIMEOUT_MS).await?)
 }
 

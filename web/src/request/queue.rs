@@ -2,11 +2,13 @@
 
 use orrery_api::queue as api;
 use orrery_api::queue::Settlement;
-use orrery_base::ids::{ClientName, NodeName};
+use orrery_base::error::ApiError;
+use orrery_base::ids::NodeName;
+use orrery_base::valid::{Name, Number};
 use orrery_queue::{MessageId, Receipt};
 use smol_str::SmolStr;
 
-use super::{read, typed, written};
+use super::{Prepared, prepared, read, typed};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueOperation {
@@ -42,46 +44,50 @@ pub struct QueueAsk {
     pub operation: QueueOperation,
     pub topic: SmolStr,
     /// As whom: the consumer's name.
-    pub client: ClientName,
+    pub client: SmolStr,
 }
 
 impl QueueAsk {
-    /// Last part of its path.
-    pub fn path(&self) -> &'static str {
-        match self.operation {
-            QueueOperation::Publish { .. } => "publish",
-            QueueOperation::Consume { .. } => "consume",
-            QueueOperation::Settle { done: true, .. } => "ack",
-            QueueOperation::Settle { .. } => "nack",
-            QueueOperation::Redrive { .. } => "redrive",
-        }
-    }
-
-    pub fn body(&self) -> String {
-        let (topic, consumer) = (self.topic.clone(), self.client.clone());
-        match self.operation.clone() {
+    /// As the nodes read it; what is wrong with what was typed.
+    pub fn prepared(&self) -> Result<Prepared, ApiError> {
+        let topic = || Name::new(self.topic.clone());
+        Ok(match &self.operation {
             QueueOperation::Publish { key, message } => {
-                let (message, key) = (typed(&message), (!key.is_empty()).then_some(key));
-                written(&api::Publish { topic, message, key, delay_ms: None, idempotency_key: None })
+                let key = (!key.is_empty()).then(|| Name::new(key.clone())).transpose()?;
+                let (topic, message) = (topic()?, typed(message));
+                prepared(&api::Publish { topic, message, key, delay_ms: None, idempotency_key: None })
             }
             QueueOperation::Consume { group, max, visibility_ms } => {
-                let visibility_ms = Some(visibility_ms);
-                written(&api::Consume { topic, group, consumer, max, visibility_ms, wait_ms: None })
+                let (topic, group) = (topic()?, Name::new(group.clone())?);
+                let consumer = Name::new(self.client.clone())?;
+                let (max, visibility_ms) =
+                    (Number::new(u64::from(*max))?, Some(Number::new(*visibility_ms)?));
+                prepared(&api::Consume { topic, group, consumer, max, visibility_ms, wait_ms: None })
             }
             QueueOperation::Settle { group, id, receipt, done } => {
-                let (message_id, receipt) = (Some(id), Some(receipt));
+                let (topic, group) = (topic()?, Name::new(group.clone())?);
+                let (message_id, receipt) = (Some(*id), Some(*receipt));
                 let (message_ids, receipts) = (None, None);
-                if done {
-                    written(&api::Ack { topic, group, message_id, message_ids, receipt, receipts })
+                if *done {
+                    prepared(&api::Ack { topic, group, message_id, message_ids, receipt, receipts })
                 } else {
                     let delay_ms = None;
-                    written(&api::Nack { topic, group, message_id, message_ids, receipt, receipts, delay_ms })
+                    prepared(&api::Nack {
+                        topic,
+                        group,
+                        message_id,
+                        message_ids,
+                        receipt,
+                        receipts,
+                        delay_ms,
+                    })
                 }
             }
             QueueOperation::Redrive { group } => {
-                written(&api::Redrive { topic, group: Some(group), message_ids: None })
+                let (topic, group) = (Name::new(self.topic.clone())?, Some(Name::new(group.clone())?));
+                prepared(&api::Redrive { topic, group, message_ids: None })
             }
-        }
+        })
     }
 }
 
@@ -151,6 +157,10 @@ mod tests {
         serde_json::from_str(body).unwrap_or_default()
     }
 
+    fn body(ask: &QueueAsk) -> String {
+        ask.prepared().expect("good names").body
+    }
+
     fn ask(operation: QueueOperation) -> QueueAsk {
         QueueAsk { operation, topic: "orders".into(), client: "Ayu".into() }
     }
@@ -162,7 +172,7 @@ mod tests {
     #[test]
     fn bodies_are_what_the_nodes_expect() {
         let publish = |message: &str, key: &str| {
-            ask(QueueOperation::Publish { key: key.into(), message: message.to_owned() }).body()
+            body(&ask(QueueOperation::Publish { key: key.into(), message: message.to_owned() }))
         };
         assert_eq!(read(&publish("two words", "")), json!({ "topic": "orders", "message": "two words" }));
         assert_eq!(
@@ -172,11 +182,12 @@ mod tests {
         let consume = ask(QueueOperation::Consume { group: "g".into(), max: 5, visibility_ms: 2_000 });
         let expected =
             json!({ "topic": "orders", "group": "g", "consumer": "Ayu", "max": 5, "visibility_ms": 2_000 });
-        assert_eq!(read(&consume.body()), expected);
+        assert_eq!(read(&body(&consume)), expected);
         let expected =
             json!({ "topic": "orders", "group": "default", "message_id": "s3-12", "receipt": "r14-0" });
-        assert_eq!(read(&settle(true).body()), expected);
-        assert_eq!((settle(true).path(), settle(false).path()), ("ack", "nack"));
+        assert_eq!(read(&body(&settle(true))), expected);
+        let path = |done| settle(done).prepared().expect("good names").path;
+        assert_eq!((path(true), path(false)), ("/queue/ack", "/queue/nack"));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use js_sys::JsString;
 use leptos::prelude::*;
-use orrery_base::ids::ClientName;
+use orrery_api::operation::{Operation, Service};
 use orrery_projection::view::RequestView;
+use smol_str::SmolStr;
 
 use super::geometry::{CLIENT_RADIUS, Geometry, Label, NODE_RING, Point};
 use super::glyph::{EnvelopeGlyph, KeyGlyph, LineGlyph};
@@ -25,16 +26,10 @@ const CHARACTER: f64 = 6.6;
 const NAME_CHARS: usize = 12;
 const SUBJECT_CHARS: usize = 14;
 
-/// What is asked of the cache.
-const CACHE_OPERATIONS: [&str; 4] = ["read", "write", "write back", "delete"];
-
-/// What is asked of queues; anything else is asked of locks.
-const QUEUE_OPERATIONS: [&str; 7] = ["publish", "consume", "ack", "nack", "extend", "redrive", "purge"];
-
 /// The clients that stand on the stage, in order: those of the page, then others that hold, wait or ask.
 /// A context, so that whatever moves finds their places.
 #[derive(Clone, Copy)]
-pub struct StageClients(pub Memo<Arc<Vec<ClientName>>>);
+pub struct StageClients(pub Memo<Arc<Vec<SmolStr>>>);
 
 impl StageClients {
     /// Follows the view, and provides itself as a context.
@@ -106,7 +101,7 @@ pub(crate) fn Clients(geometry: Memo<Geometry>, clients: StageClients) -> impl I
 
 type Requests = Vec<Arc<RequestView>>;
 
-fn draw_client(name: ClientName, at: Point, requests: Memo<Requests>) -> AnyView {
+fn draw_client(name: SmolStr, at: Point, requests: Memo<Requests>) -> AnyView {
     let ui = Ui::expect();
     let (asks, acts) = (name.clone(), name.clone());
     let asking = move || requests.with(|all| all.iter().any(|request| client_of(&request.client) == asks));
@@ -155,12 +150,10 @@ fn draw_request(request: &RequestView, geometry: Geometry, clients: StageClients
         <g class="request" data-testid="request">
             <line x1=coordinate(start.x) y1=coordinate(start.y) x2=coordinate(end.x) y2=coordinate(end.y) />
             <g transform=translate(key.x, key.y)>
-                {if QUEUE_OPERATIONS.contains(&request.operation.as_str()) {
-                    view! { <EnvelopeGlyph /> }.into_any()
-                } else if CACHE_OPERATIONS.contains(&request.operation.as_str()) {
-                    view! { <LineGlyph /> }.into_any()
-                } else {
-                    view! { <KeyGlyph /> }.into_any()
+                {match Operation::of_word(&request.operation).map(Operation::service) {
+                    Some(Service::Queue) => view! { <EnvelopeGlyph /> }.into_any(),
+                    Some(Service::Cache) => view! { <LineGlyph /> }.into_any(),
+                    Some(Service::Locks) | None => view! { <KeyGlyph /> }.into_any(),
                 }}
                 <text
                     x=if before { "-18" } else { "18" }

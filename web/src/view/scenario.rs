@@ -7,14 +7,15 @@ mod sharer;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_api::lock::LockAnswer;
-use orrery_base::ids::{ClientName, NodeName};
+use orrery_base::ids::NodeName;
 use orrery_lock::Mode;
 use orrery_projection::view::View;
 use smol_str::SmolStr;
 
-use crate::actions::{Actions, Ask, Operation};
+use crate::actions::Actions;
 use crate::i18n::{Meaning, Strings};
 use crate::look::Status;
+use crate::request::lock::{LockAsk, LockOperation};
 use crate::request::{self, ProcessAction};
 use crate::store::{Origin, Playback};
 
@@ -182,7 +183,7 @@ impl Play {
 
     /// Everybody takes one fork, then wants the next one's.
     async fn deadlock(self, count: usize) -> Result<(), String> {
-        let people: Vec<ClientName> =
+        let people: Vec<SmolStr> =
             self.actions.ui.clients.get_untracked().iter().take(count).cloned().collect();
         if people.len() < count {
             return Err((self.t.scenarios.needs_clients)(count, people.len()));
@@ -191,13 +192,13 @@ impl Play {
         // What an earlier run left behind would hide the circle.
         for person in &people {
             for fork in &forks {
-                self.quietly(Operation::Cancel, person, fork).await;
-                self.quietly(Operation::Release, person, fork).await;
+                self.quietly(LockOperation::Cancel, person, fork).await;
+                self.quietly(LockOperation::Release, person, fork).await;
             }
         }
         for (person, fork) in people.iter().zip(&forks) {
             self.say((self.t.scenarios.step_take)(person, fork));
-            let answer = self.ask(Operation::Acquire, person, fork, 30_000).await;
+            let answer = self.ask(LockOperation::Acquire, person, fork, 30_000).await;
             if !matches!(answer, Some(LockAnswer::Acquired { .. })) {
                 return Err(self.t.scenarios.no_leader.to_owned());
             }
@@ -207,7 +208,8 @@ impl Play {
             let fork = &forks[(place + 1) % count];
             self.say((self.t.scenarios.step_want)(person, fork));
             // A wait of before may close a circle earlier: then it has been seen.
-            if let Some(LockAnswer::Deadlock { .. }) = self.ask(Operation::Queue, person, fork, 30_000).await
+            if let Some(LockAnswer::Deadlock { .. }) =
+                self.ask(LockOperation::Queue, person, fork, 30_000).await
             {
                 break;
             }
@@ -223,14 +225,14 @@ impl Play {
         };
         let what = SmolStr::new_static("exam-room");
         for person in [first, second] {
-            self.quietly(Operation::Cancel, person, &what).await;
-            self.quietly(Operation::Release, person, &what).await;
+            self.quietly(LockOperation::Cancel, person, &what).await;
+            self.quietly(LockOperation::Release, person, &what).await;
         }
         self.say((self.t.scenarios.step_take)(first, &what));
-        self.ask(Operation::Acquire, first, &what, SHORT_LEASE_MS).await;
+        self.ask(LockOperation::Acquire, first, &what, SHORT_LEASE_MS).await;
         request::sleep_ms(BEAT_MS).await;
         self.say((self.t.scenarios.step_want)(second, &what));
-        self.ask(Operation::Queue, second, &what, 30_000).await;
+        self.ask(LockOperation::Queue, second, &what, 30_000).await;
         self.say((self.t.scenarios.step_silent)(first));
         let heir = second.clone();
         let granted = self
@@ -297,22 +299,22 @@ impl Play {
 
     async fn ask(
         self,
-        operation: Operation,
-        client: &ClientName,
+        operation: LockOperation,
+        client: &SmolStr,
         resource: &SmolStr,
         ttl_ms: u64,
     ) -> Option<LockAnswer> {
         let (client, resource) = (client.clone(), resource.clone());
-        let ask = Ask { operation, client, resource, mode: Mode::Exclusive, ttl_ms };
+        let ask = LockAsk { operation, client, resource, mode: Mode::Exclusive, ttl_ms };
         self.actions.send(ask, request::new_key()).await
     }
 
     /// Only where the table says that there is something to undo.
-    async fn quietly(self, operation: Operation, client: &ClientName, resource: &SmolStr) {
+    async fn quietly(self, operation: LockOperation, client: &SmolStr, resource: &SmolStr) {
         let there = self.playback().now(|view| {
             view.locks.table.resources.iter().filter(|lock| lock.resource == *resource).any(|lock| {
                 match operation {
-                    Operation::Cancel => lock.waiters.iter().any(|other| other.holder.client == *client),
+                    LockOperation::Cancel => lock.waiters.iter().any(|other| other.holder.client == *client),
                     _ => lock.holders.iter().any(|other| other.holder.client == *client),
                 }
             })

@@ -14,7 +14,7 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::Select2;
 use orrery_base::ids::{ClusterId, GroupId, NodeId, NodeName};
 use orrery_base::key::{KeyName, RequestKey};
-use orrery_machine::{Command, ControlCommand, ControlReply, Machine, Member, Operation, Reply};
+use orrery_machine::{Command, ControlCommand, ControlReply, Machine, Member, Mutation, Reply};
 use smol_str::SmolStr;
 
 use crate::cluster::Cluster;
@@ -404,9 +404,9 @@ impl<H: Host> Cluster<H> {
         }
         self.is_vacant(&group, name, *attempt, *replace).await?;
         let key = Joiner::key(*attempt);
-        let operation =
-            Operation::Control(ControlCommand::Admit { name: name.clone(), address: address.clone() });
-        let command = Command { key: Some(key), operation };
+        let mutation =
+            Mutation::Control(ControlCommand::Admit { name: name.clone(), address: address.clone() });
+        let command = Command { key: Some(key), mutation };
         let member = match self.propose(GroupId::CONTROL, command, ADMIT_WITHIN).await {
             Ok((index, Reply::Control(ControlReply::Admitted { member }))) => {
                 let applied = group.state.wait_applied(index);
@@ -507,9 +507,9 @@ impl<H: Host> Cluster<H> {
             return;
         }
         let Foundation { cluster, shards, replicas, members } = foundation;
-        let operation = Operation::Control(ControlCommand::Form { cluster, shards, replicas, members });
+        let mutation = Mutation::Control(ControlCommand::Form { cluster, shards, replicas, members });
         // Refused where it is there already; asked again a second later where it failed.
-        group.propose(Command { key: None, operation }, ADMIT_WITHIN).await;
+        group.propose(Command { key: None, mutation }, ADMIT_WITHIN).await;
     }
 
     /// Never replaces what this node is part of already.

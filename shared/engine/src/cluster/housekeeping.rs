@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use openraft::async_runtime::Select2;
 use openraft::{AsyncRuntime, ChangeMembers};
 use orrery_base::ids::{GroupId, NodeId};
-use orrery_machine::{Command, ControlCommand, ControlReply, MOVES_SINCE, Member, Operation, Reply};
+use orrery_machine::{Command, ControlCommand, ControlReply, MOVES_SINCE, Member, Mutation, Reply};
 
 use crate::cluster::Cluster;
 use crate::cluster::rebalance::Planner;
@@ -69,8 +69,8 @@ impl<H: Host> Cluster<H> {
         });
         let (Some(before), true) = (moved, self.ready()) else { return };
         // Applied twice it changes nothing more; asked again a second later where it failed.
-        let operation = Operation::Control(ControlCommand::Move { id: control.me, address: address.clone() });
-        match self.propose(GroupId::CONTROL, Command { key: None, operation }, MOVE_WITHIN).await {
+        let mutation = Mutation::Control(ControlCommand::Move { id: control.me, address: address.clone() });
+        match self.propose(GroupId::CONTROL, Command { key: None, mutation }, MOVE_WITHIN).await {
             Ok((_, Reply::Control(ControlReply::Refused { why }))) => {
                 tracing::warn!("this node cannot move from {before} to {address}: {why}");
             }

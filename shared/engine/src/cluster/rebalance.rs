@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use orrery_base::ids::{GroupId, NodeId, NodeName};
 use orrery_machine::{
-    ClusterRecord, Command, ControlCommand, Member, Operation, Placement, SHARDS_SINCE, ShardReplicas,
+    ClusterRecord, Command, ControlCommand, Member, Mutation, Placement, SHARDS_SINCE, ShardReplicas,
 };
 
 use crate::cluster::Cluster;
@@ -178,8 +178,8 @@ fn holds(shard: &ShardReplicas, name: &NodeName) -> bool {
 
 async fn propose<H: Host>(group: &Group<H>, command: ControlCommand) {
     tracing::info!(?command, "moving shards");
-    let operation = Operation::Control(command);
-    let outcome = group.propose(Command { key: None, operation }, PROPOSE_WITHIN).await;
+    let mutation = Mutation::Control(command);
+    let outcome = group.propose(Command { key: None, mutation }, PROPOSE_WITHIN).await;
     tracing::debug!(?outcome, "moving shards");
 }
 

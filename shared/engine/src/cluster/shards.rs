@@ -20,8 +20,7 @@ use openraft::async_runtime::{Oneshot, OneshotSender, Select2};
 use openraft::{AsyncRuntime, EntryPayload, Membership};
 use orrery_base::ids::{GroupId, NodeId, NodeName};
 use orrery_machine::{
-    Command, ControlCommand, Member, Operation, Placement, SHARDS_SINCE, ShardCommand, ShardMap,
-    ShardReplicas,
+    Command, ControlCommand, Member, Mutation, Placement, SHARDS_SINCE, ShardCommand, ShardMap, ShardReplicas,
 };
 use orrery_placement as placement;
 use orrery_placement::{Ring, RingError, RingNode};
@@ -81,8 +80,8 @@ impl<H: Host> Cluster<H> {
             Ok(placements) => placements,
             Err(error) => return tracing::warn!(%error, "the shards cannot be placed"),
         };
-        let operation = Operation::Control(ControlCommand::PlaceShards { base: 0, placements });
-        let outcome = group.propose(Command { key: None, operation }, PROPOSE_WITHIN).await;
+        let mutation = Mutation::Control(ControlCommand::PlaceShards { base: 0, placements });
+        let outcome = group.propose(Command { key: None, mutation }, PROPOSE_WITHIN).await;
         tracing::info!(?outcome, "placing the shards");
     }
 
@@ -234,7 +233,7 @@ async fn write_place<H: Host>(group: &Group<H>, shard: &ShardReplicas) {
         return;
     }
     let command = ShardCommand::Place { version: shard.version, replicas: shard.replicas.clone() };
-    group.propose(Command { key: None, operation: Operation::Shard(command) }, PROPOSE_WITHIN).await;
+    group.propose(Command { key: None, mutation: Mutation::Shard(command) }, PROPOSE_WITHIN).await;
 }
 
 /// Where the ring puts every shard. The machine only takes note of it, so that another version of the ring may put them

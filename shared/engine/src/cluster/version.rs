@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 use orrery_base::ids::{GroupId, NodeId};
-use orrery_machine::{Command, ControlCommand, Member, Operation};
+use orrery_machine::{Command, ControlCommand, Member, Mutation};
 
 use crate::cluster::Cluster;
 use crate::cluster::formation::ASK_WITHIN;
@@ -26,8 +26,8 @@ impl<H: Host> Cluster<H> {
         if to > used {
             // Who is admitted meanwhile is not in the list: then it is refused, and everybody is asked again.
             let members = members.iter().map(|member| member.id).collect();
-            let operation = Operation::Control(ControlCommand::RaiseVersion { to, members });
-            let outcome = group.propose(Command { key: None, operation }, ASK_WITHIN).await;
+            let mutation = Mutation::Control(ControlCommand::RaiseVersion { to, members });
+            let outcome = group.propose(Command { key: None, mutation }, ASK_WITHIN).await;
             tracing::info!(to, ?outcome, "raising the version of the commands");
         }
     }

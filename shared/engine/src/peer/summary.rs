@@ -1,11 +1,10 @@
 //! What commands, entries and outcomes are called in facts: a few words each.
 
 use openraft::EntryPayload;
-use orrery_base::ids::ClientName;
 use orrery_cache::{CacheCommand, CacheReply};
 use orrery_event::fact::EntrySummary;
-use orrery_lock::{LockCommand, LockReply, SessionCommand, SessionReply};
-use orrery_machine::{Command, ControlCommand, ControlReply, Operation, Reply, ShardCommand, ShardReply};
+use orrery_lock::SessionCommand;
+use orrery_machine::{Command, ControlCommand, ControlReply, Mutation, Reply, ShardCommand, ShardReply};
 use orrery_queue::{QueueCommand, QueueReply};
 use smol_str::{SmolStr, format_smolstr};
 
@@ -23,28 +22,11 @@ pub fn entry(entry: &Entry) -> EntrySummary {
 
 /// What a command asks: `acquire printer Ayu`.
 pub fn command(command: &Command) -> SmolStr {
-    match &command.operation {
-        Operation::AdvanceClock { .. } => SmolStr::new_static("clock"),
-        Operation::Lock(lock) => match lock {
-            LockCommand::Acquire { resource, holder, .. } => {
-                format_smolstr!("acquire {resource} {}", holder.client)
-            }
-            LockCommand::Release { resource, holder, .. } => {
-                format_smolstr!("release {resource} {}", holder.client)
-            }
-            LockCommand::Renew { resource, holder, .. } => {
-                format_smolstr!("renew {resource} {}", holder.client)
-            }
-            LockCommand::Cancel { resource, holder, .. } | LockCommand::Withdraw { resource, holder, .. } => {
-                format_smolstr!("cancel {resource} {}", holder.client)
-            }
-        },
-        Operation::Session(session) => match session {
-            SessionCommand::Open { client, .. } => format_smolstr!("open session {client}"),
-            SessionCommand::Renew { session } => format_smolstr!("renew session {}", session.0),
-            SessionCommand::Close { session } => format_smolstr!("close session {}", session.0),
-        },
-        Operation::Control(control) => match control {
+    match &command.mutation {
+        Mutation::AdvanceClock { .. } => SmolStr::new_static("clock"),
+        Mutation::Lock(lock) => lock.summary(),
+        Mutation::Session(session) => session.summary(),
+        Mutation::Control(control) => match control {
             ControlCommand::Form { .. } => SmolStr::new_static("form"),
             ControlCommand::Admit { name, .. } => format_smolstr!("admit {name}"),
             ControlCommand::Dismiss { name } => format_smolstr!("dismiss {name}"),
@@ -53,9 +35,9 @@ pub fn command(command: &Command) -> SmolStr {
             ControlCommand::Leave { name } => format_smolstr!("leave {name}"),
             ControlCommand::Move { id, address } => format_smolstr!("move {id} to {address}"),
         },
-        Operation::Queue(queue) => queue_command(queue),
-        Operation::Cache(cache) => cache_command(cache),
-        Operation::Shard(ShardCommand::Place { version, .. }) => format_smolstr!("place by map {version}"),
+        Mutation::Queue(queue) => queue_command(queue),
+        Mutation::Cache(cache) => cache_command(cache),
+        Mutation::Shard(ShardCommand::Place { version, .. }) => format_smolstr!("place by map {version}"),
     }
 }
 
@@ -94,23 +76,17 @@ fn cache_command(command: &CacheCommand) -> SmolStr {
 }
 
 /// For which client a command is; empty for the cluster's own.
-pub fn client(command: &Command) -> ClientName {
-    match &command.operation {
-        Operation::Lock(
-            LockCommand::Acquire { holder, .. }
-            | LockCommand::Release { holder, .. }
-            | LockCommand::Renew { holder, .. }
-            | LockCommand::Cancel { holder, .. }
-            | LockCommand::Withdraw { holder, .. },
-        ) => holder.client.clone(),
-        Operation::Session(SessionCommand::Open { client, .. }) => client.clone(),
-        Operation::Queue(QueueCommand::Consume { consumer, .. }) => consumer.clone(),
-        Operation::Session(_)
-        | Operation::AdvanceClock { .. }
-        | Operation::Control(_)
-        | Operation::Queue(_)
-        | Operation::Cache(_)
-        | Operation::Shard(_) => SmolStr::default(),
+pub fn client(command: &Command) -> SmolStr {
+    match &command.mutation {
+        Mutation::Lock(lock) => lock.about().1.client.clone(),
+        Mutation::Session(SessionCommand::Open { client, .. }) => client.clone(),
+        Mutation::Queue(QueueCommand::Consume { consumer, .. }) => consumer.clone(),
+        Mutation::Session(_)
+        | Mutation::AdvanceClock { .. }
+        | Mutation::Control(_)
+        | Mutation::Queue(_)
+        | Mutation::Cache(_)
+        | Mutation::Shard(_) => SmolStr::default(),
     }
 }
 
@@ -124,26 +100,8 @@ pub fn reply(reply: &Reply) -> SmolStr {
         Reply::Misplaced => "not for this group",
         Reply::Shard(ShardReply::Placed) => "placed",
         Reply::Shard(ShardReply::Older { .. }) => "older map",
-        Reply::Lock(lock) => match lock {
-            LockReply::Acquired { .. } => "acquired",
-            LockReply::Waiting { .. } => "waiting",
-            LockReply::Busy { .. } => "busy",
-            LockReply::Deadlock { .. } => "deadlock",
-            LockReply::Released { .. } => "released",
-            LockReply::Renewed { .. } => "renewed",
-            LockReply::Cancelled => "cancelled",
-            LockReply::NotWaiting => "not waiting",
-            LockReply::NotHolder { .. } => "not holder",
-            LockReply::LimitReached { .. } => "limit reached",
-            LockReply::SessionExpired => "session expired",
-        },
-        Reply::Session(session) => match session {
-            SessionReply::Opened { .. } => "opened",
-            SessionReply::Renewed { .. } => "renewed",
-            SessionReply::Closed { .. } => "closed",
-            SessionReply::Expired => "expired",
-            SessionReply::LimitReached { .. } => "limit reached",
-        },
+        Reply::Lock(lock) => lock.word(),
+        Reply::Session(session) => session.word(),
         Reply::Queue(queue) => queue_reply(queue),
         Reply::Cache(cache) => cache_reply(cache),
         Reply::Control(control) => match control {

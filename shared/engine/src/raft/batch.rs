@@ -15,7 +15,7 @@ use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::errors::{ClientWriteError, Fatal};
 use openraft::raft::WriteResult;
 use orrery_cache::CacheCommand;
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 use orrery_queue::QueueCommand;
 
 use crate::host::Host;
@@ -139,9 +139,9 @@ impl<H: Host> Batches<H> {
 
 /// What makes a command large; everything else of one is a few names.
 fn message_bytes(command: &Command) -> usize {
-    match &command.operation {
-        Operation::Queue(QueueCommand::Publish { message, .. }) => message.len(),
-        Operation::Cache(CacheCommand::Write { value: Some(value), .. }) => value.len(),
+    match &command.mutation {
+        Mutation::Queue(QueueCommand::Publish { message, .. }) => message.len(),
+        Mutation::Cache(CacheCommand::Write { value: Some(value), .. }) => value.len(),
         _ => 0,
     }
 }
@@ -200,7 +200,7 @@ async fn append<H: Host>(group: &Group<H>, batch: Vec<Waiting<H>>) {
     // In the same append: a command never counts from a clock whose move was refused.
     let advance = group
         .clock_before(&commands)
-        .map(|to_ms| Command { key: None, operation: Operation::AdvanceClock { to_ms } });
+        .map(|to_ms| Command { key: None, mutation: Mutation::AdvanceClock { to_ms } });
     let skip = usize::from(advance.is_some());
     let mut answers = answers.into_iter();
     match group.raft.client_write_many(advance.into_iter().chain(commands)).await {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
-use orrery_api::lock::TTL_MS_RANGE;
 use orrery_base::ids::{GroupId, LeaseMs, NodeId};
-use orrery_machine::{Command, Operation};
+use orrery_base::valid::{NumberRule as _, TtlRule};
+use orrery_machine::{Command, Mutation};
 
 use crate::host::Host;
 use crate::raft::group::Group;
@@ -36,7 +36,7 @@ pub fn target(clock: ClockView, slack_ms: u64, nothing_in_flight: bool, shortest
 
 /// The shortest lease that a command of that group may ask for: a message may be delayed for as short as it likes.
 pub fn shortest_ms(group: GroupId) -> u64 {
-    if group == GroupId::CONTROL { *TTL_MS_RANGE.start() } else { 0 }
+    if group == GroupId::CONTROL { *TtlRule::RANGE.start() } else { 0 }
 }
 
 /// What the keeper of a group's lease clock does next.
@@ -82,8 +82,8 @@ pub async fn keep<H: Host>(group: Arc<Group<H>>) {
         let slack_ms = group.config().clock_slack_ms;
         let sleep = match group.next_commit() {
             Next::Commit(to_ms) => {
-                let operation = Operation::AdvanceClock { to_ms };
-                group.propose(Command { key: None, operation }, PROPOSE_WITHIN).await;
+                let mutation = Mutation::AdvanceClock { to_ms };
+                group.propose(Command { key: None, mutation }, PROPOSE_WITHIN).await;
                 // A failure repeats itself not faster than this.
                 Duration::from_millis(slack_ms.max(1))
             }
@@ -116,8 +116,8 @@ impl<H: Host> Group<H> {
         let slack_ms = self.config().clock_slack_ms;
         let to_ms = target(clock, slack_ms, self.nothing_in_flight(), shortest_ms(self.id));
         if to_ms > clock.committed_ms {
-            let operation = Operation::AdvanceClock { to_ms };
-            self.propose(Command { key: None, operation }, within).await;
+            let mutation = Mutation::AdvanceClock { to_ms };
+            self.propose(Command { key: None, mutation }, within).await;
         }
     }
 

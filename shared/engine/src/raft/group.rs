@@ -16,7 +16,7 @@ use openraft::{AsyncRuntime, Raft, ReadPolicy, ServerState};
 use orrery_base::ids::{GroupId, LeaseMs, LogIndex, NodeId, NodeName, Term};
 use orrery_event::Fact;
 use orrery_event::fact::Role;
-use orrery_machine::{Command, Member, Operation};
+use orrery_machine::{Command, Member, Mutation};
 
 use crate::config::EngineConfig;
 use crate::error::StartError;
@@ -362,13 +362,11 @@ impl<H: Host> Group<H> {
     /// far that it ends a lease that was counted from a slightly old value. Only moves that are in the log count
     /// as made.
     pub(crate) fn clock_before(&self, commands: &[Command]) -> Option<LeaseMs> {
-        let slack_ms = |command: &Command| match command.operation {
-            Operation::Lock(_) | Operation::Session(_) | Operation::Queue(_) => {
-                Some(self.config.clock_slack_ms)
-            }
+        let slack_ms = |command: &Command| match command.mutation {
+            Mutation::Lock(_) | Mutation::Session(_) | Mutation::Queue(_) => Some(self.config.clock_slack_ms),
             // A key's time counts from it, and nothing finer.
-            Operation::Cache(_) => command.key.as_ref().map(|_| KEY_CLOCK_SLACK_MS),
-            Operation::AdvanceClock { .. } | Operation::Control(_) | Operation::Shard(_) => None,
+            Mutation::Cache(_) => command.key.as_ref().map(|_| KEY_CLOCK_SLACK_MS),
+            Mutation::AdvanceClock { .. } | Mutation::Control(_) | Mutation::Shard(_) => None,
         };
         let slack_ms = commands.iter().filter_map(slack_ms).min()?;
         let clock = self.state.clock()?;

@@ -16,7 +16,7 @@ use openraft::async_runtime::{Oneshot, OneshotSender};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend};
 use orrery_base::ids::{GroupId, LeaseMs, LogIndex, NodeId, Term};
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 use xxhash_rust::const_xxh64::xxh64;
 
 use crate::codec::{self, DISK_VERSION};
@@ -480,9 +480,8 @@ impl<H: Host> RaftLogStorage<Types<H::Runtime>> for LogStore<H> {
                 inner.cache_bytes += size;
                 inner.since_bytes += bytes.len() as u64;
                 inner.since_entries += 1;
-                if let EntryPayload::Normal(Command {
-                    operation: Operation::AdvanceClock { to_ms }, ..
-                }) = &entry.payload
+                if let EntryPayload::Normal(Command { mutation: Mutation::AdvanceClock { to_ms }, .. }) =
+                    &entry.payload
                 {
                     inner.clock = inner.clock.max(Some((entry.log_id.leader_id.term, *to_ms)));
                 }

@@ -5,8 +5,8 @@
 //! only of what came later; until then the longest interval counts.
 
 use orrery_base::ids::LeaseMs;
-use orrery_lock::{LockCommand, SessionCommand, Wait};
-use orrery_machine::Operation;
+use orrery_lock::Lease;
+use orrery_machine::Mutation;
 use orrery_queue::QueueCommand;
 
 /// Longest time between two commits while something runs, milliseconds.
@@ -40,21 +40,11 @@ impl Default for Running {
 
 impl Running {
     /// This was applied when the lease clock stood there.
-    pub fn applied(&mut self, operation: &Operation, clock_ms: LeaseMs) {
-        match operation {
-            Operation::Lock(LockCommand::Acquire { ttl_ms, wait, .. }) => {
-                let (Wait::LongPoll { deadline_ms } | Wait::Queue { deadline_ms }) = *wait else {
-                    return self.begin(*ttl_ms, 0, clock_ms);
-                };
-                self.begin(deadline_ms, 0, clock_ms);
-                // It begins when the wait ends.
-                self.begin(*ttl_ms, deadline_ms, clock_ms);
-            }
-            Operation::Lock(LockCommand::Renew { ttl_ms: Some(ttl_ms), .. })
-            | Operation::Session(SessionCommand::Open { ttl_ms, .. }) => self.begin(*ttl_ms, 0, clock_ms),
-            Operation::Lock(LockCommand::Renew { ttl_ms: None, .. })
-            | Operation::Session(SessionCommand::Renew { .. }) => self.renew(clock_ms),
-            Operation::Queue(
+    pub fn applied(&mut self, mutation: &Mutation, clock_ms: LeaseMs) {
+        match mutation {
+            Mutation::Lock(command) => self.run(command.leases().into_iter().flatten(), clock_ms),
+            Mutation::Session(command) => self.run(command.lease().into_iter(), clock_ms),
+            Mutation::Queue(
                 QueueCommand::Publish { delay_ms: length_ms, .. }
                 | QueueCommand::Nack { delay_ms: length_ms, .. }
                 | QueueCommand::Consume { visibility_ms: length_ms, .. }
@@ -62,6 +52,15 @@ impl Running {
                 | QueueCommand::Prolong { visibility_ms: length_ms, .. },
             ) => self.begin(*length_ms, 0, clock_ms),
             _ => {}
+        }
+    }
+
+    fn run(&mut self, leases: impl Iterator<Item = Lease>, clock_ms: LeaseMs) {
+        for lease in leases {
+            match lease {
+                Lease::Begins { ttl_ms, after_ms } => self.begin(ttl_ms, after_ms, clock_ms),
+                Lease::Again => self.renew(clock_ms),
+            }
         }
     }
 
@@ -95,11 +94,11 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orrery_lock::{Holder, Mode};
+    use orrery_lock::{Holder, LockCommand, Mode, SessionCommand, Wait};
 
-    fn acquire(ttl_ms: u64, wait: Wait) -> Operation {
+    fn acquire(ttl_ms: u64, wait: Wait) -> Mutation {
         let holder = Holder { client: "Ayu".into(), session: None };
-        Operation::Lock(LockCommand::Acquire {
+        Mutation::Lock(LockCommand::Acquire {
             resource: "printer".into(),
             holder,
             mode: Mode::Exclusive,
@@ -128,7 +127,7 @@ mod tests {
     fn what_is_renewed_runs_on_and_what_waits_will_run() {
         let mut running = Running::default();
         running.applied(&acquire(800, Wait::No), 0);
-        let renew = Operation::Session(SessionCommand::Renew { session: orrery_lock::SessionId(1) });
+        let renew = Mutation::Session(SessionCommand::Renew { session: orrery_lock::SessionId(1) });
         for clock_ms in (500..10_000).step_by(500) {
             running.applied(&renew, clock_ms);
             assert_eq!(running.interval_ms(clock_ms), Some(200), "{clock_ms}");
@@ -144,7 +143,7 @@ mod tests {
         let mut running = Running::default();
         let publish = |delay_ms| {
             let (topic, message) = ("orders".into(), Default::default());
-            Operation::Queue(QueueCommand::Publish { topic, message, key: None, delay_ms, wall_ms: 0 })
+            Mutation::Queue(QueueCommand::Publish { topic, message, key: None, delay_ms, wall_ms: 0 })
         };
         running.applied(&publish(0), 0);
         assert_eq!(running.interval_ms(0), None);

@@ -348,7 +348,7 @@ impl<H: Host> StateMachine<H> {
                 let map = inner.machine.cluster().map().version;
                 let applied = inner.machine.apply(log_id.index, command);
                 let clock_ms = inner.machine.clock_ms();
-                inner.running.applied(&command.operation, clock_ms);
+                inner.running.applied(&command.mutation, clock_ms);
                 let now_us = host.monotonic_us();
                 let news = News { applied: &applied, clock_ms, now_us, leads: inner.leading.is_some() };
                 self.shared.listeners.watchers.iter().for_each(|watcher| watcher.applied(&news));

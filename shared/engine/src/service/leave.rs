@@ -5,7 +5,7 @@ use std::time::Duration;
 use openraft::AsyncRuntime;
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::{GroupId, NodeName};
-use orrery_machine::{Command, ControlCommand, ControlReply, Operation, Reply};
+use orrery_machine::{Command, ControlCommand, ControlReply, Mutation, Reply};
 
 use super::requests::Requests;
 use super::verdict;
@@ -27,9 +27,9 @@ pub async fn leave<H: Host>(
     let group = cluster.group(GroupId::CONTROL).ok_or_else(not_ready)?;
     // Under a key, so that it may be tried again. Doing it twice would do nothing more.
     let key = requests.own();
-    let operation = Operation::Control(ControlCommand::Leave { name: name.clone() });
+    let mutation = Mutation::Control(ControlCommand::Leave { name: name.clone() });
     match cluster
-        .propose(GroupId::CONTROL, Command { key: Some(key.request().clone()), operation }, within)
+        .propose(GroupId::CONTROL, Command { key: Some(key.request().clone()), mutation }, within)
         .await
     {
         Ok((index, Reply::Control(ControlReply::Done))) => {

@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod leave;
 pub mod lock;
+pub(crate) mod pipeline;
 pub mod queue;
 pub mod quotas;
 pub mod requests;

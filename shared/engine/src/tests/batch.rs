@@ -6,7 +6,7 @@ use std::time::Duration;
 use orrery_base::ids::GroupId;
 use orrery_event::Fact;
 use orrery_lock::{Holder, LockCommand, Mode, Wait};
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 
 use super::world::{TestHost, World, eventually, eventually_async};
 use crate::Engine;
@@ -15,7 +15,7 @@ use crate::peer::message::Outcome;
 fn acquire(client: usize) -> Command {
     Command {
         key: None,
-        operation: Operation::Lock(LockCommand::Acquire {
+        mutation: Mutation::Lock(LockCommand::Acquire {
             resource: format!("printer{client}").as_str().into(),
             holder: Holder { client: format!("client{client}").as_str().into(), session: None },
             mode: Mode::Exclusive,

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use orrery_api::lock::{Acquire, LockAnswer, Release, StatusQuery};
-use orrery_api::session::{OneSession, OpenSession, SessionAnswer};
+use orrery_api::session::{CloseSession, OpenSession, SessionAnswer};
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::{ClusterId, GroupId, NodeId};
 use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{Name, Number};
 use orrery_event::Fact;
 use orrery_event::fact::{Message, Role};
 use orrery_lock::Mode;
@@ -22,18 +23,23 @@ use crate::{EngineConfig, StartError};
 
 pub(super) fn acquire(resource: &str, client: &str, wait_ms: u64) -> Acquire {
     Acquire {
-        resource: resource.into(),
-        client: client.into(),
+        resource: Name::known(resource),
+        client: Name::known(client),
         session: None,
         mode: Mode::Exclusive,
         ttl_ms: None,
-        wait_ms: Some(wait_ms),
+        wait_ms: Some(Number::known(wait_ms)),
         queue: false,
     }
 }
 
 pub(super) fn release(resource: &str, client: &str) -> Release {
-    Release { resource: resource.into(), client: client.into(), session: None, fencing_token: None }
+    Release {
+        resource: Name::known(resource),
+        client: Name::known(client),
+        session: None,
+        fencing_token: None,
+    }
 }
 
 pub(super) fn token(answer: LockAnswer) -> u64 {
@@ -51,9 +57,9 @@ async fn three_nodes_form_elect_and_grant_via_any_node() {
     let mut tokens = Vec::new();
     for engine in &engines {
         assert_eq!(engine.formed().unwrap().cluster, cluster);
-        let locks = engine.locks();
-        tokens.push(token(locks.acquire(acquire("printer", "Ayu", 1_000), None).await.unwrap()));
-        let released = locks.release(release("printer", "Ayu"), None).await.unwrap();
+        let locks = engine.clone();
+        tokens.push(token(locks.ask(acquire("printer", "Ayu", 1_000), None).await.unwrap()));
+        let released = locks.ask(release("printer", "Ayu"), None).await.unwrap();
         assert!(matches!(released, LockAnswer::Released { .. }));
     }
     assert!(tokens.windows(2).all(|pair| pair[0] < pair[1]), "{tokens:?}");
@@ -89,29 +95,29 @@ async fn openraft_ticks_where_all_groups_tick() {
 async fn a_wait_is_handed_over_times_out_and_is_cancelled_when_its_caller_goes() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let (a, b) = (engines[0].locks(), engines[1].locks());
-    let first = token(a.acquire(acquire("printer", "Ayu", 0), None).await.unwrap());
+    let (a, b) = (engines[0].clone(), engines[1].clone());
+    let first = token(a.ask(acquire("printer", "Ayu", 0), None).await.unwrap());
     let waiting = tokio::spawn({
         let b = b.clone();
-        async move { b.acquire(acquire("printer", "Budi", 20_000), None).await }
+        async move { b.ask(acquire("printer", "Budi", 20_000), None).await }
     });
     let waiters = || {
         let table = engines[0].lock_table();
         table.resources.first().map_or(0, |locked| locked.waiters.len())
     };
     eventually("a waiter", || (waiters() == 1).then_some(())).await;
-    a.release(release("printer", "Ayu"), None).await.unwrap();
+    a.ask(release("printer", "Ayu"), None).await.unwrap();
     let second = token(waiting.await.unwrap().unwrap());
     assert!(second > first);
 
-    let timed_out = a.acquire(acquire("printer", "Ayu", 50), None).await.unwrap();
+    let timed_out = a.ask(acquire("printer", "Ayu", 50), None).await.unwrap();
     let LockAnswer::Timeout { holders, .. } = timed_out else { panic!("{timed_out:?}") };
     assert_eq!(holders, ["Budi"]);
     eventually("no waiter", || (waiters() == 0).then_some(())).await;
 
     let dropped = tokio::spawn({
         let a = a.clone();
-        async move { a.acquire(acquire("printer", "Ayu", 20_000), None).await }
+        async move { a.ask(acquire("printer", "Ayu", 20_000), None).await }
     });
     eventually("a waiter", || (waiters() == 1).then_some(())).await;
     dropped.abort();
@@ -124,12 +130,12 @@ async fn a_lost_leader_is_replaced_and_everything_survives_a_full_restart() {
     let engines = world.cluster(3).await;
     let old = world.leader().await;
     let key = Some(IdempotencyKey { client: "Ayu".into(), number: 1 });
-    let before = token(old.locks().acquire(acquire("printer", "Ayu", 0), key.clone()).await.unwrap());
+    let before = token(old.ask(acquire("printer", "Ayu", 0), key.clone()).await.unwrap());
     world.stop(&old.local().name).await;
     let new = world.leader().await;
     assert_ne!(new.local().name, old.local().name);
     // A retry has its first outcome.
-    let again = token(new.locks().acquire(acquire("printer", "Ayu", 0), key).await.unwrap());
+    let again = token(new.ask(acquire("printer", "Ayu", 0), key).await.unwrap());
     assert_eq!(again, before);
     // Whoever stood for election said how long it had heard nothing, and when its timer would be due.
     let config = quick();
@@ -152,7 +158,7 @@ async fn a_lost_leader_is_replaced_and_everything_survives_a_full_restart() {
         world.stop(&engine.local().name).await;
     }
     let engines = world.cluster(3).await;
-    let status = engines[0].locks().status(StatusQuery::of("printer")).await.unwrap();
+    let status = engines[0].locks().status(StatusQuery::of(Name::known("printer"))).await.unwrap();
     assert_eq!(status.table.resources[0].holders[0].fencing_token, before);
     let status = engines[0].status();
     assert_eq!(status.last_applied, status.commit_index);
@@ -162,7 +168,7 @@ async fn a_lost_leader_is_replaced_and_everything_survives_a_full_restart() {
 async fn a_node_that_lost_its_disk_rejoins_under_a_new_identity() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    engines[0].locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap();
+    engines[0].ask(acquire("printer", "Ayu", 0), None).await.unwrap();
     let old = engines[2].formed().unwrap().me;
     world.stop("node3").await;
     world.wipe("node3");
@@ -190,13 +196,13 @@ async fn a_lagging_node_gets_a_snapshot_and_a_lease_ends_by_itself() {
     assert!(leader.wait_ready(Duration::from_secs(20)).await);
     let behind = World::names(3).into_iter().find(|name| *name != leader.local().name).unwrap();
     world.stop(&behind).await;
-    let locks = leader.locks();
+    let locks = leader.clone();
     for round in 0..100 {
         let resource = format!("r{round}");
-        locks.acquire(acquire(&resource, "Ayu", 0), None).await.unwrap();
+        locks.ask(acquire(&resource, "Ayu", 0), None).await.unwrap();
     }
-    let short = Acquire { ttl_ms: Some(200), ..acquire("short", "Ayu", 0) };
-    locks.acquire(short, None).await.unwrap();
+    let short = Acquire { ttl_ms: Some(Number::known(200)), ..acquire("short", "Ayu", 0) };
+    locks.ask(short, None).await.unwrap();
     eventually("the purge", || leader.status().purged).await;
     let again = world.start(&behind, 3, config).await;
     for engine in [&again, &leader] {
@@ -210,7 +216,7 @@ async fn a_lagging_node_gets_a_snapshot_and_a_lease_ends_by_itself() {
     // While leases run, their clock is committed now and then; nobody writes when nothing runs: once the shards have their
     // leaders too.
     for round in 0..100 {
-        locks.release(release(&format!("r{round}"), "Ayu"), None).await.unwrap();
+        locks.ask(release(&format!("r{round}"), "Ayu"), None).await.unwrap();
     }
     let writes = || world.disk(&leader.local().name).writes();
     let mut seen = (writes(), Instant::now());
@@ -232,11 +238,11 @@ async fn a_snapshot_that_finds_no_descriptor_is_written_later() {
     let disk = world.disk("node1");
     disk.without_files(2);
     for round in 0..60 {
-        engine.locks().acquire(acquire(&format!("r{round}"), "Ayu", 0), None).await.unwrap();
+        engine.ask(acquire(&format!("r{round}"), "Ayu", 0), None).await.unwrap();
     }
     eventually("the purge", || engine.status().purged).await;
     assert_eq!(disk.files_missing(), 0, "it was tried in vain before");
-    engine.locks().acquire(acquire("one more", "Ayu", 0), None).await.unwrap();
+    engine.ask(acquire("one more", "Ayu", 0), None).await.unwrap();
     assert_eq!(world.stopped_itself("node1"), None);
 }
 
@@ -250,7 +256,7 @@ async fn without_a_majority_nothing_is_promised() {
             world.cut(&engine.local().name, true);
         }
     }
-    let error = leader.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap_err();
+    let error = leader.ask(acquire("printer", "Ayu", 0), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{error}");
     assert!(error.idempotency_key.is_some());
     assert!(leader.locks().status(StatusQuery::default()).await.is_err());
@@ -259,7 +265,7 @@ async fn without_a_majority_nothing_is_promised() {
     }
     let (client, number) = error.idempotency_key.as_deref().unwrap().rsplit_once('/').unwrap();
     let key = IdempotencyKey { client: client.into(), number: number.parse().unwrap() };
-    let retried = engines[0].locks().acquire(acquire("printer", "Ayu", 0), Some(key)).await.unwrap();
+    let retried = engines[0].ask(acquire("printer", "Ayu", 0), Some(key)).await.unwrap();
     assert!(token(retried) > 0);
 }
 
@@ -286,18 +292,18 @@ async fn leadership_is_handed_over_and_facts_say_so() {
 async fn folded_facts_equal_what_the_nodes_answer() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let locks = engines[0].locks();
+    let locks = engines[0].clone();
     for client in ["Ayu", "Budi", "Citra"] {
         let queued = Acquire { queue: true, ..acquire("printer", client, 10_000) };
-        locks.acquire(queued, None).await.unwrap();
+        locks.ask(queued, None).await.unwrap();
     }
     let old = world.leader().await.local().name.clone();
     world.stop(&old).await;
     let new = world.leader().await;
-    new.locks().release(release("printer", "Ayu"), None).await.unwrap();
+    new.ask(release("printer", "Ayu"), None).await.unwrap();
     let again = world.start(&old, 3, quick()).await;
     assert!(again.wait_ready(Duration::from_secs(20)).await);
-    again.locks().acquire(acquire("plotter", "Ayu", 0), None).await.unwrap();
+    again.ask(acquire("plotter", "Ayu", 0), None).await.unwrap();
     let running = || engines.iter().filter(|engine| engine.local().name != old).chain([&again]);
     eventually("the fold to equal the nodes", || {
         let mut view = View::default();
@@ -319,31 +325,31 @@ async fn folded_facts_equal_what_the_nodes_answer() {
 async fn a_cycle_through_two_nodes_is_refused_and_sessions_free_what_they_held() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let (a, b) = (engines[0].locks(), engines[1].locks());
+    let (a, b) = (engines[0].clone(), engines[1].clone());
     let SessionAnswer::Opened { session, .. } =
-        a.open_session(OpenSession { client: "Ayu".into(), ttl_ms: None }, None).await.unwrap()
+        a.ask(OpenSession { client: Name::known("Ayu"), ttl_ms: None }, None).await.unwrap()
     else {
         panic!("a session")
     };
     let ayu =
         |resource: &str, wait_ms| Acquire { session: Some(session), ..acquire(resource, "Ayu", wait_ms) };
-    a.acquire(ayu("printer", 0), None).await.unwrap();
-    b.acquire(acquire("plotter", "Budi", 0), None).await.unwrap();
+    a.ask(ayu("printer", 0), None).await.unwrap();
+    b.ask(acquire("plotter", "Budi", 0), None).await.unwrap();
     let waiting = tokio::spawn({
         let (a, request) = (a.clone(), ayu("plotter", 20_000));
-        async move { a.acquire(request, None).await }
+        async move { a.ask(request, None).await }
     });
     let waiters =
         || engines[0].lock_table().resources.iter().map(|locked| locked.waiters.len()).sum::<usize>();
     eventually("a waiter", || (waiters() == 1).then_some(())).await;
-    let refused = b.acquire(acquire("printer", "Budi", 20_000), None).await.unwrap();
+    let refused = b.ask(acquire("printer", "Budi", 20_000), None).await.unwrap();
     let LockAnswer::Deadlock { victim, cycle, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((victim.as_str(), cycle.len()), ("Budi", 2));
-    b.release(release("plotter", "Budi"), None).await.unwrap();
+    b.ask(release("plotter", "Budi"), None).await.unwrap();
     let granted = waiting.await.unwrap().unwrap();
     let LockAnswer::Acquired { expires_in_ms, .. } = granted else { panic!("{granted:?}") };
     assert!(expires_in_ms > 20_000, "the session's lease counts: {expires_in_ms}");
-    let closed = b.close_session(OneSession { session }, None).await.unwrap();
+    let closed = b.ask(CloseSession { session }, None).await.unwrap();
     assert!(matches!(closed, SessionAnswer::Closed { released: 2, .. }), "{closed:?}");
 }
 
@@ -378,21 +384,21 @@ async fn a_stalled_majority_of_disks_is_an_unknown_outcome_in_time() {
     let leader = world.leader().await;
     assert!(leader.wait_ready(Duration::from_secs(20)).await);
     world.settled().await;
-    let locks = leader.locks();
-    locks.acquire(acquire("plotter", "Ayu", 0), None).await.unwrap();
+    let locks = leader.clone();
+    locks.ask(acquire("plotter", "Ayu", 0), None).await.unwrap();
     for name in World::names(3) {
         world.disk(&name).stall(true);
     }
     let begun = Instant::now();
     let key = Some(IdempotencyKey { client: "Ayu".into(), number: 9 });
-    let error = locks.acquire(acquire("printer", "Ayu", 0), key.clone()).await.unwrap_err();
+    let error = locks.ask(acquire("printer", "Ayu", 0), key.clone()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     for name in World::names(3) {
         world.disk(&name).stall(false);
     }
-    let first = token(locks.acquire(acquire("printer", "Ayu", 0), key.clone()).await.unwrap());
-    let again = locks.acquire(acquire("printer", "Ayu", 0), key).await.unwrap();
+    let first = token(locks.ask(acquire("printer", "Ayu", 0), key.clone()).await.unwrap());
+    let again = locks.ask(acquire("printer", "Ayu", 0), key).await.unwrap();
     assert!(matches!(again, LockAnswer::Acquired { reentrant: false, .. }), "once only: {again:?}");
     assert_eq!(token(again), first);
 }
@@ -401,7 +407,7 @@ async fn a_stalled_majority_of_disks_is_an_unknown_outcome_in_time() {
 async fn a_new_node_joins_a_running_cluster() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    engines[0].locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap();
+    engines[0].ask(acquire("printer", "Ayu", 0), None).await.unwrap();
     let new = world.start("node4", 4, quick()).await;
     assert!(new.wait_ready(Duration::from_secs(20)).await);
     assert_eq!(new.formed().unwrap().cluster, engines[0].formed().unwrap().cluster);
@@ -411,7 +417,7 @@ async fn a_new_node_joins_a_running_cluster() {
         (members.iter().filter(|member| member.voter).count() == 4).then_some(())
     })
     .await;
-    let released = new.locks().release(release("printer", "Ayu"), None).await.unwrap();
+    let released = new.ask(release("printer", "Ayu"), None).await.unwrap();
     assert!(matches!(released, LockAnswer::Released { .. }), "{released:?}");
 }
 
@@ -430,7 +436,7 @@ async fn a_request_without_a_leader_uses_all_its_time_and_few_messages() {
         world.stop(name).await;
     }
     let begun = Instant::now();
-    let error = engine.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap_err();
+    let error = engine.ask(acquire("printer", "Ayu", 0), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
     assert!(begun.elapsed() >= within, "it gave up after {:?}", begun.elapsed());
     let forward = |fact: &&Fact| matches!(fact, Fact::Sent { body: Message::Forward { .. }, .. });

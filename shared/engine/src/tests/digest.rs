@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_base::ids::GroupId;
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 
 use super::world::{TestHost, World, eventually, quick};
 use crate::{Engine, EngineConfig};
@@ -14,8 +14,8 @@ const SHARD: GroupId = GroupId(1);
 /// A lease clock that nobody moved.
 fn spoil(engine: &Engine<TestHost>, group: GroupId) {
     let clock_ms = engine.applied_state(group).unwrap().0.clock_ms();
-    let operation = Operation::AdvanceClock { to_ms: clock_ms + 3_600_000 };
-    engine.group(group).unwrap().state.spoil(&Command { key: None, operation });
+    let mutation = Mutation::AdvanceClock { to_ms: clock_ms + 3_600_000 };
+    engine.group(group).unwrap().state.spoil(&Command { key: None, mutation });
 }
 
 async fn leader_of(engines: &[Engine<TestHost>], group: GroupId) -> Engine<TestHost> {

@@ -17,7 +17,7 @@ use orrery_base::key::IdempotencyKey;
 use orrery_cache::message::{Ask, Grant, Recall, Recalled, Source, Told};
 use orrery_cache::{Stamp, State};
 use orrery_lock::{Holder, LockCommand, LockReply, Mode, Wait};
-use orrery_machine::{Command, Member, Operation, Reply};
+use orrery_machine::{Command, Member, Mutation, Reply};
 use serde::Serialize;
 
 use crate::cluster::identity::Identity;
@@ -57,7 +57,7 @@ fn member(id: u64) -> Member {
 fn command() -> Command {
     Command {
         key: Some(IdempotencyKey { client: "Ayu".into(), number: 7 }.into()),
-        operation: Operation::Lock(LockCommand::Acquire {
+        mutation: Mutation::Lock(LockCommand::Acquire {
             resource: "printer".into(),
             holder: Holder { client: "Ayu".into(), session: None },
             mode: Mode::Exclusive,

@@ -116,7 +116,7 @@ async fn a_version_is_raised_once_and_only_when_every_member_knows_it() {
         })
         .await;
     }
-    newer.locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap();
+    newer.ask(acquire("printer", "Ayu", 0), None).await.unwrap();
     assert_eq!(raised(&world, &world.leader().await.local().name), 1);
 
     // An older program does not go on with newer data, and none is admitted.
@@ -157,7 +157,7 @@ async fn of_nine_nodes_seven_vote_and_a_lost_learner_changes_nothing() {
     }
 
     // A learner takes requests, and passes them on.
-    let first = token(engines[8].locks().acquire(acquire("printer", "Ayu", 0), None).await.unwrap());
+    let first = token(engines[8].ask(acquire("printer", "Ayu", 0), None).await.unwrap());
     eventually("the other learner to have it", || {
         let table = engines[7].lock_table();
         table.resources.first().filter(|locked| locked.holders[0].fencing_token == first).map(|_| ())
@@ -167,9 +167,9 @@ async fn of_nine_nodes_seven_vote_and_a_lost_learner_changes_nothing() {
     let before = world.leader().await;
     let term = before.status().term;
     world.stop("node9").await;
-    let released = engines[7].locks().release(release("printer", "Ayu"), None).await.unwrap();
+    let released = engines[7].ask(release("printer", "Ayu"), None).await.unwrap();
     assert!(matches!(released, LockAnswer::Released { .. }), "{released:?}");
-    let second = token(engines[0].locks().acquire(acquire("printer", "Budi", 0), None).await.unwrap());
+    let second = token(engines[0].ask(acquire("printer", "Budi", 0), None).await.unwrap());
     assert!(second > first);
     let now = world.leader().await.status();
     assert_eq!((now.node_id, now.term), (before.local().name.clone(), term), "no election");

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orrery_api::queue::{
-    Ack, Consume, Consumed, CreateGroup, DeleteGroup, Delivered, JsonText, MESSAGE_BYTES_MAX, Nack, Publish,
-    Published, Purge, Redrive, Settlement,
+    Ack, Consume, Consumed, CreateGroup, DeleteGroup, Delivered, GroupEnd, JsonText, MESSAGE_BYTES_MAX, Nack,
+    Publish, Published, Purge, Redrive, Settlement,
 };
 use orrery_api::queue_limits::SetLimits;
+use orrery_api::queue_view::{GroupsQuery, PeekQuery, StatsQuery};
+use orrery_api::request::Answer as _;
+use orrery_api::ring::RingQuery;
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::{Name, Number};
 use orrery_placement::{partition_hash, shard_of};
 use orrery_queue::{GoneCause, MessageId, StartFrom};
 
@@ -25,19 +29,20 @@ fn text(json: &str) -> JsonText {
 }
 
 pub(super) fn message(topic: &str, key: Option<&str>, json: &str) -> Publish {
-    let (topic, key, message) = (topic.into(), key.map(Into::into), text(json));
+    let (topic, key, message) = (Name::known(topic), key.map(Name::known), text(json));
     Publish { topic, message, key, delay_ms: None, idempotency_key: None }
 }
 
-pub(super) fn want(topic: &str, consumer: &str, max: u32) -> Consume {
-    let (topic, group, consumer) = (topic.into(), "g".into(), consumer.into());
+pub(super) fn want(topic: &str, consumer: &str, max: u64) -> Consume {
+    let (topic, group, consumer) = (Name::known(topic), Name::known("g"), Name::known(consumer));
+    let max = Number::known(max);
     Consume { topic, group, consumer, max, visibility_ms: None, wait_ms: None }
 }
 
 fn done(delivery: &Delivered) -> Ack {
     Ack {
-        topic: "t".into(),
-        group: "g".into(),
+        topic: Name::known("t"),
+        group: Name::known("g"),
         message_id: Some(delivery.id),
         message_ids: None,
         receipt: Some(delivery.receipt),
@@ -47,7 +52,7 @@ fn done(delivery: &Delivered) -> Ack {
 
 fn back(delivery: &Delivered, delay_ms: Option<u64>) -> Nack {
     let Ack { topic, group, message_id, message_ids, receipt, receipts } = done(delivery);
-    Nack { topic, group, message_id, message_ids, receipt, receipts, delay_ms }
+    Nack { topic, group, message_id, message_ids, receipt, receipts, delay_ms: delay_ms.map(Number::known) }
 }
 
 fn number(client: &str, number: u64) -> Option<IdempotencyKey> {
@@ -55,16 +60,16 @@ fn number(client: &str, number: u64) -> Option<IdempotencyKey> {
 }
 
 pub(super) async fn publish(engine: &Engine<TestHost>, key: Option<&str>, json: &str) -> Published {
-    engine.queue().publish(message("t", key, json), None).await.unwrap()
+    engine.ask(message("t", key, json), None).await.unwrap()
 }
 
 pub(super) async fn consume(engine: &Engine<TestHost>, request: Consume) -> Vec<Delivered> {
-    engine.queue().consume(request, None).await.unwrap().messages
+    engine.ask(request, None).await.unwrap().messages
 }
 
 /// One that must come.
 pub(super) async fn next(engine: &Engine<TestHost>) -> Delivered {
-    let request = Consume { wait_ms: Some(15_000), ..want("t", "Budi", 1) };
+    let request = Consume { wait_ms: Some(Number::known(15_000)), ..want("t", "Budi", 1) };
     consume(engine, request).await.pop().expect("a message within the time")
 }
 
@@ -109,18 +114,20 @@ async fn messages_go_in_and_out_at_any_node() {
     assert_eq!(published.keys().map(|id| id.shard).collect::<BTreeSet<_>>().len(), 2, "both shards");
     let mut seen = BTreeMap::new();
     for n in 0..12 {
-        let found = consume(&engines[n % 3], Consume { wait_ms: Some(5_000), ..want("t", "Budi", 1) }).await;
+        let found =
+            consume(&engines[n % 3], Consume { wait_ms: Some(Number::known(5_000)), ..want("t", "Budi", 1) })
+                .await;
         let delivery = found.first().expect("one is left");
         assert_eq!(delivery.attempt, 1);
         seen.insert(delivery.id, delivery.message.text().to_owned());
-        let answer = engines[(n + 1) % 3].queue().ack(done(delivery), None).await.unwrap();
-        assert_eq!((answer.status, answer.http_status()), (Settlement::Acknowledged, 200));
-        let again = engines[n % 3].queue().ack(done(delivery), None).await.unwrap();
+        let answer = engines[(n + 1) % 3].ask(done(delivery), None).await.unwrap();
+        assert_eq!((answer.status, answer.outcome().status()), (Settlement::Acknowledged, 200));
+        let again = engines[n % 3].ask(done(delivery), None).await.unwrap();
         assert_eq!(again.status, Settlement::AlreadyAcknowledged);
     }
     assert_eq!(seen, published);
     assert_eq!(consume(&engines[0], want("t", "Budi", 10)).await, []);
-    let stats = engines[1].queue().stats(Some(&"t".into())).await.unwrap();
+    let stats = engines[1].queue().stats(StatsQuery { topic: Some(Name::known("t")) }).await.unwrap();
     let [topic] = stats.topics.as_slice() else { panic!("{stats:?}") };
     assert_eq!((topic.sum.messages, topic.sum.acknowledged, topic.sum.lag), (0, 12, 0));
     assert_eq!((topic.sum.totals.published, topic.sum.totals.delivered), (12, 12));
@@ -139,16 +146,16 @@ async fn a_key_keeps_its_order_through_redelivery_and_a_late_ack_says_so() {
     let first = publish(&engines[0], Some("k"), "1").await;
     let second = publish(&engines[1], Some("k"), "2").await;
     assert_eq!(first.shard, second.shard);
-    let request = Consume { visibility_ms: Some(300), ..want("t", "Budi", 10) };
+    let request = Consume { visibility_ms: Some(Number::known(300)), ..want("t", "Budi", 10) };
     let taken = consume(&engines[2], request).await;
     assert_eq!(taken.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [first.message_id]);
     // Nobody acknowledges: the same message comes again, never the one behind it.
     let again = next(&engines[0]).await;
     assert_eq!((again.id, again.attempt), (first.message_id, 2));
-    let late = engines[1].queue().ack(done(&taken[0]), None).await.unwrap();
-    assert_eq!((late.status, late.http_status()), (Settlement::Late, 409));
+    let late = engines[1].ask(done(&taken[0]), None).await.unwrap();
+    assert_eq!((late.status, late.outcome().status()), (Settlement::Late, 409));
     assert!(late.message.is_some_and(|sentence| sentence.ends_with('.')));
-    let answer = engines[1].queue().ack(done(&again), None).await.unwrap();
+    let answer = engines[1].ask(done(&again), None).await.unwrap();
     assert_eq!(answer.status, Settlement::Acknowledged);
     let after = next(&engines[2]).await;
     assert_eq!((after.id, after.attempt, after.message.text()), (second.message_id, 1, "2"));
@@ -158,50 +165,55 @@ async fn a_key_keeps_its_order_through_redelivery_and_a_late_ack_says_so() {
 async fn dead_letters_are_shown_and_come_back() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
+    let queues = engines[0].clone();
     let id = publish(&engines[0], None, "{}").await.message_id;
     for attempt in 1..=5 {
         let delivery = next(&engines[attempt % 3]).await;
         assert_eq!((delivery.id, delivery.attempt), (id, attempt as u32));
-        let answer = queues.nack(back(&delivery, None), None).await.unwrap();
+        let answer = queues.ask(back(&delivery, None), None).await.unwrap();
         let expected = if attempt == 5 { Settlement::DeadLettered } else { Settlement::Nacked };
         assert_eq!(answer.status, expected);
     }
     assert_eq!(consume(&engines[0], want("t", "Budi", 1)).await, []);
-    let dead = engines[1].queue().peek(&"t.dead".into(), None).await.unwrap();
+    let dead =
+        engines[1].queue().peek(PeekQuery { topic: Name::known("t.dead"), limit: None }).await.unwrap();
     assert_eq!(dead.messages.len(), 1);
     let shown = dead.messages[0].dead.as_ref().expect("why it is dead");
     assert_eq!((dead.messages[0].id, shown.attempts, shown.group.as_str()), (id, 5, "g"));
-    let redrive = Redrive { topic: "t.dead".into(), group: None, message_ids: Some(vec![id]) };
-    let answer = engines[2].queue().redrive(redrive, None).await.unwrap();
+    let redrive = Redrive { topic: Name::known("t.dead"), group: None, message_ids: Some(vec![id]) };
+    let answer = engines[2].ask(redrive, None).await.unwrap();
     assert_eq!((answer.topic.as_str(), answer.redriven, answer.left), ("t", 1, 0));
     let delivery = next(&engines[1]).await;
     assert_eq!((delivery.id, delivery.attempt), (id, 1));
-    let purge = Purge { topic: "t".into(), what: None, group: None };
-    let answer = queues.purge(purge, None).await.unwrap();
+    let purge = Purge { topic: Name::known("t"), what: None, group: None };
+    let answer = queues.ask(purge, None).await.unwrap();
     assert_eq!((answer.purged, answer.more), (1, false));
-    let answer = queues.ack(done(&delivery), None).await.unwrap();
-    assert_eq!((answer.status, answer.http_status()), (Settlement::Gone, 410), "{answer:?}");
+    let answer = queues.ask(done(&delivery), None).await.unwrap();
+    assert_eq!((answer.status, answer.outcome().status()), (Settlement::Gone, 410), "{answer:?}");
     assert_eq!(answer.messages[0].cause, Some(GoneCause::Purged));
     let unknown = Ack { message_id: Some(MessageId { shard: GroupId(9), number: 1 }), ..done(&delivery) };
-    assert_eq!(queues.ack(unknown, None).await.unwrap().http_status(), 404);
+    assert_eq!(queues.ask(unknown, None).await.unwrap().outcome().status(), 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_group_sees_every_message() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
+    let queues = engines[0].clone();
     publish(&engines[0], None, "\"before\"").await;
-    let group = |group: &str, from| CreateGroup { topic: "t".into(), group: group.into(), from };
+    let group = |group: &str, from| CreateGroup { topic: Name::known("t"), group: Name::known(group), from };
     for (name, from) in [("g", StartFrom::Earliest), ("late", StartFrom::Latest)] {
-        let created = queues.create_group(group(name, from), None).await.unwrap();
-        assert_eq!(created.status, "created");
+        let created = queues.ask(group(name, from), None).await.unwrap();
+        assert_eq!(created.status, GroupEnd::Created);
     }
-    let again = engines[1].queue().create_group(group("late", StartFrom::Earliest), None).await.unwrap();
-    assert_eq!(again.status, "exists");
+    let again = engines[1].ask(group("late", StartFrom::Earliest), None).await.unwrap();
+    assert_eq!(again.status, GroupEnd::Exists);
     publish(&engines[1], None, "\"after\"").await;
-    let of = |group: &str| Consume { group: group.into(), wait_ms: Some(2_000), ..want("t", "Budi", 10) };
+    let of = |group: &str| Consume {
+        group: Name::known(group),
+        wait_ms: Some(Number::known(2_000)),
+        ..want("t", "Budi", 10)
+    };
     let mut seen = BTreeMap::<&str, BTreeSet<String>>::new();
     for name in ["g", "h", "late"] {
         // What is in two shards comes in two answers.
@@ -216,44 +228,37 @@ async fn every_group_sees_every_message() {
     let both: BTreeSet<String> = ["\"after\"", "\"before\""].map(str::to_owned).into();
     assert_eq!((&seen["g"], &seen["h"]), (&both, &both), "{seen:?}");
     assert_eq!(seen["late"], BTreeSet::from(["\"after\"".to_owned()]));
-    let shown = engines[1].queue().groups(&"t".into()).await.unwrap();
+    let shown = engines[1].queue().groups(GroupsQuery { topic: Name::known("t") }).await.unwrap();
     let names: Vec<_> = shown.groups.iter().map(|group| group.group.as_str()).collect();
     assert_eq!(names, ["g", "h", "late"]);
     // A group is the same on all shards, wherever its messages were.
     assert!(shown.groups.iter().all(|group| group.shards == [GroupId(1), GroupId(2)]), "{shown:?}");
     assert_eq!(shown.groups[0].consumers.iter().map(|one| one.in_flight).sum::<u64>(), 2);
-    let delete = |group: &str| DeleteGroup { topic: "t".into(), group: group.into() };
-    assert_eq!(queues.delete_group(delete("late"), None).await.unwrap().status, "deleted");
-    let gone = queues.delete_group(delete("late"), None).await.unwrap_err();
+    let delete = |group: &str| DeleteGroup { topic: Name::known("t"), group: Name::known(group) };
+    assert_eq!(queues.ask(delete("late"), None).await.unwrap().status, GroupEnd::Deleted);
+    let gone = queues.ask(delete("late"), None).await.unwrap_err();
     assert_eq!(gone.code, ErrorCode::NotFound);
-    assert_eq!(queues.groups(&"t".into()).await.unwrap().groups.len(), 2);
-    for refused in [
-        queues.publish(message("t.dead", None, "1"), None).await.map(|_| ()),
-        queues
-            .create_group(CreateGroup { topic: "t.dead".into(), ..group("g", StartFrom::Latest) }, None)
-            .await
-            .map(|_| ()),
-        queues.consume(want("t.dead", "Budi", 1), None).await.map(|_| ()),
-    ] {
-        assert_eq!(refused.unwrap_err().code, ErrorCode::BadRequest);
-    }
-    let topics = queues.topics().await.unwrap();
+    assert_eq!(queues.queue().groups(GroupsQuery { topic: Name::known("t") }).await.unwrap().groups.len(), 2);
+    let topics = queues.queue().topics().await.unwrap();
     assert_eq!(topics.topics.iter().map(|topic| topic.topic.as_str()).collect::<Vec<_>>(), ["t"]);
-    assert_eq!(queues.stats(Some(&"none".into())).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        queues.queue().stats(StatsQuery { topic: Some(Name::known("none")) }).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_under_its_key_takes_effect_once() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let first = engines[0].queue().publish(message("t", None, "1"), number("Ayu", 1)).await.unwrap();
-    let again = engines[1].queue().publish(message("t", None, "1"), number("Ayu", 1)).await.unwrap();
+    let first = engines[0].ask(message("t", None, "1"), number("Ayu", 1)).await.unwrap();
+    let again = engines[1].ask(message("t", None, "1"), number("Ayu", 1)).await.unwrap();
     assert_eq!(again, first);
     let by_body = Publish { idempotency_key: Some("Ayu/1".into()), ..message("t", None, "1") };
-    assert_eq!(engines[2].queue().publish(by_body, None).await.unwrap(), first);
-    let other = engines[2].queue().publish(message("t", None, "2"), number("Ayu", 1)).await.unwrap_err();
+    assert_eq!(engines[2].ask(by_body, None).await.unwrap(), first);
+    let other = engines[2].ask(message("t", None, "2"), number("Ayu", 1)).await.unwrap_err();
     assert_eq!(other.code, ErrorCode::KeyReused);
-    let stats = engines[0].queue().stats(None).await.unwrap();
+    let stats = engines[0].queue().stats(StatsQuery::default()).await.unwrap();
     assert_eq!(stats.topics[0].sum.totals.published, 1);
 
     // The deliveries of the first try, and not those of another shard.
@@ -261,18 +266,18 @@ async fn a_retry_under_its_key_takes_effect_once() {
         publish(&engines[0], None, &n.to_string()).await;
     }
     let request = want("t", "Budi", 1);
-    let taken = engines[0].queue().consume(request.clone(), number("Budi", 1)).await.unwrap();
+    let taken = engines[0].ask(request.clone(), number("Budi", 1)).await.unwrap();
     let Consumed { messages, .. } = &taken;
     assert_eq!(messages.len(), 1);
     for engine in &engines {
-        assert_eq!(engine.queue().consume(request.clone(), number("Budi", 1)).await.unwrap(), taken);
+        assert_eq!(engine.ask(request.clone(), number("Budi", 1)).await.unwrap(), taken);
     }
-    let queues = engines[1].queue();
-    let ack = |key| queues.ack(done(&messages[0]), key);
+    let queues = engines[1].clone();
+    let ack = |key| queues.ask(done(&messages[0]), key);
     assert_eq!(ack(number("Budi", 2)).await.unwrap().status, Settlement::Acknowledged);
     assert_eq!(ack(number("Budi", 2)).await.unwrap().status, Settlement::Acknowledged, "the first outcome");
     assert_eq!(ack(None).await.unwrap().status, Settlement::AlreadyAcknowledged);
-    let settled = engines[2].queue().consume(request, number("Budi", 1)).await.unwrap();
+    let settled = engines[2].ask(request, number("Budi", 1)).await.unwrap();
     assert_eq!(settled.messages, [], "it is not in flight any more");
 }
 
@@ -297,7 +302,7 @@ async fn a_long_poll_wakes_at_any_node_and_one_that_went_away_takes_nothing() {
             let delivery = waiting.await.unwrap();
             assert_eq!((delivery.id, delivery.attempt), (published.message_id, 1));
             assert!(begun.elapsed() < Duration::from_secs(5), "woken after {:?}", begun.elapsed());
-            consumer.queue().ack(done(&delivery), None).await.unwrap();
+            consumer.ask(done(&delivery), None).await.unwrap();
         }
     }
     let gone = tokio::spawn({
@@ -313,7 +318,7 @@ async fn a_long_poll_wakes_at_any_node_and_one_that_went_away_takes_nothing() {
     assert_eq!(delivery.attempt, 1, "what never arrived is no attempt: {delivery:?}");
     // Its time passes: nothing is an answer, too.
     let begun = Instant::now();
-    let request = Consume { wait_ms: Some(300), ..want("t", "Budi", 1) };
+    let request = Consume { wait_ms: Some(Number::known(300)), ..want("t", "Budi", 1) };
     assert_eq!(consume(&engines[3], request).await, []);
     assert!(begun.elapsed() >= Duration::from_millis(300));
 }
@@ -330,9 +335,9 @@ async fn of_many_who_wait_each_message_goes_to_one() {
             let mut mine = Vec::new();
             for _ in 0..each {
                 let consumer = format!("c{n}");
-                let request = Consume { wait_ms: Some(15_000), ..want("t", &consumer, 1) };
+                let request = Consume { wait_ms: Some(Number::known(15_000)), ..want("t", &consumer, 1) };
                 let delivery = consume(&engine, request).await.pop().expect("one for each");
-                engine.queue().ack(done(&delivery), None).await.unwrap();
+                engine.ask(done(&delivery), None).await.unwrap();
                 mine.push((delivery.id, delivery.attempt));
             }
             mine
@@ -354,8 +359,8 @@ async fn of_many_who_wait_each_message_goes_to_one() {
 async fn a_shard_without_a_majority_is_named_and_the_others_go_on() {
     let world = Arc::new(World::default());
     let engines = spread(&world).await;
-    let create = CreateGroup { topic: "t".into(), group: "g".into(), from: StartFrom::Earliest };
-    engines[0].queue().create_group(create, None).await.unwrap();
+    let create = CreateGroup { topic: Name::known("t"), group: Name::known("g"), from: StartFrom::Earliest };
+    engines[0].ask(create, None).await.unwrap();
     let map = engines[0].shard_map();
     let lost = |shard: &orrery_machine::ShardReplicas, stopped: &[NodeName]| {
         shard.replicas.iter().filter(|replica| stopped.contains(&replica.name)).count()
@@ -373,14 +378,14 @@ async fn a_shard_without_a_majority_is_named_and_the_others_go_on() {
     for name in &stopped {
         world.stop(name).await;
     }
-    let asked = engines.iter().find(|engine| !stopped.contains(&engine.local().name)).unwrap().queue();
+    let asked = engines.iter().find(|engine| !stopped.contains(&engine.local().name)).unwrap().clone();
     let (dead, alive): (Vec<_>, Vec<_>) = map.shards.iter().partition(|shard| lost(shard, &stopped) == 2);
     let at = |shard: GroupId| message("t", Some(&key_of(shard, 4)), "1");
     for shard in &alive {
-        let published = asked.publish(at(shard.shard), None).await.unwrap();
+        let published = asked.ask(at(shard.shard), None).await.unwrap();
         assert_eq!(published.shard, shard.shard);
     }
-    let error = asked.publish(at(dead[0].shard), None).await.unwrap_err();
+    let error = asked.ask(at(dead[0].shard), None).await.unwrap_err();
     assert!(matches!(error.code, ErrorCode::ShardUnavailable | ErrorCode::OutcomeUnknown), "{error:?}");
     assert_eq!((error.code.status(), error.shard), (503, Some(dead[0].shard)));
     assert!(error.message.contains(&dead[0].shard.to_string()) && error.message.ends_with('.'), "{error}");
@@ -388,39 +393,40 @@ async fn a_shard_without_a_majority_is_named_and_the_others_go_on() {
     // What the others have is delivered; then nobody can say that there is nothing.
     let mut seen = BTreeSet::new();
     for _ in &alive {
-        let found = asked.consume(want("t", "Budi", 10), None).await.unwrap();
+        let found = asked.ask(want("t", "Budi", 10), None).await.unwrap();
         seen.extend(found.messages.iter().map(|delivery| delivery.id.shard));
     }
     assert_eq!(seen, alive.iter().map(|shard| shard.shard).collect());
-    let error = asked.consume(want("t", "Budi", 10), None).await.unwrap_err();
+    let error = asked.ask(want("t", "Budi", 10), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ShardUnavailable);
     assert!(error.shard.is_some_and(|shard| dead.iter().any(|dead| dead.shard == shard)));
     // A group begins on all shards or on none, and ends on all or on none; limits are the same on all.
-    let other = Consume { group: "other".into(), ..want("t", "Budi", 1) };
-    let create = CreateGroup { topic: "t".into(), group: "other".into(), from: StartFrom::Latest };
-    let delete = DeleteGroup { topic: "t".into(), group: "g".into() };
+    let other = Consume { group: Name::known("other"), ..want("t", "Budi", 1) };
+    let create =
+        CreateGroup { topic: Name::known("t"), group: Name::known("other"), from: StartFrom::Latest };
+    let delete = DeleteGroup { topic: Name::known("t"), group: Name::known("g") };
     let change = SetLimits { attempts_max: Some(2), ..SetLimits::default() };
     for error in [
-        asked.consume(other, None).await.map(|_| ()).unwrap_err(),
-        asked.create_group(create, None).await.map(|_| ()).unwrap_err(),
-        asked.delete_group(delete, None).await.map(|_| ()).unwrap_err(),
-        asked.set_limits(change, None).await.map(|_| ()).unwrap_err(),
+        asked.ask(other, None).await.map(|_| ()).unwrap_err(),
+        asked.ask(create, None).await.map(|_| ()).unwrap_err(),
+        asked.ask(delete, None).await.map(|_| ()).unwrap_err(),
+        asked.ask(change, None).await.map(|_| ()).unwrap_err(),
     ] {
         assert_eq!(error.code, ErrorCode::ShardUnavailable, "{error}");
         assert!(error.message.contains("Nothing was done"), "{error}");
     }
-    let groups = asked.groups(&"t".into()).await.unwrap().groups;
+    let groups = asked.queue().groups(GroupsQuery { topic: Name::known("t") }).await.unwrap().groups;
     assert_eq!(groups.iter().map(|group| group.group.as_str()).collect::<Vec<_>>(), ["g"]);
     assert_eq!(groups[0].shards, alive.iter().map(|shard| shard.shard).collect::<Vec<_>>());
-    let limits = asked.limits().await.unwrap();
+    let limits = asked.queue().limits().await.unwrap();
     assert!(limits.shards.iter().all(|shard| shard.limits.attempts_max == 5), "{limits:?}");
     // What goes to several shards says what became of it in each.
-    let purged = asked.purge(Purge { topic: "t".into(), what: None, group: None }, None).await.unwrap();
+    let purged = asked.ask(Purge { topic: Name::known("t"), what: None, group: None }, None).await.unwrap();
     assert_eq!(purged.purged, alive.len() as u64);
     let failed: Vec<_> = purged.failed.iter().map(|failed| failed.shard).collect();
     assert_eq!(failed, dead.iter().map(|shard| shard.shard).collect::<Vec<_>>());
     assert!(purged.idempotency_key.is_some());
-    let stats = asked.stats(None).await.unwrap();
+    let stats = asked.queue().stats(StatsQuery::default()).await.unwrap();
     assert_eq!(stats.unavailable, dead.iter().map(|shard| shard.shard).collect::<Vec<_>>());
     assert_eq!(stats.topics[0].sum.totals.published, alive.len() as u64);
 }
@@ -435,11 +441,11 @@ async fn the_largest_message_goes_through_and_survives_a_restart_with_its_attemp
         publish(engine, Some("k"), &largest).await;
     }
     let larger = message("t", None, &format!("\"{}\"", "x".repeat(MESSAGE_BYTES_MAX as usize - 1)));
-    let error = engines[0].queue().publish(larger, None).await.unwrap_err();
+    let error = engines[0].ask(larger, None).await.unwrap_err();
     assert_eq!(error.code.status(), 413);
     let first = next(&engines[1]).await;
     assert_eq!(first.message.text(), largest);
-    engines[1].queue().nack(back(&first, None), None).await.unwrap();
+    engines[1].ask(back(&first, None), None).await.unwrap();
     for engine in &engines {
         world.stop(&engine.local().name).await;
     }
@@ -447,7 +453,7 @@ async fn the_largest_message_goes_through_and_survives_a_restart_with_its_attemp
     let again = next(&engines[2]).await;
     assert_eq!((again.id, again.attempt), (first.id, 2));
     assert_eq!(again.message.text(), largest);
-    let delayed = engines[0].queue().nack(back(&again, Some(300)), None).await.unwrap();
+    let delayed = engines[0].ask(back(&again, Some(300)), None).await.unwrap();
     assert_eq!(delayed.status, Settlement::Nacked);
     assert_eq!(next(&engines[0]).await.attempt, 3);
 }
@@ -456,8 +462,8 @@ async fn the_largest_message_goes_through_and_survives_a_restart_with_its_attemp
 async fn limits_are_the_same_on_all_shards_and_survive_a_restart() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
-    let before = queues.limits().await.unwrap();
+    let queues = engines[0].clone();
+    let before = queues.queue().limits().await.unwrap();
     assert_eq!(before.shards.iter().map(|shard| shard.shard).collect::<Vec<_>>(), [GroupId(1), GroupId(2)]);
     let change = SetLimits {
         attempts_max: Some(2),
@@ -466,15 +472,15 @@ async fn limits_are_the_same_on_all_shards_and_survive_a_restart() {
         depth_per_topic_max: Some(3),
         ..SetLimits::default()
     };
-    let after = queues.set_limits(change, None).await.unwrap();
+    let after = queues.ask(change, None).await.unwrap();
     assert_eq!(engines[1].queue().limits().await.unwrap(), after);
     for engine in &engines {
         world.stop(&engine.local().name).await;
     }
     let engines = world.cluster(3).await;
-    let queues = engines[2].queue();
-    assert_eq!(queues.limits().await.unwrap(), after);
-    let refused = |json: &str| queues.publish(message("t", Some("k"), json), None);
+    let queues = engines[2].clone();
+    assert_eq!(queues.queue().limits().await.unwrap(), after);
+    let refused = |json: &str| queues.ask(message("t", Some("k"), json), None);
     assert_eq!(refused("\"12345678901\"").await.unwrap_err().code, ErrorCode::TooLarge);
     for json in ["1", "2", "3"] {
         publish(&engines[0], Some("k"), json).await;
@@ -485,13 +491,13 @@ async fn limits_are_the_same_on_all_shards_and_survive_a_restart() {
     for end in [Settlement::Nacked, Settlement::DeadLettered] {
         let taken = consume(&engines[1], want("t", "Budi", 10)).await;
         assert_eq!(taken.iter().map(|delivery| delivery.message.text()).collect::<Vec<_>>(), ["1"]);
-        let bound = queues.consume(want("t", "Budi", 10), None).await.unwrap_err();
+        let bound = queues.ask(want("t", "Budi", 10), None).await.unwrap_err();
         assert_eq!(bound.code, ErrorCode::LimitReached, "one in flight");
-        let answer = queues.nack(back(&taken[0], None), None).await.unwrap();
+        let answer = queues.ask(back(&taken[0], None), None).await.unwrap();
         assert_eq!(answer.status, end);
     }
     let wrong = SetLimits { attempts_max: Some(0), ..SetLimits::default() };
-    assert_eq!(queues.set_limits(wrong, None).await.unwrap_err().code, ErrorCode::BadRequest);
+    assert_eq!(queues.ask(wrong, None).await.unwrap_err().code, ErrorCode::BadRequest);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -499,12 +505,15 @@ async fn the_ring_shows_where_a_key_goes() {
     let world = Arc::new(World::default());
     let engines = spread(&world).await;
     let published = publish(&engines[0], Some("k"), "1").await;
-    let ring = engines[3].queue().ring(Some(&"k".into()), Some(&"t".into()));
+    let ring = engines[3]
+        .queue()
+        .ring(RingQuery { key: Some(Name::known("k")), topic: Some(Name::known("t")) })
+        .unwrap();
     let walk = ring.walk.expect("a key was asked for").walk;
     assert_eq!((walk.shard, &walk.replicas), (published.shard, &published.replicas));
     assert_eq!((ring.shards.len(), ring.virtual_nodes.len(), ring.nodes.len()), (4, 5 * 64, 5));
     assert_eq!(ring.nodes.iter().map(|node| node.replicas).sum::<u32>(), 12);
     assert!(ring.nodes.iter().all(|node| node.replicas <= ring.bounds.replicas));
     assert!(ring.balance >= 1.0 && ring.version > 0);
-    assert!(engines[3].queue().ring(None, None).walk.is_none());
+    assert!(engines[3].queue().ring(RingQuery::default()).unwrap().walk.is_none());
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use orrery_api::queue::{Consume, CreateGroup, DeleteGroup, Purge, Redrive};
 use orrery_api::queue_limits::SetLimits;
+use orrery_api::queue_view::GroupsQuery;
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::GroupId;
+use orrery_base::valid::{Name, Number};
 use orrery_placement::{partition_hash, shard_of};
 use orrery_queue::{QueueUse, StartFrom};
 use smol_str::SmolStr;
@@ -19,18 +21,18 @@ use crate::Engine;
 async fn a_consume_of_an_unknown_topic_creates_nothing_and_may_wait_for_it() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
+    let queues = engines[0].clone();
     for topic in ["t", "typo"] {
         assert_eq!(consume(&engines[1], want(topic, "Budi", 1)).await, []);
     }
-    assert_eq!(queues.topics().await.unwrap().topics, []);
-    assert_eq!(queues.limits().await.unwrap().used, QueueUse::default());
+    assert_eq!(queues.queue().topics().await.unwrap().topics, []);
+    assert_eq!(queues.queue().limits().await.unwrap().used, QueueUse::default());
     let waiting: Vec<_> = engines
         .iter()
         .map(|engine| {
             let engine = engine.clone();
             tokio::spawn(async move {
-                let request = Consume { wait_ms: Some(15_000), ..want("t", "Budi", 1) };
+                let request = Consume { wait_ms: Some(Number::known(15_000)), ..want("t", "Budi", 1) };
                 consume(&engine, request).await
             })
         })
@@ -43,49 +45,49 @@ async fn a_consume_of_an_unknown_topic_creates_nothing_and_may_wait_for_it() {
         seen.extend(one.await.unwrap().into_iter().map(|delivery| delivery.id));
     }
     assert_eq!(seen.len(), 3, "one for each");
-    let groups = queues.groups(&"t".into()).await.unwrap().groups;
+    let groups = queues.queue().groups(GroupsQuery { topic: Name::known("t") }).await.unwrap().groups;
     assert_eq!(groups.len(), 1);
     assert_eq!(groups[0].shards, [GroupId(1), GroupId(2)], "on all shards");
-    let used = queues.limits().await.unwrap().used;
+    let used = queues.queue().limits().await.unwrap().used;
     assert_eq!((used.topics, used.groups, used.messages, used.in_flight), (1, 1, 3, 3));
     // Without messages and groups a topic is no more.
-    queues.purge(Purge { topic: "t".into(), what: None, group: None }, None).await.unwrap();
-    queues.delete_group(DeleteGroup { topic: "t".into(), group: "g".into() }, None).await.unwrap();
-    assert_eq!(queues.topics().await.unwrap().topics, []);
+    queues.ask(Purge { topic: Name::known("t"), what: None, group: None }, None).await.unwrap();
+    queues.ask(DeleteGroup { topic: Name::known("t"), group: Name::known("g") }, None).await.unwrap();
+    assert_eq!(queues.queue().topics().await.unwrap().topics, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_a_group_ends_its_waiting_polls() {
     let world = Arc::new(World::default());
     let engines = spread(&world).await;
-    let create = CreateGroup { topic: "t".into(), group: "g".into(), from: StartFrom::Earliest };
-    let delete = DeleteGroup { topic: "t".into(), group: "g".into() };
-    let queues = engines[0].queue();
-    queues.create_group(create.clone(), None).await.unwrap();
+    let create = CreateGroup { topic: Name::known("t"), group: Name::known("g"), from: StartFrom::Earliest };
+    let delete = DeleteGroup { topic: Name::known("t"), group: Name::known("g") };
+    let queues = engines[0].clone();
+    queues.ask(create.clone(), None).await.unwrap();
     for again in [false, true] {
         let polls: Vec<_> = engines
             .iter()
             .map(|engine| {
                 let engine = engine.clone();
                 tokio::spawn(async move {
-                    let request = Consume { wait_ms: Some(60_000), ..want("t", "Budi", 1) };
-                    engine.queue().consume(request, None).await
+                    let request = Consume { wait_ms: Some(Number::known(60_000)), ..want("t", "Budi", 1) };
+                    engine.ask(request, None).await
                 })
             })
             .collect();
         eventually("all to wait", || engines.iter().all(waits).then_some(())).await;
-        queues.delete_group(delete.clone(), None).await.unwrap();
+        queues.ask(delete.clone(), None).await.unwrap();
         if again {
-            queues.create_group(create.clone(), None).await.unwrap();
+            queues.ask(create.clone(), None).await.unwrap();
         }
         for poll in polls {
             let error = tokio::time::timeout(WITHIN, poll).await.expect("it ends").unwrap().unwrap_err();
             assert_eq!((error.code, error.code.status()), (ErrorCode::GroupDeleted, 409), "{error}");
         }
-        let groups = queues.groups(&"t".into()).await.unwrap().groups;
+        let groups = queues.queue().groups(GroupsQuery { topic: Name::known("t") }).await.unwrap().groups;
         assert_eq!(groups.len(), usize::from(again), "no poll creates it again");
         if !again {
-            queues.create_group(create.clone(), None).await.unwrap();
+            queues.ask(create.clone(), None).await.unwrap();
         }
     }
 }
@@ -101,9 +103,9 @@ fn waits(engine: &Engine<TestHost>) -> bool {
 async fn a_shard_that_refuses_does_not_end_a_consume_over_all() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
+    let queues = engines[0].clone();
     let change = SetLimits { in_flight_per_consumer_max: Some(1), ..SetLimits::default() };
-    queues.set_limits(change, None).await.unwrap();
+    queues.ask(change, None).await.unwrap();
     let (one, two) = (key_of(GroupId(1), 2), key_of(GroupId(2), 2));
     publish(&engines[0], Some(&one), "1").await;
     publish(&engines[0], None, "0").await;
@@ -117,7 +119,7 @@ async fn a_shard_that_refuses_does_not_end_a_consume_over_all() {
     let second = consume(&engines[0], want("t", "Budi", 1)).await;
     assert_eq!(second[0].id.shard, other);
     // Now both refuse, and that is said.
-    let error = queues.consume(want("t", "Budi", 1), None).await.unwrap_err();
+    let error = queues.ask(want("t", "Budi", 1), None).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::LimitReached);
     assert!(error.shard.is_some(), "{error:?}");
     // Somebody else is not refused.
@@ -148,7 +150,7 @@ async fn what_the_leader_knows_to_refuse_does_not_go_through_the_log() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
     let change = SetLimits { depth_per_topic_max: Some(1), topics_max: Some(2), ..SetLimits::default() };
-    engines[0].queue().set_limits(change, None).await.unwrap();
+    engines[0].ask(change, None).await.unwrap();
     let key = key_of(GroupId(1), 2);
     publish(&engines[0], Some(&key), "1").await;
     let leader = || {
@@ -158,16 +160,15 @@ async fn what_the_leader_knows_to_refuse_does_not_go_through_the_log() {
     let last = || leader().map(|leader| leader.log.summary().last);
     let before = eventually("a leader", last).await;
     for engine in &engines {
-        let full = engine.queue().publish(message("t", Some(&key), "2"), None).await.unwrap_err();
+        let full = engine.ask(message("t", Some(&key), "2"), None).await.unwrap_err();
         assert_eq!(full.code, ErrorCode::LimitReached, "{full}");
         assert!(full.message.contains("Nothing was done"), "{full}");
     }
     assert_eq!(last(), Some(before), "nothing was appended");
     // The bound of topics is the cluster's, whichever shards they are in.
-    engines[0].queue().publish(message("u", None, "1"), None).await.unwrap();
+    engines[0].ask(message("u", None, "1"), None).await.unwrap();
     for n in 0..8 {
-        let more =
-            engines[n % 3].queue().publish(message(&format!("v{n}"), None, "1"), None).await.unwrap_err();
+        let more = engines[n % 3].ask(message(&format!("v{n}"), None, "1"), None).await.unwrap_err();
         assert_eq!((more.code, more.message.contains("2 topics")), (ErrorCode::LimitReached, true), "{more}");
     }
 }
@@ -176,12 +177,12 @@ async fn what_the_leader_knows_to_refuse_does_not_go_through_the_log() {
 async fn what_is_missing_is_named() {
     let world = Arc::new(World::default());
     let engines = world.cluster(3).await;
-    let queues = engines[0].queue();
+    let queues = engines[0].clone();
     publish(&engines[0], None, "1").await;
     let said = async |topic: &str, group: Option<&str>| {
-        let purge = Purge { topic: topic.into(), what: None, group: group.map(Into::into) };
-        let redrive = Redrive { topic: topic.into(), group: group.map(Into::into), message_ids: None };
-        let (purged, redriven) = (queues.purge(purge, None).await, queues.redrive(redrive, None).await);
+        let purge = Purge { topic: Name::known(topic), what: None, group: group.map(Name::known) };
+        let redrive = Redrive { topic: Name::known(topic), group: group.map(Name::known), message_ids: None };
+        let (purged, redriven) = (queues.ask(purge, None).await, queues.ask(redrive, None).await);
         let (purged, redriven) = (purged.unwrap_err(), redriven.unwrap_err());
         assert_eq!((purged.code, &purged), (ErrorCode::NotFound, &redriven));
         purged.message

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::raft::VoteRequest;
+use orrery_api::ring::RingQuery;
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::{GroupId, NodeId, NodeName};
 use orrery_machine::{Reply, ShardMap};
@@ -54,7 +55,7 @@ async fn in_place(engines: &[Engine<TestHost>], nodes: &[&str], down: &[&str]) -
 
 /// `GET /ring` of that node says what a join or a leave among nodes of the usual names moved.
 async fn changed(engine: &Engine<TestHost>, from: u32, to: u32) {
-    let told = || engine.queue().ring(None, None).change.filter(|told| told.complete);
+    let told = || engine.queue().ring(RingQuery::default()).unwrap().change.filter(|told| told.complete);
     let change = eventually("the change of the ring to be told", told).await.change;
     let larger = f64::from(from.max(to));
     assert!((change.ideal_share - 1.0 / larger).abs() < 1e-9, "{change:?}");
@@ -63,7 +64,7 @@ async fn changed(engine: &Engine<TestHost>, from: u32, to: u32) {
     assert_eq!(change.replicas_moved as usize, change.moves.len());
     assert!(change.replicas_moved > 0 && change.to_version == engine.shard_map().version, "{change:?}");
     assert!(change.keys_set_share > 0.0 && change.balance_after.replicas >= 1.0, "{change:?}");
-    assert!(engine.queue().ring(None, None).balance >= 1.0);
+    assert!(engine.queue().ring(RingQuery::default()).unwrap().balance >= 1.0);
 }
 
 /// Writes a number into every shard.

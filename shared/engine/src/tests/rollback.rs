@@ -12,16 +12,16 @@ use crate::{Engine, EngineConfig};
 
 /// A lock of its own is granted and given back through this node.
 async fn work(engine: &Engine<TestHost>, resource: &str) -> u64 {
-    let locks = engine.locks();
-    let granted = token(locks.acquire(acquire(resource, "Ayu", 5_000), None).await.unwrap());
-    locks.release(release(resource, "Ayu"), None).await.unwrap();
+    let locks = engine.clone();
+    let granted = token(locks.ask(acquire(resource, "Ayu", 5_000), None).await.unwrap());
+    locks.ask(release(resource, "Ayu"), None).await.unwrap();
     granted
 }
 
 async fn expect_halted(engine: &Engine<TestHost>, words: &str) -> String {
     let why = eventually("the node to halt", || engine.halted()).await;
     assert!(why.contains(words), "{why}");
-    let refused = engine.locks().acquire(acquire("printer", "Budi", 0), None).await.unwrap_err();
+    let refused = engine.ask(acquire("printer", "Budi", 0), None).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotReady);
     assert!(refused.message.contains(words), "{refused:?}");
     assert_eq!(engine.status().halted.as_deref(), Some(why.as_str()));
@@ -129,6 +129,6 @@ async fn a_witness_that_comes_back_later_ends_it() {
     let witness = world.start("node2", 3, quick()).await;
     expect_halted(&old, "older than what node2 has seen of it").await;
     expect_halted(&witness, "two histories").await;
-    let refused = third.locks().acquire(acquire("scanner", "Ayu", 0), None).await.unwrap_err();
+    let refused = third.ask(acquire("scanner", "Ayu", 0), None).await.unwrap_err();
     assert_eq!(refused.code.status(), 503, "{refused:?}");
 }

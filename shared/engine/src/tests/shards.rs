@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_base::key::IdempotencyKey;
 use orrery_event::Fact;
-use orrery_machine::{Command, Operation, Reply, ShardMap};
+use orrery_machine::{Command, Mutation, Reply, ShardMap};
 
 use super::world::{TestHost, World, eventually, quick};
 use crate::{Engine, EngineConfig, ProposeError};
@@ -47,12 +47,12 @@ async fn placed(engines: &[Engine<TestHost>]) -> Arc<ShardMap> {
     .await
 }
 
-pub fn clock(to_ms: u64) -> Operation {
-    Operation::AdvanceClock { to_ms }
+pub fn clock(to_ms: u64) -> Mutation {
+    Mutation::AdvanceClock { to_ms }
 }
 
-pub fn keyed(client: &str, number: u64, operation: Operation) -> Command {
-    Command { key: Some(IdempotencyKey { client: client.into(), number }.into()), operation }
+pub fn keyed(client: &str, number: u64, mutation: Mutation) -> Command {
+    Command { key: Some(IdempotencyKey { client: client.into(), number }.into()), mutation }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,9 +92,8 @@ async fn shards_run_where_the_map_says_and_any_node_takes_their_commands() {
         })
         .await;
         // What a shard does is no business of the control group.
-        let misplaced =
-            Operation::Shard(orrery_machine::ShardCommand::Place { version: 9, replicas: vec![] });
-        let command = Command { key: None, operation: misplaced };
+        let misplaced = Mutation::Shard(orrery_machine::ShardCommand::Place { version: 9, replicas: vec![] });
+        let command = Command { key: None, mutation: misplaced };
         let (_, reply) = engines[0].propose(GroupId::CONTROL, command, WITHIN).await.unwrap();
         assert_eq!(reply, Reply::Misplaced);
     }

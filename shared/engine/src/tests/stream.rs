@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orrery_base::ids::GroupId;
 use orrery_event::Fact;
-use orrery_machine::{Command, Operation, Reply};
+use orrery_machine::{Command, Mutation, Reply};
 use orrery_projection::view::View;
 use orrery_queue::{QueueCommand, QueueReply, StartFrom};
 
@@ -15,7 +15,7 @@ use crate::Engine;
 const SHARD: GroupId = GroupId(1);
 
 async fn ask(engine: &Engine<TestHost>, command: QueueCommand) -> QueueReply {
-    let command = Command { key: None, operation: Operation::Queue(command) };
+    let command = Command { key: None, mutation: Mutation::Queue(command) };
     let (_, reply) = engine.propose(SHARD, command, Duration::from_secs(15)).await.unwrap();
     let Reply::Queue(reply) = reply else { panic!("{reply:?}") };
     reply

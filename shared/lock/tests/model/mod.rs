@@ -11,7 +11,7 @@ use orrery_lock::view::{HolderView, LockTable, LockedResource, SessionView, Wait
 use orrery_lock::{
     Holder, LockCommand, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge, WaitId,
 };
-use orrery_machine::{Command, Operation, Reply, ServiceFact};
+use orrery_machine::{Command, Mutation, Reply, ServiceFact};
 use smol_str::SmolStr;
 
 pub use graph::{cycle_in, reached_on};
@@ -80,14 +80,14 @@ impl Model {
     /// Applies a command, given what the real one reported, and says what it should have replied.
     pub fn apply(&mut self, index: u64, command: &Command, facts: &[ServiceFact]) -> Reply {
         self.key = command.key.as_ref().map(RequestKey::shown);
-        match &command.operation {
-            Operation::AdvanceClock { to_ms } => {
+        match &command.mutation {
+            Mutation::AdvanceClock { to_ms } => {
                 self.advance(*to_ms);
                 Reply::None
             }
-            Operation::Lock(command) => Reply::Lock(self.lock(index, command, facts)),
-            Operation::Session(command) => Reply::Session(self.session(index, command)),
-            Operation::Control(_) | Operation::Shard(_) | Operation::Queue(_) | Operation::Cache(_) => {
+            Mutation::Lock(command) => Reply::Lock(self.lock(index, command, facts)),
+            Mutation::Session(command) => Reply::Session(self.session(index, command)),
+            Mutation::Control(_) | Mutation::Shard(_) | Mutation::Queue(_) | Mutation::Cache(_) => {
                 unreachable!("the model has only locks and sessions")
             }
         }

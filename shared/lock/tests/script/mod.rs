@@ -5,7 +5,7 @@ mod words;
 use orrery_base::ids::{ClusterId, GroupId, NodeId};
 use orrery_base::key::IdempotencyKey;
 use orrery_lock::{Holder, LockCommand, Mode, SessionCommand, SessionId, Wait, WaitId};
-use orrery_machine::{Command, ControlCommand, Machine, Member, Operation, Placement};
+use orrery_machine::{Command, ControlCommand, Machine, Member, Mutation, Placement};
 use orrery_script::{Scenario, Words};
 
 #[derive(Default)]
@@ -40,13 +40,13 @@ impl Scenario for Script {
 
 impl Script {
     fn command(&mut self, options: &Words<'_>) -> Vec<String> {
-        let operation = parse(options.all(), options);
+        let mutation = parse(options.all(), options);
         let key = options.text("key").map(|key| {
             let (client, number) = key.split_once('/').unwrap();
             IdempotencyKey { client: client.into(), number: number.parse().unwrap() }.into()
         });
         self.index += 1;
-        let applied = self.machine.apply(self.index, &Command { key, operation });
+        let applied = self.machine.apply(self.index, &Command { key, mutation });
         let reply = format!("{}: {}", self.index, words::reply(&applied.reply));
         std::iter::once(reply)
             .chain(applied.facts.iter().map(|fact| format!("   {}", words::fact(fact))))
@@ -54,12 +54,12 @@ impl Script {
     }
 }
 
-fn parse(words: &[&str], options: &Words<'_>) -> Operation {
+fn parse(words: &[&str], options: &Words<'_>) -> Mutation {
     match words {
-        ["clock", to, ..] => Operation::AdvanceClock { to_ms: to.parse().unwrap() },
-        ["open" | "keep" | "close", ..] => Operation::Session(parse_session(words, options)),
-        ["form" | "admit" | "dismiss" | "version" | "place", ..] => Operation::Control(parse_control(words)),
-        [verb, resource, holder, ..] => Operation::Lock(parse_lock(verb, resource, holder, words, options)),
+        ["clock", to, ..] => Mutation::AdvanceClock { to_ms: to.parse().unwrap() },
+        ["open" | "keep" | "close", ..] => Mutation::Session(parse_session(words, options)),
+        ["form" | "admit" | "dismiss" | "version" | "place", ..] => Mutation::Control(parse_control(words)),
+        [verb, resource, holder, ..] => Mutation::Lock(parse_lock(verb, resource, holder, words, options)),
         _ => panic!("not a command: {words:?}"),
     }
 }

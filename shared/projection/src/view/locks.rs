@@ -1,9 +1,10 @@
 //! The lock table and what happened in it last.
 
-use orrery_base::ids::{LeaseMs, LogIndex, ResourceName};
+use orrery_base::ids::{LeaseMs, LogIndex};
 use orrery_lock::fact::ReleaseCause;
 use orrery_lock::view::{HolderView, LockTable, LocksBeyond};
 use orrery_lock::{FencingToken, Holder, Mode, WaitEdge, WaitId};
+use smol_str::SmolStr;
 
 /// The lock table with what is needed to let arcs drain.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +53,7 @@ pub struct LockMoment {
     pub at_us: u64,
     /// At which log index.
     pub index: LogIndex,
-    pub resource: ResourceName,
+    pub resource: SmolStr,
     pub holder: Holder,
     pub what: LockChange,
 }

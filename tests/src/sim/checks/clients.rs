@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use orrery_base::ids::ResourceName;
 use orrery_base::key::IdempotencyKey;
 use orrery_lock::{FencingToken, Holder, Mode, SessionId};
+use smol_str::SmolStr;
 
 /// A definite outcome of a mutation, without what may differ between two answers about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub struct Belief {
 /// All clients of a run.
 #[derive(Default)]
 pub struct Clients {
-    beliefs: BTreeMap<ResourceName, BTreeMap<Holder, Belief>>,
+    beliefs: BTreeMap<SmolStr, BTreeMap<Holder, Belief>>,
     outcomes: BTreeMap<IdempotencyKey, Outcome>,
     /// Highest token that any client has seen.
-    tokens: BTreeMap<ResourceName, FencingToken>,
+    tokens: BTreeMap<SmolStr, FencingToken>,
     /// Who was told each token.
-    told: BTreeMap<FencingToken, (ResourceName, Holder)>,
+    told: BTreeMap<FencingToken, (SmolStr, Holder)>,
     pub answered: u64,
     pub granted: u64,
 }
@@ -71,7 +71,7 @@ impl Clients {
     /// nothing that it asked for earlier was open: what was granted to its request must be above.
     pub fn told(
         &mut self,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         (token, reentrant): (FencingToken, bool),
         highest: Option<FencingToken>,
@@ -105,7 +105,7 @@ impl Clients {
     pub fn holds(
         &mut self,
         now_us: u64,
-        resource: &ResourceName,
+        resource: &SmolStr,
         holder: &Holder,
         belief: Belief,
     ) -> Result<(), String> {
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_wrong_flag_is_not_a_double_grant() {
         let mut clients = Clients::default();
-        let (printer, ayu, budi) = (ResourceName::from("printer"), holder("Ayu"), holder("Budi"));
+        let (printer, ayu, budi) = (SmolStr::from("printer"), holder("Ayu"), holder("Budi"));
         clients.told(&printer, &ayu, (5, false), Some(3)).expect("a grant above what was known");
         clients.told(&printer, &ayu, (5, true), Some(5)).expect("its own, and it is said");
         let wrong = clients.told(&printer, &ayu, (5, false), Some(5)).expect_err("its own, called new");

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use orrery_base::ids::{GroupId, LogIndex, ResourceName};
+use orrery_base::ids::{GroupId, LogIndex};
 use orrery_lock::view::LockTable;
 use orrery_lock::{FencingToken, LockFact};
 use orrery_machine::ServiceFact;
+use smol_str::SmolStr;
 
 use crate::sim::runtime::TaskGroup;
 
@@ -21,7 +22,7 @@ pub struct Service {
     digests: BTreeMap<(GroupId, LogIndex), (u64, TaskGroup)>,
     facts: BTreeMap<(GroupId, LogIndex, u32), ServiceFact>,
     /// Per resource, in the order of grants.
-    tokens: BTreeMap<ResourceName, BTreeMap<(LogIndex, u32), FencingToken>>,
+    tokens: BTreeMap<SmolStr, BTreeMap<(LogIndex, u32), FencingToken>>,
 }
 
 impl Service {

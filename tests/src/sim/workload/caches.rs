@@ -7,6 +7,7 @@ use std::time::Duration;
 use openraft::rt::AsyncRuntime;
 use orrery_api::cache::{Consistency, Read};
 use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::Name;
 use smol_str::SmolStr;
 
 use crate::linear::api::{self, Came};
@@ -136,15 +137,15 @@ impl CacheClient {
         key: Option<&IdempotencyKey>,
     ) -> Option<SimJoin<Came>> {
         let engine = self.cluster.network.engine(node)?;
-        let (cache, address, key) = (engine.cache(), address.clone(), key.cloned());
+        let (address, key) = (address.clone(), key.cloned());
         Some(self.cluster.sim.spawn_in(node, async move {
             if let Some(body) = api::write_body(&address, call) {
-                api::wrote(cache.write(body, key).await)
+                api::wrote(engine.ask(body, key).await)
             } else if let Some(body) = api::delete_body(&address, call) {
-                api::wrote(cache.delete(body, key).await)
+                api::wrote(engine.ask(body, key).await)
             } else {
-                let read = Read { address: address.clone(), consistency: Consistency::Linearizable };
-                api::read(cache.read(read).await)
+                let read = Read { address: Name::known(&address), consistency: Consistency::Linearizable };
+                api::read(engine.ask(read, None).await)
             }
         }))
     }

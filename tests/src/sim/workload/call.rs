@@ -1,12 +1,12 @@
 //! One request with its retries: the same key until its outcome is known.
 
-use std::future::Future;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
+use orrery_api::request::Request;
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::key::IdempotencyKey;
-use orrery_engine::LockService;
+use orrery_engine::{Engine, Serve};
 
 use super::Client;
 use crate::sim::host::SimHost;
@@ -41,15 +41,15 @@ impl Client {
 
     /// Sends a request to random nodes until its outcome is known. Now and then it is sent to two nodes at
     /// once, or its client hangs up and tries elsewhere.
-    pub async fn call<T, Fut>(
+    pub async fn call<Q>(
         &mut self,
         key: &IdempotencyKey,
-        request: impl Fn(LockService<SimHost>, Option<IdempotencyKey>) -> Fut,
-        learn: impl Fn(&mut Self, &T),
-    ) -> Answer<T>
+        request: Q,
+        learn: impl Fn(&mut Self, &Q::Answer),
+    ) -> Answer<Q::Answer>
     where
-        T: Send + 'static,
-        Fut: Future<Output = Result<T, ApiError>> + Send + 'static,
+        Q: Request<Answer: Send> + Clone + Send + 'static,
+        Engine<SimHost>: Serve<Q>,
     {
         for _ in 0..ATTEMPTS_MAX {
             if self.cluster.checks.failure().is_some() {
@@ -86,14 +86,10 @@ impl Client {
     }
 
     /// Hands the request to a random node, if one is there, and says how long its client waits.
-    fn send<T, Fut>(
-        &mut self,
-        key: &IdempotencyKey,
-        request: &impl Fn(LockService<SimHost>, Option<IdempotencyKey>) -> Fut,
-    ) -> Option<(Duration, Sent<T>)>
+    fn send<Q>(&mut self, key: &IdempotencyKey, request: &Q) -> Option<(Duration, Sent<Q::Answer>)>
     where
-        T: Send + 'static,
-        Fut: Future<Output = Result<T, ApiError>> + Send + 'static,
+        Q: Request<Answer: Send> + Clone + Send + 'static,
+        Engine<SimHost>: Serve<Q>,
     {
         let node = self.cluster.any_node(&mut self.rng);
         let engine = self.cluster.network.engine(node)?;
@@ -103,9 +99,10 @@ impl Client {
         } else {
             Duration::from_secs(5)
         };
-        let call = request(engine.locks(), key);
-        let sent =
-            self.cluster.sim.spawn_in(node, async move { SimRuntime::timeout(patience, call).await.ok() });
+        let request = request.clone();
+        let sent = self.cluster.sim.spawn_in(node, async move {
+            SimRuntime::timeout(patience, engine.ask(request, key)).await.ok()
+        });
         // A node that stands still does not hold its client for ever.
         Some((patience + Duration::from_secs(1), sent))
     }

@@ -10,7 +10,6 @@ mod shards;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use orrery_base::ids::ResourceName;
 use orrery_lock::{FencingToken, Holder, SessionId};
 use smol_str::SmolStr;
 
@@ -37,7 +36,7 @@ pub struct Client {
     next_number: u64,
     session: Option<Session>,
     /// What holders asked for without knowing the outcome yet.
-    waiting: BTreeSet<(Holder, ResourceName)>,
+    waiting: BTreeSet<(Holder, SmolStr)>,
     /// Tokens whose lease a renewal of this client may still shorten: it never counts on those.
     shortened: BTreeSet<FencingToken>,
 }
@@ -124,7 +123,7 @@ impl Client {
         let think_us = self.rng.range(0..80_000);
         self.cluster.sleep_us(think_us).await;
         let resource =
-            ResourceName::from(format!("r{}", self.rng.range(0..u64::from(self.cluster.faults.resources))));
+            SmolStr::from(format!("r{}", self.rng.range(0..u64::from(self.cluster.faults.resources))));
         match self.rng.range(0..100) {
             0..45 => self.acquire(resource).await,
             45..68 => self.release(resource).await,

@@ -1,21 +1,20 @@
 //! What clients do, and what they may conclude from the answers.
 
-use std::future::Future;
-
 use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery};
-use orrery_api::session::{OneSession, OpenSession, SessionAnswer};
-use orrery_base::error::{ApiError, ErrorCode};
-use orrery_base::ids::{GroupId, ResourceName};
+use orrery_api::request::Request;
+use orrery_api::session::{CloseSession, OpenSession, RenewSession, SessionAnswer};
+use orrery_base::error::ErrorCode;
+use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
-use orrery_engine::LockService;
+use orrery_base::valid::{ClientName, Number, ResourceName};
+use orrery_engine::{Engine, Serve};
 use orrery_lock::Mode;
+use smol_str::SmolStr;
 
 use super::call::Answer;
 use super::{Client, LEASE_GRAIN_US, Session, TTL_MS, WAIT_MS};
 use crate::sim::checks::{Belief, Outcome};
 use crate::sim::host::SimHost;
-
-type Locks = LockService<SimHost>;
 
 /// What an answer of the lock service says for good; none for "waiting", which is not the end.
 fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
@@ -36,20 +35,17 @@ fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
 
 impl Client {
     /// Asks until the outcome is known, and has the checks compare what each definite answer says.
-    async fn ask<Q, A, Fut>(
+    async fn ask<Q>(
         &mut self,
         key: &IdempotencyKey,
         request: Q,
-        run: impl Fn(Locks, Q, Option<IdempotencyKey>) -> Fut,
-        outcome: impl Fn(&A) -> Option<Outcome>,
-    ) -> Answer<A>
+        outcome: impl Fn(&Q::Answer) -> Option<Outcome>,
+    ) -> Answer<Q::Answer>
     where
-        Q: Clone,
-        A: Send + 'static,
-        Fut: Future<Output = Result<A, ApiError>> + Send + 'static,
+        Q: Request<Answer: Send> + Clone + Send + 'static,
+        Engine<SimHost>: Serve<Q>,
     {
-        let run = |locks, key| run(locks, request.clone(), key);
-        self.call(key, run, |client, answer| client.learn(key, outcome(answer))).await
+        self.call(key, request, |client, answer| client.learn(key, outcome(answer))).await
     }
 
     fn learn(&self, key: &IdempotencyKey, outcome: Option<Outcome>) {
@@ -59,15 +55,19 @@ impl Client {
         self.cluster.checks.clients(|clients| clients.outcome(key, outcome));
     }
 
-    pub(super) async fn acquire(&mut self, resource: ResourceName) {
+    fn client_name(&self) -> ClientName {
+        ClientName::known(&self.name)
+    }
+
+    pub(super) async fn acquire(&mut self, resource: SmolStr) {
         let ttl_ms = self.rng.range(TTL_MS);
         let request = Acquire {
-            resource: resource.clone(),
-            client: self.name.clone(),
+            resource: ResourceName::known(&resource),
+            client: self.client_name(),
             session: self.session.map(|session| session.id),
             mode: if self.rng.chance(600) { Mode::Exclusive } else { Mode::Shared },
-            ttl_ms: Some(ttl_ms),
-            wait_ms: Some(self.rng.range(WAIT_MS)),
+            ttl_ms: Some(Number::known(ttl_ms)),
+            wait_ms: Some(Number::known(self.rng.range(WAIT_MS))),
             queue: self.rng.chance(250),
         };
         let key = self.next_key();
@@ -75,8 +75,7 @@ impl Client {
         let open = (holder.clone(), resource.clone());
         let first = self.waiting.insert(open.clone());
         let highest = self.cluster.checks.clients(|clients| Ok(clients.token(&resource)));
-        let run = |locks: Locks, request, key| async move { locks.acquire(request, key).await };
-        let answer = self.ask(&key, request, run, outcome_of).await;
+        let answer = self.ask(&key, request, outcome_of).await;
         match answer {
             Answer::Known(LockAnswer::Acquired { mode, fencing_token, expires_in_ms, reentrant, .. }) => {
                 // What it held already says nothing about an upgrade that an earlier request waits for.
@@ -109,7 +108,7 @@ impl Client {
         }
     }
 
-    pub(super) async fn release(&mut self, resource: ResourceName) {
+    pub(super) async fn release(&mut self, resource: SmolStr) {
         let holder = self.holder();
         let now_us = self.now_us();
         let belief = self.cluster.checks.clients(|clients| {
@@ -119,8 +118,8 @@ impl Client {
         });
         let belief = belief.flatten();
         let request = Release {
-            resource: resource.clone(),
-            client: self.name.clone(),
+            resource: ResourceName::known(&resource),
+            client: self.client_name(),
             session: holder.session,
             // An upgrade that is granted unseen changes the token.
             fencing_token: belief
@@ -129,8 +128,7 @@ impl Client {
                 .map(|belief| belief.token),
         };
         let key = self.next_key();
-        let run = |locks: Locks, request, key| async move { locks.release(request, key).await };
-        let answer = self.ask(&key, request, run, outcome_of).await;
+        let answer = self.ask(&key, request, outcome_of).await;
         self.check_held("release", &key, &resource, belief, &answer);
         if let Answer::Refused(code) = answer {
             self.refused(code);
@@ -140,18 +138,18 @@ impl Client {
     /// Without a length a renewal never shortens, so what was believed before stays true whatever comes of it. With a
     /// shorter one the client decides: it stops counting on the rest when it sends it, and names the token, so that one
     /// that arrives late shortens nothing else.
-    pub(super) async fn renew(&mut self, resource: ResourceName) {
+    pub(super) async fn renew(&mut self, resource: SmolStr) {
         let (holder, asked_us) = (self.holder(), self.now_us());
         let belief = self.cluster.checks.clients(|clients| Ok(clients.belief(asked_us, &resource, &holder)));
         let belief = belief.flatten();
         let ttl_ms = self.rng.chance(500).then(|| self.rng.range(TTL_MS));
         let shortens = self.session.is_none() && ttl_ms.is_some();
         let request = Renew {
-            resource: resource.clone(),
-            client: self.name.clone(),
+            resource: ResourceName::known(&resource),
+            client: self.client_name(),
             session: holder.session,
             fencing_token: belief.as_ref().filter(|_| shortens).map(|belief| belief.token),
-            ttl_ms: ttl_ms.filter(|_| !shortens || belief.is_some()),
+            ttl_ms: ttl_ms.filter(|_| !shortens || belief.is_some()).map(Number::known),
         };
         if let Some(belief) = belief.as_ref().filter(|_| shortens) {
             self.shortened.insert(belief.token);
@@ -161,8 +159,7 @@ impl Client {
             });
         }
         let key = self.next_key();
-        let run = |locks: Locks, request, key| async move { locks.renew(request, key).await };
-        let answer = self.ask(&key, request, run, outcome_of).await;
+        let answer = self.ask(&key, request, outcome_of).await;
         let counted = belief.clone().filter(|_| !shortens);
         self.check_held("renew", &key, &resource, counted, &answer);
         match (answer, belief) {
@@ -185,12 +182,14 @@ impl Client {
         }
     }
 
-    pub(super) async fn cancel(&mut self, resource: ResourceName) {
-        let request =
-            Cancel { resource: resource.clone(), client: self.name.clone(), session: self.holder().session };
+    pub(super) async fn cancel(&mut self, resource: SmolStr) {
+        let request = Cancel {
+            resource: ResourceName::known(&resource),
+            client: self.client_name(),
+            session: self.holder().session,
+        };
         let key = self.next_key();
-        let run = |locks: Locks, request, key| async move { locks.cancel(request, key).await };
-        let answer = self.ask(&key, request, run, outcome_of).await;
+        let answer = self.ask(&key, request, outcome_of).await;
         if let Answer::Refused(code) = answer {
             self.refused(code);
         }
@@ -227,10 +226,9 @@ impl Client {
 
     pub(super) async fn open_session(&mut self) {
         let ttl_ms = self.rng.range(TTL_MS);
-        let request = OpenSession { client: self.name.clone(), ttl_ms: Some(ttl_ms) };
+        let request = OpenSession { client: self.client_name(), ttl_ms: Some(Number::known(ttl_ms)) };
         let (key, asked_us) = (self.next_key(), self.now_us());
-        let run = |locks: Locks, request, key| async move { locks.open_session(request, key).await };
-        let answer = self.ask(&key, request, run, session_outcome).await;
+        let answer = self.ask(&key, request, session_outcome).await;
         if let Answer::Known(SessionAnswer::Opened { session, .. }) = answer {
             // From now on it is another holder; what it held by its name alone runs out by itself.
             self.session =
@@ -239,10 +237,9 @@ impl Client {
     }
 
     pub(super) async fn renew_session(&mut self, session: Session) {
-        let request = OneSession { session: session.id };
+        let request = RenewSession { session: session.id };
         let (key, asked_us) = (self.next_key(), self.now_us());
-        let run = |locks: Locks, request, key| async move { locks.renew_session(request, key).await };
-        let answer = self.ask(&key, request, run, |_| None).await;
+        let answer = self.ask(&key, request, |_| None).await;
         match answer {
             Answer::Known(SessionAnswer::Renewed { .. }) => {
                 let until_us = session.until_us.max(asked_us + session.ttl_ms * 1_000 - LEASE_GRAIN_US);
@@ -260,10 +257,9 @@ impl Client {
 
     pub(super) async fn close_session(&mut self, session: Session) {
         self.drop_session();
-        let request = OneSession { session: session.id };
+        let request = CloseSession { session: session.id };
         let key = self.next_key();
-        let run = |locks: Locks, request, key| async move { locks.close_session(request, key).await };
-        let answer = self.ask(&key, request, run, session_outcome).await;
+        let answer = self.ask(&key, request, session_outcome).await;
         let early = self.now_us() < session.until_us;
         if early && matches!(answer, Answer::Refused(ErrorCode::SessionExpired)) {
             self.cluster.checks.fail(format!("{key}: session {} was gone before its lease", session.id.0));
@@ -290,7 +286,7 @@ impl Client {
         &self,
         what: &str,
         key: &IdempotencyKey,
-        resource: &ResourceName,
+        resource: &SmolStr,
         belief: Option<Belief>,
         answer: &Answer<LockAnswer>,
     ) {

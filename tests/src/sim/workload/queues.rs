@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime;
 use orrery_api::queue::{Ack, Consume, Delivered, JsonText, Nack, Publish, Settlement};
-use orrery_api::queue_view::QueueStats;
+use orrery_api::queue_view::{PeekQuery, QueueStats, StatsQuery};
+use orrery_api::request::Request;
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::key::IdempotencyKey;
-use orrery_engine::QueueService;
+use orrery_base::valid::{Name, Number};
+use orrery_engine::{Engine, Serve};
 use smol_str::SmolStr;
 
 use super::LEASE_GRAIN_US;
@@ -89,16 +92,13 @@ impl QueueClient {
         let ordered = key.filter(|_| delay_ms.is_none());
         let value = self.cluster.checks.queues(|queues| Ok(queues.next(now_us, ordered))).unwrap_or_default();
         let request = Publish {
-            topic: TOPIC.into(),
+            topic: Name::known(TOPIC),
             message: JsonText::new(value.to_string()).expect("a number is JSON"),
-            key: key.map(|key| SmolStr::from(format!("k{key}"))),
-            delay_ms,
+            key: key.map(|key| Name::known(&format!("k{key}"))),
+            delay_ms: delay_ms.map(Number::known),
             idempotency_key: None,
         };
-        let ask = move |queue: QueueService<SimHost>, key| {
-            let request = request.clone();
-            async move { queue.publish(request, key).await }
-        };
+        let ask = asked(request);
         if let Some(published) = self.ask(ask).await {
             let now_us = self.cluster.sim.now_us();
             self.cluster.checks.queues(|queues| queues.published(now_us, value, published.message_id));
@@ -108,18 +108,15 @@ impl QueueClient {
     async fn consume(&mut self, visibility_ms: Range<u64>) {
         let visibility_ms = self.rng.range(visibility_ms);
         let request = Consume {
-            topic: TOPIC.into(),
-            group: GROUP.into(),
-            consumer: self.name.clone(),
-            max: 1 + self.rng.range(0..3) as u32,
-            visibility_ms: Some(visibility_ms),
-            wait_ms: self.rng.chance(300).then(|| self.rng.range(0..1_000)),
+            topic: Name::known(TOPIC),
+            group: Name::known(GROUP),
+            consumer: Name::known(&self.name),
+            max: Number::known(1 + self.rng.range(0..3)),
+            visibility_ms: Some(Number::known(visibility_ms)),
+            wait_ms: self.rng.chance(300).then(|| Number::known(self.rng.range(0..1_000))),
         };
         let sent_us = self.cluster.sim.now_us();
-        let ask = move |queue: QueueService<SimHost>, key| {
-            let request = request.clone();
-            async move { queue.consume(request, key).await }
-        };
+        let ask = asked(request);
         let Some(consumed) = self.ask(ask).await else {
             self.cluster.checks.queues(|queues| {
                 queues.unseen();
@@ -170,16 +167,16 @@ impl QueueClient {
             Ok(())
         });
         let request = Ack {
-            topic: TOPIC.into(),
-            group: GROUP.into(),
+            topic: Name::known(TOPIC),
+            group: Name::known(GROUP),
             message_id: Some(delivered.id),
             message_ids: None,
             receipt: Some(delivered.receipt),
             receipts: None,
         };
-        let ask = move |queue: QueueService<SimHost>, key| {
+        let ask = move |engine: Engine<SimHost>, key: Option<IdempotencyKey>| {
             let request = request.clone();
-            async move { known(queue.ack(request, key).await?) }
+            async move { known(engine.ask(request, key).await?) }
         };
         let settled = self.ask(ask).await;
         self.settled(value, delivered.attempt, settled);
@@ -188,17 +185,17 @@ impl QueueClient {
     async fn nack(&mut self, value: Value, delivered: Delivered) {
         self.lets_go(value, delivered.attempt);
         let request = Nack {
-            topic: TOPIC.into(),
-            group: GROUP.into(),
+            topic: Name::known(TOPIC),
+            group: Name::known(GROUP),
             message_id: Some(delivered.id),
             message_ids: None,
             receipt: Some(delivered.receipt),
             receipts: None,
             delay_ms: None,
         };
-        let ask = move |queue: QueueService<SimHost>, key| {
+        let ask = move |engine: Engine<SimHost>, key: Option<IdempotencyKey>| {
             let request = request.clone();
-            async move { known(queue.nack(request, key).await?) }
+            async move { known(engine.ask(request, key).await?) }
         };
         let settled = self.ask(ask).await;
         self.settled(value, delivered.attempt, settled);
@@ -220,9 +217,8 @@ impl QueueClient {
     }
 
     async fn nothing_left(&mut self) -> bool {
-        let ask = |queue: QueueService<SimHost>, _| async move {
-            let topic = SmolStr::new_static(TOPIC);
-            match queue.stats(Some(&topic)).await {
+        let ask = |engine: Engine<SimHost>, _| async move {
+            match engine.queue().stats(StatsQuery { topic: Some(Name::known(TOPIC)) }).await {
                 // Nobody published anything: a consume makes no topic.
                 Err(error) if error.code == ErrorCode::NotFound => Ok(QueueStats::default()),
                 stats => stats,
@@ -235,9 +231,9 @@ impl QueueClient {
 
     /// None when nobody says.
     async fn dead_letters(&mut self) -> Option<Vec<Value>> {
-        let ask = |queue: QueueService<SimHost>, _| async move {
-            let topic = SmolStr::from(format!("{TOPIC}.dead"));
-            queue.peek(&topic, Some(100)).await
+        let ask = |engine: Engine<SimHost>, _| async move {
+            let topic = Name::known(&format!("{TOPIC}.dead"));
+            engine.queue().peek(PeekQuery { topic, limit: Some(Number::known(100)) }).await
         };
         let peek = self.ask(ask).await.filter(|peek| peek.unavailable.is_empty())?;
         peek.messages.iter().map(|message| message.message.text().parse().ok()).collect()
@@ -246,7 +242,7 @@ impl QueueClient {
     /// The same request under the same key until its outcome is known, each time through any node.
     async fn ask<T, Fut>(
         &mut self,
-        request: impl Fn(QueueService<SimHost>, Option<IdempotencyKey>) -> Fut,
+        request: impl Fn(Engine<SimHost>, Option<IdempotencyKey>) -> Fut,
     ) -> Option<T>
     where
         T: Send + 'static,
@@ -261,7 +257,7 @@ impl QueueClient {
             let node = self.cluster.any_node(&mut self.rng);
             if let Some(engine) = self.cluster.network.engine(node) {
                 let key = (!self.cluster.bugs.no_queue_dedupe).then(|| key.clone());
-                let call = request(engine.queue(), key);
+                let call = request(engine, key);
                 let sent = self.cluster.sim.spawn_in(node, call);
                 match SimRuntime::timeout(Duration::from_secs(6), sent).await {
                     Ok(Ok(Ok(answer))) => return Some(answer),
@@ -279,6 +275,23 @@ impl QueueClient {
             self.cluster.sleep_us(pause_us).await;
         }
         None
+    }
+}
+
+/// One request at whichever node it goes to.
+fn asked<Q>(
+    request: Q,
+) -> impl Fn(
+    Engine<SimHost>,
+    Option<IdempotencyKey>,
+) -> Pin<Box<dyn Future<Output = Result<Q::Answer, ApiError>> + Send>>
+where
+    Q: Request + Clone + Send + 'static,
+    Engine<SimHost>: Serve<Q>,
+{
+    move |engine, key| {
+        let request = request.clone();
+        Box::pin(async move { engine.ask(request, key).await })
     }
 }
 

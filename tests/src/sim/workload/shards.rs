@@ -5,7 +5,7 @@ use std::sync::Arc;
 use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
 use orrery_engine::ProposeError;
-use orrery_machine::{Command, Operation};
+use orrery_machine::{Command, Mutation};
 use smol_str::SmolStr;
 
 use crate::sim::cluster::Cluster;
@@ -52,8 +52,8 @@ impl ShardClient {
             }
             let node = self.any_node();
             if let Some(engine) = self.cluster.network.engine(node) {
-                let operation = Operation::AdvanceClock { to_ms: value };
-                let command = Command { key: Some(key.clone().into()), operation };
+                let mutation = Mutation::AdvanceClock { to_ms: value };
+                let command = Command { key: Some(key.clone().into()), mutation };
                 let written = self.cluster.sim.spawn_in(node, async move {
                     engine.propose(shard, command, engine.config().request_timeout).await
                 });

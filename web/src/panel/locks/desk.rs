@@ -5,7 +5,8 @@ use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 use super::words::WORDS;
-use crate::actions::{Actions, Ask, Operation};
+use crate::actions::Actions;
+use crate::request::lock::{LockAsk, LockOperation};
 
 /// The form's fields. `Copy`; a context of the whole page.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ impl LockDesk {
     }
 
     /// Does what the form says, as the chosen client.
-    pub fn submit(self, operation: Operation) {
+    pub fn submit(self, operation: LockOperation) {
         let ui = self.actions.ui;
         let resource = SmolStr::from(self.resource.get_untracked().trim());
         if resource.is_empty() {
@@ -45,7 +46,7 @@ impl LockDesk {
             return;
         }
         self.actions.notice.set(None);
-        self.actions.start(Ask {
+        self.actions.start(LockAsk {
             operation,
             resource,
             client: ui.client.get_untracked(),

@@ -8,9 +8,9 @@ use super::desk::LockDesk;
 use super::look::known_resources;
 use super::results::TELLING;
 use super::words::WORDS;
-use crate::actions::Operation;
 use crate::parts::form::{AskNode, ClientChips};
 use crate::parts::results::Results;
+use crate::request::lock::LockOperation;
 use crate::store::Playback;
 use crate::ui::Ui;
 
@@ -22,7 +22,7 @@ pub(crate) fn LockForm() -> impl IntoView {
             class="card lock-form"
             on:submit=move |event| {
                 event.prevent_default();
-                desk.submit(Operation::Acquire);
+                desk.submit(LockOperation::Acquire);
             }
         >
             <ClientChips />
@@ -35,9 +35,9 @@ pub(crate) fn LockForm() -> impl IntoView {
             </div>
             <div class="row four">
                 <button type="submit" class="button" data-testid="acquire">{WORDS.told(|t| t.acquire)}</button>
-                <OperationButton operation=Operation::Queue test_id="queue" />
-                <OperationButton operation=Operation::Release test_id="release" />
-                <OperationButton operation=Operation::Renew test_id="renew" />
+                <OperationButton operation=LockOperation::Queue test_id="queue" />
+                <OperationButton operation=LockOperation::Release test_id="release" />
+                <OperationButton operation=LockOperation::Renew test_id="renew" />
             </div>
             <div class="row minor">
                 <AskNode />
@@ -92,15 +92,15 @@ fn ModeButton(mode: Mode) -> impl IntoView {
 }
 
 #[component]
-fn OperationButton(operation: Operation, test_id: &'static str) -> impl IntoView {
+fn OperationButton(operation: LockOperation, test_id: &'static str) -> impl IntoView {
     let (ui, desk) = (Ui::expect(), LockDesk::expect());
     let word = move || {
         let words = ui.words(&WORDS);
         match operation {
-            Operation::Acquire => words.acquire,
-            Operation::Queue => words.queue,
-            Operation::Renew => words.renew,
-            Operation::Release | Operation::Cancel => words.release,
+            LockOperation::Acquire => words.acquire,
+            LockOperation::Queue => words.queue,
+            LockOperation::Renew => words.renew,
+            LockOperation::Release | LockOperation::Cancel => words.release,
         }
     };
     view! {

@@ -1,29 +1,30 @@
 //! One lane per resource: who holds it, how long still, who is next.
 
 use leptos::prelude::*;
-use orrery_base::ids::ResourceName;
 use orrery_lock::Mode;
 use orrery_lock::view::{HolderView, LockedResource, WaiterView};
+use smol_str::SmolStr;
 
 use super::desk::LockDesk;
 use super::look::{known_resources, without_lane};
 use super::words::WORDS;
-use crate::actions::{Actions, Ask, Operation};
+use crate::actions::Actions;
 use crate::i18n::number::{fixed_point, grouped, seconds};
 use crate::keyed::{key_of, keyed};
+use crate::request::lock::{LockAsk, LockOperation};
 use crate::store::Playback;
 use crate::ui::Ui;
 
 #[component]
 pub(crate) fn Lanes() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let names = Memo::new(move |before: Option<&Vec<ResourceName>>| {
+    let names = Memo::new(move |before: Option<&Vec<SmolStr>>| {
         playback.calm.with(|view| known_resources(view, before.map(Vec::as_slice).unwrap_or_default()))
     });
     let more = Memo::new(move |_| playback.calm.with(|view| names.with(|names| without_lane(view, names))));
     view! {
         <div class="card lanes" data-testid="lanes">
-            <For each=move || names.get() key=ResourceName::clone children=|name| view! { <Lane name /> } />
+            <For each=move || names.get() key=SmolStr::clone children=|name| view! { <Lane name /> } />
             {move || {
                 let more = more.get();
                 (more > 0).then(|| view! { <p class="quiet">{(ui.t().forms.more)(more)}</p> })
@@ -33,7 +34,7 @@ pub(crate) fn Lanes() -> impl IntoView {
 }
 
 #[component]
-fn Lane(name: ResourceName) -> impl IntoView {
+fn Lane(name: SmolStr) -> impl IntoView {
     let (playback, ui, desk) = (Playback::expect(), Ui::expect(), LockDesk::expect());
     let lock = {
         let name = name.clone();
@@ -146,7 +147,7 @@ fn HolderBar(holder: HolderView) -> impl IntoView {
 }
 
 #[component]
-fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> impl IntoView {
+fn WaiterChip(place: usize, waiter: WaiterView, resource: SmolStr) -> impl IntoView {
     let (ui, actions) = (Ui::expect(), Actions::expect());
     let client = waiter.holder.client.clone();
     let cancel = {
@@ -154,7 +155,7 @@ fn WaiterChip(place: usize, waiter: WaiterView, resource: ResourceName) -> impl 
         let mode = waiter.mode;
         move |_| {
             let (client, resource) = (client.clone(), resource.clone());
-            actions.start(Ask { operation: Operation::Cancel, client, resource, mode, ttl_ms: 0 });
+            actions.start(LockAsk { operation: LockOperation::Cancel, client, resource, mode, ttl_ms: 0 });
         }
     };
     let hint = {

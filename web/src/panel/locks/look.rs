@@ -2,10 +2,10 @@
 
 use std::f64::consts::{PI, TAU};
 
-use orrery_base::ids::ResourceName;
 use orrery_lock::view::LockedResource;
 use orrery_lock::{Holder, WaitEdge, edges_of};
 use orrery_projection::view::View;
+use smol_str::SmolStr;
 
 use crate::math::{cos, sin};
 
@@ -16,8 +16,8 @@ const FIRST: [&str; 3] = ["printer", "report", "exam-room"];
 const LANES_MAX: usize = 40;
 
 /// Names of lanes: the usual ones, those that had one before, those that somebody holds or wants.
-pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName> {
-    let mut names: Vec<ResourceName> = FIRST.map(ResourceName::from).to_vec();
+pub fn known_resources(view: &View, before: &[SmolStr]) -> Vec<SmolStr> {
+    let mut names: Vec<SmolStr> = FIRST.map(SmolStr::from).to_vec();
     let locked = view.locks.table.resources.iter().map(|lock| &lock.resource);
     for name in before.iter().chain(locked) {
         if names.len() >= LANES_MAX {
@@ -31,7 +31,7 @@ pub fn known_resources(view: &View, before: &[ResourceName]) -> Vec<ResourceName
 }
 
 /// Locks that are held and have no lane here: beyond the lanes, and beyond what a stream shows.
-pub fn without_lane(view: &View, lanes: &[ResourceName]) -> u64 {
+pub fn without_lane(view: &View, lanes: &[SmolStr]) -> u64 {
     let held = |lock: &LockedResource| lock.holders.len() as u64;
     let (resources, beyond) = (&view.locks.table.resources, view.locks.beyond);
     let all = beyond.map_or_else(|| resources.iter().map(held).sum(), |beyond| beyond.counts.locks);

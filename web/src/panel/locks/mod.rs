@@ -16,9 +16,9 @@ use leptos::prelude::*;
 
 use self::desk::LockDesk;
 use self::words::WORDS;
-use crate::actions::Operation;
 use crate::panel::feed::Feed;
 use crate::panel::{Letter, Operations};
+use crate::request::lock::LockOperation;
 use crate::shared::Shared;
 use crate::ui::Ui;
 
@@ -27,10 +27,10 @@ pub const ID: &str = "locks";
 pub const OPERATIONS: Operations = Operations {
     provide: LockDesk::provide,
     letters: &[
-        Letter { key: "I", run: || LockDesk::expect().submit(Operation::Acquire), harm: None },
-        Letter { key: "O", run: || LockDesk::expect().submit(Operation::Queue), harm: None },
-        Letter { key: "U", run: || LockDesk::expect().submit(Operation::Release), harm: None },
-        Letter { key: "Y", run: || LockDesk::expect().submit(Operation::Renew), harm: None },
+        Letter { key: "I", run: || LockDesk::expect().submit(LockOperation::Acquire), harm: None },
+        Letter { key: "O", run: || LockDesk::expect().submit(LockOperation::Queue), harm: None },
+        Letter { key: "U", run: || LockDesk::expect().submit(LockOperation::Release), harm: None },
+        Letter { key: "Y", run: || LockDesk::expect().submit(LockOperation::Renew), harm: None },
     ],
     words: |lang| WORDS.of(lang).letters,
 };

@@ -8,7 +8,8 @@ use crate::actions::{Answer, Asked};
 use crate::i18n::Lang;
 use crate::parts::results::Telling;
 
-pub static TELLING: Telling = Telling { service: Service::Lock, name, sentence, good: |status| status < 300 };
+pub static TELLING: Telling =
+    Telling { service: Service::Locks, name, sentence, good: |status| status < 300 };
 
 fn name(answer: &Answer) -> &'static str {
     let Answer::Lock(answer) = answer else { return "" };

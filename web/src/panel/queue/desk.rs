@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_base::ids::ClientName;
 use orrery_placement::{hash_parts, shard_of};
 use smol_str::SmolStr;
 
@@ -27,7 +26,7 @@ const STREAM_MAX: u64 = 2_000;
 /// A message that was delivered to one of the page's clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
-    pub client: ClientName,
+    pub client: SmolStr,
     pub topic: SmolStr,
     pub group: SmolStr,
     pub message: Delivered,

@@ -8,8 +8,8 @@ use orrery_lock::Mode;
 use smol_str::SmolStr;
 
 use super::{Play, STALE_MS};
-use crate::actions::{Ask, Operation};
 use crate::look::Status;
+use crate::request::lock::{LockAsk, LockOperation};
 use crate::request::{new_key, sleep_ms};
 
 /// What is taken while the links are cut, and for so long.
@@ -76,8 +76,8 @@ impl Play {
         let client = self.actions.ui.client.get_untracked();
         let resource = SmolStr::new_static(PROOF);
         self.say((self.t.scenarios.step_take)(&client, &resource));
-        let ask = Ask {
-            operation: Operation::Acquire,
+        let ask = LockAsk {
+            operation: LockOperation::Acquire,
             resource,
             client,
             mode: Mode::Exclusive,

@@ -16,7 +16,7 @@ use orrery_cache::message::{Ask, Recall, Recalled, Told};
 use orrery_cache::view::HomeView;
 use orrery_cache::{CacheCommand, CacheReply, Holder, Values};
 use orrery_event::Fact;
-use orrery_machine::{CACHE_SINCE, Command, Operation, Reply};
+use orrery_machine::{CACHE_SINCE, Command, Mutation, Reply};
 
 use super::CacheService;
 use crate::host::{CallError, Host, Urgency};
@@ -374,7 +374,7 @@ impl<H: Host> At<H> {
         command: CacheCommand,
         key: Option<RequestKey>,
     ) {
-        let command = Command { key, operation: Operation::Cache(command) };
+        let command = Command { key, mutation: Mutation::Cache(command) };
         let outcome = match self.group.propose(command, COMMIT_WITHIN).await {
             Outcome::Applied { reply: Reply::Cache(reply), .. } => Committed::Applied(reply),
             Outcome::Applied { reply: Reply::KeyForgotten, .. } => {

@@ -24,20 +24,17 @@ pub use home::{Homes, keep as keep_homes};
 use orrery_api::queue::JsonText;
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
-use orrery_base::key::IdempotencyKey;
-use orrery_base::names;
+use orrery_cache::Address;
 use orrery_cache::message::{Ask, Recall, Recalled, Told};
 use orrery_cache::node::{Done, Lines, Looked};
-use orrery_cache::{ADDRESS_BYTES_MAX, Address};
 use orrery_machine::CACHE_SINCE;
 use orrery_placement::{address_hash, shard_of};
 
 use crate::cluster::Cluster;
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
-use crate::service::lock::validate::key as check_key;
-use crate::service::quotas::{Asker, Quotas};
-use crate::service::requests::{Key, Requests};
+use crate::service::quotas::Quotas;
+use crate::service::requests::Requests;
 
 /// Pause between two looks for the first shard map.
 const MAP_NAP: Duration = Duration::from_millis(20);
@@ -47,8 +44,8 @@ const ASK_PART: u32 = 2;
 
 /// The cache service of one node. Cheap to clone.
 ///
-/// Every durable mutation takes the client's `Idempotency-Key`, if it sent one; without one the service mints it, and an
-/// `outcome_unknown` error carries the key under which a retry is safe. Each request ends within
+/// A durable mutation without an `Idempotency-Key` gets one here, and an `outcome_unknown` error carries the key under which a retry is
+/// safe. Each request ends within
 /// [`crate::config::EngineConfig::request_timeout`].
 pub struct CacheService<H: Host> {
     cluster: Cluster<H>,
@@ -56,8 +53,6 @@ pub struct CacheService<H: Host> {
     quotas: Arc<Quotas>,
     copies: Copies<H>,
     homes: Arc<Homes<H>>,
-    /// From where it is asked; a node's own requests have no bound but the cluster's.
-    asker: Option<Asker>,
 }
 
 impl<H: Host> Clone for CacheService<H> {
@@ -68,7 +63,6 @@ impl<H: Host> Clone for CacheService<H> {
             quotas: self.quotas.clone(),
             copies: self.copies.clone(),
             homes: self.homes.clone(),
-            asker: self.asker.clone(),
         }
     }
 }
@@ -88,7 +82,7 @@ impl<H: Host> CacheService<H> {
         copies: Copies<H>,
         homes: Arc<Homes<H>>,
     ) -> Self {
-        CacheService { cluster, requests, quotas, copies, homes, asker: None }
+        CacheService { cluster, requests, quotas, copies, homes }
     }
 
     /// Sends everything home that is nowhere else, for at most so long.
@@ -106,15 +100,9 @@ impl<H: Host> CacheService<H> {
         self.copies.recall(shard, recall)
     }
 
-    /// The same for somebody at that address, who may write a bounded part of the cluster's bytes through this node.
-    pub fn asked_by(self, asker: Option<Asker>) -> Self {
-        CacheService { asker, ..self }
-    }
-
     /// The shard of an address. Waits, within a request's time, until this node is part of a cluster whose members all know
     /// the cache.
     async fn shard(&self, address: &Address) -> Result<GroupId, ApiError> {
-        names::check_within(address, ADDRESS_BYTES_MAX).map_err(|why| why.error("address"))?;
         let within = self.cluster.config().request_timeout;
         let mut waited = Duration::ZERO;
         loop {
@@ -143,14 +131,6 @@ impl<H: Host> CacheService<H> {
         })?;
         let shards = u16::try_from(shards).ok().filter(|shards| *shards > 0)?;
         Some(shard_of(address_hash(address), shards))
-    }
-
-    /// The client's key, checked, or a new one.
-    fn key(&self, key: Option<IdempotencyKey>) -> Result<Key, ApiError> {
-        if let Some(key) = &key {
-            check_key(key)?;
-        }
-        Ok(self.requests.key(key, Duration::ZERO))
     }
 
     /// Looks until the lines answer or a question to the home does. None when the time is over. `first` is true until the

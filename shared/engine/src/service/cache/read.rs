@@ -6,47 +6,36 @@ use orrery_base::ids::GroupId;
 use orrery_cache::message::Source;
 use orrery_cache::node::{Done, Looked};
 use orrery_cache::{Address, State, Version};
-use smol_str::SmolStr;
 
 use super::{CacheService, Step, busy, json, unavailable};
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
-use crate::service::lock::watched::{Outcome, watched};
+use crate::service::pipeline::{Begun, Caller, Serve, told};
 
-impl Outcome for ReadAnswer {
-    fn word(&self) -> &'static str {
-        match self.status {
-            ReadStatus::Hit => "hit",
-            ReadStatus::Fill => "fill",
-            ReadStatus::Miss => "no value",
+impl<H: Host> Serve<Read> for CacheService<H> {
+    /// A hit is no request to anybody: it is counted, and the first ones of a second are told.
+    const TOLD: bool = false;
+
+    async fn serve(&self, request: Read, _: Caller) -> Result<ReadAnswer, ApiError> {
+        let shard = self.shard(&request.address).await?;
+        if request.consistency == Consistency::Eventual
+            && let Some(answer) = self.any_copy(shard, &request.address)
+        {
+            return Ok(answer);
         }
-    }
-
-    fn status(&self) -> u16 {
-        if self.status == ReadStatus::Miss { 404 } else { 200 }
+        if let Some(Looked::Hit { state, version, value }) = self.copies.hit(shard, &request.address) {
+            let value = value.map(|value| (version, value));
+            return Ok(answer(request.address.into_text(), state, value, Found::Here));
+        }
+        let run = self.fill(shard, &request.address);
+        if !self.cluster.host().records() {
+            return run.await;
+        }
+        told((self.cluster.host(), &self.requests), Begun::of(&request, None), run).await
     }
 }
 
 impl<H: Host> CacheService<H> {
-    /// `GET /cache/read`
-    pub async fn read(&self, request: Read) -> Result<ReadAnswer, ApiError> {
-        let Read { address, consistency } = request;
-        let shard = self.shard(&address).await?;
-        if consistency == Consistency::Eventual
-            && let Some(answer) = self.any_copy(shard, &address)
-        {
-            return Ok(answer);
-        }
-        // A hit is no request to anybody: it is counted, and the first ones of a second are told.
-        if let Some(Looked::Hit { state, version, value }) = self.copies.hit(shard, &address) {
-            return Ok(answer(address, state, value.map(|value| (version, value)), Found::Here));
-        }
-        let subject = || address.clone();
-        let client = SmolStr::default();
-        watched(self.cluster.host(), &self.requests, &client, "read", subject, self.fill(shard, &address))
-            .await
-    }
-
     async fn fill(&self, shard: GroupId, address: &Address) -> Result<ReadAnswer, ApiError> {
         let mut budget = RetryBudget::<H::Runtime>::new(self.cluster.config().request_timeout);
         let mut first = true;

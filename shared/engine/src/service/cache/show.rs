@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use orrery_api::cache::{DirectoryAnswer, LimitsAnswer, LineAnswer, LinesAnswer, StatsAnswer};
+use orrery_api::cache::{
+    DirectoryAnswer, DirectoryQuery, LimitsAnswer, LineAnswer, LinesAnswer, StatsAnswer,
+};
 use orrery_base::error::ApiError;
 use orrery_base::ids::GroupId;
 use orrery_cache::directory::{Stage, Totals};
@@ -64,7 +66,8 @@ impl<H: Host> CacheService<H> {
     }
 
     /// `GET /cache/directory`
-    pub async fn directory(&self, address: Address) -> Result<DirectoryAnswer, ApiError> {
+    pub async fn directory(&self, query: DirectoryQuery) -> Result<DirectoryAnswer, ApiError> {
+        let address = query.address.into_text();
         let shard = self.shard(&address).await?;
         let mut budget = RetryBudget::<H::Runtime>::new(self.cluster.config().request_timeout);
         let mut turn = 0;

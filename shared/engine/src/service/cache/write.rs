@@ -1,39 +1,24 @@
 //! Writes and deletions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use orrery_api::cache::{Delete, Write, WriteAnswer, WriteStatus};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
-use orrery_base::key::IdempotencyKey;
 use orrery_cache::node::{Done, Looked};
-use orrery_cache::{Address, BYTES_PER_SHARD_MAX, CacheReply, State, VALUE_BYTES_MAX, Version};
+use orrery_cache::{Address, BYTES_PER_SHARD_MAX, CacheReply, State, Version};
 use orrery_machine::Reply;
 
 use super::{CacheService, Step, busy, internal, unavailable};
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
 use crate::raft::group::Group;
-use crate::service::lock::watched::{Outcome, watched};
-use crate::service::quotas::Before;
+use crate::service::pipeline::{Caller, Serve};
+use crate::service::quotas::{Asker, Before};
 use crate::service::requests::Key;
 use crate::service::verdict;
-
-impl Outcome for WriteAnswer {
-    fn word(&self) -> &'static str {
-        match self.status {
-            WriteStatus::Written if self.durable => "written",
-            WriteStatus::Written => "written back later",
-            WriteStatus::Deleted => "deleted",
-            WriteStatus::Absent => "no value",
-        }
-    }
-
-    fn status(&self) -> u16 {
-        200
-    }
-}
 
 /// A durable write, or a deletion.
 struct Durable {
@@ -43,45 +28,45 @@ struct Durable {
     key: Key,
 }
 
-impl<H: Host> CacheService<H> {
-    /// `POST /cache/write`. A write that is answered before its commit is not remembered under its key: who repeats it writes
-    /// again.
-    pub async fn write(&self, request: Write, key: Option<IdempotencyKey>) -> Result<WriteAnswer, ApiError> {
+impl<H: Host> Serve<Write> for CacheService<H> {
+    /// A write that is answered before its commit is not remembered under its key: who repeats it writes again.
+    async fn serve(&self, request: Write, caller: Caller) -> Result<WriteAnswer, ApiError> {
         let Write { address, value, write_back, if_version } = request;
-        if value.text().len() > VALUE_BYTES_MAX {
-            let bytes = value.text().len();
-            return Err(ApiError::new(
-                ErrorCode::TooLarge,
-                format!("The value has {bytes} bytes of JSON text; at most {VALUE_BYTES_MAX} are allowed."),
-            ));
-        }
-        if write_back && if_version.is_some() {
-            return Err(ApiError::bad_request(
-                "\"if_version\" goes only with a durable write: leave out \"write_back\".",
-            ));
-        }
-        let client = key.as_ref().map(|key| key.client.clone()).unwrap_or_default();
-        let key = self.key(key)?;
+        let address = address.into_text();
+        let key = caller.key(&self.requests, Duration::ZERO);
         let shard = self.shard(&address).await?;
-        let subject = || address.clone();
         let value = Bytes::copy_from_slice(value.text().as_bytes());
         let bytes = (address.len() + value.len()) as u64;
-        let before = self.begin_write(shard, &address, bytes, &key)?;
+        let before = self.begin_write(shard, &address, bytes, &key, caller.asker.as_ref())?;
         let written = if write_back {
-            let run = self.write_back(shard, &address, &value);
-            watched(self.cluster.host(), &self.requests, &client, "write back", subject, run).await
+            self.write_back(shard, &address, &value).await
         } else {
             let write = Durable { address: address.clone(), value: Some(value), if_version, key };
-            watched(self.cluster.host(), &self.requests, &client, "write", subject, self.commit(shard, write))
-                .await
+            self.commit(shard, write).await
         };
         let surely_not = written.as_ref().is_err_and(|error| error.code != ErrorCode::OutcomeUnknown);
-        if let Some((asker, before)) = self.asker.as_ref().zip(before).filter(|_| surely_not) {
+        if let Some((asker, before)) = caller.asker.as_ref().zip(before).filter(|_| surely_not) {
             self.quotas.undo_write(asker, &address, before);
         }
         written
     }
+}
 
+impl<H: Host> Serve<Delete> for CacheService<H> {
+    async fn serve(&self, request: Delete, caller: Caller) -> Result<WriteAnswer, ApiError> {
+        let address = request.address.into_text();
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let shard = self.shard(&address).await?;
+        let write = Durable { address: address.clone(), value: None, if_version: request.if_version, key };
+        let deleted = self.commit(shard, write).await;
+        if deleted.is_ok() {
+            self.quotas.deleted(&address);
+        }
+        deleted
+    }
+}
+
+impl<H: Host> CacheService<H> {
     /// Counts the value for one client's address, which has room for it. Not where the request has its outcome.
     fn begin_write(
         &self,
@@ -89,8 +74,9 @@ impl<H: Host> CacheService<H> {
         address: &Address,
         bytes: u64,
         key: &Key,
+        asker: Option<&Asker>,
     ) -> Result<Option<Before>, ApiError> {
-        let Some(asker) = &self.asker else { return Ok(None) };
+        let Some(asker) = asker else { return Ok(None) };
         let shards = self.cluster.shard_map().shards.len() as u64;
         let share = self.cluster.config().client_share(shards * BYTES_PER_SHARD_MAX);
         let remembers = |group: Arc<Group<H>>| group.state.read(|machine| machine.knows(key.request()));
@@ -108,33 +94,6 @@ impl<H: Host> CacheService<H> {
         let most = (share, self.cluster.host().monotonic_us());
         let begun = self.quotas.begin_write(asker, address, bytes, most, exists);
         begun.map(Some).map_err(|what| verdict::bound_reached(shard, &what, key))
-    }
-
-    /// `POST /cache/delete`
-    pub async fn delete(
-        &self,
-        request: Delete,
-        key: Option<IdempotencyKey>,
-    ) -> Result<WriteAnswer, ApiError> {
-        let Delete { address, if_version } = request;
-        let client = key.as_ref().map(|key| key.client.clone()).unwrap_or_default();
-        let key = self.key(key)?;
-        let shard = self.shard(&address).await?;
-        let subject = || address.clone();
-        let write = Durable { address: address.clone(), value: None, if_version, key };
-        let deleted = watched(
-            self.cluster.host(),
-            &self.requests,
-            &client,
-            "delete",
-            subject,
-            self.commit(shard, write),
-        )
-        .await;
-        if deleted.is_ok() {
-            self.quotas.deleted(&address);
-        }
-        deleted
     }
 
     async fn write_back(

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use openraft::AsyncRuntime;
 use openraft::async_runtime::{Select3, Watch, WatchReceiver};
-use orrery_api::lock::{Acquire, LockAnswer};
+use orrery_api::lock::{Acquire, LockAnswer, TTL_DEFAULT, WAIT_DEFAULT};
 use orrery_base::error::{ApiError, ErrorCode};
-use orrery_base::ids::{GroupId, ResourceName};
+use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
 use orrery_lock::fact::ReleaseCause;
 use orrery_lock::{Holder, LockCommand, LockReply, Mode, Wait, WaitEdge, WaitId};
-use orrery_machine::{Command, Operation, Reply, WITHDRAW_SINCE};
+use orrery_machine::{Command, Mutation, Reply, WITHDRAW_SINCE};
 use smol_str::SmolStr;
 
 use super::ends::WaitEnd;
-use super::{LockService, internal, refused, session_expired, validate};
+use super::{LockService, holder, internal, refused, session_expired};
 use crate::error::ProposeError;
 use crate::host::Host;
+use crate::service::pipeline::{Caller, Serve};
 use crate::service::requests::Key;
 use crate::service::verdict;
 
@@ -28,27 +29,32 @@ const QUEUED_LEASES: u64 = 2;
 const LONG_POLL_GRACE_MS: u64 = 15_000;
 
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub resource: ResourceName,
-    pub holder: Holder,
-    pub mode: Mode,
+struct Asked {
+    resource: SmolStr,
+    holder: Holder,
+    mode: Mode,
     ttl_ms: u64,
     wait_ms: u64,
     queue: bool,
 }
 
-impl Asked {
-    /// Checks what a client sent.
-    pub fn new(request: Acquire) -> Result<Self, ApiError> {
-        let wait_ms = validate::wait(&request)?;
-        let Acquire { resource, client, session, mode, ttl_ms, queue, .. } = request;
-        validate::name("resource", &resource)?;
-        let holder = validate::holder(client, session)?;
-        Ok(Asked { resource, holder, mode, ttl_ms: validate::ttl(ttl_ms)?, wait_ms, queue })
+impl From<Acquire> for Asked {
+    fn from(request: Acquire) -> Self {
+        let Acquire { resource, client, session, mode, ttl_ms, wait_ms, queue } = request;
+        Asked {
+            resource: resource.into_text(),
+            holder: holder(client, session),
+            mode,
+            ttl_ms: ttl_ms.unwrap_or(TTL_DEFAULT).get(),
+            wait_ms: wait_ms.unwrap_or(WAIT_DEFAULT).get(),
+            queue,
+        }
     }
+}
 
+impl Asked {
     /// How long its request may take beside its attempts.
-    pub fn waits(&self) -> Duration {
+    fn waits(&self) -> Duration {
         Duration::from_millis(if self.queue { 0 } else { self.wait_ms })
     }
 
@@ -80,8 +86,11 @@ enum Ended {
     CallerGone,
 }
 
-impl<H: Host> LockService<H> {
-    pub(super) async fn acquire_checked(&self, asked: Asked, key: Key) -> Result<LockAnswer, ApiError> {
+impl<H: Host> Serve<Acquire> for LockService<H> {
+    /// Dropping the future cancels its wait in the background.
+    async fn serve(&self, request: Acquire, caller: Caller) -> Result<LockAnswer, ApiError> {
+        let asked = Asked::from(request);
+        let key = caller.key(&self.requests, asked.waits());
         if asked.queue || asked.wait_ms == 0 {
             let reply = self.lock(asked.command(), &key).await?;
             return self.settled(asked, reply);
@@ -93,7 +102,9 @@ impl<H: Host> LockService<H> {
         drop(here);
         result.unwrap_or_else(|_| Err(verdict::unknown(GroupId::CONTROL, "this node is stopping", &key)))
     }
+}
 
+impl<H: Host> LockService<H> {
     async fn long_poll(
         self,
         asked: Asked,
@@ -179,13 +190,13 @@ impl<H: Host> LockService<H> {
         let (resource, holder) = (asked.resource.clone(), asked.holder.clone());
         let group = self.cluster.group(GroupId::CONTROL);
         let version = group.map_or(0, |group| group.state.read(|machine| machine.cluster().version()));
-        let operation = Operation::Lock(if version >= WITHDRAW_SINCE {
+        let mutation = Mutation::Lock(if version >= WITHDRAW_SINCE {
             LockCommand::Withdraw { resource, holder, wait, key: key.shown() }
         } else {
             LockCommand::Cancel { resource, holder, wait: Some(wait) }
         });
         let own = self.requests.own();
-        let command = Command { key: Some(own.request().clone()), operation };
+        let command = Command { key: Some(own.request().clone()), mutation };
         let within = self.cluster.config().request_timeout;
         match self.cluster.propose(GroupId::CONTROL, command, within).await {
             // It ended unseen, so long ago that nothing is left of it but what the key remembers.
@@ -239,7 +250,7 @@ impl<H: Host> LockService<H> {
 }
 
 /// A refusal with its cycle.
-pub fn deadlock(resource: ResourceName, edges: Vec<WaitEdge>, victim: &Holder) -> LockAnswer {
+pub fn deadlock(resource: SmolStr, edges: Vec<WaitEdge>, victim: &Holder) -> LockAnswer {
     let cycle: Vec<SmolStr> = edges.iter().map(|edge| edge.waiter.client.clone()).collect();
     LockAnswer::Deadlock { resource, cycle, edges, victim: victim.client.clone() }
 }

@@ -3,38 +3,33 @@
 
 mod acquire;
 mod ends;
-pub(crate) mod validate;
-pub(crate) mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_api::lock::{
-    Acquire, Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery, TTL_MS_RANGE,
-};
-use orrery_api::session::{OneSession, OpenSession, SESSION_TTL_MS_DEFAULT, SessionAnswer};
+use orrery_api::lock::{Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery};
+use orrery_api::session::{CloseSession, OpenSession, RenewSession, SESSION_TTL_DEFAULT, SessionAnswer};
 use orrery_base::error::{ApiError, ErrorCode};
-use orrery_base::ids::{ClientName, GroupId, ResourceName};
-use orrery_base::key::IdempotencyKey;
+use orrery_base::ids::GroupId;
+use orrery_base::valid::{ClientName, Ttl};
 use orrery_lock::{
     After, Holder, LockCommand, LockReply, SessionCommand, SessionId, SessionReply, TablePage, edges_of,
 };
-use orrery_machine::{Command, Operation, Reply};
-use smol_str::{SmolStr, format_smolstr};
-use watched::watched;
+use orrery_machine::{Command, Mutation, Reply};
+use smol_str::SmolStr;
 
 pub use ends::Ends;
 
 use crate::cluster::Cluster;
 use crate::host::Host;
+use crate::service::pipeline::{Caller, Serve};
 use crate::service::requests::{Key, Requests};
 use crate::service::verdict;
 
 /// The lock service of one node. Cheap to clone.
 ///
-/// Every mutation takes the client's `Idempotency-Key`, if it sent one; without one the service mints it, and an
-/// `outcome_unknown` error carries the key under which a retry is safe. Each request ends within
-/// [`crate::config::EngineConfig::request_timeout`], an acquire within that plus its `wait_ms`, or twice that
+/// A mutation without an `Idempotency-Key` gets one here, and an `outcome_unknown` error carries the key under which a retry is safe.
+/// Each request ends within [`crate::config::EngineConfig::request_timeout`], an acquire within that plus its `wait_ms`, or twice that
 /// where its wait has to be cancelled.
 pub struct LockService<H: Host> {
     cluster: Cluster<H>,
@@ -57,158 +52,11 @@ impl<H: Host> LockService<H> {
         LockService { cluster, requests, ends }
     }
 
-    /// `POST /lock/acquire`. Dropping the future cancels its wait in the background.
-    pub async fn acquire(
-        &self,
-        request: Acquire,
-        key: Option<IdempotencyKey>,
-    ) -> Result<LockAnswer, ApiError> {
-        let asked = acquire::Asked::new(request)?;
-        let key = self.key(key, asked.waits())?;
-        let client = asked.holder.client.clone();
-        let subject = || format_smolstr!("{} {}", asked.resource, asked.mode.letter());
-        watched(
-            self.cluster.host(),
-            &self.requests,
-            &client,
-            "acquire",
-            subject,
-            self.acquire_checked(asked.clone(), key),
-        )
-        .await
-    }
-
-    /// `POST /lock/release`
-    pub async fn release(
-        &self,
-        request: Release,
-        key: Option<IdempotencyKey>,
-    ) -> Result<LockAnswer, ApiError> {
-        let Release { resource, client, session, fencing_token } = request;
-        let (key, holder) = self.checked(key, &resource, client, session)?;
-        let subject = resource.clone();
-        let client = holder.client.clone();
-        let run = async {
-            let command =
-                LockCommand::Release { resource: resource.clone(), holder: holder.clone(), fencing_token };
-            match self.lock(command, &key).await? {
-                LockReply::Released { fencing_token } => {
-                    Ok(LockAnswer::Released { resource, client: holder.client, fencing_token })
-                }
-                LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
-                other => Err(refused(other)),
-            }
-        };
-        watched(self.cluster.host(), &self.requests, &client, "release", || subject, run).await
-    }
-
-    /// `POST /lock/renew`
-    pub async fn renew(&self, request: Renew, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
-        let Renew { resource, client, session, fencing_token, ttl_ms } = request;
-        let (key, holder) = self.checked(key, &resource, client, session)?;
-        let ttl_ms = ttl_ms.map(|ttl_ms| validate::length("ttl_ms", ttl_ms, TTL_MS_RANGE)).transpose()?;
-        let subject = resource.clone();
-        let client = holder.client.clone();
-        let run = async {
-            let command = LockCommand::Renew {
-                resource: resource.clone(),
-                holder: holder.clone(),
-                fencing_token,
-                ttl_ms,
-            };
-            match self.lock(command, &key).await? {
-                LockReply::Renewed { expires_in_ms, fencing_token } => {
-                    Ok(LockAnswer::Renewed { resource, client: holder.client, expires_in_ms, fencing_token })
-                }
-                LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
-                other => Err(refused(other)),
-            }
-        };
-        watched(self.cluster.host(), &self.requests, &client, "renew", || subject, run).await
-    }
-
-    /// `POST /lock/cancel`
-    pub async fn cancel(&self, request: Cancel, key: Option<IdempotencyKey>) -> Result<LockAnswer, ApiError> {
-        let Cancel { resource, client, session } = request;
-        let (key, holder) = self.checked(key, &resource, client, session)?;
-        let subject = resource.clone();
-        let client = holder.client.clone();
-        let run = async {
-            let command =
-                LockCommand::Cancel { resource: resource.clone(), holder: holder.clone(), wait: None };
-            match self.lock(command, &key).await? {
-                LockReply::Cancelled => Ok(LockAnswer::Cancelled { resource, client: holder.client }),
-                LockReply::NotWaiting => Ok(LockAnswer::NotWaiting { resource, client: holder.client }),
-                LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant } => {
-                    Ok(LockAnswer::Acquired {
-                        resource,
-                        client: holder.client,
-                        mode,
-                        fencing_token,
-                        expires_in_ms,
-                        reentrant,
-                    })
-                }
-                LockReply::Deadlock { cycle, victim } => Ok(acquire::deadlock(resource, cycle, &victim)),
-                other => Err(refused(other)),
-            }
-        };
-        watched(self.cluster.host(), &self.requests, &client, "cancel", || subject, run).await
-    }
-
-    /// `POST /session`
-    pub async fn open_session(
-        &self,
-        request: OpenSession,
-        key: Option<IdempotencyKey>,
-    ) -> Result<SessionAnswer, ApiError> {
-        let OpenSession { client, ttl_ms } = request;
-        let key = self.key(key, Duration::ZERO)?;
-        validate::name("client", &client)?;
-        let ttl_ms = validate::length("ttl_ms", ttl_ms.unwrap_or(SESSION_TTL_MS_DEFAULT), TTL_MS_RANGE)?;
-        let command = SessionCommand::Open { client: client.clone(), ttl_ms };
-        self.session("open session", client, SmolStr::default(), command, key).await
-    }
-
-    /// `POST /session/renew`
-    pub async fn renew_session(
-        &self,
-        request: OneSession,
-        key: Option<IdempotencyKey>,
-    ) -> Result<SessionAnswer, ApiError> {
-        let OneSession { session } = request;
-        let key = self.key(key, Duration::ZERO)?;
-        let subject = format_smolstr!("{}", session.0);
-        self.session("renew session", SmolStr::default(), subject, SessionCommand::Renew { session }, key)
-            .await
-    }
-
-    /// `POST /session/close`
-    pub async fn close_session(
-        &self,
-        request: OneSession,
-        key: Option<IdempotencyKey>,
-    ) -> Result<SessionAnswer, ApiError> {
-        let OneSession { session } = request;
-        let key = self.key(key, Duration::ZERO)?;
-        let subject = format_smolstr!("{}", session.0);
-        self.session("close session", SmolStr::default(), subject, SessionCommand::Close { session }, key)
-            .await
-    }
-
     /// `GET /lock/status[?resource=&limit=&after=&session_after=]`, linearizable.
     pub async fn status(&self, query: StatusQuery) -> Result<LockStatus, ApiError> {
         self.member().await?;
         let StatusQuery { resource, limit, after, session_after } = query;
-        if let Some(resource) = &resource {
-            validate::name("resource", resource)?;
-        }
-        let limit = limit.unwrap_or(STATUS_LIMIT_MAX);
-        if !(1..=STATUS_LIMIT_MAX).contains(&limit) {
-            return Err(ApiError::bad_request(format!(
-                "\"limit\" is {limit}; it must be 1 to {STATUS_LIMIT_MAX} holders and waiters."
-            )));
-        }
+        let limit = limit.map_or(STATUS_LIMIT_MAX, |limit| limit.get() as usize);
         let within = self.cluster.config().request_timeout;
         let unavailable = |why: String| ApiError::new(ErrorCode::Unavailable, why);
         let (_, clock_ms) = self
@@ -224,32 +72,11 @@ impl<H: Host> LockService<H> {
         let (machine, applied) = group.state.fork();
         let after = After { resource: after.as_deref(), session: session_after };
         let TablePage { table, next, next_session } =
-            machine.locks().page(applied, resource.as_deref(), after, limit);
+            machine.locks().page(applied, resource.as_ref().map(|name| name.as_str()), after, limit);
         let edges = edges_of(&table);
         // What is left of a lease is counted from the leader's clock: the committed one stands still in between.
         let now_ms = table.clock_ms.max(clock_ms.unwrap_or_default());
         Ok(LockStatus { now_ms, table, edges, next, next_session })
-    }
-
-    /// The request's key, and for whom it is; the resource's name is checked too.
-    fn checked(
-        &self,
-        key: Option<IdempotencyKey>,
-        resource: &ResourceName,
-        client: ClientName,
-        session: Option<SessionId>,
-    ) -> Result<(Key, Holder), ApiError> {
-        let key = self.key(key, Duration::ZERO)?;
-        validate::name("resource", resource)?;
-        Ok((key, validate::holder(client, session)?))
-    }
-
-    /// The client's key, checked, or a new one, for a request that may wait for so long.
-    fn key(&self, key: Option<IdempotencyKey>, wait: Duration) -> Result<Key, ApiError> {
-        if let Some(key) = &key {
-            validate::key(key)?;
-        }
-        Ok(self.requests.key(key, wait))
     }
 
     /// Waits, within a request's time, until this node is part of a cluster.
@@ -263,53 +90,42 @@ impl<H: Host> LockService<H> {
             .not_ready("This node is not ready: it is starting and has not heard from a majority."))
     }
 
-    async fn session(
-        &self,
-        operation: &'static str,
-        client: ClientName,
-        subject: SmolStr,
-        command: SessionCommand,
-        key: Key,
-    ) -> Result<SessionAnswer, ApiError> {
+    async fn session(&self, command: SessionCommand, caller: Caller) -> Result<SessionAnswer, ApiError> {
+        let key = caller.key(&self.requests, Duration::ZERO);
         let session = match &command {
             SessionCommand::Open { .. } => None,
             SessionCommand::Renew { session } | SessionCommand::Close { session } => Some(*session),
         };
-        let run = async {
-            match (self.mutate(Operation::Session(command), &key).await?, session) {
-                (Reply::Session(SessionReply::Opened { session, expires_in_ms }), _) => {
-                    Ok(SessionAnswer::Opened { session, expires_in_ms })
-                }
-                (Reply::Session(SessionReply::Renewed { expires_in_ms }), Some(session)) => {
-                    Ok(SessionAnswer::Renewed { session, expires_in_ms })
-                }
-                (Reply::Session(SessionReply::Closed { released, cancelled }), Some(session)) => {
-                    Ok(SessionAnswer::Closed { session, released, cancelled })
-                }
-                (Reply::Session(SessionReply::Expired), _) => Err(session_expired()),
-                (Reply::Session(SessionReply::LimitReached { what }), _) => {
-                    Err(verdict::limit_reached(&what))
-                }
-                _ => Err(internal()),
+        match (self.mutate(Mutation::Session(command), &key).await?, session) {
+            (Reply::Session(SessionReply::Opened { session, expires_in_ms }), _) => {
+                Ok(SessionAnswer::Opened { session, expires_in_ms })
             }
-        };
-        watched(self.cluster.host(), &self.requests, &client, operation, || subject, run).await
+            (Reply::Session(SessionReply::Renewed { expires_in_ms }), Some(session)) => {
+                Ok(SessionAnswer::Renewed { session, expires_in_ms })
+            }
+            (Reply::Session(SessionReply::Closed { released, cancelled }), Some(session)) => {
+                Ok(SessionAnswer::Closed { session, released, cancelled })
+            }
+            (Reply::Session(SessionReply::Expired), _) => Err(session_expired()),
+            (Reply::Session(SessionReply::LimitReached { what }), _) => Err(verdict::limit_reached(&what)),
+            _ => Err(internal()),
+        }
     }
 
     async fn lock(&self, command: LockCommand, key: &Key) -> Result<LockReply, ApiError> {
-        match self.mutate(Operation::Lock(command), key).await? {
+        match self.mutate(Mutation::Lock(command), key).await? {
             Reply::Lock(reply) => Ok(reply),
             _ => Err(internal()),
         }
     }
 
     /// One command through the log, once.
-    async fn mutate(&self, operation: Operation, key: &Key) -> Result<Reply, ApiError> {
+    async fn mutate(&self, mutation: Mutation, key: &Key) -> Result<Reply, ApiError> {
         self.member()
             .await
             .map_err(|error| verdict::refused(GroupId::CONTROL, error.code, &error.message, key))?;
         let within = self.cluster.config().request_timeout;
-        let command = Command { key: Some(key.request().clone()), operation };
+        let command = Command { key: Some(key.request().clone()), mutation };
         key.sent(GroupId::CONTROL);
         match self.cluster.propose(GroupId::CONTROL, command, within).await {
             Ok((_, reply)) => {
@@ -319,6 +135,87 @@ impl<H: Host> LockService<H> {
             Err(error) => Err(verdict::unanswered(GroupId::CONTROL, error, key)),
         }
     }
+}
+
+impl<H: Host> Serve<Release> for LockService<H> {
+    async fn serve(&self, request: Release, caller: Caller) -> Result<LockAnswer, ApiError> {
+        let Release { resource, client, session, fencing_token } = request;
+        let (resource, holder) = (resource.into_text(), holder(client, session));
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let command =
+            LockCommand::Release { resource: resource.clone(), holder: holder.clone(), fencing_token };
+        match self.lock(command, &key).await? {
+            LockReply::Released { fencing_token } => {
+                Ok(LockAnswer::Released { resource, client: holder.client, fencing_token })
+            }
+            LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl<H: Host> Serve<Renew> for LockService<H> {
+    async fn serve(&self, request: Renew, caller: Caller) -> Result<LockAnswer, ApiError> {
+        let Renew { resource, client, session, fencing_token, ttl_ms } = request;
+        let (resource, holder) = (resource.into_text(), holder(client, session));
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let command = LockCommand::Renew {
+            resource: resource.clone(),
+            holder: holder.clone(),
+            fencing_token,
+            ttl_ms: ttl_ms.map(Ttl::get),
+        };
+        match self.lock(command, &key).await? {
+            LockReply::Renewed { expires_in_ms, fencing_token } => {
+                Ok(LockAnswer::Renewed { resource, client: holder.client, expires_in_ms, fencing_token })
+            }
+            LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl<H: Host> Serve<Cancel> for LockService<H> {
+    async fn serve(&self, request: Cancel, caller: Caller) -> Result<LockAnswer, ApiError> {
+        let Cancel { resource, client, session } = request;
+        let (resource, holder) = (resource.into_text(), holder(client, session));
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let command = LockCommand::Cancel { resource: resource.clone(), holder: holder.clone(), wait: None };
+        match self.lock(command, &key).await? {
+            LockReply::Cancelled => Ok(LockAnswer::Cancelled { resource, client: holder.client }),
+            LockReply::NotWaiting => Ok(LockAnswer::NotWaiting { resource, client: holder.client }),
+            LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant } => {
+                let client = holder.client;
+                Ok(LockAnswer::Acquired { resource, client, mode, fencing_token, expires_in_ms, reentrant })
+            }
+            LockReply::Deadlock { cycle, victim } => Ok(acquire::deadlock(resource, cycle, &victim)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl<H: Host> Serve<OpenSession> for LockService<H> {
+    async fn serve(&self, request: OpenSession, caller: Caller) -> Result<SessionAnswer, ApiError> {
+        let OpenSession { client, ttl_ms } = request;
+        let ttl_ms = ttl_ms.unwrap_or(SESSION_TTL_DEFAULT).get();
+        self.session(SessionCommand::Open { client: client.into_text(), ttl_ms }, caller).await
+    }
+}
+
+impl<H: Host> Serve<RenewSession> for LockService<H> {
+    async fn serve(&self, request: RenewSession, caller: Caller) -> Result<SessionAnswer, ApiError> {
+        self.session(SessionCommand::Renew { session: request.session }, caller).await
+    }
+}
+
+impl<H: Host> Serve<CloseSession> for LockService<H> {
+    async fn serve(&self, request: CloseSession, caller: Caller) -> Result<SessionAnswer, ApiError> {
+        self.session(SessionCommand::Close { session: request.session }, caller).await
+    }
+}
+
+fn holder(client: ClientName, session: Option<SessionId>) -> Holder {
+    Holder { client: client.into_text(), session }
 }
 
 fn session_expired() -> ApiError {
@@ -338,7 +235,7 @@ fn refused(reply: LockReply) -> ApiError {
     }
 }
 
-fn not_holder(resource: ResourceName, asked: Holder, holders: Vec<Holder>) -> LockAnswer {
+fn not_holder(resource: SmolStr, asked: Holder, holders: Vec<Holder>) -> LockAnswer {
     let holders: Vec<SmolStr> = holders.into_iter().map(|holder| holder.client).collect();
     let message = match holders.as_slice() {
         [] => format!("{asked} does not hold {resource}: nobody does."),

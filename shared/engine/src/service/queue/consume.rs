@@ -12,23 +12,22 @@ use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
 use openraft::AsyncRuntime;
 use openraft::async_runtime::{Select2, Select3, Watch, WatchReceiver};
-use orrery_api::queue::{Consume, Consumed, Delivered, JsonText};
+use orrery_api::queue::{Consume, Consumed, Delivered, JsonText, VISIBILITY_DEFAULT};
 use orrery_base::error::{ApiError, ErrorCode, ShardOutcome};
 use orrery_base::ids::{GroupId, LogIndex};
-use orrery_base::key::IdempotencyKey;
+use orrery_base::valid::WaitTime;
 use orrery_queue::{ConsumerName, Delivery, MessageId, QueueCommand, QueueReply};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 use super::groups::Begun;
 use super::known::Of;
 use super::wait::Watching;
-use super::{QueueService, group_deleted, internal, unavailable, validate};
+use super::{QueueService, group_deleted, internal, unavailable};
 use crate::cluster::retry_budget::RetryBudget;
 use crate::host::Host;
 use crate::peer::message::Found;
 use crate::peer::message::{Look, QueueAsk, QueueTold, Until};
-use crate::service::lock::validate::name;
-use crate::service::lock::watched::watched;
+use crate::service::pipeline::{Caller, Serve};
 use crate::service::requests::Key;
 use crate::service::verdict;
 
@@ -57,17 +56,16 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(request: Consume, key: Option<Key>) -> Result<Self, ApiError> {
-        validate::group(&request.topic, &request.group)?;
-        name("consumer", &request.consumer)?;
-        Ok(Asked {
-            max: validate::max(request.max)?,
-            visibility_ms: validate::visibility(request.visibility_ms)?,
-            wait: Duration::from_millis(validate::wait(&request)?),
-            of: (request.topic, request.group),
-            consumer: request.consumer,
+    fn new(request: Consume, key: Option<Key>) -> Self {
+        let Consume { topic, group, consumer, max, visibility_ms, wait_ms } = request;
+        Asked {
+            of: (topic.into_text(), group.into_text()),
+            consumer: consumer.into_text(),
+            max: max.get() as u32,
+            visibility_ms: visibility_ms.unwrap_or(VISIBILITY_DEFAULT).get(),
+            wait: Duration::from_millis(wait_ms.map_or(0, WaitTime::get)),
             key,
-        })
+        }
     }
 
     fn command(&self) -> QueueCommand {
@@ -82,28 +80,11 @@ impl Asked {
     }
 }
 
-impl<H: Host> QueueService<H> {
-    /// `POST /queue/consume`. When the future is dropped, what was claimed for it meanwhile is given back.
-    pub async fn consume(&self, request: Consume, key: Option<IdempotencyKey>) -> Result<Consumed, ApiError> {
-        if let Some(key) = &key {
-            super::check_key(key)?;
-        }
-        let key = key.map(|key| self.requests.key(Some(key), Duration::ZERO));
-        let asked = Asked::new(request, key)?;
-        let consumer = asked.consumer.clone();
-        let subject = || format_smolstr!("{} {}", asked.of.0, asked.of.1);
-        watched(
-            self.cluster.host(),
-            &self.requests,
-            &consumer,
-            "consume",
-            subject,
-            self.consume_checked(asked.clone()),
-        )
-        .await
-    }
-
-    async fn consume_checked(&self, asked: Asked) -> Result<Consumed, ApiError> {
+impl<H: Host> Serve<Consume> for QueueService<H> {
+    /// When the future is dropped, what was claimed for it meanwhile is given back.
+    async fn serve(&self, request: Consume, caller: Caller) -> Result<Consumed, ApiError> {
+        let key = caller.key.is_some().then(|| caller.key(&self.requests, Duration::ZERO));
+        let asked = Asked::new(request, key);
         // A task of its own: when the caller goes away in the middle, what it claimed must go back.
         let (here, mut gone) = <<H::Runtime as AsyncRuntime>::Watch as Watch>::channel(());
         let key = asked.key.clone();

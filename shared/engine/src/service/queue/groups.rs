@@ -1,23 +1,22 @@
 //! Consumer groups: created and deleted on all shards.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use orrery_api::queue::{CreateGroup, DeleteGroup, GroupAnswer};
-use orrery_api::queue_view::Groups;
+use orrery_api::queue::{CreateGroup, DeleteGroup, GroupAnswer, GroupEnd};
+use orrery_api::queue_view::{Groups, GroupsQuery};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
-use orrery_base::key::IdempotencyKey;
 use orrery_queue::{QueueCommand, QueueReply, StartFrom};
-use smol_str::{SmolStr, format_smolstr};
 
 use super::known::Of;
 use super::stats::Read;
-use super::{QueueService, internal, no_group, partial, validate};
+use super::{QueueService, internal, no_group, partial};
 use crate::host::Host;
 use crate::peer::message::{Look, QueueAsk, QueueTold};
-use crate::service::lock::watched::watched;
+use crate::service::pipeline::{Caller, Serve};
 use crate::service::requests::Key;
 use crate::service::verdict;
 
@@ -39,80 +38,68 @@ pub(super) struct Standing {
     pub silent: BTreeMap<GroupId, ApiError>,
 }
 
-impl<H: Host> QueueService<H> {
-    /// `POST /queue/groups`. On all shards or on none; where that cannot be kept, the error says what became of it in each.
-    pub async fn create_group(
-        &self,
-        request: CreateGroup,
-        key: Option<IdempotencyKey>,
-    ) -> Result<GroupAnswer, ApiError> {
+impl<H: Host> Serve<CreateGroup> for QueueService<H> {
+    /// On all shards or on none; where that cannot be kept, the error says what became of it in each.
+    async fn serve(&self, request: CreateGroup, caller: Caller) -> Result<GroupAnswer, ApiError> {
         let CreateGroup { topic, group, from } = request;
-        let given = key.is_some();
-        let key = self.key(key)?;
-        validate::group(&topic, &group)?;
-        let subject = || format_smolstr!("{topic} {group}");
-        let run = async {
-            let of = (topic.clone(), group.clone());
-            let shards = self.shards().await?;
-            let standing = self.standing(&of, &shards).await?;
-            may_begin(&standing, &key)?;
-            if let Some(first) = shards.first().filter(|_| !standing.topic) {
-                self.topic_fits(*first, &topic, &key).await?;
-            }
-            let existed = self.begin(&of, from, &shards, &key, given).await?;
-            let status = SmolStr::new_static(if existed { "exists" } else { "created" });
-            Ok(GroupAnswer { status, topic: topic.clone(), group: group.clone() })
-        };
-        watched(self.cluster.host(), &self.requests, &SmolStr::default(), "create group", subject, run).await
+        let of = (topic.into_text(), group.into_text());
+        let given = caller.key.is_some();
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let shards = self.shards().await?;
+        let standing = self.standing(&of, &shards).await?;
+        may_begin(&standing, &key)?;
+        if let Some(first) = shards.first().filter(|_| !standing.topic) {
+            self.topic_fits(*first, &of.0, &key, caller.asker.as_ref()).await?;
+        }
+        let existed = self.begin(&of, from, &shards, &key, given).await?;
+        let status = if existed { GroupEnd::Exists } else { GroupEnd::Created };
+        let (topic, group) = of;
+        Ok(GroupAnswer { status, topic, group })
     }
+}
 
-    /// `POST /queue/groups/delete`. Nothing is deleted unless every shard answers; where one fails then, the error says what
-    /// became of it in each, and a retry under the key completes it.
-    pub async fn delete_group(
-        &self,
-        request: DeleteGroup,
-        key: Option<IdempotencyKey>,
-    ) -> Result<GroupAnswer, ApiError> {
+impl<H: Host> Serve<DeleteGroup> for QueueService<H> {
+    /// Nothing is deleted unless every shard answers; where one fails then, the error says what became of it in each, and a retry
+    /// under the key completes it.
+    async fn serve(&self, request: DeleteGroup, caller: Caller) -> Result<GroupAnswer, ApiError> {
         let DeleteGroup { topic, group } = request;
-        let key = self.key(key)?;
-        validate::group(&topic, &group)?;
-        let subject = || format_smolstr!("{topic} {group}");
-        let run = async {
-            let of = (topic.clone(), group.clone());
-            let shards = self.shards().await?;
-            answers(&self.standing(&of, &shards).await?, &key)?;
-            let command = QueueCommand::DeleteGroup { topic: topic.clone(), group: group.clone() };
-            self.memory.deleted(&of);
-            let (mut existed, mut done, mut failed) = (false, Vec::new(), Vec::new());
-            for (shard, reply) in self.everywhere(&command, &shards, &key).await {
-                match reply {
-                    Ok(QueueReply::GroupDeleted) => {
-                        existed = true;
-                        done.push(shard);
-                    }
-                    Ok(QueueReply::NoSuchTopic | QueueReply::NoSuchGroup) => done.push(shard),
-                    Ok(_) => failed.push((shard, internal())),
-                    Err(error) => failed.push((shard, error)),
+        let of = (topic.into_text(), group.into_text());
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let shards = self.shards().await?;
+        answers(&self.standing(&of, &shards).await?, &key)?;
+        let (topic, group) = of.clone();
+        let command = QueueCommand::DeleteGroup { topic, group };
+        self.memory.deleted(&of);
+        let (mut existed, mut done, mut failed) = (false, Vec::new(), Vec::new());
+        for (shard, reply) in self.everywhere(&command, &shards, &key).await {
+            match reply {
+                Ok(QueueReply::GroupDeleted) => {
+                    existed = true;
+                    done.push(shard);
                 }
+                Ok(QueueReply::NoSuchTopic | QueueReply::NoSuchGroup) => done.push(shard),
+                Ok(_) => failed.push((shard, internal())),
+                Err(error) => failed.push((shard, error)),
             }
-            if !failed.is_empty() {
-                return Err(partial("The group is not deleted everywhere", &done, failed, &key));
-            }
-            if !existed {
-                return Err(no_group(&topic, &group));
-            }
-            let status = SmolStr::new_static("deleted");
-            Ok(GroupAnswer { status, topic: topic.clone(), group: group.clone() })
-        };
-        watched(self.cluster.host(), &self.requests, &SmolStr::default(), "delete group", subject, run).await
+        }
+        if !failed.is_empty() {
+            return Err(partial("The group is not deleted everywhere", &done, failed, &key));
+        }
+        let (topic, group) = of;
+        if !existed {
+            return Err(no_group(&topic, &group));
+        }
+        Ok(GroupAnswer { status: GroupEnd::Deleted, topic, group })
     }
+}
 
+impl<H: Host> QueueService<H> {
     /// `GET /queue/groups?topic=`
-    pub async fn groups(&self, topic: &SmolStr) -> Result<Groups, ApiError> {
-        validate::any_topic(topic)?;
-        let Read { found, unavailable } = self.figures(Some(topic)).await?;
+    pub async fn groups(&self, query: GroupsQuery) -> Result<Groups, ApiError> {
+        let topic = query.topic.into_text();
+        let Read { found, unavailable } = self.figures(Some(&topic)).await?;
         let groups = found.into_iter().next().map(|topic| topic.groups).unwrap_or_default();
-        Ok(Groups { topic: topic.clone(), groups, unavailable })
+        Ok(Groups { topic, groups, unavailable })
     }
 
     /// The same command on these shards at once, each under the same key: they remember apart.

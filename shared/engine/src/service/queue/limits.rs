@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use orrery_api::queue_limits::{LimitsAnswer, SetLimits, ShardLimits};
 use orrery_base::error::ApiError;
 use orrery_base::ids::GroupId;
-use orrery_base::key::IdempotencyKey;
 use orrery_queue::{QueueCommand, QueueReply, QueueUse, TopicName};
-use smol_str::SmolStr;
 
 use super::stats::Read;
 use super::{QueueService, internal, partial};
 use crate::host::Host;
 use crate::peer::message::{QueueAsk, QueueTold};
 use crate::raft::group::Group;
-use crate::service::lock::watched::watched;
+use crate::service::pipeline::{Caller, Serve};
+use crate::service::quotas::Asker;
 use crate::service::requests::Key;
 use crate::service::verdict;
 
@@ -39,45 +39,6 @@ impl<H: Host> QueueService<H> {
         Ok(LimitsAnswer { used, shards, unavailable: unavailable.into_iter().collect() })
     }
 
-    /// `POST /queue/limits`. Nothing is changed unless every shard answers; where one fails then, the error says what became
-    /// of it in each, and a retry completes it.
-    pub async fn set_limits(
-        &self,
-        request: SetLimits,
-        key: Option<IdempotencyKey>,
-    ) -> Result<LimitsAnswer, ApiError> {
-        let key = self.key(key)?;
-        let run = async {
-            let mut answer = self.limits().await?;
-            if let Some(shard) = answer.unavailable.first() {
-                let why = "it does not answer, and limits are the same on all shards";
-                return Err(verdict::not_taken(*shard, why, &key));
-            }
-            for shard in &mut answer.shards {
-                shard.limits = request.apply(shard.limits).map_err(ApiError::bad_request)?;
-            }
-            let within = self.timeout();
-            let changes = answer.shards.iter().map(async |shard| {
-                let command = QueueCommand::SetLimits { limits: shard.limits };
-                (shard.shard, self.mutate(shard.shard, command, &key, within).await)
-            });
-            let (mut done, mut failed) = (Vec::new(), Vec::new());
-            for (shard, reply) in join_all(changes).await {
-                match reply {
-                    Ok((_, QueueReply::LimitsSet)) => done.push(shard),
-                    Ok(_) => failed.push((shard, internal())),
-                    Err(error) => failed.push((shard, error)),
-                }
-            }
-            if failed.is_empty() {
-                return Ok(answer);
-            }
-            Err(partial("The limits are not set everywhere", &done, failed, &key))
-        };
-        let empty = SmolStr::default;
-        watched(self.cluster.host(), &self.requests, &empty(), "queue limits", empty, run).await
-    }
-
     /// Before a topic begins: the cluster has no more than it may. Two that begin at once in the last place may both do so;
     /// the bound of each shard is the last word.
     pub(super) async fn topic_fits(
@@ -85,6 +46,7 @@ impl<H: Host> QueueService<H> {
         shard: GroupId,
         topic: &TopicName,
         key: &Key,
+        asker: Option<&Asker>,
     ) -> Result<(), ApiError> {
         let here = |group: Arc<Group<H>>| {
             group.state.read(|machine| machine.queue().is_some_and(|queue| queue.has_topic(topic)))
@@ -114,7 +76,7 @@ impl<H: Host> QueueService<H> {
             let what = format!("the cluster has {most} topics, which is its bound");
             return Err(verdict::bound_reached(shard, &what, key));
         }
-        let Some(asker) = &self.asker else { return Ok(()) };
+        let Some(asker) = asker else { return Ok(()) };
         let share = self.cluster.config().client_share(u64::from(most));
         let quotas = &self.quotas;
         let begun = quotas.begin_topic(asker, topic, share, now_us, |topic| {
@@ -122,5 +84,38 @@ impl<H: Host> QueueService<H> {
             !unavailable.is_empty() || names.contains(topic)
         });
         begun.map_err(|what| verdict::bound_reached(shard, &what, key))
+    }
+}
+
+impl<H: Host> Serve<SetLimits> for QueueService<H> {
+    /// Nothing is changed unless every shard answers; where one fails then, the error says what became of it in each, and a retry
+    /// completes it.
+    async fn serve(&self, request: SetLimits, caller: Caller) -> Result<LimitsAnswer, ApiError> {
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let mut answer = self.limits().await?;
+        if let Some(shard) = answer.unavailable.first() {
+            let why = "it does not answer, and limits are the same on all shards";
+            return Err(verdict::not_taken(*shard, why, &key));
+        }
+        for shard in &mut answer.shards {
+            shard.limits = request.apply(shard.limits)?;
+        }
+        let within = self.timeout();
+        let changes = answer.shards.iter().map(async |shard| {
+            let command = QueueCommand::SetLimits { limits: shard.limits };
+            (shard.shard, self.mutate(shard.shard, command, &key, within).await)
+        });
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for (shard, reply) in join_all(changes).await {
+            match reply {
+                Ok((_, QueueReply::LimitsSet)) => done.push(shard),
+                Ok(_) => failed.push((shard, internal())),
+                Err(error) => failed.push((shard, error)),
+            }
+        }
+        if failed.is_empty() {
+            return Ok(answer);
+        }
+        Err(partial("The limits are not set everywhere", &done, failed, &key))
     }
 }

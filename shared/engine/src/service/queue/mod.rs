@@ -17,17 +17,14 @@ mod limits;
 mod peek;
 mod place;
 mod publish;
-mod purge;
 mod rates;
-mod redrive;
 mod replica;
 mod ring;
 mod settle;
 mod stats;
-mod validate;
+mod sweep;
 mod wait;
 mod wakes;
-mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,14 +37,12 @@ pub use replica::{Replica, Replicas};
 
 use orrery_base::error::{ApiError, ErrorCode, ShardOutcome};
 use orrery_base::ids::{GroupId, LogIndex};
-use orrery_base::key::IdempotencyKey;
-use orrery_machine::{Command, Operation, Reply, ShardMap};
+use orrery_machine::{Command, Mutation, Reply, ShardMap};
 use orrery_queue::{QueueCommand, QueueReply, QueueUse};
 
 use crate::cluster::Cluster;
 use crate::host::Host;
-use crate::service::lock::validate::key as check_key;
-use crate::service::quotas::{Asker, Quotas};
+use crate::service::quotas::Quotas;
 use crate::service::requests::{Key, Requests};
 use crate::service::verdict;
 
@@ -56,8 +51,8 @@ const MAP_NAP: Duration = Duration::from_millis(20);
 
 /// The queue service of one node. Cheap to clone.
 ///
-/// Every mutation takes the client's `Idempotency-Key`, if it sent one; without one the service mints it, and an
-/// `outcome_unknown` error carries the key under which a retry is safe. Each request ends within
+/// A mutation without an `Idempotency-Key` gets one here, and an `outcome_unknown` error carries the key under which a retry is safe. Each
+/// request ends within
 /// [`crate::config::EngineConfig::request_timeout`], a consume within that plus its `wait_ms`.
 pub struct QueueService<H: Host> {
     cluster: Cluster<H>,
@@ -66,8 +61,6 @@ pub struct QueueService<H: Host> {
     replicas: Arc<Replicas>,
     /// What is remembered between requests.
     memory: Arc<Memory>,
-    /// From where it is asked; a node's own requests have no bound but the cluster's.
-    asker: Option<Asker>,
 }
 
 impl<H: Host> Clone for QueueService<H> {
@@ -78,7 +71,6 @@ impl<H: Host> Clone for QueueService<H> {
             quotas: self.quotas.clone(),
             replicas: self.replicas.clone(),
             memory: self.memory.clone(),
-            asker: self.asker.clone(),
         }
     }
 }
@@ -90,12 +82,7 @@ impl<H: Host> QueueService<H> {
         quotas: Arc<Quotas>,
         replicas: Arc<Replicas>,
     ) -> Self {
-        QueueService { cluster, requests, quotas, replicas, memory: Arc::default(), asker: None }
-    }
-
-    /// The same for somebody at that address, who may begin a bounded part of the cluster's topics through this node.
-    pub fn asked_by(self, asker: Option<Asker>) -> Self {
-        QueueService { asker, ..self }
+        QueueService { cluster, requests, quotas, replicas, memory: Arc::default() }
     }
 
     /// Whether somebody waits on this node for that group of a shard.
@@ -126,14 +113,6 @@ impl<H: Host> QueueService<H> {
     pub fn totals(&self) -> QueueTotals {
         let groups = self.cluster.groups();
         groups.iter().fold(QueueTotals::default(), |sum, group| sum + self.replicas.of(group.id).totals())
-    }
-
-    /// The client's key, checked, or a new one.
-    fn key(&self, key: Option<IdempotencyKey>) -> Result<Key, ApiError> {
-        if let Some(key) = &key {
-            check_key(key)?;
-        }
-        Ok(self.requests.key(key, Duration::ZERO))
     }
 
     fn timeout(&self) -> Duration {
@@ -171,7 +150,7 @@ impl<H: Host> QueueService<H> {
         key: &Key,
         within: Duration,
     ) -> Result<(LogIndex, QueueReply), ApiError> {
-        let command = Command { key: Some(key.request().clone()), operation: Operation::Queue(command) };
+        let command = Command { key: Some(key.request().clone()), mutation: Mutation::Queue(command) };
         key.sent(shard);
         let answered = self.cluster.propose(shard, command, within).await;
         if answered.is_ok() {

@@ -1,26 +1,25 @@
 //! Peek: the first messages of a topic, or its dead letters, without claiming any.
 
-use orrery_api::queue::JsonText;
-use orrery_api::queue_view::{DeadFigures, Peek, PeekedMessage};
+use orrery_api::queue::{JsonText, LIMIT_DEFAULT};
+use orrery_api::queue_view::{DeadFigures, Peek, PeekQuery, PeekedMessage};
 use orrery_base::error::ApiError;
 use orrery_base::ids::{GroupId, LeaseMs};
 use orrery_queue::view::Peeked;
 use orrery_queue::{MessageId, dead_letters_of};
-use smol_str::SmolStr;
 
 use super::stats::Read;
-use super::{QueueService, internal, validate};
+use super::{QueueService, internal};
 use crate::host::Host;
 use crate::peer::message::{QueueAsk, QueueTold};
 
 impl<H: Host> QueueService<H> {
     /// `GET /queue/peek?topic=&limit=`
-    pub async fn peek(&self, topic: &SmolStr, limit: Option<usize>) -> Result<Peek, ApiError> {
-        validate::any_topic(topic)?;
-        let limit = validate::limit(limit)?;
-        let of = dead_letters_of(topic);
+    pub async fn peek(&self, query: PeekQuery) -> Result<Peek, ApiError> {
+        let PeekQuery { topic, limit } = query;
+        let limit = limit.unwrap_or(LIMIT_DEFAULT).get() as usize;
+        let of = dead_letters_of(&topic);
         let ask = QueueAsk::Peek {
-            topic: of.unwrap_or(topic).into(),
+            topic: of.unwrap_or(&topic).into(),
             dead: of.is_some(),
             limit: u16::try_from(limit).unwrap_or(u16::MAX),
         };
@@ -31,7 +30,7 @@ impl<H: Host> QueueService<H> {
             let shown = messages.into_iter().map(|peeked| shown(shard, peeked, clock_ms));
             shards.push(shown.collect::<Result<Vec<_>, _>>()?);
         }
-        Ok(Peek { topic: topic.clone(), messages: in_turn(shards, limit), unavailable })
+        Ok(Peek { topic: topic.into_text(), messages: in_turn(shards, limit), unavailable })
     }
 }
 

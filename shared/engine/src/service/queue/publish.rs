@@ -1,68 +1,53 @@
 //! Publish: one message into its shard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use orrery_api::queue::{MESSAGE_BYTES_MAX, Publish, Published};
+use orrery_api::queue::{Delay, MESSAGE_BYTES_MAX, Publish, Published};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
-use orrery_base::key::IdempotencyKey;
 use orrery_placement::Token;
 use orrery_queue::{MessageId, QueueCommand, QueueReply};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
-use super::{QueueService, internal, place, validate};
+use super::{QueueService, internal, place};
 use crate::host::Host;
 use crate::raft::group::Group;
-use crate::service::lock::validate::name;
-use crate::service::lock::watched::watched;
+use crate::service::pipeline::{Caller, Serve};
+use crate::service::quotas::Asker;
 use crate::service::requests::Key;
 
-impl<H: Host> QueueService<H> {
-    /// `POST /queue/publish`. `key` is that of the header; the body may bring one, too.
-    pub async fn publish(
-        &self,
-        request: Publish,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Published, ApiError> {
-        let Publish { topic, message, key: partition, delay_ms, idempotency_key } = request;
-        let given = validate::publish_key(key, idempotency_key.as_deref())?;
-        let client = given.as_ref().map(|key| key.client.clone()).unwrap_or_default();
-        let key = self.key(given)?;
-        validate::topic(&topic)?;
-        if let Some(partition) = &partition {
-            name("key", partition)?;
-        }
-        let delay_ms = validate::delay(delay_ms)?;
-        let subject = || match &partition {
-            Some(partition) => format_smolstr!("{topic} {partition}"),
-            None => topic.clone(),
+impl<H: Host> Serve<Publish> for QueueService<H> {
+    async fn serve(&self, request: Publish, caller: Caller) -> Result<Published, ApiError> {
+        let Publish { topic, message, key: partition, delay_ms, .. } = request;
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let partition = partition.map(SmolStr::from);
+        let point = place::point(&topic, partition.as_deref(), &key.shown());
+        let command = QueueCommand::Publish {
+            topic: topic.into_text(),
+            key: partition,
+            message: Bytes::copy_from_slice(message.text().as_bytes()),
+            delay_ms: delay_ms.map_or(0, Delay::get),
+            wall_ms: self.cluster.host().wall_us() / 1_000,
         };
-        let run = async {
-            let command = QueueCommand::Publish {
-                topic: topic.clone(),
-                key: partition.clone(),
-                message: Bytes::copy_from_slice(message.text().as_bytes()),
-                delay_ms,
-                wall_ms: self.cluster.host().wall_us() / 1_000,
-            };
-            let point = place::point(&topic, partition.as_deref(), &key.shown());
-            self.publish_at(point, command, &key).await
-        };
-        watched(self.cluster.host(), &self.requests, &client, "publish", subject, run).await
+        self.publish_at(point, command, &key, caller.asker.as_ref()).await
     }
+}
 
+impl<H: Host> QueueService<H> {
     async fn publish_at(
         &self,
         point: Token,
         command: QueueCommand,
         key: &Key,
+        asker: Option<&Asker>,
     ) -> Result<Published, ApiError> {
         let map = self.map().await?;
         let shard = place::shard(point, map.shards.len()).ok_or_else(internal)?;
         self.check_size(shard, &command)?;
         if let QueueCommand::Publish { topic, .. } = &command {
-            self.topic_fits(shard, topic, key).await?;
+            self.topic_fits(shard, topic, key, asker).await?;
         }
         let (_, reply) = self.mutate(shard, command, key, self.timeout()).await?;
         let QueueReply::Published { number, .. } = reply else { return Err(internal()) };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use orrery_api::node::ShardPlace;
-use orrery_api::ring::{KeyWalk, RingAnswer, RingChange, RingMember, RingShard};
+use orrery_api::ring::{KeyWalk, RingAnswer, RingChange, RingMember, RingQuery, RingShard};
+use orrery_base::error::ApiError;
 use orrery_base::ids::GroupId;
 use orrery_placement::{
     Bounds, NodeShare, Ring, RingNode, ShardMap, ShardPlacement, partition_hash, shard_token,
@@ -15,16 +16,21 @@ use crate::host::Host;
 
 impl<H: Host> QueueService<H> {
     /// `GET /ring[?key=[&topic=]]`. Without a topic the key is that of a topic without a name.
-    pub fn ring(&self, key: Option<&SmolStr>, topic: Option<&SmolStr>) -> RingAnswer {
+    ///
+    /// # Errors
+    /// A topic without a key.
+    pub fn ring(&self, query: RingQuery) -> Result<RingAnswer, ApiError> {
+        query.check()?;
+        let RingQuery { key, topic } = query;
         let cluster = self.cluster.cluster();
         let members = cluster.members.iter().map(|member| RingNode::new(member.node.clone()));
         // The cluster admits a name once, and no more members than a ring takes.
         let ring = Ring::new(members).unwrap_or_default();
         let map = committed(&ring, cluster.map_version, &cluster.map, cluster.replicas);
-        let topic = topic.cloned().unwrap_or_default();
+        let topic = topic.map(SmolStr::from).unwrap_or_default();
         let walk = key.and_then(|key| {
-            let walk = map.walk(&ring, partition_hash(&topic, key))?;
-            Some(KeyWalk { key: key.clone(), topic, walk })
+            let walk = map.walk(&ring, partition_hash(&topic, &key))?;
+            Some(KeyWalk { key: key.into_text(), topic, walk })
         });
         let loads = map.loads();
         let member = |share: NodeShare| {
@@ -32,7 +38,7 @@ impl<H: Host> QueueService<H> {
             RingMember { share, replicas: load.replicas, preferred: load.leaders }
         };
         let shards = map.shards.iter().zip(&cluster.map);
-        RingAnswer {
+        Ok(RingAnswer {
             version: map.version,
             replicas: cluster.replicas,
             bounds: Bounds::new(cluster.shards, cluster.replicas, ring.placed()),
@@ -42,7 +48,7 @@ impl<H: Host> QueueService<H> {
             shards: shards.map(|(placed, place)| shown(placed, place)).collect(),
             change: self.last_change(),
             walk,
-        }
+        })
     }
 
     /// What the map's last change moved, where this node saw one since it started.

@@ -1,10 +1,11 @@
 //! Ack, nack and extend: one command per shard, an answer per message.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use orrery_api::queue::{
-    Ack, Extend, Nack, Named, Settled, SettledMessage, Settlement, VISIBILITY_MS_DEFAULT,
+    Ack, Delay, Extend, Group, Nack, Named, Settled, SettledMessage, Settlement, Topic, VISIBILITY_DEFAULT,
 };
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
@@ -13,11 +14,10 @@ use orrery_machine::PROLONG_SINCE;
 use orrery_queue::{
     ConsumerGroup, GoneCause, Handle, MessageId, Outcome, QueueCommand, QueueReply, TopicName,
 };
-use smol_str::{SmolStr, format_smolstr};
 
-use super::{QueueService, internal, validate};
+use super::{QueueService, internal};
 use crate::host::Host;
-use crate::service::lock::watched::watched;
+use crate::service::pipeline::{Caller, Serve};
 
 /// What is said of the messages.
 #[derive(Clone, Copy)]
@@ -34,21 +34,13 @@ enum How {
 }
 
 impl How {
-    fn word(self) -> &'static str {
-        match self {
-            How::Ack => "ack",
-            How::Nack { .. } => "nack",
-            How::Extend { .. } | How::Prolong => "extend",
-        }
-    }
-
     fn command(self, topic: TopicName, group: ConsumerGroup, messages: Vec<Handle>) -> QueueCommand {
         match self {
             How::Ack => QueueCommand::Ack { topic, group, messages },
             How::Nack { delay_ms } => QueueCommand::Nack { topic, group, messages, delay_ms },
             How::Extend { visibility_ms } => QueueCommand::Extend { topic, group, messages, visibility_ms },
             How::Prolong => {
-                let visibility_ms = VISIBILITY_MS_DEFAULT;
+                let visibility_ms = VISIBILITY_DEFAULT.get();
                 QueueCommand::Prolong { topic, group, messages, visibility_ms }
             }
         }
@@ -62,64 +54,58 @@ struct Part {
     handles: Vec<Handle>,
 }
 
-impl<H: Host> QueueService<H> {
-    /// `POST /queue/ack`
-    pub async fn ack(&self, request: Ack, key: Option<IdempotencyKey>) -> Result<Settled, ApiError> {
-        let named = request.named().map_err(ApiError::bad_request)?;
-        self.settle(&request.topic, &request.group, named, How::Ack, key).await
+impl<H: Host> Serve<Ack> for QueueService<H> {
+    async fn serve(&self, request: Ack, caller: Caller) -> Result<Settled, ApiError> {
+        let named = request.named()?;
+        self.settle(&request.topic, &request.group, named, How::Ack, caller).await
     }
+}
 
-    /// `POST /queue/nack`
-    pub async fn nack(&self, request: Nack, key: Option<IdempotencyKey>) -> Result<Settled, ApiError> {
-        let named = request.named().map_err(ApiError::bad_request)?;
-        let how = How::Nack { delay_ms: validate::delay(request.delay_ms)? };
-        self.settle(&request.topic, &request.group, named, how, key).await
+impl<H: Host> Serve<Nack> for QueueService<H> {
+    async fn serve(&self, request: Nack, caller: Caller) -> Result<Settled, ApiError> {
+        let named = request.named()?;
+        let how = How::Nack { delay_ms: request.delay_ms.map_or(0, Delay::get) };
+        self.settle(&request.topic, &request.group, named, how, caller).await
     }
+}
 
-    /// `POST /queue/extend`
-    pub async fn extend(&self, request: Extend, key: Option<IdempotencyKey>) -> Result<Settled, ApiError> {
-        let named = request.named().map_err(ApiError::bad_request)?;
-        let visibility_ms = validate::visibility(request.visibility_ms)?;
+impl<H: Host> Serve<Extend> for QueueService<H> {
+    async fn serve(&self, request: Extend, caller: Caller) -> Result<Settled, ApiError> {
+        let named = request.named()?;
         // A member that does not know the newer command yet could not apply it.
         let how = match request.visibility_ms {
             None if self.command_version() >= PROLONG_SINCE => How::Prolong,
-            _ => How::Extend { visibility_ms },
+            given => How::Extend { visibility_ms: given.unwrap_or(VISIBILITY_DEFAULT).get() },
         };
-        self.settle(&request.topic, &request.group, named, how, key).await
+        self.settle(&request.topic, &request.group, named, how, caller).await
     }
+}
 
+impl<H: Host> QueueService<H> {
     async fn settle(
         &self,
-        topic: &SmolStr,
-        group: &SmolStr,
+        topic: &Topic,
+        group: &Group,
         named: Named<'_>,
         how: How,
-        key: Option<IdempotencyKey>,
+        caller: Caller,
     ) -> Result<Settled, ApiError> {
-        let key = self.key(key)?;
-        validate::group(topic, group)?;
-        let subject = || match named.ids {
-            [id] => format_smolstr!("{topic} {id}"),
-            ids => format_smolstr!("{topic} {} messages", ids.len()),
-        };
-        let run = async {
-            let mut settled = vec![(Settlement::Unknown, None); named.ids.len()];
-            let parts = parts(&named, self.map().await?.shards.len());
-            let replies = parts.into_iter().map(async |(shard, part)| {
-                let command = how.command(topic.clone(), group.clone(), part.handles);
-                let reply = self.mutate(shard, command, &key, self.timeout()).await;
-                (part.places, reply.map(|(_, reply)| reply))
-            });
-            let mut failed = None;
-            for (places, reply) in join_all(replies).await {
-                let settlements = settlements(places.len(), reply, &mut failed)?;
-                for (place, settlement) in places.into_iter().zip(settlements) {
-                    settled[place] = settlement;
-                }
+        let key = caller.key(&self.requests, Duration::ZERO);
+        let mut settled = vec![(Settlement::Unknown, None); named.ids.len()];
+        let parts = parts(&named, self.map().await?.shards.len());
+        let replies = parts.into_iter().map(async |(shard, part)| {
+            let command = how.command(topic.clone().into_text(), group.clone().into_text(), part.handles);
+            let reply = self.mutate(shard, command, &key, self.timeout()).await;
+            (part.places, reply.map(|(_, reply)| reply))
+        });
+        let mut failed = None;
+        for (places, reply) in join_all(replies).await {
+            let settlements = settlements(places.len(), reply, &mut failed)?;
+            for (place, settlement) in places.into_iter().zip(settlements) {
+                settled[place] = settlement;
             }
-            summed_up(named.ids, settled, failed, &key.shown())
-        };
-        watched(self.cluster.host(), &self.requests, &SmolStr::default(), how.word(), subject, run).await
+        }
+        summed_up(named.ids, settled, failed, &key.shown())
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use orrery_api::queue_view::{
-    ConsumerFigures, Figures, GroupFigures, QueueStats, ShardFigures, TopicFigures, TopicSummary, Topics,
+    ConsumerFigures, Figures, GroupFigures, QueueStats, ShardFigures, StatsQuery, TopicFigures, TopicSummary,
+    Topics,
 };
 use orrery_base::error::ApiError;
 use orrery_base::ids::{GroupId, NodeName};
@@ -12,7 +13,7 @@ use orrery_queue::view::GroupStats;
 use orrery_queue::{TopicName, TopicStats, dead_letters_of};
 use smol_str::SmolStr;
 
-use super::{QueueService, internal, no_topic, validate};
+use super::{QueueService, internal, no_topic};
 use crate::host::Host;
 use crate::peer::message::Rate;
 use crate::peer::message::TopicHere;
@@ -42,8 +43,8 @@ impl<H: Host> QueueService<H> {
     }
 
     /// `GET /queue/stats[?topic=]`. A dead-letter topic's figures are those of its topic.
-    pub async fn stats(&self, topic: Option<&SmolStr>) -> Result<QueueStats, ApiError> {
-        topic.map(validate::any_topic).transpose()?;
+    pub async fn stats(&self, query: StatsQuery) -> Result<QueueStats, ApiError> {
+        let topic = query.topic.as_deref();
         let Read { found, unavailable } = self.figures(topic).await?;
         match topic {
             Some(topic) if found.is_empty() && unavailable.is_empty() => Err(no_topic(topic)),

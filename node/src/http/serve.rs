@@ -5,17 +5,14 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use orrery_api::cache::{
-    Delete, DirectoryAnswer, DirectoryQuery, LinesAnswer, Read, ReadAnswer, StatsAnswer, Write,
-};
-use orrery_api::lock::{Acquire, Cancel, LockStatus, Release, Renew, StatusQuery};
+use orrery_api::cache::{DirectoryAnswer, DirectoryQuery, LinesAnswer, Read, ReadAnswer, StatsAnswer};
+use orrery_api::for_each_request;
+use orrery_api::lock::{LockStatus, StatusQuery};
 use orrery_api::operation::Outcome;
-use orrery_api::queue::{Ack, Consume, CreateGroup, DeleteGroup, Extend, Nack, Publish, Purge, Redrive};
-use orrery_api::queue_limits::{LimitsAnswer, SetLimits};
+use orrery_api::queue_limits::LimitsAnswer;
 use orrery_api::queue_view::{Groups, GroupsQuery, Peek, PeekQuery, QueueStats, StatsQuery, Topics};
 use orrery_api::request::{Answer, Request};
 use orrery_api::ring::{RingAnswer, RingQuery};
-use orrery_api::session::{CloseSession, OpenSession, RenewSession};
 use orrery_engine::{Caller, Engine, Serve};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,31 +27,11 @@ type Shown<T> = Result<Json<T>, Failure>;
 pub fn routes() -> Router<NodeState> {
     /// Adds the route of each request at its path.
     macro_rules! posted {
-        ($($request:ident),+) => {
-            Router::new()$(.route(<$request as Request>::OPERATION.path(), post(serve::<$request>)))+
+        ($($service:ident $kind:ident: $($request:ty),+;)+) => {
+            Router::new()$($(.route(<$request as Request>::OPERATION.path(), post(serve::<$request>)))+)+
         };
     }
-    let posted = posted!(
-        Acquire,
-        Release,
-        Renew,
-        Cancel,
-        OpenSession,
-        RenewSession,
-        CloseSession,
-        Publish,
-        Consume,
-        Ack,
-        Nack,
-        Extend,
-        CreateGroup,
-        DeleteGroup,
-        Redrive,
-        Purge,
-        SetLimits,
-        Write,
-        Delete
-    );
+    let posted = for_each_request!(posted);
     posted
         .route(Read::OPERATION.path(), get(read))
         .route("/lock/status", get(lock_status))

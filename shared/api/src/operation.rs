@@ -146,6 +146,22 @@ impl Operation {
     }
 }
 
+/// Every request that changes something or counts as one, by the service that does it: `$with!` gets `locks: Acquire, …;` and so
+/// on. The engine and the HTTP edge take their lists from here, so that a new request is added once.
+#[macro_export]
+macro_rules! for_each_request {
+    ($with:ident) => {
+        $with! {
+            locks LockService: $crate::lock::Acquire, $crate::lock::Release, $crate::lock::Renew, $crate::lock::Cancel,
+                $crate::session::OpenSession, $crate::session::RenewSession, $crate::session::CloseSession;
+            queue QueueService: $crate::queue::Publish, $crate::queue::Consume, $crate::queue::Ack, $crate::queue::Nack,
+                $crate::queue::Extend, $crate::queue::CreateGroup, $crate::queue::DeleteGroup, $crate::queue::Redrive,
+                $crate::queue::Purge, $crate::queue_limits::SetLimits;
+            cache CacheService: $crate::cache::Write, $crate::cache::Delete;
+        }
+    };
+}
+
 /// Who does what clients ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
@@ -289,45 +305,66 @@ impl Outcome {
         self.names().1
     }
 
-    fn names(self) -> (&'static str, u16) {
+    /// What people are told, in English.
+    pub fn english(self) -> String {
         match self {
-            Self::Acquired => ("acquired", 200),
-            Self::Waiting => ("waiting", 202),
-            Self::Timeout => ("timeout", 408),
-            Self::Deadlock => ("deadlock", 409),
-            Self::Released => ("released", 200),
-            Self::Renewed => ("renewed", 200),
-            Self::Cancelled => ("cancelled", 200),
-            Self::NotHolder => ("not_holder", 409),
-            Self::NotWaiting => ("not_waiting", 404),
-            Self::Opened => ("opened", 200),
-            Self::Closed => ("closed", 200),
-            Self::Published => ("published", 200),
-            Self::Delivered => ("delivered", 200),
-            Self::Nothing => ("nothing", 200),
-            Self::Acknowledged => ("acknowledged", 200),
-            Self::AlreadyAcknowledged => ("already_acknowledged", 200),
-            Self::Nacked => ("nacked", 200),
-            Self::DeadLettered => ("dead_lettered", 200),
-            Self::Extended => ("extended", 200),
-            Self::Late => ("late", 409),
-            Self::NoSuchMessage => ("no_such_message", 404),
-            Self::Gone => ("gone", 410),
-            Self::Partial => ("partial", 200),
-            Self::Created => ("created", 200),
-            Self::Exists => ("exists", 200),
-            Self::Deleted => ("deleted", 200),
-            Self::Redriven => ("redriven", 200),
-            Self::Purged => ("purged", 200),
-            Self::LimitsSet => ("limits_set", 200),
-            Self::Hit => ("hit", 200),
-            Self::Fill => ("fill", 200),
-            Self::Miss => ("miss", 404),
-            Self::Written => ("written", 200),
-            Self::WrittenBackLater => ("written_back_later", 200),
-            Self::Absent => ("absent", 200),
-            Self::Refused(code) => (code.word(), code.status()),
-            Self::CallerGone => ("caller_gone", CALLER_GONE),
+            Self::Timeout => "it did not get free in time".into(),
+            Self::NotHolder => "the lock is not held by it".into(),
+            Self::NotWaiting => "it waits for nothing there".into(),
+            Self::NoSuchMessage => "there never was such a message".into(),
+            Self::Late => "too late, that delivery does not count any more".into(),
+            Self::Miss => "there is no value".into(),
+            Self::CallerGone => "its caller went away".into(),
+            Self::Refused(ErrorCode::OutcomeUnknown) => "nobody knows whether it took effect".into(),
+            outcome => shown(outcome.word()),
+        }
+    }
+
+    /// The same in Indonesian.
+    pub fn indonesian(self) -> &'static str {
+        self.names().2
+    }
+
+    /// The word, the status, and what an Indonesian reader is told.
+    fn names(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::Acquired => ("acquired", 200, "diperoleh"),
+            Self::Waiting => ("waiting", 202, "menunggu"),
+            Self::Timeout => ("timeout", 408, "tidak bebas tepat waktu"),
+            Self::Deadlock => ("deadlock", 409, "deadlock"),
+            Self::Released => ("released", 200, "dilepas"),
+            Self::Renewed => ("renewed", 200, "diperpanjang"),
+            Self::Cancelled => ("cancelled", 200, "dibatalkan"),
+            Self::NotHolder => ("not_holder", 409, "kunci itu bukan miliknya"),
+            Self::NotWaiting => ("not_waiting", 404, "ia tidak menunggu di sana"),
+            Self::Opened => ("opened", 200, "dibuka"),
+            Self::Closed => ("closed", 200, "ditutup"),
+            Self::Published => ("published", 200, "diterbitkan"),
+            Self::Delivered => ("delivered", 200, "dikirim"),
+            Self::Nothing => ("nothing", 200, "tidak ada pesan"),
+            Self::Acknowledged => ("acknowledged", 200, "diakui"),
+            Self::AlreadyAcknowledged => ("already_acknowledged", 200, "sudah diakui sebelumnya"),
+            Self::Nacked => ("nacked", 200, "dikembalikan"),
+            Self::DeadLettered => ("dead_lettered", 200, "menjadi pesan mati"),
+            Self::Extended => ("extended", 200, "diperpanjang"),
+            Self::Late => ("late", 409, "terlambat, pengiriman itu tidak berlaku lagi"),
+            Self::NoSuchMessage => ("no_such_message", 404, "pesan itu tidak pernah ada"),
+            Self::Gone => ("gone", 410, "pesan itu sudah tidak ada"),
+            Self::Partial => ("partial", 200, "hanya sebagian"),
+            Self::Created => ("created", 200, "dibuat"),
+            Self::Exists => ("exists", 200, "sudah ada"),
+            Self::Deleted => ("deleted", 200, "dihapus"),
+            Self::Redriven => ("redriven", 200, "dikembalikan ke topiknya"),
+            Self::Purged => ("purged", 200, "dibuang"),
+            Self::LimitsSet => ("limits_set", 200, "batas diubah"),
+            Self::Hit => ("hit", 200, "ada di salinan"),
+            Self::Fill => ("fill", 200, "diambil dari node lain"),
+            Self::Miss => ("miss", 404, "tidak ada nilainya"),
+            Self::Written => ("written", 200, "ditulis"),
+            Self::WrittenBackLater => ("written_back_later", 200, "ditulis, disimpan kemudian"),
+            Self::Absent => ("absent", 200, "tidak ada nilainya"),
+            Self::Refused(code) => (code.word(), code.status(), refused_in_indonesian(code)),
+            Self::CallerGone => ("caller_gone", CALLER_GONE, "pemintanya pergi"),
         }
     }
 
@@ -337,6 +374,28 @@ impl Outcome {
         let answers = Self::ANSWERS.into_iter().chain([Self::CallerGone]);
         let known = answers.into_iter().find(|outcome| outcome.word() == word);
         known.or_else(|| ErrorCode::of_word(&word).map(Outcome::Refused))
+    }
+}
+
+fn refused_in_indonesian(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadJson | ErrorCode::BadRequest | ErrorCode::UnsupportedMediaType => "permintaan keliru",
+        ErrorCode::NotFound => "tidak ditemukan",
+        ErrorCode::MethodNotAllowed | ErrorCode::ForbiddenOrigin => "tidak diizinkan",
+        ErrorCode::TooLarge => "terlalu besar",
+        ErrorCode::NotHolder => "kunci itu bukan miliknya",
+        ErrorCode::Conflict => "bertentangan dengan keadaan sekarang",
+        ErrorCode::SessionExpired => "sesinya sudah habis",
+        ErrorCode::KeyReused => "kunci idempotensi sudah dipakai permintaan lain",
+        ErrorCode::KeyTooOld => "kunci idempotensi terlalu lama",
+        ErrorCode::WrongVersion => "versinya lain",
+        ErrorCode::GroupDeleted => "grupnya dihapus",
+        ErrorCode::LimitReached | ErrorCode::TooManyKeys => "batasnya tercapai",
+        ErrorCode::Unavailable | ErrorCode::ShardUnavailable => "tidak tersedia sekarang",
+        ErrorCode::OutcomeUnknown => "tidak diketahui apakah terlaksana",
+        ErrorCode::NotReady => "node belum siap",
+        ErrorCode::NotImplemented => "tidak dapat dilakukan di sini",
+        ErrorCode::Internal => "kesalahan internal",
     }
 }
 

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
-use orrery_api::cache::{Delete, Read, Write};
-use orrery_api::lock::{Acquire, Cancel, Release, Renew};
-use orrery_api::queue::{Ack, Consume, CreateGroup, DeleteGroup, Extend, Nack, Publish, Purge, Redrive};
-use orrery_api::queue_limits::SetLimits;
+use orrery_api::cache::Read;
+use orrery_api::for_each_request;
 use orrery_api::request::Request;
-use orrery_api::session::{CloseSession, OpenSession, RenewSession};
 use orrery_base::error::ApiError;
 use orrery_base::ids::{GroupId, NodeName};
 
@@ -43,7 +40,7 @@ pub(crate) struct Services<H: Host> {
 
 /// Which service does which request.
 macro_rules! done_by {
-    ($($service:ident, $kind:ident: $($request:ident),+;)+) => { $($(
+    ($($service:ident $kind:ident: $($request:ty),+;)+) => { $($(
         impl<H: Host> Serve<$request> for Engine<H> {
             const TOLD: bool = <$kind<H> as Serve<$request>>::TOLD;
 
@@ -58,11 +55,9 @@ macro_rules! done_by {
     )+)+ };
 }
 
-done_by! {
-    locks, LockService: Acquire, Release, Renew, Cancel, OpenSession, RenewSession, CloseSession;
-    queue, QueueService: Publish, Consume, Ack, Nack, Extend, CreateGroup, DeleteGroup, Redrive, Purge, SetLimits;
-    cache, CacheService: Read, Write, Delete;
-}
+for_each_request!(done_by);
+
+done_by! { cache CacheService: Read; }
 
 impl<H: Host> Clone for Engine<H> {
     fn clone(&self) -> Self {

@@ -1,10 +1,12 @@
-//! What changes the lock table and the sessions, what it is answered, and what each is called: everything that others need to
-//! know of an operation.
+//! What changes the lock table and the sessions, what it is answered, what each is called, and which file does it: everything
+//! that others need to know of an operation.
 
 use orrery_base::key::IdempotencyKey;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::acquire::Ask;
+use super::table::{Step, Table};
 use super::{FencingToken, Holder, Mode, SessionId, Wait, WaitEdge, WaitId};
 
 /// A lease that a command begins or lengthens: what has to be known of it to commit the lease clock often enough.
@@ -204,6 +206,14 @@ impl LockCommand {
 }
 
 impl LockReply {
+    /// The lease that it tells of, by its token: what is left of it is counted anew when the reply is told again.
+    pub(super) fn lease_mut(&mut self) -> Option<(FencingToken, &mut u64)> {
+        match self {
+            LockReply::Renewed { fencing_token, expires_in_ms } => Some((*fencing_token, expires_in_ms)),
+            _ => None,
+        }
+    }
+
     /// How the command ended, short.
     pub fn word(&self) -> &'static str {
         match self {
@@ -251,6 +261,53 @@ impl SessionReply {
             SessionReply::Closed { .. } => "closed",
             SessionReply::Expired => "expired",
             SessionReply::LimitReached { .. } => "limit reached",
+        }
+    }
+}
+
+impl Table {
+    /// Does what a lock command says.
+    pub fn apply_lock(&mut self, command: &LockCommand, step: &mut Step) -> LockReply {
+        match command {
+            LockCommand::Acquire { resource, holder, mode, ttl_ms, wait } => {
+                let ask = Ask { resource, holder, mode: *mode, ttl_ms: *ttl_ms, wait: *wait };
+                self.acquire(&ask, step)
+            }
+            LockCommand::Release { resource, holder, fencing_token } => {
+                self.release(resource, holder, *fencing_token, step)
+            }
+            LockCommand::Renew { resource, holder, fencing_token, ttl_ms } => {
+                self.renew(resource, holder, *fencing_token, *ttl_ms, step)
+            }
+            LockCommand::Cancel { resource, holder, wait } => self.cancel(resource, holder, *wait, step),
+            LockCommand::Withdraw { resource, holder, wait, key } => {
+                self.withdraw(resource, holder, *wait, key, step)
+            }
+        }
+    }
+
+    /// The answer to a command that finds nothing to do, as things stand.
+    pub fn lock_refusal(&self, command: &LockCommand) -> Option<LockReply> {
+        match command {
+            LockCommand::Release { resource, holder, fencing_token }
+            | LockCommand::Renew { resource, holder, fencing_token, .. } => {
+                self.own_lock(resource, holder, *fencing_token).err()
+            }
+            LockCommand::Acquire { holder, .. } => {
+                (!self.session_is_open(holder)).then_some(LockReply::SessionExpired)
+            }
+            // They say what became of a wait.
+            LockCommand::Cancel { .. } | LockCommand::Withdraw { .. } => None,
+        }
+    }
+
+    /// The same of sessions.
+    pub fn session_refusal(&self, command: &SessionCommand) -> Option<SessionReply> {
+        match command {
+            SessionCommand::Renew { session } | SessionCommand::Close { session } => {
+                (!self.sessions.contains_key(session)).then_some(SessionReply::Expired)
+            }
+            SessionCommand::Open { .. } => None,
         }
     }
 }

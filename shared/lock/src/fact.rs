@@ -98,3 +98,37 @@ pub enum LockFact {
         cause: ReleaseCause,
     },
 }
+
+/// A lock that somebody has now, by whatever fact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewHold<'a> {
+    pub resource: &'a SmolStr,
+    pub holder: &'a Holder,
+    pub mode: Mode,
+    pub fencing_token: FencingToken,
+    /// Lease clock value at which it runs out; none under a session.
+    pub expires_at_ms: Option<LeaseMs>,
+    /// The wait that this ends, if there was one.
+    pub wait: Option<WaitId>,
+    /// It had it already.
+    pub reentrant: bool,
+}
+
+impl LockFact {
+    /// Whether somebody has what somebody else had, or what it waited for.
+    pub fn is_handover(&self) -> bool {
+        matches!(self, LockFact::Granted { wait: Some(_), .. })
+    }
+
+    /// The lock that somebody has from now on; none where the fact gives nobody one.
+    pub fn new_hold(&self) -> Option<NewHold<'_>> {
+        match self {
+            LockFact::Granted { resource, holder, mode, fencing_token, expires_at_ms, wait, .. } => {
+                let (mode, fencing_token, expires_at_ms) = (*mode, *fencing_token, *expires_at_ms);
+                let reentrant = matches!(self, LockFact::Granted { reentrant: true, .. });
+                Some(NewHold { resource, holder, mode, fencing_token, expires_at_ms, wait: *wait, reentrant })
+            }
+            _ => None,
+        }
+    }
+}

@@ -4,7 +4,6 @@
 //! clock and draws nothing: replicas that apply the same commands have the same table and report the same facts.
 
 mod acquire;
-mod apply;
 mod cancel;
 mod command;
 mod consistency;

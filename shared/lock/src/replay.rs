@@ -19,9 +19,6 @@ impl Table {
                 let expires_in_ms = self.token_left(fencing_token);
                 LockReply::Acquired { fencing_token, expires_in_ms, mode, reentrant }
             }
-            (_, LockReply::Renewed { fencing_token, .. }) => {
-                LockReply::Renewed { expires_in_ms: self.token_left(fencing_token), fencing_token }
-            }
             (LockCommand::Acquire { resource, holder, .. }, LockReply::Deadlock { cycle, victim }) => {
                 // Read now: a poll need not be told once more. A later refusal is another one.
                 let refused = self.claim(holder, resource).outcome;
@@ -32,7 +29,12 @@ impl Table {
                 }
                 LockReply::Deadlock { cycle, victim }
             }
-            (_, reply) => reply,
+            (_, mut reply) => {
+                if let Some((token, left_ms)) = reply.lease_mut() {
+                    *left_ms = self.token_left(token);
+                }
+                reply
+            }
         }
     }
 

@@ -12,6 +12,8 @@ use serde::ser::{SerializeStructVariant as _, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 
+use crate::numbered::Numbered;
+
 /// What the services' state machines report out of `apply`.
 ///
 /// Streams carry it flat, as they did when locks had no facts of their own: `{"lock_granted": {…}}` beside `{"queue": …}`,
@@ -30,15 +32,25 @@ pub enum ServiceFact {
 }
 
 const NAME: &str = "ServiceFact";
-/// A variant's number and name. Those of [`LockFact`] have the numbers before them.
+/// A variant's number and name. Those of [`LockFact`] have the numbers around them: its first nine came before queues and cache.
 const QUEUE: (u32, &str) = (9, "queue");
 const CACHE: (u32, &str) = (10, "cache");
 const LOCKS_COUNTED: (u32, &str) = (11, "locks_counted");
 
+/// The number in streams of the lock fact with that number in its enum.
+fn beside_the_others(number: u32) -> u32 {
+    if number < QUEUE.0 { number } else { number + LOCKS_COUNTED.0 + 1 - QUEUE.0 }
+}
+
+/// The other way.
+fn of_locks(number: u32) -> u32 {
+    if number < QUEUE.0 { number } else { number - (LOCKS_COUNTED.0 + 1 - QUEUE.0) }
+}
+
 impl Serialize for ServiceFact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            ServiceFact::Lock(fact) => fact.serialize(serializer),
+            ServiceFact::Lock(fact) => fact.serialize(Numbered(serializer, beside_the_others)),
             ServiceFact::Queue(fact) => serializer.serialize_newtype_variant(NAME, QUEUE.0, QUEUE.1, fact),
             ServiceFact::Cache(fact) => serializer.serialize_newtype_variant(NAME, CACHE.0, CACHE.1, fact),
             ServiceFact::LocksCounted { counts } => {
@@ -136,7 +148,7 @@ impl<'de, A: VariantAccess<'de>> EnumAccess<'de> for Tagged<A> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, A), A::Error> {
         let variant = match &self.tag {
-            Tag::Number(number) => seed.deserialize((*number).into_deserializer()),
+            Tag::Number(number) => seed.deserialize(of_locks(*number).into_deserializer()),
             Tag::Name(name) => seed.deserialize(name.as_str().into_deserializer()),
         };
         Ok((variant?, self.content))

@@ -8,6 +8,7 @@ pub mod cluster;
 mod consistency;
 mod fact;
 mod minted;
+mod numbered;
 mod packed;
 mod refound;
 pub mod replies;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orrery_base::ids::{LeaseMs, LogIndex};
 use orrery_base::sorted::sort_long;
-use orrery_lock::fact::ReleaseCause;
+use orrery_lock::fact::{NewHold, ReleaseCause};
 use orrery_lock::view::{
     HolderView, LOCKS_SHOWN_MAX, LockCounts, LockTable, LockedResource, LocksBeyond, SessionView, WaiterView,
 };
@@ -245,22 +245,24 @@ fn drop_idle(table: &mut LockTable) {
 }
 
 fn remember(locks: &mut LocksView, index: LogIndex, fact: &ServiceFact, now_us: u64) {
-    let (resource, holder, what): (&str, &Holder, LockChange) = match fact {
-        ServiceFact::Lock(LockFact::Granted { resource, holder, mode, fencing_token, wait, .. }) => {
-            let what =
-                LockChange::Granted { mode: *mode, fencing_token: *fencing_token, waited: wait.is_some() };
-            (resource, holder, what)
+    let new_hold = match fact {
+        ServiceFact::Lock(fact) => fact.new_hold(),
+        _ => None,
+    };
+    let (resource, holder, what): (&str, &Holder, LockChange) = match (new_hold, fact) {
+        (Some(NewHold { resource, holder, mode, fencing_token, wait, .. }), _) => {
+            (resource, holder, LockChange::Granted { mode, fencing_token, waited: wait.is_some() })
         }
-        ServiceFact::Lock(LockFact::Queued { resource, holder, mode, position, .. }) => {
+        (None, ServiceFact::Lock(LockFact::Queued { resource, holder, mode, position, .. })) => {
             (resource, holder, LockChange::Queued { mode: *mode, position: *position })
         }
-        ServiceFact::Lock(LockFact::Released { resource, holder, cause, .. }) => {
+        (None, ServiceFact::Lock(LockFact::Released { resource, holder, cause, .. })) => {
             (resource, holder, LockChange::Released { cause: *cause })
         }
-        ServiceFact::Lock(LockFact::WaitEnded { resource, holder, cause, .. }) => {
+        (None, ServiceFact::Lock(LockFact::WaitEnded { resource, holder, cause, .. })) => {
             (resource, holder, LockChange::WaitEnded { cause: *cause })
         }
-        ServiceFact::Lock(LockFact::Deadlock { cycle, victim, .. }) => {
+        (None, ServiceFact::Lock(LockFact::Deadlock { cycle, victim, .. })) => {
             let edge = cycle.iter().find(|edge| edge.waiter == *victim);
             (edge.map_or("", |edge| edge.resource.as_str()), victim, LockChange::Refused)
         }

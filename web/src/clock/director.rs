@@ -328,7 +328,7 @@ impl Director {
                 self.moment(at_us, score);
                 self.hold(at_us, 2.2, score);
             }
-            ServiceFact::Lock(LockFact::Granted { wait: Some(_), .. }) => {
+            ServiceFact::Lock(fact) if fact.is_handover() => {
                 let opened = self.open(SceneKind::Grant, at_us, shown_us, score);
                 self.moment(at_us, score);
                 self.hold(at_us, if opened { 0.9 } else { 0.5 }, score);

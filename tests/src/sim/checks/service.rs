@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use orrery_base::ids::{GroupId, LogIndex};
+use orrery_lock::FencingToken;
+use orrery_lock::fact::NewHold;
 use orrery_lock::view::LockTable;
-use orrery_lock::{FencingToken, LockFact};
 use orrery_machine::ServiceFact;
 use smol_str::SmolStr;
 
@@ -70,19 +71,19 @@ impl Service {
             return Err(format!("fact {n} of entry {index} is {known:?} and {fact:?}"));
         }
         self.facts.insert((group, index, n), fact.clone());
-        let ServiceFact::Lock(LockFact::Granted { resource, fencing_token, reentrant: false, .. }) = fact
-        else {
+        let ServiceFact::Lock(fact) = fact else { return Ok(()) };
+        let Some(NewHold { resource, fencing_token, reentrant: false, .. }) = fact.new_hold() else {
             return Ok(());
         };
         let tokens = self.tokens.entry(resource.clone()).or_default();
         let before = tokens.range(..(index, n)).next_back().map(|(_, token)| *token);
         let after = tokens.range((index, n)..).next().map(|(_, token)| *token);
-        if before >= Some(*fencing_token) || after.is_some_and(|after| after <= *fencing_token) {
+        if before >= Some(fencing_token) || after.is_some_and(|after| after <= fencing_token) {
             return Err(format!(
                 "{resource} is granted with token {fencing_token} between {before:?} and {after:?}"
             ));
         }
-        tokens.insert((index, n), *fencing_token);
+        tokens.insert((index, n), fencing_token);
         Ok(())
     }
 }

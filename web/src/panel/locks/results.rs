@@ -1,6 +1,6 @@
 //! How the lock service's answers are told.
 
-use orrery_api::lock::LockAnswer;
+use orrery_api::request::Answer as _;
 
 use super::words::WORDS;
 use crate::actions::outcome::Service;
@@ -13,17 +13,7 @@ pub static TELLING: Telling =
 
 fn name(answer: &Answer) -> &'static str {
     let Answer::Lock(answer) = answer else { return "" };
-    match answer.as_ref() {
-        LockAnswer::Acquired { .. } => "acquired",
-        LockAnswer::Waiting { .. } => "waiting",
-        LockAnswer::Timeout { .. } => "timeout",
-        LockAnswer::Deadlock { .. } => "deadlock",
-        LockAnswer::Released { .. } => "released",
-        LockAnswer::Renewed { .. } => "renewed",
-        LockAnswer::Cancelled { .. } => "cancelled",
-        LockAnswer::NotHolder { .. } => "not_holder",
-        LockAnswer::NotWaiting { .. } => "not_waiting",
-    }
+    answer.outcome().word()
 }
 
 fn sentence(_: &Asked, answer: &Answer, lang: Lang) -> String {

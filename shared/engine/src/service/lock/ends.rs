@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::{Oneshot, OneshotSender};
 use orrery_base::ids::LeaseMs;
-use orrery_lock::fact::ReleaseCause;
+use orrery_lock::fact::{NewHold, ReleaseCause};
 use orrery_lock::{FencingToken, Holder, LockFact, Mode, WaitEdge, WaitId};
 use orrery_machine::ServiceFact;
 
@@ -111,21 +111,16 @@ impl<R: AsyncRuntime> Held<R> {
 
     /// A fact was applied.
     fn applied_fact(&mut self, fact: &ServiceFact, clock_ms: LeaseMs, now_us: u64) {
-        let (wait, end) = match fact {
-            ServiceFact::Lock(LockFact::Granted {
-                wait: Some(wait),
-                fencing_token,
-                mode,
-                expires_at_ms,
-                ..
-            }) => {
+        let ServiceFact::Lock(fact) = fact else { return };
+        let (wait, end) = match (fact.new_hold(), fact) {
+            (Some(NewHold { wait: Some(wait), fencing_token, mode, expires_at_ms, .. }), _) => {
                 let expires_in_ms = expires_at_ms.map(|at| at.saturating_sub(clock_ms));
-                (*wait, WaitEnd::Granted { fencing_token: *fencing_token, mode: *mode, expires_in_ms })
+                (wait, WaitEnd::Granted { fencing_token, mode, expires_in_ms })
             }
-            ServiceFact::Lock(LockFact::Deadlock { wait, cycle, victim }) => {
+            (None, LockFact::Deadlock { wait, cycle, victim }) => {
                 (*wait, WaitEnd::Deadlock { cycle: cycle.clone(), victim: victim.clone() })
             }
-            ServiceFact::Lock(LockFact::WaitEnded { wait, cause, .. }) => (*wait, WaitEnd::Ended(*cause)),
+            (None, LockFact::WaitEnded { wait, cause, .. }) => (*wait, WaitEnd::Ended(*cause)),
             _ => return,
         };
         for sender in self.pending.remove(&wait).unwrap_or_default() {

@@ -4,6 +4,7 @@
 mod edge;
 mod openapi;
 mod queue;
+mod transfer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

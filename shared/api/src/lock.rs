@@ -1,12 +1,13 @@
-//! `POST /lock/acquire`, `/lock/release`, `/lock/renew`, `/lock/cancel`, `GET /lock/status`.
+//! `POST /lock/acquire`, `/lock/release`, `/lock/renew`, `/lock/cancel`, `/lock/transfer`, `GET /lock/status`.
 //!
 //! The aliases are the field names that existing clients of such systems send.
 
 use std::ops::RangeInclusive;
 
+use orrery_base::error::ApiError;
 use orrery_base::ids::LeaseMs;
 use orrery_base::key::IdempotencyKey;
-use orrery_base::valid::{ClientName, Number, NumberRule, ResourceName, Ttl, WaitTime};
+use orrery_base::valid::{ClientName, Number, NumberRule, ReceiverName, ResourceName, Ttl, WaitTime};
 use orrery_lock::view::LockTable;
 use orrery_lock::{FencingToken, Mode, SessionId, WaitEdge};
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,28 @@ pub struct Renew {
     pub ttl_ms: Option<Ttl>,
 }
 
+/// `POST /lock/transfer`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// What.
+    #[serde(alias = "resource_id", alias = "key")]
+    pub resource: ResourceName,
+    /// Who has it.
+    #[serde(alias = "client_id", alias = "requester_id", alias = "owner", alias = "owner_id")]
+    pub client: ClientName,
+    /// In which of its sessions.
+    #[serde(alias = "session_id", default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// The present token: a late retry hands nothing over that was got since.
+    pub fencing_token: FencingToken,
+    /// Who shall have it.
+    pub to: ReceiverName,
+    /// In which of its sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_session: Option<SessionId>,
+}
+
 /// `POST /lock/cancel`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,6 +163,29 @@ macro_rules! about_a_lock {
 }
 
 about_a_lock!(Release, Renew, Cancel);
+
+impl Request for Transfer {
+    type Answer = LockAnswer;
+
+    const OPERATION: Operation = Operation::Transfer;
+
+    fn check(&self) -> Result<(), ApiError> {
+        if self.client.as_str() == self.to.as_str() && self.session == self.to_session {
+            return Err(ApiError::bad_request(
+                "\"to\" is who has the lock already: a lock is handed to another client, or to another session.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn client(&self, _: Option<&IdempotencyKey>) -> SmolStr {
+        self.client.clone().into_text()
+    }
+
+    fn subject(&self) -> SmolStr {
+        format_smolstr!("{} {}", self.resource, self.to)
+    }
+}
 
 /// Every answer of the lock service that is not an error body. Its status is that of its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,6 +263,19 @@ pub enum LockAnswer {
         /// Who.
         client: SmolStr,
     },
+    /// 200: somebody else has it now.
+    Transferred {
+        /// What.
+        resource: SmolStr,
+        /// Who had it.
+        client: SmolStr,
+        /// Who has it.
+        to: SmolStr,
+        /// The new token; the old one is worth nothing any more.
+        fencing_token: FencingToken,
+        /// What is left of the new holder's lease.
+        expires_in_ms: u64,
+    },
     /// 409: that client does not hold it, or not under that token.
     NotHolder {
         /// What.
@@ -247,6 +306,7 @@ impl Answer for LockAnswer {
             Self::Released { .. } => Outcome::Released,
             Self::Renewed { .. } => Outcome::Renewed,
             Self::Cancelled { .. } => Outcome::Cancelled,
+            Self::Transferred { .. } => Outcome::Transferred,
             Self::NotHolder { .. } => Outcome::NotHolder,
             Self::NotWaiting { .. } => Outcome::NotWaiting,
         }

@@ -16,6 +16,8 @@ pub enum Operation {
     Renew,
     /// End a wait.
     Cancel,
+    /// Hand a lock to somebody else.
+    Transfer,
     /// Begin a session.
     OpenSession,
     /// Lengthen a session's lease.
@@ -54,11 +56,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 21] = [
+    pub const ALL: [Operation; 22] = [
         Self::Acquire,
         Self::Release,
         Self::Renew,
         Self::Cancel,
+        Self::Transfer,
         Self::OpenSession,
         Self::RenewSession,
         Self::CloseSession,
@@ -85,6 +88,7 @@ impl Operation {
             | Self::Release
             | Self::Renew
             | Self::Cancel
+            | Self::Transfer
             | Self::OpenSession
             | Self::RenewSession
             | Self::CloseSession => Service::Locks,
@@ -109,6 +113,7 @@ impl Operation {
             Self::Release => ("release", "/lock/release"),
             Self::Renew => ("renew", "/lock/renew"),
             Self::Cancel => ("cancel", "/lock/cancel"),
+            Self::Transfer => ("transfer", "/lock/transfer"),
             Self::OpenSession => ("open_session", "/session"),
             Self::RenewSession => ("renew_session", "/session/renew"),
             Self::CloseSession => ("close_session", "/session/close"),
@@ -153,6 +158,7 @@ macro_rules! for_each_request {
     ($with:ident) => {
         $with! {
             locks LockService: $crate::lock::Acquire, $crate::lock::Release, $crate::lock::Renew, $crate::lock::Cancel,
+                $crate::lock::Transfer,
                 $crate::session::OpenSession, $crate::session::RenewSession, $crate::session::CloseSession;
             queue QueueService: $crate::queue::Publish, $crate::queue::Consume, $crate::queue::Ack, $crate::queue::Nack,
                 $crate::queue::Extend, $crate::queue::CreateGroup, $crate::queue::DeleteGroup, $crate::queue::Redrive,
@@ -190,6 +196,8 @@ pub enum Outcome {
     Renewed,
     /// The wait ended without a grant.
     Cancelled,
+    /// Somebody else has the lock now.
+    Transferred,
     /// The client does not hold the lock.
     NotHolder,
     /// The client does not wait for the lock.
@@ -257,7 +265,7 @@ const CALLER_GONE: u16 = 499;
 
 impl Outcome {
     /// Those that are no errors.
-    pub const ANSWERS: [Outcome; 35] = [
+    pub const ANSWERS: [Outcome; 36] = [
         Self::Acquired,
         Self::Waiting,
         Self::Timeout,
@@ -265,6 +273,7 @@ impl Outcome {
         Self::Released,
         Self::Renewed,
         Self::Cancelled,
+        Self::Transferred,
         Self::NotHolder,
         Self::NotWaiting,
         Self::Opened,
@@ -335,6 +344,7 @@ impl Outcome {
             Self::Released => ("released", 200, "dilepas"),
             Self::Renewed => ("renewed", 200, "diperpanjang"),
             Self::Cancelled => ("cancelled", 200, "dibatalkan"),
+            Self::Transferred => ("transferred", 200, "diserahkan"),
             Self::NotHolder => ("not_holder", 409, "kunci itu bukan miliknya"),
             Self::NotWaiting => ("not_waiting", 404, "ia tidak menunggu di sana"),
             Self::Opened => ("opened", 200, "dibuka"),

@@ -24,8 +24,8 @@ use super::fact::{EntrySummary, ImpairedLink, Role};
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
 /// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache, version 6
-/// deliveries that never arrived, comparisons, the index of the membership, lock tables in part, and links that are slow or lose messages.
-pub const STREAM_VERSION: u16 = 6;
+/// deliveries that never arrived, comparisons, the index of the membership, lock tables in part, and links that are slow or lose messages, version 7 locks that are handed over.
+pub const STREAM_VERSION: u16 = 7;
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 512;

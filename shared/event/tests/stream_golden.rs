@@ -16,6 +16,7 @@ use orrery_event::stream::{
 };
 use orrery_event::sums::Sums;
 use orrery_event::{Event, Fact};
+use orrery_lock::fact::ReleaseCause;
 use orrery_lock::view::{HolderView, LockCounts, LockTable, LockedResource, LocksBeyond, LocksShown};
 use orrery_lock::{Holder, LockFact, Mode, SessionId, WaitId};
 use orrery_machine::ServiceFact;
@@ -30,6 +31,7 @@ const GOLDEN_3: &str = include_str!("golden/stream-3.txt");
 const GOLDEN_4: &str = include_str!("golden/stream-4.txt");
 const GOLDEN_5: &str = include_str!("golden/stream-5.txt");
 const GOLDEN_6: &str = include_str!("golden/stream-6.txt");
+const GOLDEN_7: &str = include_str!("golden/stream-7.txt");
 
 const CONTROL: GroupId = GroupId::CONTROL;
 
@@ -455,15 +457,42 @@ fn facts_of_version_5_and_its_snapshots_as_json_are_still_understood() {
 }
 
 #[test]
-fn golden_bytes_of_version_6() {
-    assert_eq!(STREAM_VERSION, 6);
-    let (facts, snapshot) = (batch(facts_6()), Frame::Snapshot(Box::new(snapshot_6())));
+fn facts_of_version_6_and_its_snapshots_as_json_are_still_understood() {
+    let expected = [("facts", batch(facts_6())), ("snapshot", Frame::Snapshot(Box::new(snapshot_6())))];
+    understood(GOLDEN_6, &expected);
+}
+
+/// What version 7 brought.
+fn facts_7() -> Vec<Fact> {
+    let holder = |client: &str| Holder { client: client.into(), session: None };
+    let handed_over = LockFact::Transferred {
+        resource: "printer".into(),
+        holder: holder("Ayu"),
+        to: holder("Budi"),
+        mode: Mode::Shared,
+        fencing_token: 8,
+        expires_at_ms: Some(40_000),
+        wait: Some(WaitId(5)),
+    };
+    let (resource, wait, cause) = ("printer".into(), WaitId(4), ReleaseCause::Transferred);
+    let ended = LockFact::WaitEnded { resource, holder: holder("Ayu"), wait, cause };
+    let service = |(n, fact)| {
+        let fact = ServiceFact::Lock(fact);
+        Fact::Service { group: CONTROL, index: 14, n, clock_ms: 20, fact }
+    };
+    (0..).zip([ended, handed_over]).map(service).collect()
+}
+
+#[test]
+fn golden_bytes_of_version_7() {
+    assert_eq!(STREAM_VERSION, 7);
+    let (facts, snapshot) = (batch(facts_7()), Frame::Snapshot(Box::new(snapshot_6())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-6.txt");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-7.txt");
         std::fs::write(path, &present).unwrap();
         return;
     }
-    assert_eq!(present, GOLDEN_6);
-    understood(GOLDEN_6, &[("facts", facts), ("snapshot", snapshot)]);
+    assert_eq!(present, GOLDEN_7);
+    understood(GOLDEN_7, &[("facts", facts), ("snapshot", snapshot)]);
 }

@@ -64,6 +64,14 @@ pub enum LockCommand {
         wait: WaitId,
         key: IdempotencyKey,
     },
+    /// Hand a lock to somebody else, ahead of the queue. Since version 5.
+    Transfer {
+        resource: SmolStr,
+        holder: Holder,
+        /// The holder's present token.
+        fencing_token: FencingToken,
+        to: Holder,
+    },
 }
 
 /// What changes the sessions.
@@ -130,6 +138,18 @@ pub enum LockReply {
     },
     /// The session is unknown, closed or expired; nothing changed.
     SessionExpired,
+    /// The lock was handed over.
+    Transferred {
+        /// The new one.
+        fencing_token: FencingToken,
+        /// What is left of the new holder's lease.
+        expires_in_ms: u64,
+    },
+    /// The one who should have the lock cannot have it; nothing changed.
+    NotTransferable {
+        /// Why, as a part of a sentence.
+        why: String,
+    },
 }
 
 /// The answer to a [`SessionCommand`].
@@ -169,7 +189,8 @@ impl LockCommand {
             | LockCommand::Release { resource, holder, .. }
             | LockCommand::Renew { resource, holder, .. }
             | LockCommand::Cancel { resource, holder, .. }
-            | LockCommand::Withdraw { resource, holder, .. } => (resource, holder),
+            | LockCommand::Withdraw { resource, holder, .. }
+            | LockCommand::Transfer { resource, holder, .. } => (resource, holder),
         }
     }
 
@@ -180,6 +201,7 @@ impl LockCommand {
             LockCommand::Release { .. } => "release",
             LockCommand::Renew { .. } => "renew",
             LockCommand::Cancel { .. } | LockCommand::Withdraw { .. } => "cancel",
+            LockCommand::Transfer { .. } => "transfer",
         };
         let (resource, holder) = self.about();
         format_smolstr!("{word} {resource} {}", holder.client)
@@ -197,7 +219,9 @@ impl LockCommand {
                 }
             },
             LockCommand::Renew { ttl_ms: Some(ttl_ms), .. } => [begins(*ttl_ms, 0), None],
-            LockCommand::Renew { ttl_ms: None, .. } => [Some(Lease::Again), None],
+            LockCommand::Renew { ttl_ms: None, .. } | LockCommand::Transfer { .. } => {
+                [Some(Lease::Again), None]
+            }
             LockCommand::Release { .. } | LockCommand::Cancel { .. } | LockCommand::Withdraw { .. } => {
                 [None; 2]
             }
@@ -209,7 +233,10 @@ impl LockReply {
     /// The lease that it tells of, by its token: what is left of it is counted anew when the reply is told again.
     pub(super) fn lease_mut(&mut self) -> Option<(FencingToken, &mut u64)> {
         match self {
-            LockReply::Renewed { fencing_token, expires_in_ms } => Some((*fencing_token, expires_in_ms)),
+            LockReply::Renewed { fencing_token, expires_in_ms }
+            | LockReply::Transferred { fencing_token, expires_in_ms } => {
+                Some((*fencing_token, expires_in_ms))
+            }
             _ => None,
         }
     }
@@ -228,6 +255,8 @@ impl LockReply {
             LockReply::NotHolder { .. } => "not holder",
             LockReply::LimitReached { .. } => "limit reached",
             LockReply::SessionExpired => "session expired",
+            LockReply::Transferred { .. } => "transferred",
+            LockReply::NotTransferable { .. } => "not transferable",
         }
     }
 }
@@ -279,6 +308,9 @@ impl Table {
             LockCommand::Renew { resource, holder, fencing_token, ttl_ms } => {
                 self.renew(resource, holder, *fencing_token, *ttl_ms, step)
             }
+            LockCommand::Transfer { resource, holder, fencing_token, to } => {
+                self.transfer(resource, holder, *fencing_token, to, step)
+            }
             LockCommand::Cancel { resource, holder, wait } => self.cancel(resource, holder, *wait, step),
             LockCommand::Withdraw { resource, holder, wait, key } => {
                 self.withdraw(resource, holder, *wait, key, step)
@@ -295,6 +327,9 @@ impl Table {
             }
             LockCommand::Acquire { holder, .. } => {
                 (!self.session_is_open(holder)).then_some(LockReply::SessionExpired)
+            }
+            LockCommand::Transfer { resource, holder, fencing_token, .. } => {
+                self.own_lock(resource, holder, Some(*fencing_token)).err()
             }
             // They say what became of a wait.
             LockCommand::Cancel { .. } | LockCommand::Withdraw { .. } => None,

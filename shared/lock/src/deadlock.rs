@@ -10,7 +10,7 @@
 //! time, at what its start has, and ends as soon as it is clear that nobody waits for the start. So an acquire costs
 //! the same however many others wait.
 //!
-//! A grant closes no cycle here, because waiters wait for who is before them. Who conflicts with the new holder waited
+//! A grant closes no cycle here (a transfer can, see `transfer.rs`), because waiters wait for who is before them. Who conflicts with the new holder waited
 //! for its wait already; and where an upgrade is granted at once, each waiter waited for the upgrading holder already:
 //! an exclusive one directly, a shared one by way of the exclusive one that it queued behind.
 
@@ -69,14 +69,30 @@ impl Table {
         // One at the end of its queue brings edges away from its holder only; whoever is behind it waits for it too.
         let last = self.waits.get(&own).and_then(|waiter| self.resources.get(&waiter.resource));
         let last = last.is_some_and(|resource| resource.queue.last() == Some(&own));
-        let from = last.then_some(own);
+        self.break_cycles_through(holder, last.then_some(own), Some(own), step)
+    }
+
+    /// The same for somebody who was just given a lock that others wait for.
+    pub(super) fn break_cycles_at(&mut self, holder: &Holder, step: &mut Step) {
+        self.break_cycles_through(holder, None, None, step);
+    }
+
+    /// `from` is the only wait of the holder from which new edges go, where only those are new. The answer is the refusal of `own`.
+    fn break_cycles_through(
+        &mut self,
+        holder: &Holder,
+        from: Option<WaitId>,
+        own: Option<WaitId>,
+        step: &mut Step,
+    ) -> Option<LockReply> {
         let mut refused = None;
         // Each round removes a wait: finite.
         while let Some(path) = self.search(holder, from).and_then(Search::run) {
             let Some((victim, _)) = path.iter().max_by_key(|(wait, _)| *wait).cloned() else { break };
             let cycle: Vec<WaitEdge> = path.into_iter().map(|(_, edge)| edge).collect();
-            if let Some(reply) = self.refuse(victim, cycle, victim != own, step)
-                && victim == own
+            let is_own = own == Some(victim);
+            if let Some(reply) = self.refuse(victim, cycle, !is_own, step)
+                && is_own
             {
                 refused = Some(reply);
             }

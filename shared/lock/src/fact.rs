@@ -18,6 +18,8 @@ pub enum ReleaseCause {
     SessionClosed,
     /// Its session's lease ran out.
     SessionExpired,
+    /// The lock on which the wait stood was handed to somebody else. Since version 7 of the streams.
+    Transferred,
 }
 
 /// What happened to locks, waits and sessions.
@@ -97,6 +99,22 @@ pub enum LockFact {
         client: SmolStr,
         cause: ReleaseCause,
     },
+    /// A lock was handed over, ahead of the queue. Since version 7 of the streams.
+    #[serde(rename = "lock_transferred")]
+    Transferred {
+        resource: SmolStr,
+        /// Who had it.
+        holder: Holder,
+        /// Who has it now.
+        to: Holder,
+        mode: Mode,
+        /// The new one.
+        fencing_token: FencingToken,
+        /// Lease clock value at which it runs out; none under a session.
+        expires_at_ms: Option<LeaseMs>,
+        /// The wait of the new holder that this ends, if there was one.
+        wait: Option<WaitId>,
+    },
 }
 
 /// A lock that somebody has now, by whatever fact.
@@ -117,13 +135,16 @@ pub struct NewHold<'a> {
 impl LockFact {
     /// Whether somebody has what somebody else had, or what it waited for.
     pub fn is_handover(&self) -> bool {
-        matches!(self, LockFact::Granted { wait: Some(_), .. })
+        matches!(self, LockFact::Granted { wait: Some(_), .. } | LockFact::Transferred { .. })
     }
 
     /// The lock that somebody has from now on; none where the fact gives nobody one.
     pub fn new_hold(&self) -> Option<NewHold<'_>> {
         match self {
-            LockFact::Granted { resource, holder, mode, fencing_token, expires_at_ms, wait, .. } => {
+            LockFact::Granted { resource, holder, mode, fencing_token, expires_at_ms, wait, .. }
+            | LockFact::Transferred {
+                resource, to: holder, mode, fencing_token, expires_at_ms, wait, ..
+            } => {
                 let (mode, fencing_token, expires_at_ms) = (*mode, *fencing_token, *expires_at_ms);
                 let reentrant = matches!(self, LockFact::Granted { reentrant: true, .. });
                 Some(NewHold { resource, holder, mode, fencing_token, expires_at_ms, wait: *wait, reentrant })

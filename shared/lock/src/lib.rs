@@ -18,6 +18,7 @@ mod replay;
 mod session;
 pub mod snapshot;
 mod table;
+mod transfer;
 pub mod view;
 
 pub use command::{Lease, LockCommand, LockReply, SessionCommand, SessionReply};

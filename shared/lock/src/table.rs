@@ -53,7 +53,7 @@ pub struct Hold {
     pub expires_at_ms: Option<LeaseMs>,
     /// The wait that led to it.
     pub wait: Option<WaitId>,
-    /// Granted to a queued wait, and no request has been answered "acquired" yet.
+    /// Granted to a queued wait, or handed over, and no request has been answered "acquired" yet.
     pub unread: bool,
 }
 
@@ -297,11 +297,8 @@ impl Table {
         if self.holds.len() + self.waits.len() >= CLAIMS_MAX {
             return Some(format!("the lock table has {CLAIMS_MAX} locks and waits, which is its bound"));
         }
-        if self.claims_of(&holder.client) >= CLAIMS_PER_CLIENT_MAX {
-            let client = &holder.client;
-            return Some(format!(
-                "{client} has {CLAIMS_PER_CLIENT_MAX} locks and waits, which is the bound of one client"
-            ));
+        if let Some(what) = self.client_bound_reached(&holder.client) {
+            return Some(what);
         }
         let party = self.parties.get(holder);
         if waits && party.is_some_and(|p| p.waits.len() >= WAITS_PER_HOLDER_MAX) {
@@ -313,6 +310,13 @@ impl Table {
             self.resources.get(resource).map_or(0, |r| r.holders.len() + r.upgrades.len() + r.queue.len());
         (of_resource >= CLAIMS_PER_RESOURCE_MAX).then(|| {
             format!("{resource} has {CLAIMS_PER_RESOURCE_MAX} holders and waiters, which is the bound of one resource")
+        })
+    }
+
+    /// The bound of one client, where it is reached.
+    pub(super) fn client_bound_reached(&self, client: &SmolStr) -> Option<String> {
+        (self.claims_of(client) >= CLAIMS_PER_CLIENT_MAX).then(|| {
+            format!("{client} has {CLAIMS_PER_CLIENT_MAX} locks and waits, which is the bound of one client")
         })
     }
 

@@ -10,6 +10,7 @@ use orrery_base::hlc::Hlc;
 use orrery_base::ids::GroupId;
 use orrery_base::key::{IdempotencyKey, RequestKey};
 use orrery_event::{Event, Fact};
+use orrery_lock::fact::NewHold;
 use orrery_lock::{
     Holder, LockCommand, LockFact, LockReply, Mode, SessionCommand, SessionId, SessionReply, Wait, WaitEdge,
     WaitId,
@@ -59,6 +60,14 @@ enum Move {
     },
     Close {
         session: usize,
+    },
+    /// Under the present token, where none is given.
+    Transfer {
+        resource: usize,
+        who: Who,
+        to: Who,
+        token: Option<u64>,
+        keyed: bool,
     },
     Advance {
         by: u64,
@@ -128,6 +137,8 @@ fn a_move() -> impl Strategy<Value = Move> {
             .prop_map(|(client, ttl, keyed)| Move::Open { client, ttl, keyed }),
         1 => (0..3_usize).prop_map(|session| Move::Keep { session }),
         1 => (0..3_usize).prop_map(|session| Move::Close { session }),
+        5 => (0..RESOURCES.len(), who(), who(), prop_oneof![5 => Just(None), 1 => (1..30_u64).prop_map(Some)], any::<bool>())
+            .prop_map(|(resource, who, to, token, keyed)| Move::Transfer { resource, who, to, token, keyed }),
         3 => (0..900_u64).prop_map(|by| Move::Advance { by }),
         1 => Just(Move::ToDeadline),
         3 => any::<usize>().prop_map(|which| Move::Retry { which }),
@@ -144,7 +155,11 @@ fn a_crowd_move() -> impl Strategy<Value = Move> {
         6 => (0..RESOURCES.len(), who.clone(), any::<bool>()).prop_map(move |(resource, who, shared)| {
             Move::Acquire { resource, who, shared, ttl: 1_000_000, wait, keyed: Keyed::No }
         }),
-        1 => (0..RESOURCES.len(), who).prop_map(|(resource, who)| Move::Release { resource, who, token: None }),
+        1 => (0..RESOURCES.len(), who.clone())
+            .prop_map(|(resource, who)| Move::Release { resource, who, token: None }),
+        1 => (0..RESOURCES.len(), who.clone(), who).prop_map(|(resource, who, to)| {
+            Move::Transfer { resource, who, to, token: None, keyed: false }
+        }),
     ]
 }
 
@@ -243,6 +258,17 @@ impl Run {
             }
             Move::Close { session } => {
                 (Mutation::Session(SessionCommand::Close { session: pick(session) }), Keyed::No)
+            }
+            Move::Transfer { resource, who, to, token, keyed } => {
+                let (holder, to) = (self.holder(who), self.holder(to));
+                let present = self.model.lock_of(RESOURCES[*resource], &holder).map(|lock| lock.token);
+                let fencing_token = token.or(present)?;
+                if holder == to {
+                    // No client may ask for that.
+                    return None;
+                }
+                let command = LockCommand::Transfer { resource: name(resource), holder, fencing_token, to };
+                (Mutation::Lock(command), if *keyed { Keyed::Next } else { Keyed::No })
             }
             Move::Advance { by } => (Mutation::AdvanceClock { to_ms: self.model.clock + by }, Keyed::No),
             Move::ToDeadline => (Mutation::AdvanceClock { to_ms: self.model.next_deadline()? }, Keyed::No),
@@ -380,11 +406,12 @@ impl Run {
 
     fn note(&mut self, fact: &ServiceFact) {
         match fact {
-            ServiceFact::Lock(LockFact::Granted { fencing_token, reentrant: false, wait, .. }) => {
-                assert!(*fencing_token > self.token, "tokens grow");
-                self.token = *fencing_token;
+            ServiceFact::Lock(fact) if fact.new_hold().is_some_and(|hold| !hold.reentrant) => {
+                let NewHold { fencing_token, wait, .. } = fact.new_hold().unwrap();
+                assert!(fencing_token > self.token, "tokens grow");
+                self.token = fencing_token;
                 if let Some(wait) = wait {
-                    self.granted.insert(*wait, *fencing_token);
+                    self.granted.insert(wait, fencing_token);
                 }
             }
             ServiceFact::Lock(LockFact::Deadlock { wait, .. }) => {
@@ -413,6 +440,10 @@ impl Run {
             (
                 Reply::Lock(LockReply::Renewed { fencing_token, expires_in_ms }),
                 Reply::Lock(LockReply::Renewed { fencing_token: token, .. }),
+            )
+            | (
+                Reply::Lock(LockReply::Transferred { fencing_token, expires_in_ms }),
+                Reply::Lock(LockReply::Transferred { fencing_token: token, .. }),
             ) => {
                 assert_eq!(fencing_token, token);
                 assert_eq!(*expires_in_ms, self.model.left(*token));

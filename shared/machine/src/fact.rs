@@ -160,7 +160,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use orrery_lock::SessionId;
+    use orrery_lock::{Holder, Mode, SessionId};
 
     #[test]
     fn locks_stand_beside_the_others_as_they_always_did() {
@@ -178,7 +178,21 @@ mod tests {
                 vec![11, 3, 2, 1],
             ),
         ];
-        for (fact, json, bytes) in cases {
+        let handed_over = LockFact::Transferred {
+            resource: "r".into(),
+            holder: Holder { client: "a".into(), session: None },
+            to: Holder { client: "b".into(), session: None },
+            mode: Mode::Exclusive,
+            fencing_token: 3,
+            expires_at_ms: None,
+            wait: None,
+        };
+        let handed_over = (
+            ServiceFact::Lock(handed_over),
+            r#"{"lock_transferred":{"resource":"r","holder":{"client":"a","session":null},"to":{"client":"b","session":null},"mode":"exclusive","fencing_token":3,"expires_at_ms":null,"wait":null}}"#,
+            vec![12, 1, b'r', 1, b'a', 0, 1, b'b', 0, 1, 3, 0, 0],
+        );
+        for (fact, json, bytes) in cases.into_iter().chain([handed_over]) {
             assert_eq!(serde_json::to_string(&fact).unwrap(), json);
             assert_eq!(serde_json::from_str::<ServiceFact>(json).unwrap(), fact);
             assert_eq!(postcard::to_stdvec(&fact).unwrap(), bytes, "{json}");
@@ -186,6 +200,6 @@ mod tests {
         }
         let unknown = serde_json::from_str::<ServiceFact>(r#"{"lock_eaten":{}}"#).unwrap_err();
         assert!(unknown.to_string().contains("lock_eaten"), "{unknown}");
-        assert!(postcard::from_bytes::<ServiceFact>(&[12, 0]).is_err());
+        assert!(postcard::from_bytes::<ServiceFact>(&[13, 0]).is_err());
     }
 }

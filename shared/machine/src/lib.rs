@@ -41,8 +41,11 @@ use replies::Replies;
 /// Version of the commands below. A new variant raises it, and is proposed only once the cluster's record has that
 /// version: then every member knows it. Version 2 brought the shards, version 3 the cache, version 4 the withdrawal of
 /// one request from a wait, deliveries that are given back or extended without a length, members that move, and keys that say
-/// how long they hold.
-pub const COMMAND_VERSION: u16 = 4;
+/// how long they hold, version 5 the transfer of locks.
+pub const COMMAND_VERSION: u16 = 5;
+
+/// Since this version of the commands a lock is handed to somebody else.
+pub const TRANSFER_SINCE: u16 = 5;
 
 /// Since this version of the commands a request withdraws from its wait by itself.
 pub const WITHDRAW_SINCE: u16 = 4;

@@ -37,6 +37,20 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
             Some(words::filled(Topic::Lock, words, gaps).alike("granted"))
         }
+        ServiceFact::Lock(LockFact::Transferred { resource, holder, to, fencing_token, .. }) => {
+            let waiting = view.lock_table().resources.iter().find(|at| at.resource == *resource);
+            let passed = waiting.is_some_and(|at| at.waiters.iter().any(|waiter| waiter.holder != *to));
+            let words: words::Words = if passed {
+                [
+                    "{0} hands {1} to {2}, ahead of all who wait, token {3}",
+                    "{0} menyerahkan {1} kepada {2}, mendahului semua yang menunggu, token {3}",
+                ]
+            } else {
+                ["{0} hands {1} to {2}, token {3}", "{0} menyerahkan {1} kepada {2}, token {3}"]
+            };
+            let token = fencing_token.to_smolstr();
+            Some(words::said(Topic::Lock, words, &[who(holder), resource, who(to), &token]).alike("granted"))
+        }
         ServiceFact::Lock(LockFact::Queued { resource, holder, position, upgrade, .. }) => {
             let (holder, mut holders) = (who(holder), holders_of(view, resource));
             if *upgrade {
@@ -112,7 +126,7 @@ fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
             &[holder, resource],
         )
         .bad(),
-        ReleaseCause::SessionClosed | ReleaseCause::SessionExpired => {
+        ReleaseCause::SessionClosed | ReleaseCause::SessionExpired | ReleaseCause::Transferred => {
             let why = cause_words(cause);
             words::filled(
                 Topic::Lock,
@@ -169,5 +183,6 @@ fn cause_words(cause: ReleaseCause) -> [&'static str; 2] {
         ReleaseCause::Expired => ["its lease ran out", "masanya habis"],
         ReleaseCause::SessionClosed => ["its session was closed", "sesinya ditutup"],
         ReleaseCause::SessionExpired => ["its session's lease ran out", "masa sesinya habis"],
+        ReleaseCause::Transferred => ["it handed its lock over", "ia menyerahkan kuncinya"],
     }
 }

@@ -168,6 +168,26 @@ fn change(table: &mut LockTable, clock_ms: LeaseMs, fact: &ServiceFact) {
             let place = at.holders.partition_point(|held| held.fencing_token < *fencing_token);
             at.holders.insert(place, granted);
         }
+        ServiceFact::Lock(LockFact::Transferred {
+            resource,
+            holder,
+            to,
+            mode,
+            fencing_token,
+            expires_at_ms,
+            wait,
+        }) => {
+            let at = resource_mut(table, resource);
+            at.waiters.retain(|waiter| Some(waiter.wait) != *wait);
+            at.holders.retain(|held| held.holder != *holder);
+            at.holders.push(HolderView {
+                holder: to.clone(),
+                mode: *mode,
+                fencing_token: *fencing_token,
+                since_ms: clock_ms,
+                expires_at_ms: *expires_at_ms,
+            });
+        }
         ServiceFact::Lock(LockFact::Queued { resource, holder, mode, wait, position, upgrade }) => {
             let at = resource_mut(table, resource);
             let waiter = WaiterView { holder: holder.clone(), mode: *mode, wait: *wait, upgrade: *upgrade };

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use orrery_api::lock::LockStatus;
 use orrery_tests::browser::{Allowed, Failure, scene};
 use orrery_tests::demo::Demo;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::dash::{act_as, ask, pictures, without_hurry, words};
 
@@ -48,7 +48,18 @@ async fn a_lock_is_acquired_queued_for_and_handed_over() -> Result<(), Failure> 
         ensure!(words(page, "waiter-Budi").await?.starts_with("1 Budi X"), "{}", words(page, "waiter-Budi").await?);
         pictures(page, "queued").await?;
 
-        ask(page, "Ayu", "release", "printer").await?;
+        // by name, ahead of who waits
+        act_as(page, "Ayu").await?;
+        ensure!(page.js::<bool>("return $('transfer').disabled", Vec::new()).await?, "nobody is chosen yet");
+        let choose = "const s = $('transfer-to'); s.value = 'Citra'; s.dispatchEvent(new Event('change', {bubbles: true}))";
+        page.js::<Value>(choose, Vec::new()).await?;
+        page.until("the button to be there for who has the lock", "!$('transfer').disabled").await?;
+        page.click("transfer").await?;
+        page.until("Citra to be seen as the holder", &lane("printer", "Citra", "Budi")).await?;
+        page.until("the new token to be told", "$('result')?.dataset.outcome === 'transferred'").await?;
+        pictures(page, "transferred").await?;
+
+        ask(page, "Citra", "release", "printer").await?;
         page.until("the hand-over", &lane("printer", "Budi", "")).await?;
         let second: u64 = page.attribute("holder-Budi", "data-token").await?.context("no token")?.parse()?;
         ensure!(second > first, "the fencing token did not grow: {first}, then {second}");

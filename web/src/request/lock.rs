@@ -1,9 +1,9 @@
 //! Requests to the lock service.
 
-use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, WAIT_DEFAULT};
+use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, Transfer, WAIT_DEFAULT};
 use orrery_base::error::ApiError;
 use orrery_base::valid::{Name, Number};
-use orrery_lock::Mode;
+use orrery_lock::{FencingToken, Mode};
 use smol_str::SmolStr;
 
 use super::{Answered, Prepared, ask, prepared, read};
@@ -11,7 +11,7 @@ use super::{Answered, Prepared, ask, prepared, read};
 /// On top of the time that the node itself may wait.
 const ANSWER_SLACK_MS: u64 = 6_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockOperation {
     /// Take it, waiting at most ten seconds.
     Acquire,
@@ -21,6 +21,11 @@ pub enum LockOperation {
     /// Begin its lease anew.
     Renew,
     Cancel,
+    /// Hand it to somebody else.
+    Transfer {
+        fencing_token: FencingToken,
+        to: SmolStr,
+    },
 }
 
 /// One request as one client.
@@ -40,7 +45,7 @@ impl LockAsk {
         let (resource, client) = (Name::new(self.resource.clone())?, Name::new(self.client.clone())?);
         let (session, fencing_token) = (None, None);
         let ttl_ms = Some(Number::new(self.ttl_ms)?);
-        Ok(match self.operation {
+        Ok(match &self.operation {
             LockOperation::Acquire | LockOperation::Queue => {
                 let (mode, queue) = (self.mode, self.operation == LockOperation::Queue);
                 prepared(&Acquire { resource, client, session, mode, ttl_ms, wait_ms: None, queue })
@@ -48,6 +53,10 @@ impl LockAsk {
             LockOperation::Renew => prepared(&Renew { resource, client, session, fencing_token, ttl_ms }),
             LockOperation::Release => prepared(&Release { resource, client, session, fencing_token }),
             LockOperation::Cancel => prepared(&Cancel { resource, client, session }),
+            LockOperation::Transfer { fencing_token, to } => {
+                let (fencing_token, to, to_session) = (*fencing_token, Name::new(to.clone())?, None);
+                prepared(&Transfer { resource, client, session, fencing_token, to, to_session })
+            }
         })
     }
 
@@ -82,6 +91,9 @@ mod tests {
         assert_eq!(written(LockOperation::Queue), ("/lock/acquire", queue));
         let cancel = json!({ "resource": "printer", "client": "Ayu" });
         assert_eq!(written(LockOperation::Cancel), ("/lock/cancel", cancel));
+        let hand_over = LockOperation::Transfer { fencing_token: 7, to: "Budi".into() };
+        let transfer = json!({ "resource": "printer", "client": "Ayu", "fencing_token": 7, "to": "Budi" });
+        assert_eq!(written(hand_over), ("/lock/transfer", transfer));
     }
 
     #[test]

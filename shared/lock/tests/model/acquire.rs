@@ -116,8 +116,25 @@ impl Model {
         self.settle(pending.id, &pending.resource, &pending.holder, facts)
     }
 
-    /// Checks and follows the refusals that the real one reported, then says what became of this wait.
+    /// Follows the refusals that the real one reported, then says what became of this wait.
     fn settle(&mut self, own: WaitId, resource: &str, holder: &Holder, facts: &[ServiceFact]) -> LockReply {
+        if let Some(reply) = self.follow_refusals(Some(own), facts) {
+            return reply;
+        }
+        if let Some(place) = self.waiters(resource).iter().position(|waiting| waiting.id == own) {
+            return LockReply::Waiting { wait: own, position: place as u32 + 1 };
+        }
+        let (token, mode) = self.lock_of(resource, holder).map(|lock| (lock.token, lock.mode)).unwrap();
+        self.read(token);
+        LockReply::Acquired { fencing_token: token, expires_in_ms: self.left(token), mode, reentrant: false }
+    }
+
+    /// Checks and follows the refusals that the real one reported. The answer is that of `own`.
+    pub(super) fn follow_refusals(
+        &mut self,
+        own: Option<WaitId>,
+        facts: &[ServiceFact],
+    ) -> Option<LockReply> {
         let mut reply = None;
         for fact in facts {
             let ServiceFact::Lock(LockFact::Deadlock { cycle, victim, wait }) = fact else { continue };
@@ -125,7 +142,7 @@ impl Model {
             let refused = self.waits.iter().find(|waiting| waiting.id == *wait).cloned().unwrap();
             assert_eq!(refused.holder, *victim);
             self.waits.retain(|waiting| waiting.id != *wait);
-            if *wait == own {
+            if Some(*wait) == own {
                 reply = Some(LockReply::Deadlock { cycle: cycle.clone(), victim: victim.clone() });
             } else {
                 self.refused.push(Refused {
@@ -140,14 +157,6 @@ impl Model {
             }
             self.hand_over();
         }
-        if let Some(reply) = reply {
-            return reply;
-        }
-        if let Some(place) = self.waiters(resource).iter().position(|waiting| waiting.id == own) {
-            return LockReply::Waiting { wait: own, position: place as u32 + 1 };
-        }
-        let (token, mode) = self.lock_of(resource, holder).map(|lock| (lock.token, lock.mode)).unwrap();
-        self.read(token);
-        LockReply::Acquired { fencing_token: token, expires_in_ms: self.left(token), mode, reentrant: false }
+        reply
     }
 }

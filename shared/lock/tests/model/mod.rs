@@ -94,11 +94,7 @@ impl Model {
     }
 
     fn lock(&mut self, index: u64, command: &LockCommand, facts: &[ServiceFact]) -> LockReply {
-        let (LockCommand::Acquire { resource, holder, .. }
-        | LockCommand::Release { resource, holder, .. }
-        | LockCommand::Renew { resource, holder, .. }
-        | LockCommand::Cancel { resource, holder, .. }
-        | LockCommand::Withdraw { resource, holder, .. }) = command;
+        let (resource, holder) = command.about();
         if !self.session_open(holder) {
             return LockReply::SessionExpired;
         }
@@ -116,6 +112,9 @@ impl Model {
             },
             LockCommand::Renew { fencing_token, ttl_ms, .. } => {
                 self.renew(resource, holder, *fencing_token, *ttl_ms)
+            }
+            LockCommand::Transfer { fencing_token, to, .. } => {
+                self.transfer(resource, holder, *fencing_token, to, facts)
             }
             LockCommand::Cancel { wait, .. } => self.cancel(resource, holder, *wait),
             LockCommand::Withdraw { wait, key, .. } => {
@@ -146,6 +145,42 @@ impl Model {
             lock.since = clock;
         }
         LockReply::Renewed { expires_in_ms: self.left(fencing_token), fencing_token }
+    }
+
+    fn transfer(
+        &mut self,
+        resource: &str,
+        holder: &Holder,
+        token: u64,
+        to: &Holder,
+        facts: &[ServiceFact],
+    ) -> LockReply {
+        let Some(token) = self.own(resource, holder, Some(token)) else {
+            return LockReply::NotHolder { holders: self.holders(resource) };
+        };
+        if !self.session_open(to) {
+            return LockReply::SessionExpired;
+        }
+        let lock = self.locks.iter().find(|lock| lock.token == token).unwrap().clone();
+        if self.lock_of(resource, to).is_some() {
+            return LockReply::NotTransferable { why: format!("{to} holds {resource} already") };
+        }
+        let waiting = self.wait_of(resource, to).cloned();
+        if waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.mode == Mode::Exclusive && lock.mode == Mode::Shared)
+        {
+            let why = format!("{to} waits for {resource} exclusively, and this lock is shared");
+            return LockReply::NotTransferable { why };
+        }
+        self.take_back(token);
+        self.waits.retain(|other| Some(other.id) != waiting.as_ref().map(|waiting| waiting.id));
+        let unread = waiting.as_ref().is_none_or(|waiting| waiting.queued);
+        self.grant(resource, to, lock.mode, lock.ttl, waiting.map(|waiting| waiting.id), unread);
+        let fencing_token = self.last_token;
+        self.follow_refusals(None, facts);
+        self.hand_over();
+        LockReply::Transferred { fencing_token, expires_in_ms: self.left(fencing_token) }
     }
 
     fn cancel(&mut self, resource: &str, holder: &Holder, wait: Option<WaitId>) -> LockReply {

@@ -65,12 +65,7 @@ fn parse(words: &[&str], options: &Words<'_>) -> Mutation {
 }
 
 fn parse_lock(verb: &str, resource: &str, holder: &str, words: &[&str], options: &Words<'_>) -> LockCommand {
-    let resource = resource.into();
-    let (client, session) = match holder.split_once('/') {
-        None => (holder, None),
-        Some((client, session)) => (client, Some(SessionId(session.parse().unwrap()))),
-    };
-    let holder = Holder { client: client.into(), session };
+    let (resource, holder) = (resource.into(), named(holder));
     let fencing_token = options.number("token");
     match verb {
         "acquire" => {
@@ -94,6 +89,10 @@ fn parse_lock(verb: &str, resource: &str, holder: &str, words: &[&str], options:
                 wait,
             }
         }
+        "transfer" => {
+            let fencing_token = fencing_token.expect("under which token");
+            LockCommand::Transfer { resource, holder, fencing_token, to: named(words[3]) }
+        }
         "release" => LockCommand::Release { resource, holder, fencing_token },
         "renew" => LockCommand::Renew { resource, holder, fencing_token, ttl_ms: options.number("ttl") },
         "cancel" => LockCommand::Cancel { resource, holder, wait: options.number("wait").map(WaitId) },
@@ -104,6 +103,15 @@ fn parse_lock(verb: &str, resource: &str, holder: &str, words: &[&str], options:
         }
         other => panic!("not a command: {other}"),
     }
+}
+
+/// `Ayu`, or `Ayu/7` in a session.
+fn named(holder: &str) -> Holder {
+    let (client, session) = match holder.split_once('/') {
+        None => (holder, None),
+        Some((client, session)) => (client, Some(SessionId(session.parse().unwrap()))),
+    };
+    Holder { client: client.into(), session }
 }
 
 fn parse_session(words: &[&str], options: &Words<'_>) -> SessionCommand {

@@ -60,6 +60,10 @@ fn lock_reply(reply: &LockReply) -> String {
         LockReply::NotHolder { holders } => format!("not holder: {}", names(holders)),
         LockReply::LimitReached { what } => format!("limit: {what}"),
         LockReply::SessionExpired => "session expired".into(),
+        LockReply::Transferred { fencing_token, expires_in_ms } => {
+            format!("transferred token={fencing_token} left={expires_in_ms}")
+        }
+        LockReply::NotTransferable { why } => format!("not transferable: {why}"),
     }
 }
 
@@ -80,6 +84,22 @@ pub fn fact(fact: &ServiceFact) -> String {
             format!(
                 "granted {resource} {holder} {} token={fencing_token} until={until}{after}{again}",
                 mode.letter()
+            )
+        }
+        ServiceFact::Lock(LockFact::Transferred {
+            resource,
+            holder,
+            to,
+            mode,
+            fencing_token,
+            expires_at_ms,
+            wait,
+        }) => {
+            let until = expires_at_ms.map_or("session".into(), |at| at.to_string());
+            let after = wait.map_or(String::new(), |wait| format!(" after #{}", wait.0));
+            let mode = mode.letter();
+            format!(
+                "transferred {resource} {holder} to {to} {mode} token={fencing_token} until={until}{after}"
             )
         }
         ServiceFact::Lock(LockFact::Queued { resource, holder, mode, wait, position, upgrade }) => {
@@ -119,6 +139,7 @@ fn why(cause: ReleaseCause) -> &'static str {
         ReleaseCause::Expired => "expired",
         ReleaseCause::SessionClosed => "session closed",
         ReleaseCause::SessionExpired => "session expired",
+        ReleaseCause::Transferred => "transferred",
     }
 }
 

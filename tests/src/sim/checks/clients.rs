@@ -1,6 +1,6 @@
 //! What clients saw: who believes to hold what until when, and that no outcome is contradicted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_base::key::IdempotencyKey;
 use orrery_lock::{FencingToken, Holder, Mode, SessionId};
@@ -15,6 +15,8 @@ pub enum Outcome {
     Released(FencingToken),
     /// Its lease was lengthened.
     Renewed(FencingToken),
+    /// It was handed over, and has this token now.
+    Transferred(FencingToken),
     /// The session has this id.
     Opened(SessionId),
     /// What else, by its name.
@@ -40,6 +42,8 @@ pub struct Clients {
     tokens: BTreeMap<SmolStr, FencingToken>,
     /// Who was told each token.
     told: BTreeMap<FencingToken, (SmolStr, Holder)>,
+    /// Whom somebody wanted to hand which lock.
+    handed: BTreeSet<(Holder, SmolStr)>,
     pub answered: u64,
     pub granted: u64,
 }
@@ -93,12 +97,19 @@ impl Clients {
                 "wrong flag: {holder} knew its token {token} of {resource} when it asked, and is told reentrant: false"
             ));
         }
-        match highest.filter(|highest| token <= *highest) {
+        // What somebody handed to it, it has under an older token perhaps than others that share it.
+        let handed = self.handed.contains(&(holder.clone(), resource.clone()));
+        match highest.filter(|highest| token <= *highest && !handed) {
             None => Ok(()),
             Some(highest) => Err(format!(
                 "double grant: {holder} is granted {resource} with token {token}, {highest} was known before it asked"
             )),
         }
+    }
+
+    /// Somebody asks for a lock to be handed to it.
+    pub fn may_receive(&mut self, resource: &SmolStr, to: Holder) {
+        self.handed.insert((to, resource.clone()));
     }
 
     /// A client believes from now on that it holds a lock.

@@ -113,9 +113,11 @@ impl Client {
             Some(Ok(value)) => Tried::Answer(Answer::Known(value)),
             Some(Err(error)) => match error.code {
                 ErrorCode::OutcomeUnknown | ErrorCode::Unavailable | ErrorCode::NotReady => Tried::Again,
-                ErrorCode::SessionExpired | ErrorCode::KeyTooOld | ErrorCode::LimitReached => {
-                    Tried::Answer(Answer::Refused(error.code))
-                }
+                // A conflict: whom a lock is handed to has it already, or waits for more.
+                ErrorCode::SessionExpired
+                | ErrorCode::KeyTooOld
+                | ErrorCode::LimitReached
+                | ErrorCode::Conflict => Tried::Answer(Answer::Refused(error.code)),
                 code => {
                     self.cluster
                         .checks

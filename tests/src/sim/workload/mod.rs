@@ -128,8 +128,9 @@ impl Client {
             0..45 => self.acquire(resource).await,
             45..68 => self.release(resource).await,
             68..78 => self.renew(resource).await,
-            78..83 => self.cancel(resource).await,
-            83..90 => self.read().await,
+            78..82 => self.cancel(resource).await,
+            82..85 => self.transfer(resource).await,
+            85..90 => self.read().await,
             _ => match self.session {
                 None => self.open_session().await,
                 Some(session) if self.rng.chance(750) => self.renew_session(session).await,

@@ -1,14 +1,14 @@
 //! What clients do, and what they may conclude from the answers.
 
-use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery};
+use orrery_api::lock::{Acquire, Cancel, LockAnswer, Release, Renew, StatusQuery, Transfer};
 use orrery_api::request::Request;
 use orrery_api::session::{CloseSession, OpenSession, RenewSession, SessionAnswer};
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
-use orrery_base::valid::{ClientName, Number, ResourceName};
+use orrery_base::valid::{ClientName, Name, Number, ResourceName};
 use orrery_engine::{Engine, Serve};
-use orrery_lock::Mode;
+use orrery_lock::{Holder, Mode};
 use smol_str::SmolStr;
 
 use super::call::Answer;
@@ -30,6 +30,7 @@ fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {
         LockAnswer::Deadlock { .. } => Outcome::Other("deadlock"),
         LockAnswer::NotHolder { .. } => Outcome::Other("not holder"),
         LockAnswer::NotWaiting { .. } => Outcome::Other("not waiting"),
+        LockAnswer::Transferred { fencing_token, .. } => Outcome::Transferred(*fencing_token),
     })
 }
 
@@ -179,6 +180,42 @@ impl Client {
             }
             (Answer::Refused(code), _) => self.refused(code),
             _ => {}
+        }
+    }
+
+    /// Hands what it holds to another client, which learns of it by its next acquire. From when it is sent the client counts on the
+    /// lock no more.
+    pub(super) async fn transfer(&mut self, resource: SmolStr) {
+        let (holder, now_us) = (self.holder(), self.now_us());
+        let belief = self.cluster.checks.clients(|clients| {
+            let belief = clients.belief(now_us, &resource, &holder);
+            clients.lets_go(&resource, &holder);
+            Ok(belief)
+        });
+        // Not where an upgrade that is granted unseen may have changed the token.
+        let upgrades = self.waiting.contains(&(holder.clone(), resource.clone()));
+        let Some(belief) = belief.flatten().filter(|_| !upgrades) else { return };
+        let to = format!("client{}", self.rng.range(0..u64::from(self.cluster.faults.clients)));
+        if to == self.name {
+            return;
+        }
+        let request = Transfer {
+            resource: ResourceName::known(&resource),
+            client: self.client_name(),
+            session: holder.session,
+            fencing_token: belief.token,
+            to: Name::known(&to),
+            to_session: None,
+        };
+        self.cluster.checks.clients(|clients| {
+            clients.may_receive(&resource, Holder { client: to.into(), session: None });
+            Ok(())
+        });
+        let key = self.next_key();
+        let answer = self.ask(&key, request, outcome_of).await;
+        self.check_held("transfer", &key, &resource, Some(belief), &answer);
+        if let Answer::Refused(code) = answer {
+            self.refused(code);
         }
     }
 

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use orrery_base::ids::NAME_BYTES_MAX;
 use orrery_lock::Mode;
+use smol_str::SmolStr;
 
 use super::desk::LockDesk;
 use super::look::known_resources;
@@ -43,6 +44,7 @@ pub(crate) fn LockForm() -> impl IntoView {
                 <AskNode />
                 <Lease />
             </div>
+            <HandOver />
             <Results telling=&TELLING />
         </form>
     }
@@ -94,19 +96,65 @@ fn ModeButton(mode: Mode) -> impl IntoView {
 #[component]
 fn OperationButton(operation: LockOperation, test_id: &'static str) -> impl IntoView {
     let (ui, desk) = (Ui::expect(), LockDesk::expect());
+    let word_of = operation.clone();
     let word = move || {
         let words = ui.words(&WORDS);
-        match operation {
+        match word_of {
             LockOperation::Acquire => words.acquire,
             LockOperation::Queue => words.queue,
             LockOperation::Renew => words.renew,
             LockOperation::Release | LockOperation::Cancel => words.release,
+            LockOperation::Transfer { .. } => words.hand_over,
         }
     };
     view! {
-        <button type="button" class="button alt" data-testid=test_id on:click=move |_| desk.submit(operation)>
+        <button type="button" class="button alt" data-testid=test_id on:click=move |_| desk.submit(operation.clone())>
             {word}
         </button>
+    }
+}
+
+/// To whom the chosen client hands the resource, where it has it.
+#[component]
+fn HandOver() -> impl IntoView {
+    let (ui, desk) = (Ui::expect(), LockDesk::expect());
+    let others = Memo::new(move |_| {
+        let me = ui.client.get();
+        ui.clients.get().iter().filter(|name| **name != me).cloned().collect::<Vec<_>>()
+    });
+    Effect::new(move || {
+        // Whoever acts now is nobody to hand anything to.
+        if !others.with(|others| others.contains(&desk.to.get_untracked())) {
+            desk.to.set(SmolStr::default());
+        }
+    });
+    let has_it = Memo::new(move |_| desk.token().is_some());
+    view! {
+        <div class="row minor">
+            <label>
+                {WORDS.told(|t| t.hand_to)}
+                <select
+                    data-testid="transfer-to"
+                    prop:value=move || desk.to.get().to_string()
+                    on:change=move |event| desk.to.set(event_target_value(&event).into())
+                >
+                    <option value="">"–"</option>
+                    {move || others.get().into_iter().map(|name| {
+                        view! { <option value=name.to_string()>{name.to_string()}</option> }
+                    }).collect_view()}
+                </select>
+            </label>
+            <button
+                type="button"
+                class="button alt"
+                data-testid="transfer"
+                title=WORDS.told(|t| t.hand_over_title)
+                disabled=move || !has_it.get() || desk.to.with(|to| to.is_empty())
+                on:click=move |_| desk.hand_over()
+            >
+                {WORDS.told(|t| t.hand_over)}
+            </button>
+        </div>
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lock panel: the form, the lanes, who waits for whom.
 //!
 //! Test ids: `as-CLIENT`, `add-client`, `client-name`, `resource`, `mode-exclusive`, `mode-shared`, `lease`, `ask-node`, `acquire`,
-//! `queue`, `release`, `renew`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
+//! `queue`, `release`, `renew`, `transfer-to`, `transfer`, `lane-RESOURCE` (`data-holders`, `data-waiters`), `holder-CLIENT` and `waiter-CLIENT` in a lane,
 //! `cancel-CLIENT`, `wait-graph`, `cycle`, `victim`.
 
 mod desk;

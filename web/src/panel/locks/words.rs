@@ -17,6 +17,9 @@ pub struct Words {
     pub release: &'static str,
     pub renew: &'static str,
     pub lease: &'static str,
+    pub hand_to: &'static str,
+    pub hand_over: &'static str,
+    pub hand_over_title: &'static str,
     pub choose_resource: &'static str,
     pub free: &'static str,
     pub token: &'static str,
@@ -49,6 +52,9 @@ pub static WORDS: Both<Words> = Both {
         release: "Release",
         renew: "Renew",
         lease: "Lease",
+        hand_to: "Hand to",
+        hand_over: "Hand over",
+        hand_over_title: "The lock goes to that client, ahead of all who wait, under a new token",
         choose_resource: "Name a resource first.",
         free: "free",
         token: "token",
@@ -79,6 +85,9 @@ pub static WORDS: Both<Words> = Both {
         release: "Lepas",
         renew: "Perpanjang",
         lease: "Sewa",
+        hand_to: "Serahkan kepada",
+        hand_over: "Serahkan",
+        hand_over_title: "Kunci diberikan kepada klien itu, mendahului semua yang menunggu, dengan token baru",
         choose_resource: "Beri nama sumber daya dulu.",
         free: "bebas",
         token: "token",
@@ -149,6 +158,9 @@ fn answer_in_english(answer: &LockAnswer) -> String {
             )
         }
         A::Cancelled { resource, client } => format!("{client} no longer waits for **{resource}**."),
+        A::Transferred { resource, client, to, fencing_token, .. } => {
+            format!("{client} handed **{resource}** to **{to}**, token **{fencing_token}**.")
+        }
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
             format!("{client} does not hold **{resource}**: it is free.")
         }
@@ -211,6 +223,9 @@ fn answer_in_indonesian(answer: &LockAnswer) -> String {
             )
         }
         A::Cancelled { resource, client } => format!("{client} tidak lagi menunggu **{resource}**."),
+        A::Transferred { resource, client, to, fencing_token, .. } => {
+            format!("{client} menyerahkan **{resource}** kepada **{to}**, token **{fencing_token}**.")
+        }
         A::NotHolder { resource, client, holders, .. } if holders.is_empty() => {
             format!("{client} tidak memegang **{resource}**: bebas.")
         }

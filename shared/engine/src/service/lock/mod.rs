@@ -7,7 +7,9 @@ mod ends;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_api::lock::{Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery};
+use orrery_api::lock::{
+    Cancel, LockAnswer, LockStatus, Release, Renew, STATUS_LIMIT_MAX, StatusQuery, Transfer,
+};
 use orrery_api::session::{CloseSession, OpenSession, RenewSession, SESSION_TTL_DEFAULT, SessionAnswer};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::ids::GroupId;
@@ -15,7 +17,7 @@ use orrery_base::valid::{ClientName, Ttl};
 use orrery_lock::{
     After, Holder, LockCommand, LockReply, SessionCommand, SessionId, SessionReply, TablePage, edges_of,
 };
-use orrery_machine::{Command, Mutation, Reply};
+use orrery_machine::{Command, Mutation, Reply, TRANSFER_SINCE};
 use smol_str::SmolStr;
 
 pub use ends::Ends;
@@ -119,6 +121,17 @@ impl<H: Host> LockService<H> {
         }
     }
 
+    /// A member that does not know a newer command could not apply it.
+    fn known_since(&self, version: u16, what: &str, key: &Key) -> Result<(), ApiError> {
+        let group = self.cluster.group(GroupId::CONTROL);
+        let now = group.map_or(0, |group| group.state.read(|machine| machine.cluster().version()));
+        if now >= version || !self.cluster.ready() {
+            return Ok(());
+        }
+        let why = format!("Some member of the cluster runs a version that cannot {what}.");
+        Err(verdict::refused(GroupId::CONTROL, ErrorCode::NotReady, &why, key))
+    }
+
     /// One command through the log, once.
     async fn mutate(&self, mutation: Mutation, key: &Key) -> Result<Reply, ApiError> {
         self.member()
@@ -189,6 +202,37 @@ impl<H: Host> Serve<Cancel> for LockService<H> {
                 Ok(LockAnswer::Acquired { resource, client, mode, fencing_token, expires_in_ms, reentrant })
             }
             LockReply::Deadlock { cycle, victim } => Ok(acquire::deadlock(resource, cycle, &victim)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl<H: Host> Serve<Transfer> for LockService<H> {
+    async fn serve(&self, request: Transfer, caller: Caller) -> Result<LockAnswer, ApiError> {
+        let Transfer { resource, client, session, fencing_token, to, to_session } = request;
+        let (resource, holder) = (resource.into_text(), holder(client, session));
+        let to = Holder { client: to.into_text(), session: to_session };
+        let key = caller.key(&self.requests, Duration::ZERO);
+        self.known_since(TRANSFER_SINCE, "hand locks over", &key)?;
+        let command = LockCommand::Transfer {
+            resource: resource.clone(),
+            holder: holder.clone(),
+            fencing_token,
+            to: to.clone(),
+        };
+        match self.lock(command, &key).await? {
+            LockReply::Transferred { fencing_token, expires_in_ms } => Ok(LockAnswer::Transferred {
+                resource,
+                client: holder.client,
+                to: to.client,
+                fencing_token,
+                expires_in_ms,
+            }),
+            LockReply::NotHolder { holders } => Ok(not_holder(resource, holder, holders)),
+            LockReply::NotTransferable { why } => Err(ApiError::new(
+                ErrorCode::Conflict,
+                format!("{resource} is not handed over: {why}. Nothing changed."),
+            )),
             other => Err(refused(other)),
         }
     }

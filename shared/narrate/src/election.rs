@@ -34,18 +34,18 @@ pub(super) fn role(
                     let [english, indonesian] = seconds(silent_us);
                     words::filled(
                         Topic::Election,
-                        [
+                        words![
                             "{0} heard nothing from a leader for {2} s, so it stands for election in term {1}",
-                            "{0} tidak mendengar pemimpin selama {2} d, maka ia mencalonkan diri di term {1}",
+                            "{0} tidak mendengar pemimpin selama {2} d, maka ia mencalonkan diri di term {1}"
                         ],
                         [&[node, &term.to_smolstr(), &english], &[node, &term.to_smolstr(), &indonesian]],
                     )
                 }
                 None => words::said(
                     Topic::Election,
-                    [
+                    words![
                         "{0} knows no leader and stands for election in term {1}",
-                        "{0} tidak mengenal pemimpin dan mencalonkan diri di term {1}",
+                        "{0} tidak mengenal pemimpin dan mencalonkan diri di term {1}"
                     ],
                     &[node, &term.to_smolstr()],
                 ),
@@ -59,9 +59,9 @@ pub(super) fn role(
             if led {
                 Some(words::said(
                     Topic::Election,
-                    [
+                    words![
                         "{0} learns of term {1}: it leads no longer",
-                        "{0} mengetahui term {1}: ia tidak lagi memimpin",
+                        "{0} mengetahui term {1}: ia tidak lagi memimpin"
                     ],
                     &[node, &term.to_smolstr()],
                 ))
@@ -69,7 +69,7 @@ pub(super) fn role(
                 let leader = change.leader?;
                 Some(words::said(
                     Topic::Election,
-                    ["{0} follows {1} in term {2}", "{0} mengikuti {1} di term {2}"],
+                    words!["{0} follows {1} in term {2}", "{0} mengikuti {1} di term {2}"],
                     &[node, leader, &term.to_smolstr()],
                 ))
             } else {
@@ -86,7 +86,7 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
     let Some(election) = election else {
         return words::said(
             Topic::Election,
-            ["{0} leads term {1}", "{0} memimpin term {1}"],
+            words!["{0} leads term {1}", "{0} memimpin term {1}"],
             &[node, &term.to_smolstr()],
         );
     };
@@ -95,9 +95,9 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
     if others.is_empty() && voters == 1 {
         return words::said(
             Topic::Election,
-            [
+            words![
                 "{0} is the only voter: it votes for itself and leads term {1}",
-                "{0} satu-satunya pemilih: ia memilih dirinya sendiri dan memimpin term {1}",
+                "{0} satu-satunya pemilih: ia memilih dirinya sendiri dan memimpin term {1}"
             ],
             &[node, &term.to_smolstr()],
         );
@@ -106,17 +106,17 @@ fn crowned(view: &View, node: &NodeName, term: Term) -> Said {
         // Whose votes it won was not seen: one vote is no majority of several.
         return words::said(
             Topic::Election,
-            ["{0} won a majority and leads term {1}", "{0} meraih mayoritas dan memimpin term {1}"],
+            words!["{0} won a majority and leads term {1}", "{0} meraih mayoritas dan memimpin term {1}"],
             &[node, &term.to_smolstr()],
         );
     }
     let told = if voters < count {
         // Nobody said yet how many may vote.
-        ["{0} won the vote of {1} and leads term {4}", "{0} memenangi suara {1} dan memimpin term {4}"]
+        words!["{0} won the vote of {1} and leads term {4}", "{0} memenangi suara {1} dan memimpin term {4}"]
     } else {
-        [
+        words![
             "{0} won the vote of {1}, {2} of {3} with its own, and leads term {4}",
-            "{0} memenangi suara {1}, {2} dari {3} dengan suaranya, dan memimpin term {4}",
+            "{0} memenangi suara {1}, {2} dari {3} dengan suaranya, dan memimpin term {4}"
         ]
     };
     words::filled(
@@ -138,9 +138,9 @@ pub(super) fn asked(view: &View, node: &NodeName, body: &Message) -> Option<Said
     }
     Some(words::said(
         Topic::Election,
-        [
+        words![
             "{0} asks the others whether they would vote for it in term {1}",
-            "{0} bertanya apakah yang lain akan memilihnya di term {1}",
+            "{0} bertanya apakah yang lain akan memilihnya di term {1}"
         ],
         &[node, &term.to_smolstr()],
     ))
@@ -158,16 +158,16 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
             let (have, need) = (election.granted.len() + 1, part.quorum());
             let told = if part.voters.is_empty() {
                 // Nobody said yet how many are needed.
-                ["{0} votes for {1} in term {2}", "{0} memilih {1} di term {2}"]
+                words!["{0} votes for {1} in term {2}", "{0} memilih {1} di term {2}"]
             } else if have > need {
-                [
+                words![
                     "{0} votes for {1} in term {2}, too: {3} votes, {4} were needed",
-                    "{0} juga memilih {1} di term {2}: {3} suara, yang dibutuhkan {4}",
+                    "{0} juga memilih {1} di term {2}: {3} suara, yang dibutuhkan {4}"
                 ]
             } else {
-                [
+                words![
                     "{0} votes for {1} in term {2}: {3} of {4} needed",
-                    "{0} memilih {1} di term {2}: {3} dari {4} yang dibutuhkan",
+                    "{0} memilih {1} di term {2}: {3} dari {4} yang dibutuhkan"
                 ]
             };
             words::said(
@@ -178,12 +178,12 @@ pub(super) fn vote(view: &View, node: &NodeName, from: &NodeName, pre: bool, gra
         }
         (true, true) => words::said(
             Topic::Election,
-            ["{0} would vote for {1}", "{0} bersedia memilih {1}"],
+            words!["{0} would vote for {1}", "{0} bersedia memilih {1}"],
             &[from, node],
         ),
         (false, false) => words::said(
             Topic::Election,
-            ["{0} refuses {1} its vote in term {2}", "{0} menolak memilih {1} di term {2}"],
+            words!["{0} refuses {1} its vote in term {2}", "{0} menolak memilih {1} di term {2}"],
             &[from, node, &term.to_smolstr()],
         )
         .bad(),
@@ -219,7 +219,7 @@ fn unwilling(view: &View, node: &NodeName, from: &NodeName, before: &[NodeName])
     };
     let said = words::filled(
         Topic::Election,
-        ["{0} would not vote for {1}: {2}", "{0} tidak akan memilih {1}: {2}"],
+        words!["{0} would not vote for {1}: {2}", "{0} tidak akan memilih {1}: {2}"],
         [&[&list(&all, "and"), node, english], &[&list(&all, "dan"), node, indonesian]],
     );
     Some(said.bad().alike(UNWILLING))

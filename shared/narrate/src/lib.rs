@@ -29,6 +29,8 @@ use orrery_machine::ServiceFact;
 use orrery_projection::view::{Process, View};
 use smol_str::{SmolStr, ToSmolStr};
 
+use self::words::words;
+
 pub use feed::{FEED_MAX, Feed};
 pub use process::exit_cause_in_indonesian;
 
@@ -204,10 +206,10 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             // What a node finds in its log when it starts is history.
             let news = view.membership.index < *index && view.membership.voters != *voters;
             news.then(|| {
-                let told: words::Words = match voters.len() {
-                    0 => ["There is no voter now", "Sekarang tidak ada pemilih"],
-                    1 => ["The only voter is now {0}", "Satu-satunya pemilih sekarang {0}"],
-                    _ => ["The voters are now {0}", "Pemilihnya sekarang {0}"],
+                let told = match voters.len() {
+                    0 => words!["There is no voter now", "Sekarang tidak ada pemilih"],
+                    1 => words!["The only voter is now {0}", "Satu-satunya pemilih sekarang {0}"],
+                    _ => words!["The voters are now {0}", "Pemilihnya sekarang {0}"],
                 };
                 words::filled(Topic::Log, told, [&[&list(voters, "and")], &[&list(voters, "dan")]])
             })
@@ -226,9 +228,9 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
             Some(
                 words::filled(
                     Topic::Log,
-                    [
+                    words![
                         "{0} is busy: {1} shown as one burst",
-                        "{0} sibuk: {1} peristiwa ditampilkan sebagai satu rombongan",
+                        "{0} sibuk: {1} peristiwa ditampilkan sebagai satu rombongan"
                     ],
                     [&[node, &counted(count, "event is", "events are")], &[node, &count.to_smolstr()]],
                 )
@@ -246,9 +248,9 @@ fn differs(node: &NodeName, group: GroupId) -> Said {
     };
     words::filled(
         Topic::Link,
-        [
+        words![
             "This page showed another state of {0} than {1} has: it takes over what {1} has now",
-            "Halaman ini menampilkan keadaan {0} yang bukan milik {1}: keadaan {1} sekarang diambil",
+            "Halaman ini menampilkan keadaan {0} yang bukan milik {1}: keadaan {1} sekarang diambil"
         ],
         [&[&name("the control group"), node], &[&name("grup kontrol"), node]],
     )
@@ -273,7 +275,7 @@ fn committed(view: &View, node: &NodeName, index: u64) -> Option<Said> {
     Some(
         words::filled(
             Topic::Log,
-            ["Entry {0} ({1}) is on {2}: committed", "Entri {0} ({1}) ada di {2}: ter-commit"],
+            words!["Entry {0} ({1}) is on {2}: committed", "Entri {0} ({1}) ada di {2}: ter-commit"],
             [&[&index, what, &disks], &[&index, what, &disk]],
         )
         .alike("committed"),
@@ -284,9 +286,9 @@ fn truncated(node: &NodeName, after: Option<u64>) -> Said {
     let from = after.map_or(0, |index| index + 1);
     words::said(
         Topic::Log,
-        [
+        words![
             "{0} removes its entries from {1} on: they were never committed, and the new leader has others",
-            "{0} menghapus entrinya mulai {1}: belum pernah ter-commit, dan pemimpin baru punya yang lain",
+            "{0} menghapus entrinya mulai {1}: belum pernah ter-commit, dan pemimpin baru punya yang lain"
         ],
         &[node, &from.to_smolstr()],
     )
@@ -325,7 +327,7 @@ fn lost(node: &NodeName, to: &NodeName, why: LostWhy) -> Said {
     };
     words::filled(
         Topic::Link,
-        ["A message from {0} to {1} is lost: {2}", "Pesan dari {0} ke {1} hilang: {2}"],
+        words!["A message from {0} to {1} is lost: {2}", "Pesan dari {0} ke {1} hilang: {2}"],
         [&[node, to, english], &[node, to, indonesian]],
     )
     .bad()

@@ -25,28 +25,33 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             ..
         }) => {
             let how = mode_words(*mode);
-            let words: words::Words = if *reentrant {
-                ["{0} holds {1} already: the same token {3}", "{0} sudah memegang {1}: token {3} yang sama"]
+            let words = if *reentrant {
+                words![
+                    "{0} holds {1} already: the same token {3}",
+                    "{0} sudah memegang {1}: token {3} yang sama"
+                ]
             } else if wait.is_some() {
-                ["{0}'s turn: it gets {1} {2}, token {3}", "Giliran {0}: ia mendapat {1} {2}, token {3}"]
+                words![
+                    "{0}'s turn: it gets {1} {2}, token {3}",
+                    "Giliran {0}: ia mendapat {1} {2}, token {3}"
+                ]
             } else {
-                ["{0} gets {1} {2}, token {3}", "{0} mendapat {1} {2}, token {3}"]
+                words!["{0} gets {1} {2}, token {3}", "{0} mendapat {1} {2}, token {3}"]
             };
             let (holder, token) = (who(holder), fencing_token.to_smolstr());
-            let gaps: [&[&str]; 2] =
-                [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
+            let gaps = [&[holder, resource, how[0], &token], &[holder, resource, how[1], &token]];
             Some(words::filled(Topic::Lock, words, gaps).alike("granted"))
         }
         ServiceFact::Lock(LockFact::Transferred { resource, holder, to, fencing_token, .. }) => {
             let waiting = view.lock_table().resources.iter().find(|at| at.resource == *resource);
             let passed = waiting.is_some_and(|at| at.waiters.iter().any(|waiter| waiter.holder != *to));
-            let words: words::Words = if passed {
-                [
+            let words = if passed {
+                words![
                     "{0} hands {1} to {2}, ahead of all who wait, token {3}",
-                    "{0} menyerahkan {1} kepada {2}, mendahului semua yang menunggu, token {3}",
+                    "{0} menyerahkan {1} kepada {2}, mendahului semua yang menunggu, token {3}"
                 ]
             } else {
-                ["{0} hands {1} to {2}, token {3}", "{0} menyerahkan {1} kepada {2}, token {3}"]
+                words!["{0} hands {1} to {2}, token {3}", "{0} menyerahkan {1} kepada {2}, token {3}"]
             };
             let token = fencing_token.to_smolstr();
             Some(words::said(Topic::Lock, words, &[who(holder), resource, who(to), &token]).alike("granted"))
@@ -57,18 +62,21 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
                 // It has the lock shared itself, and waits for the others.
                 holders.retain(|name| name != holder);
             }
-            let words: words::Words = match holders.len() {
-                0 => ["{0} waits for {1}, place {2}", "{0} menunggu {1}, urutan {2}"],
+            let words = match holders.len() {
+                0 => words!["{0} waits for {1}, place {2}", "{0} menunggu {1}, urutan {2}"],
                 1 => {
-                    ["{0} waits for {1}, place {2}: {3} has it", "{0} menunggu {1}, urutan {2}: dipegang {3}"]
+                    words![
+                        "{0} waits for {1}, place {2}: {3} has it",
+                        "{0} menunggu {1}, urutan {2}: dipegang {3}"
+                    ]
                 }
-                _ => [
+                _ => words![
                     "{0} waits for {1}, place {2}: {3} have it",
-                    "{0} menunggu {1}, urutan {2}: dipegang {3}",
+                    "{0} menunggu {1}, urutan {2}: dipegang {3}"
                 ],
             };
             let place = position.to_smolstr();
-            let gaps: [&[&str]; 2] = [
+            let gaps = [
                 &[holder, resource, &place, &list(&holders, "and")],
                 &[holder, resource, &place, &list(&holders, "dan")],
             ];
@@ -82,7 +90,7 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
             Some(
                 words::filled(
                     Topic::Lock,
-                    ["{0} waits for {1} no longer: {2}", "{0} tidak lagi menunggu {1}: {2}"],
+                    words!["{0} waits for {1} no longer: {2}", "{0} tidak lagi menunggu {1}: {2}"],
                     [&[who(holder), resource, why[0]], &[who(holder), resource, why[1]]],
                 )
                 .bad()
@@ -91,13 +99,14 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
         }
         ServiceFact::Lock(LockFact::Deadlock { cycle, victim, .. }) => Some(deadlock(cycle, victim)),
         ServiceFact::Lock(LockFact::SessionOpened { client, .. }) => Some(
-            words::said(Topic::Lock, ["{0} opens a session", "{0} membuka sesi"], &[client]).alike("session"),
+            words::said(Topic::Lock, words!["{0} opens a session", "{0} membuka sesi"], &[client])
+                .alike("session"),
         ),
         ServiceFact::Lock(LockFact::SessionEnded { client, cause, .. }) => {
             let why = cause_words(*cause);
             let said = words::filled(
                 Topic::Lock,
-                ["{0}'s session ended: {1}", "Sesi milik {0} berakhir: {1}"],
+                words!["{0}'s session ended: {1}", "Sesi milik {0} berakhir: {1}"],
                 [&[client, why[0]], &[client, why[1]]],
             );
             Some(if *cause == ReleaseCause::SessionExpired { said.bad() } else { said })
@@ -113,15 +122,17 @@ pub(super) fn service(view: &View, fact: &ServiceFact) -> Option<Said> {
 fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
     let holder = who(holder);
     match cause {
-        ReleaseCause::Client => {
-            words::said(Topic::Lock, ["{0} gives {1} back", "{0} mengembalikan {1}"], &[holder, resource])
-                .alike("released")
-        }
+        ReleaseCause::Client => words::said(
+            Topic::Lock,
+            words!["{0} gives {1} back", "{0} mengembalikan {1}"],
+            &[holder, resource],
+        )
+        .alike("released"),
         ReleaseCause::Expired => words::said(
             Topic::Lock,
-            [
+            words![
                 "{0}'s lease on {1} ran out: the lock is taken back",
-                "Masa pinjam {0} atas {1} habis: kuncinya diambil kembali",
+                "Masa pinjam {0} atas {1} habis: kuncinya diambil kembali"
             ],
             &[holder, resource],
         )
@@ -130,7 +141,7 @@ fn released(resource: &str, holder: &Holder, cause: ReleaseCause) -> Said {
             let why = cause_words(cause);
             words::filled(
                 Topic::Lock,
-                ["{0} is taken back from {1}: {2}", "{0} diambil kembali dari {1}: {2}"],
+                words!["{0} is taken back from {1}: {2}", "{0} diambil kembali dari {1}: {2}"],
                 [&[resource, holder, why[0]], &[resource, holder, why[1]]],
             )
             .bad()
@@ -149,9 +160,9 @@ fn deadlock(cycle: &[WaitEdge], victim: &Holder) -> Said {
         .collect();
     words::filled(
         Topic::Deadlock,
-        [
+        words![
             "Deadlock: {0}. The youngest wait goes: {1} is refused",
-            "Deadlock: {0}. Penunggu termuda mengalah: {1} ditolak",
+            "Deadlock: {0}. Penunggu termuda mengalah: {1} ditolak"
         ],
         [&[&list(&english, "and"), who(victim)], &[&list(&indonesian, "dan"), who(victim)]],
     )

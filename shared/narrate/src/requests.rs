@@ -14,7 +14,7 @@ pub(super) fn begun(node: &NodeName, client: &str, operation: &str, subject: &st
     let operation = shown(operation);
     words::filled(
         Topic::Request,
-        ["{0} asks {1}: {2} {3}", "{0} meminta kepada {1}: {2} {3}"],
+        words!["{0} asks {1}: {2} {3}", "{0} meminta kepada {1}: {2} {3}"],
         [&[who, node, &operation, subject], &[siapa, node, &operation, subject]],
     )
     .alike("request")
@@ -36,9 +36,9 @@ pub(super) fn ended(
     let [who, siapa] = named(client);
     let said = words::filled(
         Topic::Request,
-        [
+        words![
             "{0}'s request ({1} {2}) ended after {3} s: {4}",
-            "Permintaan {0} ({1} {2}) selesai setelah {3} d: {4}",
+            "Permintaan {0} ({1} {2}) selesai setelah {3} d: {4}"
         ],
         [&[who, &operation, subject, &took[0], &outcome], &[siapa, &operation, subject, &took[1], &akibat]],
     );

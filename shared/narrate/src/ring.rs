@@ -20,7 +20,7 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
         let laid = super::counted(shards as u64, "shard", "shards");
         return Some(words::filled(
             Topic::Ring,
-            ["The ring is laid out: {0} on {1}", "Cincin telah ditata: {0} shard pada {1} node"],
+            words!["The ring is laid out: {0} on {1}", "Cincin telah ditata: {0} shard pada {1} node"],
             [&[&laid, &on], &[&shards.to_smolstr(), &nodes.to_smolstr()]],
         ));
     }
@@ -42,9 +42,9 @@ pub(super) fn placed(view: &View, table: &ShardTable) -> Option<Said> {
         [moved, total, share, ideal, modulo].map(|figure| figure.to_smolstr());
     Some(words::filled(
         Topic::Ring,
-        [
+        words![
             "{0}; so far {1} of {2} moved ({3} %, ideal {4} %, modulo hashing {5} %)",
-            "{0}; sejauh ini {1} dari {2} replika berpindah ({3} %, ideal {4} %, hashing modulo {5} %)",
+            "{0}; sejauh ini {1} dari {2} replika berpindah ({3} %, ideal {4} %, hashing modulo {5} %)"
         ],
         [
             &[&what, &moved, &replicas, &share, &ideal, &modulo],
@@ -61,11 +61,11 @@ pub(super) fn leads(view: &View, node: &NodeName, shard: GroupId, term: u64) -> 
     }
     let preferred = view.ring.placed(shard).and_then(|placed| placed.replicas.first());
     let words = match preferred {
-        Some(preferred) if preferred != node => [
+        Some(preferred) if preferred != node => words![
             "{0} leads shard {1} in term {2} in place of {3}, which the ring prefers",
-            "{0} memimpin shard {1} pada term {2}, menggantikan {3} pilihan cincin",
+            "{0} memimpin shard {1} pada term {2}, menggantikan {3} pilihan cincin"
         ],
-        _ => ["{0} leads shard {1} in term {2}", "{0} memimpin shard {1} pada term {2}"],
+        _ => words!["{0} leads shard {1} in term {2}", "{0} memimpin shard {1} pada term {2}"],
     };
     let prefers = preferred.map_or("", NodeName::as_str);
     let gaps = [node, &*shard.to_smolstr(), &term.to_smolstr(), prefers];

@@ -1,18 +1,52 @@
 //! Sentences with gaps: a browser downloads all of them, and a `format!` for each would be more code than words.
+//!
+//! The compiler checks the gaps: both languages have the same ones, and each has something that fills it.
 
 use super::{Said, Topic};
 
-/// English, Indonesian. `{0}` to `{9}` stand for what differs.
-pub(super) type Words = [&'static str; 2];
+/// English, Indonesian. `{0}` to `{9}` stand for what differs; a sentence is filled with `N` of them.
+#[derive(Clone, Copy)]
+pub(super) struct Words<const N: usize>([&'static str; 2]);
+
+impl<const N: usize> Words<N> {
+    /// Panics, which is an error of the compiler's in [`words!`], where the languages have other gaps or one is never filled.
+    pub const fn new(english: &'static str, indonesian: &'static str) -> Words<N> {
+        let gaps = gaps_of(english);
+        assert!(gaps == gaps_of(indonesian), "both languages have the same gaps");
+        assert!(gaps >> N == 0, "every gap is filled");
+        Words([english, indonesian])
+    }
+}
+
+/// A sentence in both languages, whose gaps are checked when it is compiled.
+macro_rules! words {
+    [$english:expr, $indonesian:expr $(,)?] => { const { $crate::words::Words::new($english, $indonesian) } };
+}
+
+pub(super) use words;
+
+/// The gaps of a sentence, one bit for each.
+const fn gaps_of(template: &str) -> u16 {
+    let (text, mut at, mut gaps) = (template.as_bytes(), 0, 0);
+    while at < text.len() {
+        if text[at] == b'{' {
+            assert!(at + 2 < text.len() && text[at + 2] == b'}', "a gap is a digit in braces");
+            assert!(text[at + 1].is_ascii_digit(), "a gap is a digit in braces");
+            gaps |= 1 << (text[at + 1] - b'0');
+        }
+        at += 1;
+    }
+    gaps
+}
 
 /// The sentence with its gaps filled, the same in both languages.
-pub(super) fn said(topic: Topic, words: Words, gaps: &[&str]) -> Said {
+pub(super) fn said<const N: usize>(topic: Topic, words: Words<N>, gaps: &[&str; N]) -> Said {
     filled(topic, words, [gaps, gaps])
 }
 
 /// The sentence with other gaps in each language.
-pub(super) fn filled(topic: Topic, words: Words, gaps: [&[&str]; 2]) -> Said {
-    let [english, indonesian] = [0, 1].map(|language| fill(words[language], gaps[language]));
+pub(super) fn filled<const N: usize>(topic: Topic, words: Words<N>, gaps: [&[&str; N]; 2]) -> Said {
+    let [english, indonesian] = [0, 1].map(|language| fill(words.0[language], gaps[language]));
     Said::new(topic, english, indonesian)
 }
 
@@ -40,5 +74,26 @@ mod tests {
     fn gaps_are_filled_and_what_fills_them_is_left_alone() {
         assert_eq!(fill("{1} and {0}, {1}.", &["{0}", "b"]), "b and {0}, b.");
         assert_eq!(fill("none", &["a"]), "none");
+    }
+
+    #[test]
+    fn gaps_are_counted() {
+        for (template, gaps) in [("none", 0), ("{0} and {0}", 1), ("{2} {0}", 0b101)] {
+            assert_eq!(gaps_of(template), gaps, "{template}");
+        }
+        let words: Words<2> = words!["{0} has {1}", "{1} milik {0}"];
+        assert_eq!(words.0[0], "{0} has {1}");
+    }
+
+    #[test]
+    #[should_panic(expected = "both languages have the same gaps")]
+    fn a_gap_that_one_language_lacks() {
+        let _ = Words::<2>::new("{0} has {1}", "{0}");
+    }
+
+    #[test]
+    #[should_panic(expected = "every gap is filled")]
+    fn a_gap_that_nothing_fills() {
+        let _ = Words::<1>::new("{0} has {1}", "{1} milik {0}");
     }
 }

@@ -4,6 +4,10 @@
 //! `wasm-release` for the dashboard, `demo` for the node that the cluster and the browser tests run and for the
 //! simulation: what `cargo xtask demo` runs is what is tested, and built once for both. The release is the same code,
 //! optimised across crates, which takes several minutes more.
+//!
+//! Cargo builds a dependency once more where two commands ask for other features of it. So clippy, the unit tests and the
+//! browser tests name the same packages (the tests of the browser only ask a browser, and need no optimisation), and
+//! `orrery-tests` asks for nothing that the node does not have: tests/linear and tests/browser are crates of their own.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -55,8 +59,6 @@ const CHECKS: [Check; 12] = [
             "clippy",
             "--locked",
             "--workspace",
-            "--exclude",
-            "orrery-web",
             "--all-targets",
             "--all-features",
             "--",
@@ -84,7 +86,14 @@ const CHECKS: [Check; 12] = [
     },
     Check {
         name: "unit",
-        run: Run::Tests(&["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "orrery-tests"]),
+        run: Run::Tests(&[
+            "test",
+            "--locked",
+            "--no-fail-fast",
+            "--workspace",
+            "--exclude",
+            "orrery-tests",
+        ]),
         needs: None,
         limit_minutes: 40,
     },
@@ -101,8 +110,6 @@ const CHECKS: [Check; 12] = [
             "demo",
             "-p",
             "orrery-tests",
-            "--lib",
-            "--bins",
             "--test",
             "sim",
         ]),
@@ -133,9 +140,8 @@ const CHECKS: [Check; 12] = [
             "test",
             "--locked",
             "--no-fail-fast",
-            "--profile",
-            "demo",
-            "-p",
+            "--workspace",
+            "--exclude",
             "orrery-tests",
             "--test",
             "browser",

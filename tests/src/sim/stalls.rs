@@ -13,8 +13,8 @@ use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::partial::{all_serve, calm, leader_of};
 use super::runtime::TaskGroup;
-use crate::linear::Call;
-use crate::linear::api::{self, Came};
+use orrery_linear::Call;
+use orrery_linear::api::{self, Came};
 
 /// Each with one node that stands still: the home, or an owner while others read what it owns.
 const ROUNDS: u64 = 6;
@@ -79,7 +79,7 @@ async fn live(cluster: &Arc<Cluster>) -> Result<Stalled, String> {
     }
     for (address, value) in &written {
         let seen = read(cluster, 1, address).await?;
-        let there = matches!(&seen, Came::Answer(crate::linear::Answer::Saw { value: Some(seen), .. }) if seen == value);
+        let there = matches!(&seen, Came::Answer(orrery_linear::Answer::Saw { value: Some(seen), .. }) if seen == value);
         stalled.gone += u64::from(!there);
     }
     for node in cluster.nodes() {
@@ -125,24 +125,4 @@ async fn clean(cluster: &Arc<Cluster>) -> Result<(), String> {
         cluster.sleep_us(20_000).await;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 20 };
-
-    #[test]
-    fn nothing_is_lost_while_nodes_only_stand_still() {
-        let mut all = Stalled::default();
-        for seed in 1..=SEEDS {
-            let stalled = stall(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-            assert_eq!((stalled.lost, stalled.gone), (0, 0), "seed {seed}: {stalled:?}");
-            all.taken += stalled.taken;
-            all.offered += stalled.offered;
-        }
-        println!("{all:?}");
-        assert!(all.taken > 60 * SEEDS && all.offered > 5 * SEEDS, "too quiet: {all:?}");
-    }
 }

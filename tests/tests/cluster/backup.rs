@@ -2,8 +2,8 @@
 //! tokens, messages, cached values. Tokens go on upwards, and nothing of the old cluster meets the new one.
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::{Value, json};
 
 use crate::turn;

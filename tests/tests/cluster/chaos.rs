@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use orrery_harness::cluster::Cluster;
 use orrery_lock::Mode;
-use orrery_tests::cluster::Cluster;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;

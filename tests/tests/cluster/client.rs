@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use orrery_harness::cluster::{Answer, read};
+use orrery_harness::http::Client as Http;
 use orrery_lock::view::LockTable;
-use orrery_tests::cluster::{Answer, read};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Deserialize;
@@ -27,7 +28,7 @@ const TIMEOUTS_MAX: u32 = 100;
 pub struct Client {
     name: String,
     nodes: Vec<String>,
-    http: reqwest::Client,
+    http: Http,
     rng: StdRng,
     /// Number of its last mutation.
     number: u64,
@@ -55,7 +56,7 @@ struct Table {
 
 impl Client {
     pub fn new(name: String, nodes: Vec<String>, seed: u64) -> Result<Client> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = Http::default();
         let rng = StdRng::seed_from_u64(seed);
         Ok(Client { name, nodes, http, rng, number: 0, report: Report::default() })
     }
@@ -115,7 +116,7 @@ impl Client {
         let url = format!("http://{}/lock/status?resource={resource}", self.node());
         let Ok(response) = self.http.get(&url).timeout(TRY_MAX).send().await else { return Ok(()) };
         // A node without a leader answers 503: no answer is no wrong answer.
-        let Ok((200, answer)) = read(response).await else { return Ok(()) };
+        let Ok((200, answer)) = read(&response) else { return Ok(()) };
         let Table { table } = serde_json::from_value(answer)?;
         let mut holders = table.resources.iter().flat_map(|locked| &locked.holders);
         let own = holders.any(|held| held.holder.client == *self.name && held.fencing_token == token);
@@ -139,7 +140,7 @@ impl Client {
             let request = self.http.post(&url).header("idempotency-key", &key).json(body).timeout(TRY_MAX);
             match request.send().await {
                 Err(error) => last = format!("{url}: {error}"),
-                Ok(response) => match read(response).await {
+                Ok(response) => match read(&response) {
                     Ok((503, answer)) => last = format!("{url}: {answer}"),
                     Ok(answer) => return Ok(answer),
                     // It broke off in the middle of its answer.

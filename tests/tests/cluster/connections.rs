@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;

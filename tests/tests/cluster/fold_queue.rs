@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use orrery_api::queue::{Consumed, Delivered};
 use orrery_api::queue_view::{QueueStats, TopicFigures};
 use orrery_base::ids::GroupId;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use orrery_projection::view::{Bins, GroupBins, View};
 use orrery_queue::view::TopicTotals;
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
 use serde_json::{Value, json};
 
 /// Deliveries of a message, after which it is a dead letter.

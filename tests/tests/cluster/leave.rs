@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use orrery::host::LEFT_CODE;
 use orrery_api::ring::{RingAnswer, RingChange};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::json;
 
 use crate::turn;

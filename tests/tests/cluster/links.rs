@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use orrery_api::fault::{Fault, FaultSet, Faults};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::{Value, json};
 
 use crate::turn;

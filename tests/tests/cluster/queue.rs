@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use orrery_api::node::Cluster;
 use orrery_api::queue::Consumed;
-use orrery_tests::demo::{Demo, DemoOptions};
-use orrery_tests::process::until;
+use orrery_harness::demo::{Demo, DemoOptions};
+use orrery_harness::http::Client;
+use orrery_harness::process::until;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -69,8 +69,7 @@ impl Caller {
             let url = format!("http://127.0.0.1:{port}{path}");
             let sent = self.http.post(&url).header("idempotency-key", &key).json(body).send().await;
             if let Ok(answer) = sent {
-                let status = answer.status().as_u16();
-                let text = answer.text().await.unwrap_or_default();
+                let (status, text) = (answer.status, answer.text());
                 match status {
                     200 => return serde_json::from_str(&text).with_context(|| format!("{url}: {text}")),
                     503 => {}
@@ -138,7 +137,7 @@ async fn scenario(demo: &Demo, mut rng: StdRng) -> Result<()> {
     let mut caller = |name: String| -> Result<Caller> {
         Ok(Caller {
             name,
-            http: Client::builder().no_proxy().timeout(Duration::from_secs(8)).build()?,
+            http: Client::new(Duration::from_secs(8)),
             first_port,
             rng: StdRng::seed_from_u64(rng.random()),
             number: 0,
@@ -218,13 +217,13 @@ async fn faults(demo: &Demo, known: &Known) -> Result<u32> {
         let before = present(demo).await?;
         let url = format!("{}/demo/nodes", demo.url());
         let answer = demo.http().post(&url).json(&json!({})).send().await?;
-        ensure!(answer.status() == 200, "{}", answer.text().await?);
+        ensure!(answer.status == 200, "{}", answer.text());
         let added = present(demo).await?.difference(&before).next().cloned().context("no new node")?;
         in_place(demo, |holders| holders.contains(&added)).await?;
         // One that was there from the start goes.
         let gone = before.iter().find(|name| *name != victim.as_str()).context("another node")?.clone();
         let answer = demo.http().delete(format!("{url}/{gone}")).json(&json!({})).send().await?;
-        ensure!(answer.status() == 202, "{}", answer.text().await?);
+        ensure!(answer.status == 202, "{}", answer.text());
         until("the node to be gone", MOVE_MAX, || async {
             ensure!(!present(demo).await?.contains(&gone), "{gone} is there");
             Ok(())

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use orrery_api::lock::LockStatus;
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::json;
 
 use crate::turn;

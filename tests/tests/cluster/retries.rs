@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_tests::cluster::{Answer, Cluster};
+use orrery_harness::cluster::{Answer, Cluster, read};
+use orrery_harness::http::Client;
 use serde_json::{Value, json};
 
 use crate::turn;
@@ -11,11 +12,11 @@ use crate::turn;
 /// Longer than a node's own time-out, twice.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Sender(reqwest::Client);
+struct Sender(Client);
 
 impl Sender {
-    fn new() -> Result<Self> {
-        Ok(Sender(reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?))
+    fn new() -> Self {
+        Sender(Client::new(PATIENCE))
     }
 
     async fn send(
@@ -28,8 +29,7 @@ impl Sender {
     ) -> Result<Answer> {
         let url = format!("http://{}{path}", cluster.address(at));
         let answer = self.0.post(url).header("idempotency-key", key).json(body).send().await?;
-        let status = answer.status().as_u16();
-        Ok((status, answer.json().await?))
+        read(&answer)
     }
 }
 
@@ -42,7 +42,7 @@ async fn nothing_was_done_is_never_said_of_a_request_that_may_have_been_done() -
 }
 
 async fn attempts(cluster: &mut Cluster) -> Result<()> {
-    let sender = Sender::new()?;
+    let sender = Sender::new();
     let leader = cluster.wait_leader().await?;
     let followers: Vec<usize> = (0..cluster.len()).filter(|at| *at != leader).collect();
     let lock = json!({"resource": "printer", "client": "Ayu", "ttl_ms": 600_000, "wait_ms": 0});
@@ -93,7 +93,7 @@ async fn a_key_outlives_a_restart_and_is_forgotten_after_its_window() -> Result<
 }
 
 async fn window(cluster: &mut Cluster) -> Result<()> {
-    let sender = Sender::new()?;
+    let sender = Sender::new();
     let message = json!({"topic": "orders", "key": "k", "message": 1});
     let publish = async |cluster: &Cluster, at, key: &'static str| {
         let (status, answer) = sender.send(cluster, at, "/queue/publish", key, &message).await?;
@@ -117,11 +117,12 @@ async fn window(cluster: &mut Cluster) -> Result<()> {
         ensure!(status == 409 && answer["error"]["code"] == "key_too_old", "{status} {answer}");
         Ok(())
     };
-    orrery_tests::process::until("the number to be too old", orrery_tests::cluster::READY, forgotten).await?;
+    orrery_harness::process::until("the number to be too old", orrery_harness::cluster::READY, forgotten)
+        .await?;
     let reused = || async {
         let id = publish(cluster, 2, "9d1c 77").await?.1.context("an id")?;
         ensure!(id != text, "it is remembered still");
         Ok(())
     };
-    orrery_tests::process::until("the text to be free again", orrery_tests::cluster::READY, reused).await
+    orrery_harness::process::until("the text to be free again", orrery_harness::cluster::READY, reused).await
 }

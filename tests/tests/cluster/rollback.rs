@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use orrery_event::fact::Role;
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::json;
 
 use crate::turn;

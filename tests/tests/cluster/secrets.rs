@@ -1,8 +1,8 @@
 //! A cluster's secret is changed node by node, and somebody gets locks all the time.
 
 use anyhow::{Result, ensure};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::process::until;
 use serde_json::json;
 
 use crate::turn;

@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use orrery_tests::demo::{Demo, DemoOptions};
-use orrery_tests::process::{Orphan, alive, until};
+use orrery_harness::demo::{Demo, DemoOptions};
+use orrery_harness::process::{Orphan, alive, until};
 use serde_json::json;
 
 use crate::turn;

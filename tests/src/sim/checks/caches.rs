@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use orrery_cache::{Address, Cause, LineFact, State, Version};
 use smol_str::SmolStr;
 
-use crate::linear::history::Number;
-use crate::linear::{Answer, Call, Histories, Losses};
 use crate::sim::run::Cached;
 use crate::sim::runtime::TaskGroup;
+use orrery_linear::history::Number;
+use orrery_linear::{Answer, Call, Histories, Losses};
 
 type Verdict = Result<(), String>;
 
@@ -133,43 +133,4 @@ impl Caches {
 /// The name of an address that clients share.
 pub fn address(number: u64) -> SmolStr {
     SmolStr::from(format!("line{number}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The word that a violation names; none where all is well.
-    type Case = (&'static [(TaskGroup, State, Version, u64)], Version, Option<&'static str>);
-
-    const CASES: [Case; 9] = [
-        (&[(1, State::S, 4, 7), (2, State::S, 4, 7)], 4, None),
-        (&[(1, State::E, 4, 7)], 4, None),
-        (&[(1, State::M, 4, 8)], 4, None),
-        // What an owner wrote is being written back.
-        (&[(1, State::M, 4, 8)], 5, None),
-        (&[(1, State::E, 4, 7), (2, State::M, 4, 8)], 4, Some("2 owners")),
-        (&[(1, State::E, 4, 7), (2, State::S, 4, 7)], 4, Some("others read")),
-        (&[(1, State::S, 4, 7), (2, State::S, 3, 7)], 4, Some("differ")),
-        (&[(1, State::S, 4, 7), (2, State::S, 4, 8)], 4, Some("differ")),
-        (&[(1, State::S, 4, 7), (2, State::S, 4, 7)], 5, Some("was changed")),
-    ];
-
-    #[test]
-    fn copies_are_compared() {
-        for (copies, last, expected) in CASES {
-            let all = copies.iter().map(|(node, state, version, value)| Copy {
-                node: *node,
-                state: *state,
-                version: *version,
-                value: Some(value.to_string()),
-            });
-            let copies_of = BTreeMap::from([(address(0), all.collect())]);
-            let verdict = Caches::default().copies(&copies_of, &Applied::from([(address(0), last)]));
-            match expected {
-                None => assert_eq!(verdict, Ok(()), "{copies:?}"),
-                Some(word) => assert!(verdict.is_err_and(|why| why.contains(word)), "{copies:?}"),
-            }
-        }
-    }
 }

@@ -8,6 +8,3 @@ mod files;
 pub use backend::{CrashFile, OpenFile, SECTOR_BYTES};
 pub use device::{DiskFaults, DiskWatch, Folder, Machine, SimDisk};
 pub use files::SnapshotFiles;
-
-#[cfg(test)]
-mod tests;

@@ -10,11 +10,11 @@ use orrery_base::key::IdempotencyKey;
 use orrery_base::valid::Name;
 use smol_str::SmolStr;
 
-use crate::linear::api::{self, Came};
-use crate::linear::{Answer, Call, Version};
 use crate::sim::checks::address;
 use crate::sim::cluster::Cluster;
 use crate::sim::runtime::{SimJoin, SimRuntime, SplitMix, TaskGroup};
+use orrery_linear::api::{self, Came};
+use orrery_linear::{Answer, Call, Version};
 
 /// Addresses that everybody uses.
 pub const ADDRESSES: u64 = 3;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use orrery_api::cache::StatsAnswer;
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::linear::{Call, Histories, Losses};
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::http::Client;
+use orrery_linear::{Call, Histories, Losses};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
@@ -51,7 +52,7 @@ async fn without_faults_there_is_no_error_and_no_stale_read() -> Result<()> {
 
 async fn calm(cluster: &Cluster, mut rng: StdRng) -> Result<()> {
     let notes = Notes::new();
-    let http = http()?;
+    let http = Client::default();
     let mix = Mix { reads: 95, think: Duration::ZERO, strict: true };
     let addresses: Vec<String> = (0..ADDRESSES).map(|number| format!("line{number}")).collect();
     let mut users: Vec<User> = (0..USERS)
@@ -103,7 +104,7 @@ async fn nothing_is_stale_while_nodes_die_stand_still_and_are_cut_off() -> Resul
 
 async fn trouble(cluster: &mut Cluster, mut rng: StdRng) -> Result<()> {
     let notes = Notes::new();
-    let http = http()?;
+    let http = Client::default();
     let mix = Mix { reads: 60, think: Duration::from_millis(20), strict: false };
     let mut users: Vec<User> = (0..USERS_IN_TROUBLE)
         .map(|number| {
@@ -169,10 +170,6 @@ async fn stuck(cluster: &Cluster, address: &str) -> String {
         }
     }
     said
-}
-
-fn http() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
 /// Lets them all live until then.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use orrery_api::cache::{LinesAnswer, StatsAnswer};
-use orrery_tests::cluster::{Cluster, READY};
-use orrery_tests::process::until;
+use orrery_harness::cluster::{Cluster, READY};
+use orrery_harness::http::Client;
+use orrery_harness::process::until;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -76,7 +77,7 @@ async fn stall_each(cluster: &mut Cluster) -> Result<()> {
 
 /// Those that were answered.
 async fn write_all(nodes: &[String], numbers: std::ops::Range<usize>) -> Result<Vec<usize>> {
-    let http = super::http()?;
+    let http = Client::default();
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
     let mut writing = JoinSet::new();
     for number in numbers {
@@ -86,7 +87,7 @@ async fn write_all(nodes: &[String], numbers: std::ops::Range<usize>) -> Result<
             let body = json!({"address": format!("stalled{number}"), "value": number, "write_back": true});
             let request = http.post(format!("http://{node}/cache/write")).json(&body);
             let sent = request.timeout(Duration::from_secs(20)).send().await;
-            anyhow::Ok(sent.is_ok_and(|answer| answer.status().is_success()).then_some(number))
+            anyhow::Ok(sent.is_ok_and(|answer| answer.is_success()).then_some(number))
         });
     }
     let mut written = Vec::new();

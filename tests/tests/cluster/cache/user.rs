@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use orrery_base::error::{ApiError, ErrorBody};
-use orrery_tests::cluster::{Answer as Response, read};
-use orrery_tests::linear::api::{self, Came};
-use orrery_tests::linear::{Answer, Call, Histories, Version};
+use orrery_harness::cluster::{Answer as Response, read};
+use orrery_harness::http::Client;
+use orrery_linear::api::{self, Came};
+use orrery_linear::{Answer, Call, Histories, Version};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::de::DeserializeOwned;
@@ -76,7 +77,7 @@ pub struct Mix {
 pub struct User {
     name: SmolStr,
     nodes: Vec<String>,
-    http: reqwest::Client,
+    http: Client,
     rng: StdRng,
     notes: Arc<Notes>,
     mix: Mix,
@@ -88,7 +89,7 @@ impl User {
     pub fn new(
         name: String,
         nodes: Vec<String>,
-        http: reqwest::Client,
+        http: Client,
         seed: u64,
         notes: Arc<Notes>,
         mix: Mix,
@@ -216,8 +217,7 @@ impl User {
             Err(error) if error.is_connect() => return Ok(Came::Nothing),
             Err(_) => return Ok(Came::Unknown),
         };
-        // It may break off in the middle of its answer.
-        let Ok(response) = read(response).await else { return Ok(Came::Unknown) };
+        let Ok(response) = read(&response) else { return Ok(Came::Unknown) };
         match call {
             Call::Read => {
                 let answer = parsed(response)?;

@@ -1,5 +1,0 @@
-#![allow(clippy::unwrap_used)]
-
-mod brute;
-mod cases;
-mod made;

@@ -10,7 +10,7 @@ use orrery::{app, backup, bench, cert, demo};
 
 /// A node allocates and frees small values on several threads all the time; glibc spends a tenth more on a pair of
 /// acquire and release than this one does.
-#[cfg(not(target_env = "msvc"))]
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

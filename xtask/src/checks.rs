@@ -60,7 +60,9 @@ const CHECKS: [Check; 12] = [
             "--locked",
             "--workspace",
             "--all-targets",
-            "--all-features",
+            "--no-default-features",
+            "--features",
+            "orrery-web/fixture",
             "--",
             "-D",
             "warnings",
@@ -86,6 +88,7 @@ const CHECKS: [Check; 12] = [
     },
     Check {
         name: "unit",
+        // `--tests` leaves out the examples in comments, of which there are none to be run
         run: Run::Tests(&[
             "test",
             "--locked",
@@ -93,6 +96,8 @@ const CHECKS: [Check; 12] = [
             "--workspace",
             "--exclude",
             "orrery-tests",
+            "--no-default-features",
+            "--tests",
         ]),
         needs: None,
         limit_minutes: 40,
@@ -143,6 +148,7 @@ const CHECKS: [Check; 12] = [
             "--workspace",
             "--exclude",
             "orrery-tests",
+            "--no-default-features",
             "--test",
             "browser",
             "--",

@@ -5,6 +5,8 @@
 
 mod cache;
 mod queues;
+#[cfg(test)]
+mod tests;
 mod total;
 
 use std::time::Duration;

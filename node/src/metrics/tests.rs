@@ -1,8 +1,8 @@
 //! The Grafana dashboard of `docker/` asks for figures that nodes have.
 
-const DASHBOARD: &str = include_str!("../../docker/grafana/dashboards/orrery.json");
-const METRICS: &str = include_str!("../src/metrics/mod.rs");
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const DASHBOARD: &str = include_str!("../../../docker/grafana/dashboards/orrery.json");
+const METRICS: &str = include_str!("mod.rs");
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 
 /// Words that begin with `orrery_`, without the ending that Prometheus adds to histograms.
 fn figures(text: &str) -> Vec<&str> {

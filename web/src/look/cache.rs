@@ -130,6 +130,8 @@ pub fn busiest(view: &View) -> Option<Address> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use orrery_base::hlc::Hlc;
     use orrery_cache::message::RecallKind;
     use orrery_cache::{Cause, HomeFact, How, LineFact, Waited, Wants};

@@ -77,6 +77,8 @@ const CHECKS: [Check; 12] = [
             "--locked",
             "-p",
             "orrery-web",
+            "-p",
+            "orrery-sim",
             "--target",
             "wasm32-unknown-unknown",
             "--",

@@ -82,9 +82,14 @@ fn arrows(page: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
 fn folders(root: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut all: Vec<_> =
         ["node", "web", "tests", "xtask"].map(|name| (name.to_owned(), root.join(name))).into();
-    for entry in fs::read_dir(root.join("shared")).context("shared/ cannot be read")? {
-        let folder = entry?.path();
-        if !folder.is_dir() {
+    let within = |parent: &str| -> Result<Vec<_>> {
+        fs::read_dir(root.join(parent))
+            .with_context(|| format!("{parent}/ cannot be read"))?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    for folder in [within("shared")?, within("tests")?].concat() {
+        if !folder.join("Cargo.toml").is_file() {
             continue;
         }
         // What stands in for a crate of another name is not ours to draw arrows for.

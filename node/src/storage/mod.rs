@@ -13,7 +13,6 @@
 //!
 //! Invariant: nothing here knows what a vote or an entry means; it keeps bytes.
 
-mod batch;
 mod error;
 mod held;
 mod mark;
@@ -23,7 +22,6 @@ mod snapshot_file;
 mod snapshots;
 mod store;
 
-pub use batch::{Batcher, HINT_DELAY_MAX, Submission};
 pub use error::StorageError;
 pub use native::{NativeDisk, NativeSnapshot};
 pub use snapshot_file::{ChunkReader, Encoder as SnapshotEncoder, decode as decode_snapshot};

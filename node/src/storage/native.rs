@@ -12,11 +12,12 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use orrery_base::ids::{GroupId, LogIndex};
+use orrery_engine::group_commit::{Batcher, HINT_DELAY_MAX, Submission};
 use orrery_engine::host::{Disk, Done, Recovered, SnapshotFile, Write};
 use redb::backends::{FileBackend, InMemoryBackend};
 
 use super::snapshots::{self, Answer, Job};
-use super::{Batcher, HINT_DELAY_MAX, StorageError, Store, Submission};
+use super::{StorageError, Store};
 
 const DATABASE: &str = "orrery.redb";
 const DATABASE_NEW: &str = "orrery.redb.new";

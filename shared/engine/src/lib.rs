@@ -10,6 +10,7 @@ pub mod config;
 mod disk;
 mod engine;
 mod error;
+pub mod group_commit;
 pub mod host;
 mod local;
 mod peer;

@@ -9,7 +9,7 @@ use orrery_engine::host::Write;
 use orrery_lock::{Holder, LockCommand, Mode, Wait};
 use orrery_machine::{Command, Machine, Mutation};
 
-use super::runtime::TaskGroup;
+use orrery_sim::runtime::TaskGroup;
 
 /// The node whose snapshots are wrong.
 const SPOILED: TaskGroup = 2;

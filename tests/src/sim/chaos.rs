@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::Cluster;
-use super::faults::LinkFaults;
-use super::network::name;
-use super::runtime::{TaskGroup, WORLD};
+use orrery_sim::faults::LinkFaults;
+use orrery_sim::network::name;
+use orrery_sim::runtime::{TaskGroup, WORLD};
 
 /// Longest time until a crashed node starts again, microseconds.
 const DOWN_US_MAX: u64 = 2_000_000;
@@ -95,13 +95,7 @@ impl Cluster {
     pub fn heal(self: &Arc<Self>) {
         self.trace.note(format_args!("HEAL everything"));
         self.network.heal();
-        self.network.set_faults(LinkFaults {
-            delay_us: 100..1_000,
-            slow_per_mille: 0,
-            slow_us: 0..1,
-            loss_per_mille: 0,
-            duplicate_per_mille: 0,
-        });
+        self.network.set_faults(LinkFaults::NONE);
         for node in self.nodes() {
             self.resume(node);
             self.start(node);

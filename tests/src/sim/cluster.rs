@@ -1,6 +1,6 @@
 //! A cluster of simulated nodes: start, crash, pause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +8,20 @@ use openraft::rt::AsyncRuntime;
 use orrery_base::ids::GroupId;
 use orrery_cache::Broken;
 use orrery_cache::node::Limits;
-use orrery_engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
+use orrery_engine::{EngineConfig, Local, Profile, StaticPeer};
+
+use orrery_sim::disk::SimDisk;
+use orrery_sim::host::{Clocks, Stopped};
+use orrery_sim::network::{SimTransport, address, name};
+use orrery_sim::nodes::Nodes;
+use orrery_sim::runtime::{Sim, SimRuntime, SplitMix, SyncCell, TaskGroup, WORLD};
+use orrery_sim::trace::Trace;
 
 use super::bugs::Bugs;
 use super::checks::{Checks, Found};
-use super::disk::{Folder, Machine, SimDisk};
+use super::disk::{Folder, Machine, WatchedDisk};
 use super::faults::Faults;
-use super::host::{Clocks, SimHost, Stopped};
-use super::network::{Network, SimTransport, address, name};
-use super::runtime::{Sim, SimRuntime, SplitMix, SyncCell, TaskGroup, WORLD};
-use super::trace::Trace;
+use super::{Network, SimHost};
 
 /// A whole simulated world.
 pub struct Cluster {
@@ -29,16 +33,13 @@ pub struct Cluster {
     /// What is broken on purpose.
     pub bugs: Bugs,
     nodes: BTreeMap<TaskGroup, Node>,
-    paused: SyncCell<BTreeSet<TaskGroup>>,
+    processes: Nodes<WatchedDisk>,
 }
 
 #[derive(Default)]
 struct Node {
     machine: Arc<Machine>,
     clocks: Arc<Clocks>,
-    /// Number of its last boot; 0 before the first one.
-    boot: SyncCell<u32>,
-    up: SyncCell<bool>,
     part: SyncCell<Part>,
     /// Its folder was set back: it has to notice, and this is why it took part in nothing.
     set_back: SyncCell<SetBack>,
@@ -74,7 +75,8 @@ impl Cluster {
     /// Nodes that were never started.
     pub fn new(seed: u64, faults: Faults, bugs: Bugs, text: bool) -> Arc<Self> {
         let sim = Sim::new(seed);
-        let trace = Arc::new(Trace::new(sim.clone(), text));
+        let print = |line: &str| println!("{line}");
+        let trace = Arc::new(Trace::new(sim.clone(), text.then_some(print)));
         let checks = Checks::new(trace.clone(), bugs.state_differs);
         let network = Network::new(sim.clone(), trace.clone(), faults.links.clone());
         let (watch, links) = (checks.clone(), network.clone());
@@ -84,8 +86,8 @@ impl Cluster {
         for (_, spare) in nodes.iter().filter(|(node, _)| **node > faults.nodes) {
             spare.part.set(Part::Spare);
         }
-        let cluster =
-            Cluster { sim, network, trace, checks, faults, bugs, nodes, paused: SyncCell::default() };
+        let processes = Nodes::new(sim.clone(), trace.clone(), network.clone(), nodes.keys().copied());
+        let cluster = Cluster { sim, network, trace, checks, faults, bugs, nodes, processes };
         for node in cluster.nodes.keys() {
             cluster.jump_clock(*node);
         }
@@ -184,17 +186,12 @@ impl Cluster {
 
     /// Nodes that run and do not stand still.
     pub fn working(&self) -> Vec<TaskGroup> {
-        let paused = self.paused.borrow_mut();
-        self.nodes
-            .iter()
-            .filter(|(id, node)| node.up.get() && !paused.contains(id))
-            .map(|(id, _)| *id)
-            .collect()
+        self.processes.working()
     }
 
     /// Whether a node's process is there.
     pub fn is_up(&self, node: TaskGroup) -> bool {
-        self.nodes[&node].up.get()
+        self.processes.is_up(node)
     }
 
     /// A random number for the world's decisions.
@@ -243,13 +240,10 @@ impl Cluster {
 
     /// Starts a node's process in the background.
     pub fn start(self: &Arc<Self>, id: TaskGroup) {
-        let node = &self.nodes[&id];
-        if node.part.get() == Part::Gone || node.up.replace(true) {
+        if self.nodes[&id].part.get() == Part::Gone {
             return;
         }
-        let boot = node.boot.get() + 1;
-        node.boot.set(boot);
-        self.trace.note(format_args!("START node{id}, boot {boot}"));
+        let Some(boot) = self.processes.begin(id) else { return };
         let cluster = self.clone();
         self.sim.spawn_in(WORLD, async move {
             if let Err(why) = cluster.boot(id, boot).await {
@@ -260,10 +254,7 @@ impl Cluster {
 
     async fn boot(self: &Arc<Self>, id: TaskGroup, boot: u32) -> Result<(), String> {
         let node = &self.nodes[&id];
-        let watch = self.checks.clone();
-        let disk =
-            SimDisk::open(&self.sim, node.machine.clone(), id, self.faults.disk.clone(), self.bugs, watch)
-                .map_err(|error| error.to_string())?;
+        let disk = self.open(id).map_err(|error| error.to_string())?;
         let found = self.groups().into_iter().map(|group| Found::read(&disk, group));
         self.checks.booted(id, found.collect::<Result<_, _>>()?);
         let transport = SimTransport::new(self.network.clone(), id);
@@ -280,47 +271,28 @@ impl Cluster {
             peers: peers.map(|peer| StaticPeer { name: name(peer), address: address(peer) }).collect(),
         };
         let config = EngineConfig { founds: id <= self.faults.nodes, ..self.config() };
-        let started = self.sim.spawn_in(id, async move { Engine::start(host, config, local).await });
-        match started.await {
-            // It crashed meanwhile.
-            Err(_) => Ok(()),
-            Ok(_) if node.boot.get() != boot || !node.up.get() => Ok(()),
-            Ok(Ok(engine)) => {
-                self.network.listen(id, engine);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-        }
+        self.processes.run(id, host, config, local).await.map_err(|error| error.to_string())
+    }
+
+    fn open(&self, id: TaskGroup) -> std::io::Result<WatchedDisk> {
+        let storage = self.nodes[&id].machine.open(id, self.bugs, self.checks.clone())?;
+        let disk = SimDisk::new(&self.sim, storage, id, self.faults.disk.clone());
+        Ok(WatchedDisk::new(disk, self.sim.clone(), id, self.bugs, self.checks.clone()))
     }
 
     /// A node's machine stops: its tasks are gone, and what was not synced is lost or torn.
     pub fn crash(&self, id: TaskGroup) {
-        let node = &self.nodes[&id];
-        if !node.up.replace(false) {
-            return;
-        }
-        self.trace.note(format_args!("CRASH node{id}"));
-        let engine = self.network.hang_up(id);
-        self.sim.kill(id);
-        self.paused.borrow_mut().remove(&id);
-        node.machine.crash(&mut self.sim.rng(WORLD).borrow_mut());
-        drop(engine);
+        self.processes.crash(id, |rng| self.nodes[&id].machine.crash(rng));
     }
 
     /// A node's tasks stand still, its clocks go on.
     pub fn pause(&self, id: TaskGroup) {
-        if self.is_up(id) && self.paused.borrow_mut().insert(id) {
-            self.trace.note(format_args!("PAUSE node{id}"));
-            self.sim.pause(id);
-        }
+        self.processes.pause(id);
     }
 
     /// A paused node goes on.
     pub fn resume(&self, id: TaskGroup) {
-        if self.paused.borrow_mut().remove(&id) {
-            self.trace.note(format_args!("RESUME node{id}"));
-            self.sim.resume(id);
-        }
+        self.processes.resume(id);
     }
 
     /// A node's wall clock is somewhere else from now on.
@@ -332,8 +304,6 @@ impl Cluster {
 
     /// The end of the world: everything is dropped.
     pub fn end(&self) {
-        let engines: Vec<_> = self.nodes.keys().map(|node| self.network.hang_up(*node)).collect();
-        self.sim.shutdown();
-        drop(engines);
+        self.processes.end();
     }
 }

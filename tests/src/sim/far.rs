@@ -8,9 +8,10 @@ use orrery_base::valid::Name;
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
-use super::faults::{Faults, LinkFaults};
+use super::faults::Faults;
 use super::partial::{all_serve, calm};
-use super::runtime::TaskGroup;
+use orrery_sim::faults::LinkFaults;
+use orrery_sim::runtime::TaskGroup;
 
 /// Longest way with which `realistic` works where nothing else is slow, microseconds one way. The docs promise less.
 pub const REALISTIC_US: u64 = 40_000;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::disk::DiskFaults;
-use super::runtime::SplitMix;
+use orrery_sim::faults::{DiskFaults, LinkFaults};
+use orrery_sim::runtime::SplitMix;
 
 /// What happens to a cluster in one run.
 #[derive(Clone, Debug)]
@@ -49,21 +49,6 @@ pub struct Faults {
     /// More nodes than a minority may be down or cut off at the same time: nothing can go on then, and
     /// nothing may go wrong either.
     pub beyond_minority: bool,
-}
-
-/// What a link does to a message. Requests and answers are messages of their own.
-#[derive(Clone, Debug)]
-pub struct LinkFaults {
-    /// How long it travels, microseconds. The spread reorders messages.
-    pub delay_us: Range<u64>,
-    /// How many in a thousand take long,
-    pub slow_per_mille: u64,
-    /// and how long, microseconds.
-    pub slow_us: Range<u64>,
-    /// How many in a thousand are lost.
-    pub loss_per_mille: u64,
-    /// How many requests in a thousand arrive twice.
-    pub duplicate_per_mille: u64,
 }
 
 /// How often each kind of fault is drawn.

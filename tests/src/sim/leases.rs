@@ -12,9 +12,9 @@ use orrery_queue::{QueueCommand, StartFrom, TopicName};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
-use super::network::name;
 use super::partial::{all_serve, calm, leader_of};
-use super::runtime::{TaskGroup, WORLD};
+use orrery_sim::network::name;
+use orrery_sim::runtime::{TaskGroup, WORLD};
 
 /// Length of everything that is looked at, milliseconds.
 pub const LENGTH_MS: u64 = 5_000;

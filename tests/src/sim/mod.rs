@@ -1,5 +1,5 @@
-//! The deterministic simulation: the product's engine and storage on virtual time, a simulated network and
-//! disks that lose what was not synced.
+//! The deterministic simulation of the whole product: engines and their storage on the host of `orrery-sim`, under faults that a
+//! seed chooses, with clients and checks.
 
 pub mod bugs;
 pub mod chaos;
@@ -9,12 +9,14 @@ pub mod disk;
 pub mod far;
 pub mod faults;
 pub mod fleet;
-pub mod host;
 pub mod leases;
-pub mod network;
 pub mod partial;
 pub mod run;
-pub mod runtime;
 pub mod stalls;
-pub mod trace;
 pub mod workload;
+
+/// One boot of one node, on the disk that is tested.
+pub type SimHost = orrery_sim::host::SimHost<disk::WatchedDisk>;
+
+/// All links of a cluster.
+pub type Network = orrery_sim::network::Network<disk::WatchedDisk>;

@@ -14,9 +14,10 @@ use orrery_machine::{Command, Mutation};
 
 use super::bugs::Bugs;
 use super::cluster::Cluster;
-use super::faults::{Faults, LinkFaults, Weights};
+use super::faults::{Faults, Weights};
 use super::leases::hold;
-use super::runtime::{SplitMix, TaskGroup};
+use orrery_sim::faults::LinkFaults;
+use orrery_sim::runtime::{SplitMix, TaskGroup};
 
 /// Within this time a leader must work, microseconds.
 const WORKS_US_MAX: u64 = 2_000_000;
@@ -206,7 +207,9 @@ async fn endure(cluster: &Arc<Cluster>, nodes: u32, graph: Topology, outcome: &m
         .map(|group| {
             let (cluster, group) = (cluster.clone(), *group);
             let world = cluster.clone();
-            world.sim.spawn_in(super::runtime::WORLD, async move { watch(&cluster, group, end_us).await })
+            world
+                .sim
+                .spawn_in(orrery_sim::runtime::WORLD, async move { watch(&cluster, group, end_us).await })
         })
         .collect();
     for (group, watched) in due.iter().zip(watches) {

@@ -12,12 +12,12 @@ use orrery_lock::Mode;
 use orrery_machine::{Command, Mutation};
 use smol_str::format_smolstr;
 
+use super::SimHost;
 use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::faults::Faults;
-use super::host::SimHost;
-use super::runtime::TaskGroup;
 use super::workload::{QueueClient, TTL_MS, WAIT_MS, Workload};
+use orrery_sim::runtime::TaskGroup;
 
 /// Virtual time within which a healed cluster serves every node's requests.
 const PROGRESS_US_MAX: u64 = 15_000_000;

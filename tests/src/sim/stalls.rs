@@ -12,9 +12,9 @@ use orrery_cache::Address;
 use super::bugs::Bugs;
 use super::cluster::Cluster;
 use super::partial::{all_serve, calm, leader_of};
-use super::runtime::TaskGroup;
 use orrery_linear::Call;
 use orrery_linear::api::{self, Came};
+use orrery_sim::runtime::TaskGroup;
 
 /// Each with one node that stands still: the home, or an owner while others read what it owns.
 const ROUNDS: u64 = 6;

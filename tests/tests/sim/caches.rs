@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use orrery_cache::{State, Version};
+use orrery_sim::runtime::TaskGroup;
 use orrery_tests::sim::checks::{Applied, Caches, Copy, address};
-use orrery_tests::sim::runtime::TaskGroup;
 
 /// The word that a violation names; none where all is well.
 type Case = (&'static [(TaskGroup, State, Version, u64)], Version, Option<&'static str>);

@@ -1,7 +1,8 @@
 //! Long links.
 
+use orrery_sim::faults::LinkFaults;
 use orrery_tests::sim::far::{REALISTIC_US, WAN_US, live_far};
-use orrery_tests::sim::faults::{Faults, LinkFaults};
+use orrery_tests::sim::faults::Faults;
 use orrery_tests::sim::fleet::{describe, run_all};
 use orrery_tests::sim::run::{Load, Options};
 

@@ -1,7 +1,7 @@
 //! The file that crashes.
 
+use orrery_sim::runtime::SplitMix;
 use orrery_tests::sim::disk::CrashFile;
-use orrery_tests::sim::runtime::SplitMix;
 use redb::StorageBackend as _;
 
 #[test]

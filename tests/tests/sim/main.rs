@@ -8,7 +8,6 @@ mod file;
 mod fleet;
 mod leases;
 mod partial;
-mod runtime;
 mod seeds;
 mod stalls;
 mod store;

@@ -8,8 +8,8 @@ use orrery::storage::Store;
 use orrery_base::ids::GroupId;
 use orrery_engine::host::Write;
 
+use orrery_sim::runtime::SplitMix;
 use orrery_tests::sim::disk::CrashFile;
-use orrery_tests::sim::runtime::SplitMix;
 
 const GROUPS: u16 = 3;
 

@@ -6,9 +6,9 @@ use orrery_cache::{Address, Cause, LineFact, State, Version};
 use smol_str::SmolStr;
 
 use crate::sim::run::Cached;
-use crate::sim::runtime::TaskGroup;
 use orrery_linear::history::Number;
 use orrery_linear::{Answer, Call, Histories, Losses};
+use orrery_sim::runtime::TaskGroup;
 
 type Verdict = Result<(), String>;
 

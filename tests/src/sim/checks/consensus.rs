@@ -14,8 +14,8 @@ use orrery_event::Fact;
 use orrery_event::fact::{Message, Role};
 
 use super::fnv;
-use crate::sim::network::name;
-use crate::sim::runtime::TaskGroup;
+use orrery_sim::network::name;
+use orrery_sim::runtime::TaskGroup;
 
 /// What a boot found of one group.
 #[derive(Clone, Debug)]

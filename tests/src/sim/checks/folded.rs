@@ -9,8 +9,8 @@ use orrery_base::ids::{BootEpoch, Sequence};
 use orrery_event::{Event, Fact};
 use orrery_projection::view::View;
 
-use crate::sim::network::name;
-use crate::sim::runtime::TaskGroup;
+use orrery_sim::network::name;
+use orrery_sim::runtime::TaskGroup;
 
 /// Every n-th fact is followed by a check of the whole view.
 const CHECK_EVERY: u64 = 128;

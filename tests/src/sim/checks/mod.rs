@@ -16,6 +16,7 @@ use orrery_cache::Address;
 use orrery_engine::Engine;
 use orrery_engine::host::Write;
 use orrery_event::Fact;
+use orrery_sim::host::Observer;
 
 pub use caches::{Applied, Caches, Copy, address};
 pub use clients::{Belief, Clients, Outcome};
@@ -24,12 +25,11 @@ pub use queues::{Queues, Value};
 pub use registers::Registers;
 
 use super::disk::DiskWatch;
-use super::host::SimHost;
-use super::network::Network;
-use super::runtime::{SyncCell, TaskGroup};
-use super::trace::Trace;
+use super::{Network, SimHost};
 use consensus::Consensus;
 use folded::Folded;
+use orrery_sim::runtime::{SyncCell, TaskGroup};
+use orrery_sim::trace::Trace;
 use service::Service;
 
 /// Every n-th applied index is compared including what the lock table does not show.
@@ -98,30 +98,6 @@ impl Checks {
         if let Err(what) = verdict {
             self.fail(what);
         }
-    }
-
-    /// A node reports a fact.
-    pub fn fact(&self, node: TaskGroup, fact: &Fact) {
-        let bytes = postcard::to_stdvec(fact).expect("facts are plain values");
-        self.trace.event(&bytes, format_args!("node{node} {fact:?}"));
-        match fact {
-            Fact::Applied { group, .. } => {
-                self.applied.borrow_mut().push((node, *group));
-                self.stirred.set(true);
-            }
-            Fact::CacheLine { fact, .. } => {
-                self.caches.borrow_mut().line(fact);
-                self.stirred.set(true);
-            }
-            Fact::Service { group, index, n, fact, .. } if !self.blind => {
-                let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
-                self.verdict(verdict);
-            }
-            _ => {}
-        }
-        self.folded.borrow_mut().fact(node, fact);
-        let verdict = self.consensus.borrow_mut().fact(node, fact);
-        self.verdict(verdict);
     }
 
     /// A node booted and found this on its disk.
@@ -233,6 +209,31 @@ impl Checks {
                 None
             }
         }
+    }
+}
+
+impl Observer for Checks {
+    fn fact(&self, node: TaskGroup, fact: &Fact) {
+        let bytes = postcard::to_stdvec(fact).expect("facts are plain values");
+        self.trace.event(&bytes, format_args!("node{node} {fact:?}"));
+        match fact {
+            Fact::Applied { group, .. } => {
+                self.applied.borrow_mut().push((node, *group));
+                self.stirred.set(true);
+            }
+            Fact::CacheLine { fact, .. } => {
+                self.caches.borrow_mut().line(fact);
+                self.stirred.set(true);
+            }
+            Fact::Service { group, index, n, fact, .. } if !self.blind => {
+                let verdict = self.service.borrow_mut().fact(*group, *index, *n, fact);
+                self.verdict(verdict);
+            }
+            _ => {}
+        }
+        self.folded.borrow_mut().fact(node, fact);
+        let verdict = self.consensus.borrow_mut().fact(node, fact);
+        self.verdict(verdict);
     }
 }
 

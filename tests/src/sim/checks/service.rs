@@ -10,7 +10,7 @@ use orrery_lock::view::LockTable;
 use orrery_machine::ServiceFact;
 use smol_str::SmolStr;
 
-use crate::sim::runtime::TaskGroup;
+use orrery_sim::runtime::TaskGroup;
 
 type Verdict = Result<(), String>;
 

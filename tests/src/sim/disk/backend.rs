@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
-use crate::sim::runtime::SplitMix;
+use orrery_sim::runtime::SplitMix;
 
 /// What a disk writes or does not write as a whole.
 pub const SECTOR_BYTES: usize = 512;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use orrery::storage::{SnapshotEncoder, decode_snapshot};
 use orrery_base::ids::GroupId;
 
-use crate::sim::runtime::SplitMix;
+use orrery_sim::runtime::SplitMix;
 
 /// The ending of a file that has not got its name yet, as in the product.
 const TEMPORARY: &str = ".part";

@@ -12,9 +12,9 @@ use smol_str::SmolStr;
 
 use crate::sim::checks::address;
 use crate::sim::cluster::Cluster;
-use crate::sim::runtime::{SimJoin, SimRuntime, SplitMix, TaskGroup};
 use orrery_linear::api::{self, Came};
 use orrery_linear::{Answer, Call, Version};
+use orrery_sim::runtime::{SimJoin, SimRuntime, SplitMix, TaskGroup};
 
 /// Addresses that everybody uses.
 pub const ADDRESSES: u64 = 3;

@@ -9,8 +9,8 @@ use orrery_base::key::IdempotencyKey;
 use orrery_engine::{Engine, Serve};
 
 use super::Client;
-use crate::sim::host::SimHost;
-use crate::sim::runtime::{SimJoin, SimRuntime};
+use crate::sim::SimHost;
+use orrery_sim::runtime::{SimJoin, SimRuntime};
 
 /// How often one request is tried. A client that still knows nothing then leaves it: everything that follows
 /// must be safe with that, too.

@@ -18,7 +18,7 @@ pub use queues::QueueClient;
 use shards::ShardClient;
 
 use super::cluster::Cluster;
-use super::runtime::{SimJoin, SplitMix, SyncCell, WORLD};
+use orrery_sim::runtime::{SimJoin, SplitMix, SyncCell, WORLD};
 
 /// Lease lengths that clients ask for, milliseconds.
 pub const TTL_MS: std::ops::Range<u64> = 200..4_000;

@@ -13,8 +13,8 @@ use smol_str::SmolStr;
 
 use super::call::Answer;
 use super::{Client, LEASE_GRAIN_US, Session, TTL_MS, WAIT_MS};
+use crate::sim::SimHost;
 use crate::sim::checks::{Belief, Outcome};
-use crate::sim::host::SimHost;
 
 /// What an answer of the lock service says for good; none for "waiting", which is not the end.
 fn outcome_of(answer: &LockAnswer) -> Option<Outcome> {

@@ -17,10 +17,10 @@ use orrery_engine::{Engine, Serve};
 use smol_str::SmolStr;
 
 use super::LEASE_GRAIN_US;
+use crate::sim::SimHost;
 use crate::sim::checks::Value;
 use crate::sim::cluster::Cluster;
-use crate::sim::host::SimHost;
-use crate::sim::runtime::{SimRuntime, SplitMix};
+use orrery_sim::runtime::{SimRuntime, SplitMix};
 
 pub const TOPIC: &str = "jobs";
 /// For whom everybody consumes.

@@ -9,7 +9,7 @@ use orrery_machine::{Command, Mutation};
 use smol_str::SmolStr;
 
 use crate::sim::cluster::Cluster;
-use crate::sim::runtime::{SplitMix, TaskGroup};
+use orrery_sim::runtime::{SplitMix, TaskGroup};
 
 /// How often one write is tried under its key before its client leaves it.
 const ATTEMPTS_MAX: u32 = 8;

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use super::runtime::{Sim, SyncCell};
+use crate::runtime::{Sim, SyncCell};
+
+/// Takes every event as a line of text.
+pub type Printer = fn(&str);
 
 /// Collects a run's events.
 pub struct Trace {
     sim: Sim,
     state: SyncCell<State>,
-    text: bool,
+    printer: Option<Printer>,
 }
 
 struct State {
@@ -18,12 +21,12 @@ struct State {
 }
 
 impl Trace {
-    /// An empty trace; with `text` every event is also printed.
-    pub fn new(sim: Sim, text: bool) -> Self {
+    /// An empty trace; a printer gets every event as text.
+    pub fn new(sim: Sim, printer: Option<Printer>) -> Self {
         Trace {
             sim,
             state: SyncCell::new(State { hash: 0xcbf2_9ce4_8422_2325, events: 0, lines: Vec::new() }),
-            text,
+            printer,
         }
     }
 
@@ -35,8 +38,8 @@ impl Trace {
         for byte in now.to_le_bytes().iter().chain(bytes) {
             state.hash = (state.hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.text {
-            println!("{:>12.6} {words}", now as f64 / 1e9);
+        if let Some(print) = self.printer {
+            print(&format!("{:>12.6} {words}", now as f64 / 1e9));
         }
     }
 

@@ -1,10 +1,10 @@
-//! Which submissions go into one transaction.
+//! Group commit: which submissions go into one transaction.
 //!
-//! Pure: the storage thread and the simulator feed it and ask it.
+//! Pure: the storage thread of a node and the simulated disk feed it and ask it.
 
 use std::time::Duration;
 
-use orrery_engine::host::{Done, Write};
+use crate::host::{Done, Write};
 
 /// Bytes of entries that one transaction takes at most (one submission always fits).
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -16,14 +16,14 @@ const BATCH_SUBMISSIONS_MAX: usize = 1024;
 /// entries, would stand in the way of the next entries: at one client it would double the latency.
 pub const HINT_DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// One call of [`orrery_engine::host::Disk::submit`].
+/// One call of [`crate::host::Disk::submit`].
 pub struct Submission {
     /// What to write, atomically.
     pub writes: Vec<Write>,
     pub done: Done,
 }
 
-/// The queue in front of a [`super::Store`]. Keeps the order of submissions.
+/// The queue in front of a host's storage. Keeps the order of submissions.
 #[derive(Default)]
 pub struct Batcher {
     queued: Vec<Submission>,

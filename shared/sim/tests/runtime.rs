@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::AsyncRuntime as _;
-use orrery_tests::sim::runtime::{Sim, SimRuntime, SyncCell};
+use orrery_sim::runtime::{Sim, SimRuntime, SyncCell};
 
 /// The suite that openraft ships for runtimes.
 #[test]

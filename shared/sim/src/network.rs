@@ -11,13 +11,13 @@ use bytes::Bytes;
 use openraft::rt::{AsyncRuntime, Oneshot, OneshotSender};
 use orrery_base::ids::NodeName;
 use orrery_engine::Engine;
-use orrery_engine::host::{CallError, Transport, Urgency};
+use orrery_engine::host::{CallError, Disk, Transport, Urgency};
 use orrery_machine::Member;
 
-use super::faults::LinkFaults;
-use super::host::SimHost;
-use super::runtime::{Sim, SimOneshot, SimRuntime, SyncCell, TaskGroup, WORLD};
-use super::trace::Trace;
+use crate::faults::LinkFaults;
+use crate::host::SimHost;
+use crate::runtime::{Sim, SimOneshot, SimRuntime, SyncCell, TaskGroup, WORLD};
+use crate::trace::Trace;
 
 /// Where a node listens.
 pub fn address(node: TaskGroup) -> String {
@@ -35,21 +35,26 @@ fn node_at(address: &str) -> Option<TaskGroup> {
 }
 
 /// All links of a cluster. Cheap to clone.
-#[derive(Clone)]
-pub struct Network(Arc<Inner>);
+pub struct Network<D: Disk>(Arc<Inner<D>>);
 
-struct Inner {
+impl<D: Disk> Clone for Network<D> {
+    fn clone(&self) -> Self {
+        Network(self.0.clone())
+    }
+}
+
+struct Inner<D: Disk> {
     sim: Sim,
     trace: Arc<Trace>,
     faults: SyncCell<LinkFaults>,
     /// Who is up and answers.
-    engines: SyncCell<BTreeMap<TaskGroup, Engine<SimHost>>>,
+    engines: SyncCell<BTreeMap<TaskGroup, Engine<SimHost<D>>>>,
     /// Cut directions, from and to.
     cut: SyncCell<BTreeSet<(TaskGroup, TaskGroup)>>,
     next_message: SyncCell<u64>,
 }
 
-impl Network {
+impl<D: Disk> Network<D> {
     /// A network on which nobody listens yet.
     pub fn new(sim: Sim, trace: Arc<Trace>, faults: LinkFaults) -> Self {
         Network(Arc::new(Inner {
@@ -68,21 +73,21 @@ impl Network {
     }
 
     /// A node answers from now on.
-    pub fn listen(&self, node: TaskGroup, engine: Engine<SimHost>) {
+    pub fn listen(&self, node: TaskGroup, engine: Engine<SimHost<D>>) {
         self.0.engines.borrow_mut().insert(node, engine);
     }
 
     /// A node is gone.
-    pub fn hang_up(&self, node: TaskGroup) -> Option<Engine<SimHost>> {
+    pub fn hang_up(&self, node: TaskGroup) -> Option<Engine<SimHost<D>>> {
         self.0.engines.borrow_mut().remove(&node)
     }
 
     /// A node's engine, while it is up.
-    pub fn engine(&self, node: TaskGroup) -> Option<Engine<SimHost>> {
+    pub fn engine(&self, node: TaskGroup) -> Option<Engine<SimHost<D>>> {
         self.0.engines.borrow_mut().get(&node).cloned()
     }
 
-    pub fn engines(&self) -> Vec<(TaskGroup, Engine<SimHost>)> {
+    pub fn engines(&self) -> Vec<(TaskGroup, Engine<SimHost<D>>)> {
         self.0.engines.borrow_mut().iter().map(|(node, engine)| (*node, engine.clone())).collect()
     }
 
@@ -198,22 +203,23 @@ impl Network {
     }
 }
 
+/// One node's end of its links.
 #[derive(Clone)]
-pub struct SimTransport {
-    network: Network,
+pub struct SimTransport<D: Disk> {
+    network: Network<D>,
     node: TaskGroup,
 }
 
-impl SimTransport {
+impl<D: Disk> SimTransport<D> {
     /// The links of a node.
-    pub fn new(network: Network, node: TaskGroup) -> Self {
+    pub fn new(network: Network<D>, node: TaskGroup) -> Self {
         SimTransport { network, node }
     }
 }
 
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<Bytes, CallError>> + Send + 'a>>;
 
-impl Transport for SimTransport {
+impl<D: Disk> Transport for SimTransport<D> {
     // The type is spelled out because a call leads to a peer's engine and from there to a call again.
     #[allow(refining_impl_trait)]
     fn call(&self, to: &Member, _urgency: Urgency, request: Bytes, within: Duration) -> Answering<'_> {

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use orrery_base::hlc::{Hlc, HlcClock};
-use orrery_engine::host::Host;
+use orrery_engine::host::{Disk, Host};
 use orrery_event::Fact;
 
-use super::checks::Checks;
-use super::disk::SimDisk;
-use super::network::SimTransport;
-use super::runtime::{Sim, SimRuntime, SyncCell, TaskGroup};
+use crate::network::SimTransport;
+use crate::runtime::{Sim, SimRuntime, SyncCell, TaskGroup};
 
 /// Wall time at the beginning of every simulation, microseconds since the Unix epoch.
 pub const WALL_US: u64 = 1_767_225_600_000_000;
@@ -26,48 +24,58 @@ pub struct Clocks {
 /// Hears why a node stopped itself, or (`true`) why it takes part in nothing any more.
 pub type Stopped = Arc<dyn Fn(&str, bool) + Send + Sync>;
 
-/// One boot of one node.
-#[derive(Clone)]
-pub struct SimHost(Arc<Inner>);
+/// Hears the facts of all nodes, in the order in which they happen.
+pub trait Observer: Send + Sync {
+    fn fact(&self, node: TaskGroup, fact: &Fact);
+}
 
-struct Inner {
+/// One boot of one node.
+pub struct SimHost<D: Disk>(Arc<Inner<D>>);
+
+impl<D: Disk> Clone for SimHost<D> {
+    fn clone(&self) -> Self {
+        SimHost(self.0.clone())
+    }
+}
+
+struct Inner<D: Disk> {
     sim: Sim,
     node: TaskGroup,
-    disk: SimDisk,
-    transport: SimTransport,
+    disk: D,
+    transport: SimTransport<D>,
     clocks: Arc<Clocks>,
-    checks: Arc<Checks>,
+    observer: Arc<dyn Observer>,
     stopped: Stopped,
     /// Monotonic clocks of different boots have nothing to do with each other.
     monotonic_base_us: u64,
 }
 
-impl SimHost {
+impl<D: Disk> SimHost<D> {
     /// The world of a boot; `stopped` hears why the node stopped itself.
     pub fn new(
         sim: Sim,
         node: TaskGroup,
-        disk: SimDisk,
-        transport: SimTransport,
+        disk: D,
+        transport: SimTransport<D>,
         clocks: Arc<Clocks>,
-        checks: Arc<Checks>,
+        observer: Arc<dyn Observer>,
         stopped: Stopped,
     ) -> Self {
         let monotonic_base_us = sim.rng(node).borrow_mut().range(0..1 << 40);
-        SimHost(Arc::new(Inner { sim, node, disk, transport, clocks, checks, stopped, monotonic_base_us }))
+        SimHost(Arc::new(Inner { sim, node, disk, transport, clocks, observer, stopped, monotonic_base_us }))
     }
 }
 
-impl Host for SimHost {
+impl<D: Disk> Host for SimHost<D> {
     type Runtime = SimRuntime;
-    type Disk = SimDisk;
-    type Transport = SimTransport;
+    type Disk = D;
+    type Transport = SimTransport<D>;
 
-    fn disk(&self) -> &SimDisk {
+    fn disk(&self) -> &D {
         &self.0.disk
     }
 
-    fn transport(&self) -> &SimTransport {
+    fn transport(&self) -> &SimTransport<D> {
         &self.0.transport
     }
 
@@ -84,7 +92,7 @@ impl Host for SimHost {
     }
 
     fn emit(&self, fact: Fact) {
-        self.0.checks.fact(self.0.node, &fact);
+        self.0.observer.fact(self.0.node, &fact);
     }
 
     fn stamp(&self) -> Hlc {

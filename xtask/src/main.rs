@@ -10,6 +10,7 @@ mod deny;
 mod exec;
 mod launch;
 mod notice;
+mod one_build;
 mod page;
 mod paths;
 mod process_tree;

@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: which crate may depend on which, that no module of a crate needs one that needs it, and that the files that
-//! pages name are there.
+//! `cargo xtask tidy`: which crate may depend on which, that no module of a crate needs one that needs it, that the files that
+//! pages name are there, and that the node and its tests are one build.
 //!
 //! The arrows between crates are in a table of docs/architecture.md, whose last column says what a crate may depend on; what only
 //! tests need is not asked. The arrows between the modules of a crate are read from its `use` items and paths. A module is
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
+use crate::one_build;
 use crate::paths;
 use crate::report::Outcome;
 use crate::workspace::Workspace;
@@ -47,6 +48,7 @@ pub fn check(workspace: &Workspace) -> Result<Outcome> {
         let knot = KNOTS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, modules)| modules);
         wrong.extend(tangled(&name, &modules(&folder.join("src"))?, knot));
     }
+    wrong.extend(one_build::differences(workspace)?);
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }

@@ -18,5 +18,6 @@ pub mod join;
 pub mod metrics;
 pub mod server;
 pub mod settings;
+pub mod start;
 pub mod storage;
 pub mod transport;

@@ -2,12 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use orrery::cli::{BenchCommand, Command, worker_threads};
-use orrery::config::NodeConfig;
-use orrery::settings::{self, Settings, logging};
-use orrery::{app, backup, bench, cert, demo};
-
 /// A node allocates and frees small values on several threads all the time; glibc spends a tenth more on a pair of
 /// acquire and release than this one does.
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
@@ -15,59 +9,11 @@ use orrery::{app, backup, bench, cert, demo};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match run() {
+    match orrery::start::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("orrery: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn run() -> Result<()> {
-    let Settings { command, log } = settings::read()?;
-    let (filter, not_understood) = logging::filter(log.as_deref());
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    if let Some(sentence) = not_understood {
-        tracing::warn!("{sentence}");
-    }
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    match &command {
-        Command::Node(args) => {
-            builder.worker_threads(args.worker_threads());
-        }
-        Command::Bench(BenchCommand::Bare { .. }) => {
-            builder.worker_threads(worker_threads(None));
-        }
-        Command::Demo(_)
-        | Command::Cert(_)
-        | Command::Backup(_)
-        | Command::Restore(_)
-        | Command::Recover(_)
-        | Command::Bench(_) => {}
-    }
-    let runtime = builder.enable_all().build()?;
-    let result = runtime.block_on(async {
-        match command {
-            Command::Node(args) => {
-                let config = NodeConfig::from_args(*args)?;
-                let stop = app::asked_to_stop(config.end_with_stdin);
-                app::run(config, stop).await
-            }
-            Command::Demo(args) => demo::run(args, log).await,
-            Command::Backup(args) => backup::backup(args).await,
-            Command::Restore(args) => backup::restore(args).await,
-            Command::Recover(args) => backup::recover(args).await,
-            Command::Cert(args) => cert::run(&args),
-            Command::Bench(BenchCommand::Lock(args)) => bench::run_lock(args).await,
-            Command::Bench(BenchCommand::Cache(args)) => bench::run_cache(args).await,
-            Command::Bench(BenchCommand::Bare { port }) => bench::run_bare(port).await,
-            Command::Bench(BenchCommand::Queue(args)) => bench::run_queue(args).await,
-            Command::Bench(BenchCommand::Failover(args)) => bench::run_failover(args).await,
-        }
-    });
-    // Tasks that still run delay the end of the process by no more than this.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    result
 }

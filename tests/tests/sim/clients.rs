@@ -1,8 +1,8 @@
 //! The check of what clients believe bites.
 
-use orrery_base::ids::ResourceName;
 use orrery_lock::Holder;
 use orrery_tests::sim::checks::Clients;
+use smol_str::SmolStr;
 
 fn holder(name: &str) -> Holder {
     Holder { client: name.into(), session: None }
@@ -11,7 +11,7 @@ fn holder(name: &str) -> Holder {
 #[test]
 fn a_wrong_flag_is_not_a_double_grant() {
     let mut clients = Clients::default();
-    let (printer, ayu, budi) = (ResourceName::from("printer"), holder("Ayu"), holder("Budi"));
+    let (printer, ayu, budi) = (SmolStr::from("printer"), holder("Ayu"), holder("Budi"));
     clients.told(&printer, &ayu, (5, false), Some(3)).expect("a grant above what was known");
     clients.told(&printer, &ayu, (5, true), Some(5)).expect("its own, and it is said");
     let wrong = clients.told(&printer, &ayu, (5, false), Some(5)).expect_err("its own, called new");

@@ -8,7 +8,8 @@
 pub mod disk;
 pub mod faults;
 pub mod host;
-pub mod network;
 pub mod nodes;
 pub mod runtime;
 pub mod trace;
+
+pub use host::network;

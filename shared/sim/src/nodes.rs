@@ -7,7 +7,7 @@ use orrery_engine::host::Disk;
 use orrery_engine::{Engine, EngineConfig, Local, StartError};
 
 use crate::host::SimHost;
-use crate::network::Network;
+use crate::host::network::Network;
 use crate::runtime::{Sim, SplitMix, SyncCell, TaskGroup, WORLD};
 use crate::trace::Trace;
 

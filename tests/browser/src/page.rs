@@ -13,7 +13,7 @@ use thirtyfour::{
 };
 
 use super::find::program;
-use super::layout::{VIEWPORTS, Viewport};
+use super::viewport::{VIEWPORTS, Viewport};
 use orrery_harness::process::{Folder, Running, until};
 
 /// How long a state on the page may take: an election in the director's slow motion included.

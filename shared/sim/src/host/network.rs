@@ -14,8 +14,8 @@ use orrery_engine::Engine;
 use orrery_engine::host::{CallError, Disk, Transport, Urgency};
 use orrery_machine::Member;
 
+use super::SimHost;
 use crate::faults::LinkFaults;
-use crate::host::SimHost;
 use crate::runtime::{Sim, SimOneshot, SimRuntime, SyncCell, TaskGroup, WORLD};
 use crate::trace::Trace;
 

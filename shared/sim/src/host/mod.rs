@@ -1,12 +1,14 @@
 //! One node's world in the simulation.
 
+pub mod network;
+
 use std::sync::Arc;
 
 use orrery_base::hlc::{Hlc, HlcClock};
 use orrery_engine::host::{Disk, Host};
 use orrery_event::Fact;
 
-use crate::network::SimTransport;
+use self::network::SimTransport;
 use crate::runtime::{Sim, SimRuntime, SyncCell, TaskGroup};
 
 /// Wall time at the beginning of every simulation, microseconds since the Unix epoch.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use openraft::rt::AsyncRuntime as _;
 use orrery_api::lock::{Acquire, LockAnswer};
 use orrery_base::ids::GroupId;
+use orrery_base::valid::{Name, Number};
 use orrery_engine::host::{Disk, Write};
 use orrery_engine::{Engine, EngineConfig, Local, Profile, StaticPeer};
 use orrery_event::Fact;
@@ -89,15 +90,15 @@ impl World {
             assert!(self.sim.now_us() < until_us, "node{id} serves nobody");
             let engine: Engine<Host> = self.network.engine(id).expect("it runs");
             let acquire = Acquire {
-                resource: resource.into(),
-                client: "Ayu".into(),
+                resource: Name::known(resource),
+                client: Name::known("Ayu"),
                 session: None,
                 mode: Mode::Exclusive,
-                ttl_ms: Some(60_000),
-                wait_ms: Some(0),
+                ttl_ms: Some(Number::known(60_000)),
+                wait_ms: Some(Number::known(0)),
                 queue: false,
             };
-            let asked = self.sim.spawn_in(id, async move { engine.locks().acquire(acquire, None).await });
+            let asked = self.sim.spawn_in(id, async move { engine.ask(acquire, None).await });
             match asked.await.expect("it runs") {
                 Ok(LockAnswer::Acquired { fencing_token, .. }) => return fencing_token,
                 _ => SimRuntime::sleep(Duration::from_millis(50)).await,

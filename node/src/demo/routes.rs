@@ -9,9 +9,10 @@ use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use orrery_api::demo::DemoNodes;
 use orrery_api::fault::FaultSet;
+use orrery_api::stream::ReaderQuery;
 
 use super::supervisor::Supervisor;
-use crate::events::{Hub, ReaderQuery};
+use crate::events::Hub;
 use crate::faults::Change;
 use crate::http::guard::{self, Guard};
 use crate::http::{

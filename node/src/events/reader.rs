@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
+use orrery_api::stream::{Beginning, CodecName, Heartbeats, ReaderQuery};
 use orrery_base::ids::Sequence;
 use orrery_event::stream::{Frame, NodeSnapshot};
 use tokio::sync::broadcast::Receiver;
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 use super::chosen::Chosen;
 use super::hub::{Hub, Progress, ReaderGuard};
 use super::pulse::Pulse;
-use super::query::{CodecName, From, Heartbeats, ReaderQuery};
 use super::ring::{Codec, Encoded, Next};
 
 /// A reader that takes nothing for this long is let go.
@@ -95,8 +95,8 @@ impl Reader<'_> {
                 }
             }
             // A reader that knew an earlier boot gets all of this one, or a snapshot where its beginning is gone.
-            (Some(_), Some(_), Some(From::Boot)) if tail > 1 => self.snapshot().await,
-            (_, _, Some(From::Boot)) => {
+            (Some(_), Some(_), Some(Beginning::Boot)) if tail > 1 => self.snapshot().await,
+            (_, _, Some(Beginning::Boot)) => {
                 self.cursor = tail - 1;
                 Ok(())
             }

@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use futures_util::StreamExt as _;
+use orrery_api::stream::ReaderQuery;
 use orrery_base::error::ErrorCode;
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::{GroupId, Sequence};

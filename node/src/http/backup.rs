@@ -9,11 +9,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use orrery_api::node::BackupQuery;
 use orrery_base::error::ErrorCode;
-use orrery_base::ids::GroupId;
 use orrery_engine::backup::BackupHead;
 use orrery_machine::Machine;
-use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
@@ -27,15 +26,6 @@ static TURN: Semaphore = Semaphore::const_new(1);
 /// A reader that takes nothing for so long is given up.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 
-/// `GET /backup`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackupQuery {
-    /// Which group: 0 is the control group.
-    #[serde(default)]
-    group: u16,
-}
-
 /// `GET /backup`: a snapshot file whose first chunk says what it is of. It ends with a checksum; without it, it is not
 /// complete.
 pub async fn backup(State(state): State<NodeState>, asked: Asked<BackupQuery>) -> Result<Response, Failure> {
@@ -44,7 +34,7 @@ pub async fn backup(State(state): State<NodeState>, asked: Asked<BackupQuery>) -
         return Err(Failure::new(ErrorCode::LimitReached, "This node is giving a backup already."));
     };
     let within = state.engine.config().request_timeout;
-    let taken = state.engine.backup(GroupId(query.group), within).await;
+    let taken = state.engine.backup(query.group, within).await;
     let (head, machine) =
         taken.map_err(|error| Failure::new(ErrorCode::Unavailable, format!("{}.", error.0)))?;
     let (sender, receiver) = mpsc::channel(2);

@@ -3,33 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Request, State};
-use orrery_api::fault::{CutLink, CutLinks, Fault, FaultSet, Faults};
+use orrery_api::fault::{CutLink, CutLinks, Fault, FaultQuery, FaultScope, FaultSet, Faults};
 use orrery_base::error::ErrorCode;
 use orrery_base::ids::NodeName;
 use orrery_engine::host::Host as _;
-use serde::Deserialize;
 
 use super::body::{Asked, Keyed, optional_json, query};
 use super::{Failure, Json, NodeState};
 use crate::faults::{Change, check, spread};
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Scope {
-    /// Those of what this node sends.
-    Node,
-    /// Those of all members.
-    #[default]
-    Cluster,
-}
-
-/// Query of all three.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FaultQuery {
-    #[serde(default)]
-    scope: Scope,
-}
 
 type Scoped = Asked<FaultQuery>;
 /// What all three answer.
@@ -66,7 +47,7 @@ async fn change(state: &NodeState, change: Change, scoped: Scoped) -> Answered {
     if let Change::Set(faults) | Change::Heal(faults) = &change {
         let nodes: BTreeSet<NodeName> = others.keys().cloned().collect();
         check(faults, &nodes)?;
-        if scope == Scope::Node
+        if scope == FaultScope::Node
             && let Some(foreign) = faults.iter().find(|fault| fault.from != *own)
         {
             let why = format!("What {} sends is not broken at {own} (scope=node).", foreign.from);
@@ -74,7 +55,7 @@ async fn change(state: &NodeState, change: Change, scoped: Scoped) -> Answered {
         }
     }
     others.remove(own);
-    if scope == Scope::Node {
+    if scope == FaultScope::Node {
         others.clear();
     }
     // The others first: what this node is told to cut may be its own way to them.

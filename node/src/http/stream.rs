@@ -5,11 +5,12 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use orrery_api::stream::ReaderQuery;
 use orrery_base::error::ErrorCode;
 
 use super::body::{Asked, query};
 use super::{Failure, NodeState};
-use crate::events::{Hub, ReaderQuery, serve_reader};
+use crate::events::{Hub, serve_reader};
 use crate::server::Caller;
 use crate::transport::{PEER_READ_BYTES, accept_peer};
 

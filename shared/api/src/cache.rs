@@ -28,6 +28,7 @@ pub type LineAddress = Name<AddressRule>;
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
     /// What was written before the read began is seen.
@@ -40,18 +41,20 @@ pub enum Consistency {
 
 /// `GET /cache/read?address=K[&consistency=linearizable|eventual]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheReadQuery))]
 #[serde(deny_unknown_fields)]
 pub struct Read {
     /// Which line.
     #[serde(alias = "key")]
     pub address: LineAddress,
-    /// How fresh.
+    /// How fresh: `linearizable` (the default), or `eventual`: any copy of this node, however old.
     #[serde(default)]
     pub consistency: Consistency,
 }
 
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReadStatus {
     /// From this node's copy.
@@ -64,6 +67,7 @@ pub enum ReadStatus {
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReadSource {
     /// This node's copy.
@@ -78,26 +82,32 @@ pub enum ReadSource {
 
 /// The answer to a [`Read`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheRead))]
 pub struct ReadAnswer {
     /// How it ended.
     pub status: ReadStatus,
     /// Of which line.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: SmolStr,
     /// What was written there; null without a value.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub value: Option<JsonText>,
     /// The state of this node's copy now.
     pub state: State,
     /// The value's version; of a line in M the one that it is based on. Null without a value.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub version: Option<u64>,
     /// Where it came from.
     pub source: ReadSource,
     /// With `owner`: who that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub owner: Option<NodeName>,
 }
 
-/// `POST /cache/write`
+/// `POST /cache/write`: a value for a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheWrite))]
 #[serde(deny_unknown_fields)]
 pub struct Write {
     /// Which line.
@@ -105,7 +115,8 @@ pub struct Write {
     pub address: LineAddress,
     /// Any JSON value, at most 256 KiB of text.
     pub value: JsonText,
-    /// Answer before it is committed: `"durable": false`. Goes with no `if_version`.
+    /// Answer before it is committed: `"durable": false`. Goes with no `if_version`. Not remembered under the request's key:
+    /// sent again it writes again.
     #[serde(default)]
     pub write_back: bool,
     /// Only where the line has this version; 0: only where it has no value.
@@ -113,8 +124,9 @@ pub struct Write {
     pub if_version: Option<u64>,
 }
 
-/// `POST /cache/delete`
+/// `POST /cache/delete`: no value for a line any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheDelete))]
 #[serde(deny_unknown_fields)]
 pub struct Delete {
     /// Which line.
@@ -206,6 +218,7 @@ impl Answer for WriteAnswer {
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WriteStatus {
     /// The value is there.
@@ -218,10 +231,12 @@ pub enum WriteStatus {
 
 /// The answer to a [`Write`] or a [`Delete`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheWritten))]
 pub struct WriteAnswer {
     /// How it ended.
     pub status: WriteStatus,
     /// Of which line.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: SmolStr,
     /// The state of this node's copy now.
     pub state: State,
@@ -233,8 +248,10 @@ pub struct WriteAnswer {
 
 /// `GET /cache/lines`: the lines of the node that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheLines))]
 pub struct LinesAnswer {
     /// Which node.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// What it may have.
     pub limits: LimitsAnswer,
@@ -246,6 +263,7 @@ pub struct LinesAnswer {
 
 /// What one node's cache may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheLimits))]
 pub struct LimitsAnswer {
     /// Most lines.
     pub lines_max: u64,
@@ -259,8 +277,10 @@ pub struct LimitsAnswer {
 
 /// One line of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheLine))]
 pub struct LineAnswer {
     /// Which.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: SmolStr,
     /// Of which shard.
     pub shard: GroupId,
@@ -275,11 +295,13 @@ pub struct LineAnswer {
     /// Bytes of address and value.
     pub bytes: u64,
     /// What is there.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub value: Option<JsonText>,
 }
 
 /// The query string of `GET /cache/directory`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryQuery {
     /// Which line.
@@ -289,12 +311,15 @@ pub struct DirectoryQuery {
 
 /// `GET /cache/directory?address=K`: what the line's home knows of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheDirectory))]
 pub struct DirectoryAnswer {
     /// Which line.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: SmolStr,
     /// Of which shard.
     pub shard: GroupId,
     /// Its home: the leader of that shard.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub home: NodeName,
     /// In which term.
     pub term: Term,
@@ -303,21 +328,27 @@ pub struct DirectoryAnswer {
     /// How long it still waits.
     pub window_left_ms: u64,
     /// Version of the committed value; null without one.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub version: Option<u64>,
     /// The committed value. Where a line is M somewhere, it is an old one.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub value: Option<JsonText>,
     /// Who may write it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub owner: Option<NodeName>,
     /// The owner's lease lasts.
     pub owner_leased: bool,
     /// Who else may read a copy.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub sharers: Vec<NodeName>,
 }
 
 /// `GET /cache/stats`: what the node that is asked counted since its boot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CacheStats))]
 pub struct StatsAnswer {
     /// Which node.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// Of its copies.
     #[serde(flatten)]

@@ -14,3 +14,4 @@ pub mod queue_view;
 pub mod request;
 pub mod ring;
 pub mod session;
+pub mod stream;

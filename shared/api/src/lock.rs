@@ -21,8 +21,9 @@ pub const TTL_DEFAULT: Ttl = Ttl::known(30_000);
 /// Default time to wait for a lock.
 pub const WAIT_DEFAULT: WaitTime = WaitTime::known(10_000);
 
-/// `POST /lock/acquire`
+/// `POST /lock/acquire`: take a lock, wait for it, poll a wait, upgrade from shared to exclusive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Acquire {
     /// What.
@@ -37,10 +38,10 @@ pub struct Acquire {
     /// How.
     #[serde(alias = "lock_type", default = "exclusive")]
     pub mode: Mode,
-    /// Length of the lease.
+    /// Length of the lease; [`TTL_DEFAULT`] when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<Ttl>,
-    /// How long to wait; 0 does not wait.
+    /// How long to wait; [`WAIT_DEFAULT`] when absent, 0 does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<WaitTime>,
     /// Answer 202 at once when it is not free, and keep the place in the queue.
@@ -52,8 +53,9 @@ fn exclusive() -> Mode {
     Mode::Exclusive
 }
 
-/// `POST /lock/release`
+/// `POST /lock/release`: give a lock back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// What.
@@ -70,8 +72,9 @@ pub struct Release {
     pub fencing_token: Option<FencingToken>,
 }
 
-/// `POST /lock/renew`
+/// `POST /lock/renew`: lengthen the lease of a held lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Renew {
     /// What.
@@ -86,14 +89,15 @@ pub struct Renew {
     /// When given, it must be the present token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fencing_token: Option<FencingToken>,
-    /// Length of the lease from now, also where it ends earlier then: that is the client's own decision. When absent:
-    /// the length asked for last, and the lease never ends earlier than before.
+    /// Length of the lease from now, also where it ends earlier then: that is the client's own decision, and it
+    /// should name the token. When absent: the length asked for last, and the lease never ends earlier than before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<Ttl>,
 }
 
-/// `POST /lock/transfer`
+/// `POST /lock/transfer`: hand a lock to another client, ahead of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// What.
@@ -114,8 +118,9 @@ pub struct Transfer {
     pub to_session: Option<SessionId>,
 }
 
-/// `POST /lock/cancel`
+/// `POST /lock/cancel`: end a wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// What.
@@ -189,29 +194,35 @@ impl Request for Transfer {
 
 /// Every answer of the lock service that is not an error body. Its status is that of its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum LockAnswer {
-    /// 200
+    /// 200: the client has the lock.
     Acquired {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// How.
         mode: Mode,
-        /// Compare it where the lock protects something.
+        /// Grows with every grant: compare it where the lock protects something.
         fencing_token: FencingToken,
         /// What is left of the lease.
         expires_in_ms: u64,
         /// The client had been told that it has it when it made the request. A request that waited for the lock is
-        /// answered `false`, also where it was not the only one, and so is the first poll after the grant.
+        /// answered `false`, also where it was not the only one (all with one token), and so is the first poll after the grant;
+        /// every later request is answered `true`.
         reentrant: bool,
     },
     /// 202: the place in the queue is kept. Ask again with the same body to learn the outcome.
     Waiting {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// 1 is next.
         position: u32,
@@ -219,37 +230,47 @@ pub enum LockAnswer {
     /// 408: not free within `wait_ms`, and the wait is gone.
     Timeout {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// Who has it.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
         holders: Vec<SmolStr>,
     },
     /// 409: waiting would never have ended.
     Deadlock {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Names in order; the first waits for the second, the last for the first.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
         cycle: Vec<SmolStr>,
         /// The same with what each waits on.
         edges: Vec<WaitEdge>,
         /// Who was refused: the youngest waiter.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         victim: SmolStr,
     },
-    /// 200
+    /// 200: the lock was given back.
     Released {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// Under which token.
         fencing_token: FencingToken,
     },
-    /// 200
+    /// 200: the lease is longer.
     Renewed {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// What is left of the lease.
         expires_in_ms: u64,
@@ -259,17 +280,22 @@ pub enum LockAnswer {
     /// 200: the wait ended without a grant.
     Cancelled {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
     },
     /// 200: somebody else has it now.
     Transferred {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who had it.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// Who has it.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         to: SmolStr,
         /// The new token; the old one is worth nothing any more.
         fencing_token: FencingToken,
@@ -279,10 +305,13 @@ pub enum LockAnswer {
     /// 409: that client does not hold it, or not under that token.
     NotHolder {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who asked.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
         /// Who has it.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
         holders: Vec<SmolStr>,
         /// The same as a sentence.
         message: String,
@@ -290,8 +319,10 @@ pub enum LockAnswer {
     /// 404: that client does not wait for it.
     NotWaiting {
         /// What.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         resource: SmolStr,
         /// Who asked.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         client: SmolStr,
     },
 }
@@ -331,6 +362,7 @@ pub type StatusLimit = Number<StatusLimitRule>;
 
 /// The query string of `GET /lock/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatusQuery {
     /// Only this resource, whole.
@@ -339,6 +371,7 @@ pub struct StatusQuery {
     /// The answer ends after the resource with which it has so many holders and waiters, and after so many sessions.
     pub limit: Option<StatusLimit>,
     /// Resources after this one: `next` of the answer before.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub after: Option<SmolStr>,
     /// Sessions after this one: `next_session` of the answer before.
     pub session_after: Option<SessionId>,
@@ -353,19 +386,23 @@ impl StatusQuery {
 
 /// `GET /lock/status`, read linearizably: a part of the lock table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LockStatus {
     /// Holders, waiters in order, sessions.
     #[serde(flatten)]
     pub table: LockTable,
-    /// The wait-for graph of these resources, without the edges that follow from the others.
+    /// The wait-for graph of these resources, without the edges that follow from the others: each waiter to conflicting
+    /// holders (where more than 4 hold it, only the first waiter names them all) and to the next conflicting waiters ahead.
     pub edges: Vec<WaitEdge>,
     /// The leader's lease clock, from which remaining times are counted. The table has the committed one, which stands still
     /// in between.
     pub now_ms: LeaseMs,
     /// Where more resources follow: ask for those `after` it.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub next: Option<SmolStr>,
     /// Where more sessions follow: ask for those with `session_after` it.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub next_session: Option<SessionId>,
 }

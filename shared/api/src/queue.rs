@@ -155,6 +155,7 @@ pub type PeekLimit = Number<PeekLimitRule>;
 
 /// Any JSON value, kept as the text that the client sent: numbers keep all of their digits, objects their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = serde_json::Value))]
 #[serde(transparent)]
 pub struct JsonText(Box<RawValue>);
 
@@ -181,8 +182,9 @@ impl PartialEq for JsonText {
 
 impl Eq for JsonText {}
 
-/// `POST /queue/publish`
+/// `POST /queue/publish`: put a message into a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// Where; it begins to exist if it does not.
@@ -202,21 +204,22 @@ pub struct Publish {
     pub idempotency_key: Option<String>,
 }
 
-/// `POST /queue/consume`
+/// `POST /queue/consume`: claim messages, or wait for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Consume {
     /// From where.
     #[serde(alias = "queue")]
     pub topic: Topic,
-    /// For which consumer group; it begins to exist, from the earliest message and on all shards, if it does not and the topic
-    /// does.
+    /// For which consumer group; `default` when absent. It begins to exist, from the earliest message and on all shards, if it
+    /// does not and the topic does.
     #[serde(alias = "consumer_group", default = "default_group")]
     pub group: Group,
     /// Who.
     #[serde(alias = "consumer_id")]
     pub consumer: Consumer,
-    /// Most messages.
+    /// Most messages; 1 when absent.
     #[serde(alias = "max_messages", default = "one")]
     pub max: MaxMessages,
     /// How long they stay invisible to the rest of the group; [`VISIBILITY_DEFAULT`] when absent.
@@ -237,21 +240,23 @@ pub struct Named<'a> {
     pub receipts: &'a [Receipt],
 }
 
-/// `POST /queue/ack`
+/// `POST /queue/ack`: be done with one message, or with several. Give `message_id` or `message_ids`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ack {
     /// Of which topic.
     #[serde(alias = "queue")]
     pub topic: Topic,
-    /// For which consumer group.
+    /// For which consumer group; `default` when absent.
     #[serde(alias = "consumer_group", default = "default_group")]
     pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
-    /// Several.
+    /// Several, at most [`MESSAGE_IDS_MAX`].
     #[serde(alias = "ids", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1_024))]
     pub message_ids: Option<Vec<MessageId>>,
     /// Of which delivery of the one message; without it the group's latest one is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,21 +266,23 @@ pub struct Ack {
     pub receipts: Option<Vec<Receipt>>,
 }
 
-/// `POST /queue/nack`
+/// `POST /queue/nack`: give deliveries back. They count as failed attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Nack {
     /// Of which topic.
     #[serde(alias = "queue")]
     pub topic: Topic,
-    /// For which consumer group.
+    /// For which consumer group; `default` when absent.
     #[serde(alias = "consumer_group", default = "default_group")]
     pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
-    /// Several.
+    /// Several, at most [`MESSAGE_IDS_MAX`].
     #[serde(alias = "ids", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1_024))]
     pub message_ids: Option<Vec<MessageId>>,
     /// Of which delivery of the one message; without it the group's latest one is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -288,21 +295,23 @@ pub struct Nack {
     pub delay_ms: Option<Delay>,
 }
 
-/// `POST /queue/extend`
+/// `POST /queue/extend`: keep deliveries for longer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Extend {
     /// Of which topic.
     #[serde(alias = "queue")]
     pub topic: Topic,
-    /// For which consumer group.
+    /// For which consumer group; `default` when absent.
     #[serde(alias = "consumer_group", default = "default_group")]
     pub group: Group,
     /// One message.
     #[serde(alias = "id", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
-    /// Several.
+    /// Several, at most [`MESSAGE_IDS_MAX`].
     #[serde(alias = "ids", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1_024))]
     pub message_ids: Option<Vec<MessageId>>,
     /// Of which delivery of the one message; without it the group's latest one is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -393,8 +402,9 @@ macro_rules! names_messages {
 
 names_messages!(Ack, Nack, Extend);
 
-/// `POST /queue/groups`
+/// `POST /queue/groups`: begin a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
     /// Of which topic; it begins to exist if it does not.
@@ -403,13 +413,14 @@ pub struct CreateGroup {
     /// Its name.
     #[serde(alias = "consumer_group")]
     pub group: Group,
-    /// From where it reads.
+    /// From where it reads; `earliest` when absent.
     #[serde(default)]
     pub from: StartFrom,
 }
 
-/// `POST /queue/groups/delete`
+/// `POST /queue/groups/delete`: end a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeleteGroup {
     /// Of which topic.
@@ -420,8 +431,9 @@ pub struct DeleteGroup {
     pub group: Group,
 }
 
-/// `POST /queue/redrive`
+/// `POST /queue/redrive`: dead letters wait again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redrive {
     /// The topic, or its dead-letter topic `<topic>.dead`.
@@ -432,11 +444,13 @@ pub struct Redrive {
     pub group: Option<Group>,
     /// Only these, at most [`MESSAGE_IDS_MAX`]; all when absent.
     #[serde(alias = "ids", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1_024))]
     pub message_ids: Option<Vec<MessageId>>,
 }
 
-/// `POST /queue/purge`
+/// `POST /queue/purge`: messages go unread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Purge {
     /// The topic, or its dead-letter topic `<topic>.dead`.
@@ -548,21 +562,26 @@ impl Request for Purge {
 
 /// 200 of a publish: a majority of the shard's replicas has it on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Published {
     /// `published`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^published$"))]
     pub status: SmolStr,
     /// Its id; it names the shard.
     pub message_id: MessageId,
     /// The shard that keeps it.
     pub shard: GroupId,
     /// The nodes that hold that shard by the shard map, the preferred leader first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub replicas: Vec<NodeName>,
 }
 
 /// 200 of a consume. Without messages none was ready within the time, on any shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Consumed {
     /// `ok`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^ok$"))]
     pub status: SmolStr,
     /// In order.
     pub messages: Vec<Delivered>,
@@ -573,6 +592,7 @@ pub struct Consumed {
 
 /// One delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delivered {
     /// Its id.
     pub id: MessageId,
@@ -586,11 +606,14 @@ pub struct Delivered {
     pub published_at: u64,
     /// Its partition key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub key: Option<SmolStr>,
 }
 
-/// What became of a message that an ack, a nack or an extend named.
+/// What became of a message that an ack, a nack or an extend named. `unknown`: it never was, or the group was never given it.
+/// `gone`: it was there, and `cause` says why it is not. `partial`: not the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Settlement {
     /// The group never gets it again.
@@ -617,8 +640,9 @@ pub enum Settlement {
     Partial,
 }
 
-/// The answer to an ack, a nack or an extend. Its status is that of its [`Outcome`].
+/// The answer to an ack, a nack or an extend: what became of the messages. Its status is that of its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Settled {
     /// What became of all of them.
     pub status: Settlement,
@@ -637,12 +661,13 @@ pub struct Settled {
 
 /// One message in [`Settled`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SettledMessage {
     /// Which.
     pub message_id: MessageId,
     /// What became of it.
     pub status: Settlement,
-    /// Where it is gone: why.
+    /// Where it is gone: why. `forgotten`: so long ago that nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<GoneCause>,
 }
@@ -668,6 +693,7 @@ impl Answer for Settled {
 
 /// What became of a consumer group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupEnd {
     /// It began.
@@ -680,21 +706,27 @@ pub enum GroupEnd {
 
 /// 200 of the operations on groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupAnswer {
     /// What became of it.
     pub status: GroupEnd,
     /// Of which topic.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub group: SmolStr,
 }
 
 /// 200 of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Redriven {
     /// `redriven`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^redriven$"))]
     pub status: SmolStr,
     /// The topic in which they wait again.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// How many.
     pub redriven: u64,
@@ -710,10 +742,13 @@ pub struct Redriven {
 
 /// 200 of a purge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Purged {
     /// `purged`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^purged$"))]
     pub status: SmolStr,
     /// Of which topic.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// How many messages were taken out, each counted once per group that had it before it.
     pub purged: u64,

@@ -13,6 +13,7 @@ use crate::request::{Answer, Request};
 
 /// `POST /queue/limits`: what is absent stays as it is. What each means is said at [`QueueLimits`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetLimits {
     /// Longest message, in bytes of JSON text.
@@ -53,8 +54,9 @@ pub struct SetLimits {
     pub retention_bytes: Option<u64>,
 }
 
-/// 200 of both.
+/// The limits of the queues: 200 of both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Limits))]
 pub struct LimitsAnswer {
     /// What is used in the whole cluster. A topic or a group that is in several shards counts once here.
     pub used: QueueUse,
@@ -67,6 +69,7 @@ pub struct LimitsAnswer {
 
 /// The limits of one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShardLimits {
     /// Which.
     pub shard: GroupId,

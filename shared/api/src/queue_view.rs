@@ -11,6 +11,7 @@ use super::queue::{AnyTopic, JsonText, PeekLimit};
 
 /// The query string of `GET /queue/stats`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {
     /// Only this topic.
@@ -20,6 +21,7 @@ pub struct StatsQuery {
 
 /// The query string of `GET /queue/groups`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GroupsQuery {
     /// Of which topic.
@@ -29,6 +31,7 @@ pub struct GroupsQuery {
 
 /// The query string of `GET /queue/peek`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PeekQuery {
     /// Of which topic; its dead letters where it is `<topic>.dead`.
@@ -40,6 +43,7 @@ pub struct PeekQuery {
 
 /// `GET /queue`: the topics by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Topics {
     /// By name.
     pub topics: Vec<TopicSummary>,
@@ -50,8 +54,10 @@ pub struct Topics {
 
 /// One topic in [`Topics`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopicSummary {
     /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// Messages that are kept, delayed and dead ones too.
     pub messages: u64,
@@ -60,11 +66,13 @@ pub struct TopicSummary {
     /// Dead letters: `<topic>.dead` shows them.
     pub dead: u64,
     /// Its consumer groups, by name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub groups: Vec<SmolStr>,
 }
 
 /// `GET /queue/stats[?topic=]`, each shard read linearizably.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueStats {
     /// By name.
     pub topics: Vec<TopicFigures>,
@@ -76,6 +84,7 @@ pub struct QueueStats {
 /// What is counted of a topic, over all shards or in one. With several consumer groups, `ready`, `in_flight` and
 /// `dead` are sums over the groups.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Figures {
     /// Messages that are kept, delayed and dead ones too.
     pub messages: u64,
@@ -94,6 +103,7 @@ pub struct Figures {
     /// Neither acknowledged nor dead, summed over the groups.
     pub lag: u64,
     /// Age of the oldest message on its shard's lease clock, in milliseconds, counted from the end of its delay.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub oldest_age_ms: Option<u64>,
     /// Publishes per second over the last ten seconds, as the shards' present leaders counted them.
     pub enqueue_rate: f64,
@@ -107,8 +117,10 @@ pub struct Figures {
 
 /// One topic in [`QueueStats`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopicFigures {
     /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// Over all shards.
     #[serde(flatten)]
@@ -124,10 +136,12 @@ pub struct TopicFigures {
 
 /// A topic's part in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShardFigures {
     /// Which.
     pub shard: GroupId,
     /// Who led it when this was read.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub leader: Option<NodeName>,
     /// In this shard.
     #[serde(flatten)]
@@ -136,8 +150,10 @@ pub struct ShardFigures {
 
 /// A consumer group over all shards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupFigures {
     /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub group: SmolStr,
     /// Messages that it has neither acknowledged nor given up.
     pub lag: u64,
@@ -171,8 +187,10 @@ pub struct GroupFigures {
 
 /// A consumer that has something in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConsumerFigures {
     /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub consumer: SmolStr,
     /// How much.
     pub in_flight: u64,
@@ -180,8 +198,10 @@ pub struct ConsumerFigures {
 
 /// `GET /queue/groups?topic=`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Groups {
     /// Of which topic.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// By name.
     pub groups: Vec<GroupFigures>,
@@ -192,8 +212,10 @@ pub struct Groups {
 
 /// `GET /queue/peek?topic=&limit=`: claims nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Peek {
     /// Of which topic, `<topic>.dead` for its dead letters.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// The first ones of every shard in turn: order is kept inside a shard only.
     pub messages: Vec<PeekedMessage>,
@@ -204,6 +226,7 @@ pub struct Peek {
 
 /// A message as a peek shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeekedMessage {
     /// Its id.
     pub id: MessageId,
@@ -211,6 +234,7 @@ pub struct PeekedMessage {
     pub message: JsonText,
     /// Its partition key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub key: Option<SmolStr>,
     /// Wall clock of the node that took it, in milliseconds since 1970.
     pub published_at: u64,
@@ -224,8 +248,10 @@ pub struct PeekedMessage {
 
 /// Why a message is a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeadFigures {
     /// Of which group.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub group: SmolStr,
     /// How often it was delivered.
     pub attempts: u32,

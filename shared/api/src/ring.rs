@@ -10,6 +10,7 @@ use super::queue::{AnyTopic, Partition};
 
 /// The query string of `GET /ring`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RingQuery {
     /// The partition key whose walk is shown.
@@ -35,6 +36,7 @@ impl RingQuery {
 
 /// `GET /ring`, as the answering node knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Ring))]
 pub struct RingAnswer {
     /// Version of the shard map; 0 before the first one.
     pub version: u64,
@@ -50,7 +52,8 @@ pub struct RingAnswer {
     pub virtual_nodes: Vec<VirtualNode>,
     /// Shards 1 to S.
     pub shards: Vec<RingShard>,
-    /// What the last change of the map moved. None where the answering node saw no change since it started.
+    /// What the last change of the map moved, and what it is to be measured by. Absent where the answering node saw no change
+    /// since it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<RingChange>,
     /// Where the key of the query is.
@@ -61,6 +64,7 @@ pub struct RingAnswer {
 /// A change of the shard map: from the map before the members of the ring changed, or one of them was replaced, to the
 /// present one. Shards are placed anew one after the other, and each is counted from then on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RingChange {
     /// No further shard is to be placed anew. The last one may be on its way to its nodes still.
     pub complete: bool,
@@ -71,6 +75,7 @@ pub struct RingChange {
 
 /// A member of the ring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RingMember {
     /// Its share of the hash space.
     #[serde(flatten)]
@@ -83,14 +88,17 @@ pub struct RingMember {
 
 /// One shard on the ring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RingShard {
     /// Which.
     pub shard: GroupId,
     /// Where its arc ends and its walk begins.
     pub token: Token,
     /// Who holds it by the committed shard map, the preferred leader first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub replicas: Vec<NodeName>,
     /// Who leads it, as far as this node knows.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub leader: Option<NodeName>,
     /// Whom the walk passed over, and why: of the placement that the present members make. Empty where that is not
     /// the committed one (yet).
@@ -99,10 +107,13 @@ pub struct RingShard {
 
 /// The way of a key to its nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyWalk {
     /// The partition key.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub key: SmolStr,
     /// The topic that it belongs to.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub topic: SmolStr,
     /// Hash, shard, the virtual nodes that the walk passes, the replicas.
     #[serde(flatten)]

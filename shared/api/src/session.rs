@@ -12,8 +12,9 @@ use crate::request::{Answer, Request};
 /// Default length of a session's lease.
 pub const SESSION_TTL_DEFAULT: Ttl = Ttl::known(30_000);
 
-/// `POST /session`
+/// `POST /session`: one renewal covers all locks and waits of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenSession {
     /// Whose.
@@ -26,6 +27,7 @@ pub struct OpenSession {
 
 /// `POST /session/renew`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenewSession {
     /// Which.
@@ -35,6 +37,7 @@ pub struct RenewSession {
 
 /// `POST /session/close`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CloseSession {
     /// Which.
@@ -78,6 +81,7 @@ impl Request for CloseSession {
 
 /// 200 of all three.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum SessionAnswer {
     /// Opened.

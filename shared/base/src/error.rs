@@ -8,6 +8,7 @@ use crate::ids::GroupId;
 
 /// What went wrong, in one word that programs can match. Written in snake case on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The body is not JSON. 400
@@ -120,6 +121,7 @@ impl ErrorCode {
 
 /// An error with a sentence that a student understands.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{message}")]
 pub struct ApiError {
     /// The word for programs.
@@ -145,6 +147,7 @@ pub struct ApiError {
 
 /// What became of a request in one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShardOutcome {
     /// Which.
     pub shard: GroupId,
@@ -155,8 +158,9 @@ pub struct ShardOutcome {
     pub message: Option<String>,
 }
 
-/// What a request came to in a shard.
+/// What a request came to in a shard. `unknown`: send it again under the same idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Came {
     /// It took effect.
@@ -196,6 +200,7 @@ impl ApiError {
 
 /// The body of every answer that is not a success: `{"error":{"code","message"}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// The error.
     pub error: ApiError,

@@ -21,6 +21,7 @@ pub type ResourceName = SmolStr;
 /// A Raft identity. Minted by the control group and never reused: a node that lost its disk comes back
 /// under its old name with a new `NodeId` and a higher incarnation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct NodeId(pub u64);
 
@@ -38,6 +39,7 @@ impl fmt::Display for NodeId {
 
 /// A Raft group: 0 is the control group, 1..=S are shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct GroupId(pub u16);
 
@@ -55,6 +57,7 @@ impl fmt::Display for GroupId {
 /// What a first formation mints: data of one cluster never meets data of another. In JSON 16 hexadecimal digits, as it
 /// is shown: a JSON number above 2^53 is another one for most readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9a-f]{16}$"))]
 #[serde(transparent)]
 pub struct ClusterId(#[serde(with = "hex")] pub u64);
 

@@ -12,6 +12,8 @@ pub mod hlc;
 pub mod ids;
 pub mod key;
 pub mod names;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod pages;
 pub mod sorted;
 pub mod valid;

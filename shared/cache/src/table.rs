@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of a line at a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LineState))]
 pub enum State {
     /// Owned, and written here without being committed.
     M,

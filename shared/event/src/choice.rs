@@ -12,6 +12,7 @@ use super::stream::NodeSnapshot;
 
 /// How much of what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
     #[default]

@@ -16,6 +16,7 @@ use crate::sums::Sums;
 
 /// A Raft role (Raft paper, figure 4), and what is not one of its three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Replicated to, without a vote.

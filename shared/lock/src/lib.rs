@@ -38,6 +38,7 @@ pub type FencingToken = u64;
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Together with other shared holders.
@@ -64,21 +65,26 @@ impl Mode {
 
 /// A session: the log index of the entry that opened it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct SessionId(pub u64);
 
 /// A wait: the log index of the acquire that began it. The youngest wait has the largest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64))]
 #[serde(transparent)]
 pub struct WaitId(pub LogIndex);
 
 /// Who holds or waits: a client by its name, or a client in one of its sessions. The same name under
 /// another session is another holder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Holder {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub client: SmolStr,
     /// Its session, if it opened one.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub session: Option<SessionId>,
 }
 
@@ -110,9 +116,11 @@ pub enum Wait {
 
 /// One edge of the wait-for graph: `waiter` cannot go on before `blocker` does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WaitEdge {
     pub waiter: Holder,
     /// For whom: a conflicting holder or an earlier conflicting waiter.
     pub blocker: Holder,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub resource: SmolStr,
 }

@@ -12,8 +12,10 @@ use super::{FencingToken, Holder, Mode, SessionId, WaitEdge, WaitId};
 
 /// The lock table or a part of it: in stream snapshots and in `GET /lock/status`. Sorted by resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LockTable {
     /// Applied index that it shows.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub applied: Option<LogIndex>,
     /// The group's lease clock then.
     pub clock_ms: LeaseMs,
@@ -64,7 +66,9 @@ pub struct LocksShown {
 
 /// One resource that somebody holds or waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LockedResource {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub resource: SmolStr,
     /// In order of their grants.
     pub holders: Vec<HolderView>,
@@ -72,18 +76,24 @@ pub struct LockedResource {
     pub waiters: Vec<WaiterView>,
 }
 
+/// Who holds a resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HolderView {
     pub holder: Holder,
     pub mode: Mode,
+    /// Grows with every grant.
     pub fencing_token: FencingToken,
     /// Lease clock value at which it was granted or last renewed.
     pub since_ms: LeaseMs,
     /// Lease clock value at which it runs out; none under a session (the session's counts).
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub expires_at_ms: Option<LeaseMs>,
 }
 
+/// Who waits for a resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WaiterView {
     pub holder: Holder,
     pub mode: Mode,
@@ -92,9 +102,12 @@ pub struct WaiterView {
     pub upgrade: bool,
 }
 
+/// An open session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionView {
     pub session: SessionId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub client: SmolStr,
     /// Lease clock value at which it runs out.
     pub expires_at_ms: LeaseMs,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The bounds of a placement. They do not depend on weights: a weight says how much of the ring a node draws, the
 /// bound how much of that it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bounds {
     /// Most replicas of one node: ceil(S · R / N) + 1.
     pub replicas: u32,

@@ -8,11 +8,14 @@ use super::ring::Ring;
 
 /// One replica of one shard that goes elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Move {
     pub shard: GroupId,
     /// The node that gives it up; none when the set grows.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub from: Option<NodeName>,
     /// The node that gets it; none when the set shrinks.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     pub to: Option<NodeName>,
 }
 
@@ -23,6 +26,7 @@ pub struct Move {
 /// more: 24 replicas are few, and where N comes to divide S, the bound on leaders falls and moves preferences (not
 /// data) on top.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
     /// Version of the map before.
     pub from_version: u64,
@@ -56,6 +60,7 @@ pub struct Change {
 
 /// How even a placement is: the largest over the mean, 1 where all are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Balance {
     /// Of the nodes' shares of the hash space, [`Ring::balance`].
     pub ring: f64,

@@ -7,6 +7,7 @@ use super::hash::Token;
 
 /// Why a walk passed over a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// As the leader only: as many shards as the bound allows prefer it already. It may be a replica all the same.
@@ -23,7 +24,9 @@ pub enum SkipReason {
 
 /// A node that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Skip {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     pub why: SkipReason,
 }

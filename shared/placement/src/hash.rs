@@ -46,6 +46,7 @@ pub fn address_hash(address: &str) -> Token {
 /// A point on the ring. Clockwise is upwards; after the largest comes 0. In JSON 16 hexadecimal digits, as it is
 /// shown: a JSON number above 2^53 is another one for most readers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9a-f]{16}$"))]
 #[serde(transparent)]
 pub struct Token(#[serde(with = "hex")] pub u64);
 

@@ -39,9 +39,11 @@ impl RingNode {
 
 /// One point of a member on the ring. It owns the arc from the point before it (exclusive) to its own (inclusive).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VirtualNode {
     /// Where it is: the hash of "name#n", n in decimal digits.
     pub token: Token,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// Its number, from 0.
     pub n: u32,
@@ -49,7 +51,9 @@ pub struct VirtualNode {
 
 /// What a member owns of the hash space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeShare {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// Sum of its arcs, as a part of 1.
     pub share: f64,

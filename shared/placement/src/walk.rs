@@ -10,6 +10,7 @@ use super::ring::{Ring, VirtualNode};
 
 /// What a virtual node that the walk passed meant for the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StepOutcome))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Its node is the preferred leader.
@@ -26,8 +27,10 @@ pub enum Outcome {
 
 /// One virtual node on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     pub token: Token,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// Its number, from 0.
     pub n: u32,
@@ -40,6 +43,7 @@ pub struct Step {
 
 /// How a point on the ring comes to its shard, and the shard to its nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Walk {
     /// The point that was asked for.
     pub hash: Token,
@@ -50,6 +54,7 @@ pub struct Walk {
     /// Every virtual node that the walk passed, in order, to the last replica (a whole turn at most).
     pub steps: Vec<Step>,
     /// The replicas, the preferred leader first. One that is not among the steps has left the ring since.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub replicas: Vec<NodeName>,
 }
 

@@ -8,6 +8,7 @@ use super::{ConsumerGroup, ConsumerName, PartitionKey, PurgeWhat, Receipt, Start
 
 /// Why a delivery failed for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeadCause {
     /// The visibility of its last attempt ran out.

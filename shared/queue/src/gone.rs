@@ -12,6 +12,7 @@ use super::limits::GONE_KNOWN_MAX;
 
 /// Why a message is not there any more. The order of the variants is part of the snapshot's format: add at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GoneCause {
     /// The group acknowledged it.

@@ -67,6 +67,35 @@ impl FromStr for Receipt {
     }
 }
 
+#[cfg(feature = "openapi")]
+mod described {
+    use orrery_base::openapi::id;
+    use utoipa::openapi::{RefOr, Schema};
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::{MessageId, Receipt};
+
+    impl PartialSchema for MessageId {
+        fn schema() -> RefOr<Schema> {
+            id("^s[0-9]+-[0-9]+$", "s3-12", "A message: the shard that keeps it, and its number there.")
+        }
+    }
+
+    impl ToSchema for MessageId {}
+
+    impl PartialSchema for Receipt {
+        fn schema() -> RefOr<Schema> {
+            id(
+                "^r[0-9]+-[0-9]+$",
+                "r14-0",
+                "One delivery: the consume that made it, and its place in that answer.",
+            )
+        }
+    }
+
+    impl ToSchema for Receipt {}
+}
+
 /// The numbers of `<letter><number>-<number>`, each written as [`fmt::Display`] writes it: one text per value.
 fn two_numbers(text: &str, letter: char) -> Option<(u64, u64)> {
     let number = |digits: &str| {

@@ -69,6 +69,7 @@ pub fn dead_letters_of(name: &str) -> Option<&str> {
 
 /// From where a new group reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StartFrom {
     /// From the oldest message that is still there.
@@ -80,6 +81,7 @@ pub enum StartFrom {
 
 /// Which messages a purge takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PurgeWhat {
     /// What waits: ready, behind its key, or given back with a delay. Not what is in flight, dead, or published with a

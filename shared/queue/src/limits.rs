@@ -44,6 +44,7 @@ pub const PREVIEW_BYTES_MAX: usize = 64;
 
 /// What the operator may set; one value for the whole shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueLimits {
     /// Longest message, in bytes. The queue service compares it before it proposes; what is committed is taken.
     pub message_bytes_max: u64,
@@ -69,6 +70,7 @@ pub struct QueueLimits {
     pub retention_ms: u64,
     /// Bytes of one topic above which its oldest messages expire. None (the default) refuses new messages at
     /// `bytes_per_topic_max` rather than losing old ones.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub retention_bytes: Option<u64>,
 }
 

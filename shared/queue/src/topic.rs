@@ -15,6 +15,7 @@ use super::{ConsumerGroup, QueueFact};
 
 /// What happened in a topic since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopicTotals {
     pub published: u64,
     pub delivered: u64,
@@ -34,6 +35,7 @@ pub struct TopicTotals {
 
 /// What left since the topic began: each message once, so that what was published is what is kept and what left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeftTotals {
     /// The last group that wanted it acknowledged it.
     pub acknowledged: u64,

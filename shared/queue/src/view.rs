@@ -147,6 +147,7 @@ pub struct ConsumerStats {
 
 /// What of a shard's bounds is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueUse {
     pub topics: u64,
     pub groups: u64,

@@ -9,6 +9,7 @@ const RATE_S: u64 = 60;
 
 /// What a node counted since its boot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stats {
     /// Requests of clients (reads, writes, deletions) that were answered here at once.
     pub hits: u64,
@@ -28,22 +29,27 @@ pub struct Stats {
     pub lost: u64,
     /// Leases that were renewed.
     pub renewals: u64,
+    /// Copies now.
     pub lines: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Hits of all since the boot, 0 to 1; none without any.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub hit_rate: Option<f64>,
     /// The same over the last minute.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub hit_rate_1m: Option<f64>,
 }
 
 /// What became of writes that no home knew any more, since the node's boot. Not among the figures of [`Stats`], which are
 /// recorded in streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LateWrites {
-    /// Offered to a home, based on the version before them.
+    /// Writes that were answered as not durable and that no home knew for a time: offered to one, based on the version before
+    /// them, until it took or refused them.
     pub offered: u64,
-    /// Answered as not durable, received by a home, and overwritten before it was known what became of them.
+    /// Writes that were answered as not durable, received by a home, and overwritten before it was known what became of them.
     pub unresolved: u64,
 }
 

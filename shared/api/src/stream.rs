@@ -1,4 +1,4 @@
-//! The query string of `/ws/events`, checked.
+//! The query string of `GET /ws/events`, checked. The frames are in `orrery_event::stream`.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ const GROUPS_MAX: usize = 64;
 
 /// The query string of `/ws/events`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReaderQuery {
     /// The boot that `after` is of.
@@ -20,30 +21,34 @@ pub struct ReaderQuery {
     pub after: Option<Sequence>,
     /// `boot`: from the first event that is kept, without a snapshot. Beside a cursor: what is done where the cursor
     /// is of an earlier boot, and the first event of this one is still kept.
-    pub from: Option<From>,
-    /// `json` or `postcard`.
+    pub from: Option<Beginning>,
+    /// `json` (the default) or `postcard`.
     #[serde(default)]
     pub codec: CodecName,
-    /// Numbers of groups with commas between them; without it, all groups.
+    /// Only these groups (0 is the control group), and what is of no group. Numbers with commas between them, at most 64.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9]+(,[0-9]+)*$"))]
     pub groups: Option<String>,
-    /// `all`, `states` or `services`.
+    /// `all` (the default); `states`: no messages, timers and requests; `services`: what the services did, requests and
+    /// processes.
     #[serde(default)]
     pub detail: Detail,
-    /// `counted` or `each`.
+    /// `counted` (the default): one fact per link and second; `each`: a frame for every heartbeat besides.
     #[serde(default)]
     pub heartbeats: Heartbeats,
 }
 
 /// Where a stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum From {
+pub enum Beginning {
     /// At the boot's first event that is kept.
     Boot,
 }
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CodecName {
     /// Text frames.
@@ -55,6 +60,7 @@ pub enum CodecName {
 
 /// How heartbeats are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Heartbeats {
     /// One fact per link and second.

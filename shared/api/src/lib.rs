@@ -7,6 +7,8 @@ pub mod demo;
 pub mod fault;
 pub mod lock;
 pub mod node;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod operation;
 pub mod queue;
 pub mod queue_limits;

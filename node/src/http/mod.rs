@@ -8,6 +8,7 @@ mod assets;
 mod backup;
 mod body;
 mod discard;
+mod docs;
 mod fault;
 pub mod guard;
 mod node;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_engine::Engine;
+use tower_http::compression::CompressionLayer;
 
 pub use answer::{Failure, Json};
 pub use assets::dashboard;
@@ -77,7 +79,11 @@ pub fn router(state: NodeState) -> Router {
         .route("/cluster/compare", post(node::compare))
         .route("/backup", get(backup::backup))
         .route("/metrics", get(node::metrics))
-        .route("/ws/events", get(stream::events));
+        .route("/ws/events", get(stream::events))
+        .route("/openapi.json", get(docs::document).layer(CompressionLayer::new().gzip(true)))
+        .route("/docs", get(docs::folder))
+        .route("/docs/", get(docs::file))
+        .route("/docs/{*file}", get(docs::file));
     if state.faults {
         api = api
             .route("/faults", get(fault::list).post(fault::set).delete(fault::heal))

@@ -46,6 +46,9 @@ are listed here, unchanged, and the Rust standard library (https://github.com/ru
 Project Contributors). The source of each crate is at https://crates.io/crates/NAME/VERSION. Where a crate may be used under one of
 several licences, the text of one of them is given.
 
+The crate utoipa-swagger-ui contains Swagger UI 5.32.6 (https://github.com/swagger-api/swagger-ui, Apache-2.0), whose NOTICE says:
+swagger-ui, Copyright 2020-2021 SmartBear Software Inc.
+
 `cargo xtask notice` writes this file from Cargo.lock and the crates' own files.
 ";
 

@@ -405,8 +405,7 @@ impl Source for EngineSource {
             queues: self.engine.queues(),
             caches: self.engine.cache().caches(),
             processes: Vec::new(),
-            cut_links: self.transport.cut_links(),
-            impaired_links: self.transport.impaired_links(),
+            faulty_links: self.transport.faulty_links(),
         }
     }
 

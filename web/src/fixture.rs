@@ -6,6 +6,7 @@ mod cache;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use orrery_base::fault::Fault;
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_event::fact::{EntrySummary, Role};
@@ -242,7 +243,7 @@ fn busy() -> View {
     });
     view.links.insert(
         ("node1".into(), "node4".into()),
-        LinkView { up: Some(false), cut: true, ..LinkView::default() },
+        LinkView { up: Some(false), fault: Fault::CUT, ..LinkView::default() },
     );
     view.locks = Arc::new(locks());
     let edge = |waiter, blocker, what: &str| WaitEdge {

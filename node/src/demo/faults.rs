@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_api::fault::{Fault, Faults, Unreached};
+use orrery_api::fault::{Faults, Unreached};
 use orrery_base::error::ApiError;
 use orrery_base::ids::NodeName;
 
@@ -31,7 +31,7 @@ impl Supervisor {
             check(faults, &all)?;
         }
         let mut all = spread(&change, &reachable).await;
-        all.faults.sort_by(|a: &Fault, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+        all.faults.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
         let silent = others.into_iter().filter(|name| change.of(name).is_some());
         all.unreached.extend(silent.map(|node| {
             let why = format!("{node} does not run, or is paused: it sends nothing.");

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use orrery_base::error::{ApiError, ErrorCode};
 use orrery_base::hlc::Hlc;
-use orrery_base::ids::{ClusterId, GroupId, NodeName, Sequence};
+use orrery_base::ids::{ClusterId, GroupId, Sequence};
 use orrery_cache::view::CachesView;
 use orrery_event::Event;
 use orrery_event::choice::Choice;
-use orrery_event::fact::ImpairedLink;
+use orrery_event::fact::FaultyLink;
 use orrery_event::stream::{
     BATCH_EVENTS_MAX, Frame, GroupQueues, GroupSnapshot, Hello, MemberAddress, NodeSnapshot, ProcessState,
     STREAM_VERSION,
@@ -82,10 +82,8 @@ pub struct Known {
     pub caches: CachesView,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
-    /// Links that were cut on purpose.
-    pub cut_links: Vec<NodeName>,
-    /// Links that were slowed down on purpose, or made to lose messages.
-    pub impaired_links: Vec<ImpairedLink>,
+    /// Links that were broken on purpose.
+    pub faulty_links: Vec<FaultyLink>,
 }
 
 /// Where the hub gets what facts alone do not say.
@@ -380,8 +378,9 @@ impl Hub {
             groups: known.groups,
             locks: known.locks.table,
             processes: known.processes,
-            cut_links: known.cut_links,
-            impaired_links: known.impaired_links,
+            cut_links: Vec::new(),
+            impaired_links: Vec::new(),
+            faulty_links: known.faulty_links,
             shards: known.shards,
             queues: known.queues,
             caches: known.caches,

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use orrery_api::fault::Fault;
+use orrery_base::fault::{Delivery, Fault};
 use orrery_base::ids::NodeName;
 use orrery_engine::host::{CallError, Transport, Urgency};
-use orrery_event::Fact;
-use orrery_event::fact::ImpairedLink;
+use orrery_event::fact::{Fact, FaultyLink};
+use orrery_event::fault;
 use orrery_machine::Member;
 use parking_lot::RwLock;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -23,35 +23,13 @@ pub use spread::{Change, check, spread};
 
 use crate::transport::Serve;
 
-/// A transport whose single directions can be cut, slowed down or made to lose messages: what this node sends to a peer, requests
-/// and answers. The other direction is the peer's.
+/// A transport whose single directions can be broken: what this node sends to a peer, requests and answers. The other direction is
+/// the peer's.
 #[derive(Clone)]
 pub struct FaultyTransport<T> {
     inner: T,
     /// By the peer that the messages are for; nothing where nothing is wrong.
     faults: Arc<RwLock<BTreeMap<NodeName, Fault>>>,
-}
-
-/// A direction that is not what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
-    before: Fault,
-    now: Fault,
-}
-
-impl Changed {
-    /// What is to be said of it: whether it is cut, and what else it suffers.
-    pub fn facts(self) -> [Option<Fact>; 2] {
-        let Changed { before, now } = self;
-        let cut = (before.cut != now.cut).then(|| Fact::LinkFault { peer: now.to.clone(), cut: now.cut });
-        let link = impaired(&now);
-        [cut, (impaired(&before) != link).then_some(Fact::LinkImpaired { link })]
-    }
-}
-
-/// What a fault is besides a cut.
-fn impaired(fault: &Fault) -> ImpairedLink {
-    ImpairedLink { peer: fault.to.clone(), delay_ms: fault.delay_ms, loss_percent: fault.loss_percent }
 }
 
 impl<T: Transport> FaultyTransport<T> {
@@ -64,64 +42,46 @@ impl<T: Transport> FaultyTransport<T> {
         &self.inner
     }
 
-    /// Replaces what is wrong with these directions, all at once. Those that changed.
-    pub fn set(&self, faults: &[Fault]) -> Vec<Changed> {
+    /// Replaces what is wrong with these directions, all at once. What is to be said of it.
+    pub fn set(&self, faults: impl IntoIterator<Item = (NodeName, Fault)>) -> Vec<Fact> {
         let mut list = self.faults.write();
-        let mut changed = Vec::new();
-        for fault in faults {
-            let before = match fault.is_none() {
-                true => list.remove(&fault.to),
-                false => list.insert(fault.to.clone(), fault.clone()),
+        let mut facts = Vec::new();
+        for (peer, now) in faults {
+            let before = match now.is_none() {
+                true => list.remove(&peer),
+                false => list.insert(peer.clone(), now),
             };
-            let before = before.unwrap_or_else(|| Fault {
-                from: fault.from.clone(),
-                to: fault.to.clone(),
-                ..Fault::default()
-            });
-            if before != *fault {
-                changed.push(Changed { before, now: fault.clone() });
-            }
+            facts.extend(fault::facts(&peer, before.unwrap_or_default(), now).into_iter().flatten());
         }
-        changed
+        facts
     }
 
-    /// Everything that is wrong.
-    pub fn faults(&self) -> Vec<Fault> {
-        self.faults.read().values().cloned().collect()
+    /// Everything that is wrong, by the peer that the messages are for.
+    pub fn faults(&self) -> BTreeMap<NodeName, Fault> {
+        self.faults.read().clone()
     }
 
     /// What is wrong with what goes to that peer.
-    pub fn fault_to(&self, peer: &NodeName) -> Option<Fault> {
+    pub fn fault_to(&self, peer: &NodeName) -> Fault {
+        self.faults.read().get(peer).copied().unwrap_or_default()
+    }
+
+    /// Everything that is wrong, as a snapshot of the stream has it.
+    pub fn faulty_links(&self) -> Vec<FaultyLink> {
         let list = self.faults.read();
-        if list.is_empty() { None } else { list.get(peer).cloned() }
-    }
-
-    /// To whom nothing arrives.
-    pub fn cut_links(&self) -> Vec<NodeName> {
-        self.faults.read().iter().filter(|(_, fault)| fault.cut).map(|(peer, _)| peer.clone()).collect()
-    }
-
-    /// To whom messages are late or get lost.
-    pub fn impaired_links(&self) -> Vec<ImpairedLink> {
-        let list = self.faults.read();
-        list.values().filter(|fault| fault.delay_ms > 0 || fault.loss_percent > 0).map(impaired).collect()
-    }
-
-    fn is_cut(&self, peer: &NodeName) -> bool {
-        self.fault_to(peer).is_some_and(|fault| fault.cut)
+        list.iter().map(|(peer, fault)| FaultyLink { peer: peer.clone(), fault: *fault }).collect()
     }
 
     /// One message on its way: when it arrives, or false when it does not. A link that is cut meanwhile loses it.
     async fn travels(&self, peer: &NodeName) -> bool {
-        let Some(fault) = self.fault_to(peer) else { return true };
-        if fault.cut || rand::random_range(0..100) < fault.loss_percent {
-            return false;
+        match self.fault_to(peer).deliver(|bound| rand::random_range(0..bound)) {
+            Delivery::Lost => false,
+            Delivery::After { us: 0 } => true,
+            Delivery::After { us } => {
+                sleep(Duration::from_micros(us)).await;
+                !self.fault_to(peer).cut
+            }
         }
-        if fault.delay_ms > 0 {
-            sleep(Duration::from_millis(fault.delay_ms.into())).await;
-            return !self.is_cut(peer);
-        }
-        true
     }
 
     /// Answers to a peer suffer what the link to it suffers.
@@ -163,7 +123,7 @@ impl<T: Transport> Transport for FaultyTransport<T> {
     }
 
     fn connected(&self, to: &Member) -> bool {
-        !self.is_cut(&to.name) && self.inner.connected(to)
+        !self.fault_to(&to.name).cut && self.inner.connected(to)
     }
 
     fn members(&self, members: &[Member]) {
@@ -203,8 +163,8 @@ mod tests {
         transport.call(&member(to), Urgency::Normal, request, Duration::from_millis(50)).await
     }
 
-    fn fault(to: &str) -> Fault {
-        Fault { from: "a".into(), to: to.into(), ..Fault::default() }
+    fn set(transport: &FaultyTransport<Echo>, to: &str, fault: Fault) -> Vec<Fact> {
+        transport.set([(to.into(), fault)])
     }
 
     fn echo(transport: &FaultyTransport<Echo>) -> Serve {
@@ -215,26 +175,16 @@ mod tests {
     async fn a_cut_link_loses_requests_and_answers_of_one_direction() {
         let transport = FaultyTransport::new(Echo);
         let serve = echo(&transport);
-        let cut = Fault { cut: true, ..fault("b") };
-        let said = |faults: &[Fault]| -> Vec<Fact> {
-            transport.set(faults).into_iter().flat_map(Changed::facts).flatten().collect()
-        };
         let turned = |cut| Fact::LinkFault { peer: "b".into(), cut };
-        assert_eq!(said(std::slice::from_ref(&cut)), [turned(true)]);
-        assert!(said(std::slice::from_ref(&cut)).is_empty(), "it was cut already");
-        let lossy = |loss_percent| {
-            let link = ImpairedLink { peer: "b".into(), loss_percent, ..ImpairedLink::default() };
-            Fact::LinkImpaired { link }
-        };
-        assert_eq!(said(&[Fault { loss_percent: 9, ..cut.clone() }]), [lossy(9)]);
-        assert_eq!(said(&[cut]), [lossy(0)]);
+        assert_eq!(set(&transport, "b", Fault::CUT), [turned(true)]);
+        assert!(set(&transport, "b", Fault::CUT).is_empty(), "it was cut already");
         assert_eq!(call(&transport, "b").await, Err(CallError::NoAnswer));
         assert_eq!(call(&transport, "c").await, Ok(Bytes::from_static(b"hi")));
         assert_eq!(serve("b".into(), Bytes::new()).await, None);
         assert_eq!(serve("c".into(), Bytes::new()).await, Some(Bytes::new()));
         assert!(!transport.connected(&member("b")));
-        assert_eq!(transport.cut_links(), ["b"]);
-        assert_eq!(said(&[fault("b")]), [turned(false)]);
+        assert_eq!(transport.faults(), [("b".into(), Fault::CUT)].into());
+        assert_eq!(set(&transport, "b", Fault::NONE), [turned(false)]);
         assert_eq!(call(&transport, "b").await, Ok(Bytes::from_static(b"hi")));
         assert!(transport.faults().is_empty());
     }
@@ -243,28 +193,28 @@ mod tests {
     async fn a_slow_link_delivers_late_and_not_after_it_was_cut() {
         let transport = FaultyTransport::new(Echo);
         let serve = echo(&transport);
-        let slow = |delay_ms| Fault { delay_ms, ..fault("b") };
-        transport.set(&[slow(40)]);
+        let slow = |delay_ms| Fault { delay_ms, ..Fault::NONE };
+        set(&transport, "b", slow(40));
         let begun = Instant::now();
         assert_eq!(call(&transport, "b").await, Ok(Bytes::from_static(b"hi")));
         assert_eq!(begun.elapsed().as_millis(), 40);
         assert_eq!(serve("b".into(), Bytes::new()).await, Some(Bytes::new()));
         assert_eq!(begun.elapsed().as_millis(), 80);
-        assert!(transport.connected(&member("b")) && transport.cut_links().is_empty());
+        assert!(transport.connected(&member("b")));
         // Later than its asker waits.
-        transport.set(&[slow(60)]);
+        set(&transport, "b", slow(60));
         assert_eq!(call(&transport, "b").await, Err(CallError::NoAnswer));
         assert_eq!(begun.elapsed().as_millis(), 130);
         let late = tokio::spawn(serve("b".into(), Bytes::new()));
         sleep(Duration::from_millis(10)).await;
-        transport.set(&[Fault { cut: true, ..fault("b") }]);
+        set(&transport, "b", Fault::CUT);
         assert_eq!(late.await.ok(), Some(None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_link_that_loses_half_loses_about_half() {
         let transport = FaultyTransport::new(Echo);
-        transport.set(&[Fault { loss_percent: 50, ..fault("b") }]);
+        set(&transport, "b", Fault { loss_percent: 50, ..Fault::NONE });
         let mut arrived = 0;
         for _ in 0..400 {
             arrived += u32::from(call(&transport, "b").await.is_ok());

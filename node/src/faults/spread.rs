@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::Method;
-use orrery_api::fault::{DELAY_MS_MAX, FAULTS_MAX, Fault, FaultSet, Faults, Unreached};
+use orrery_api::fault::{FAULTS_MAX, FaultSet, Faults, LinkFault, Unreached};
 use orrery_base::error::{ApiError, ErrorBody, ErrorCode};
 use orrery_base::ids::NodeName;
 use orrery_base::names;
@@ -23,16 +23,16 @@ pub enum Change {
     /// Nothing: tell what there is.
     Look,
     /// These directions are to suffer just this.
-    Set(Vec<Fault>),
+    Set(Vec<LinkFault>),
     /// These directions are to be whole.
-    Heal(Vec<Fault>),
+    Heal(Vec<LinkFault>),
     HealAll,
 }
 
 impl Change {
     /// The part of one node; none where it has none.
     pub fn of(&self, node: &NodeName) -> Option<Change> {
-        let own = |faults: &[Fault]| -> Vec<Fault> {
+        let own = |faults: &[LinkFault]| -> Vec<LinkFault> {
             faults.iter().filter(|fault| fault.from == *node).cloned().collect()
         };
         match self {
@@ -43,8 +43,9 @@ impl Change {
     }
 
     fn request(&self) -> Result<(Method, Bytes), serde_json::Error> {
-        let body =
-            |faults: &Vec<Fault>| serde_json::to_vec(&FaultSet { faults: faults.clone() }).map(Bytes::from);
+        let body = |faults: &Vec<LinkFault>| {
+            serde_json::to_vec(&FaultSet { faults: faults.clone() }).map(Bytes::from)
+        };
         Ok(match self {
             Change::Look => (Method::GET, Bytes::new()),
             Change::HealAll => (Method::DELETE, Bytes::new()),
@@ -55,13 +56,13 @@ impl Change {
 }
 
 /// Checks a set: each direction once, between nodes that are there.
-pub fn check(faults: &[Fault], nodes: &BTreeSet<NodeName>) -> Result<(), ApiError> {
+pub fn check(faults: &[LinkFault], nodes: &BTreeSet<NodeName>) -> Result<(), ApiError> {
     let refuse = |code: ErrorCode, why: String| Err(ApiError::new(code, why));
     if faults.len() > FAULTS_MAX {
         return refuse(ErrorCode::BadRequest, format!("A set has at most {FAULTS_MAX} faults."));
     }
     let mut seen = BTreeSet::new();
-    for Fault { from, to, delay_ms, loss_percent, .. } in faults {
+    for LinkFault { from, to, fault } in faults {
         names::check(from).map_err(|why| why.error("from"))?;
         names::check(to).map_err(|why| why.error("to"))?;
         if let Some(unknown) = [from, to].into_iter().find(|name| !nodes.contains(*name)) {
@@ -76,12 +77,7 @@ pub fn check(faults: &[Fault], nodes: &BTreeSet<NodeName>) -> Result<(), ApiErro
                 format!("The direction from {from} to {to} is there twice."),
             );
         }
-        if *delay_ms > DELAY_MS_MAX {
-            return refuse(ErrorCode::BadRequest, format!("delay_ms must be 0 to {DELAY_MS_MAX}."));
-        }
-        if *loss_percent > 100 {
-            return refuse(ErrorCode::BadRequest, "loss_percent must be 0 to 100.".into());
-        }
+        fault.check()?;
     }
     Ok(())
 }
@@ -123,10 +119,12 @@ async fn ask(address: &str, part: &Change) -> Result<Faults, String> {
 
 #[cfg(test)]
 mod tests {
+    use orrery_base::fault::Fault;
+
     use super::*;
 
-    fn fault(from: &str, to: &str) -> Fault {
-        Fault { from: from.into(), to: to.into(), cut: true, ..Fault::default() }
+    fn fault(from: &str, to: &str) -> LinkFault {
+        LinkFault { from: from.into(), to: to.into(), fault: Fault::CUT }
     }
 
     #[test]
@@ -141,14 +139,13 @@ mod tests {
     fn sets_that_cannot_be_meant_are_refused() {
         let nodes = ["a".into(), "b".into()].into();
         assert!(check(&[fault("a", "b"), fault("b", "a")], &nodes).is_ok());
-        let slow = Fault { delay_ms: DELAY_MS_MAX + 1, ..fault("a", "b") };
-        let lossy = Fault { loss_percent: 101, ..fault("a", "b") };
+        let slow = Fault { delay_ms: 10_001, ..Fault::NONE };
+        let slow = LinkFault { fault: slow, ..fault("a", "b") };
         for (faults, word) in [
             (vec![fault("a", "x")], "no node x"),
             (vec![fault("a", "a")], "itself"),
             (vec![fault("a", "b"), fault("a", "b")], "twice"),
             (vec![slow], "delay_ms"),
-            (vec![lossy], "loss_percent"),
             (vec![fault("a", "b"); FAULTS_MAX + 1], "at most"),
         ] {
             let why = check(&faults, &nodes).err().map(|error| error.message).unwrap_or_default();

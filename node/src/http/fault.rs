@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Request, State};
-use orrery_api::fault::{CutLink, CutLinks, Fault, FaultQuery, FaultScope, FaultSet, Faults};
+use orrery_api::fault::{CutLink, CutLinks, FaultQuery, FaultScope, FaultSet, Faults, LinkFault};
 use orrery_base::error::ErrorCode;
+use orrery_base::fault::Fault;
 use orrery_base::ids::NodeName;
 use orrery_engine::host::Host as _;
 
@@ -62,27 +63,24 @@ async fn change(state: &NodeState, change: Change, scoped: Scoped) -> Answered {
     let mut all = spread(&change, &others).await;
     if let Some(part) = change.of(own) {
         apply(state, part);
-        all.faults.extend(state.transport.faults());
+        let own_ones = state.transport.faults().into_iter();
+        all.faults.extend(own_ones.map(|(to, fault)| LinkFault { from: own.clone(), to, fault }));
     }
     all.faults.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
     Ok(Json(200, all))
 }
 
 fn apply(state: &NodeState, part: Change) {
-    let whole = |fault: Fault| Fault { from: fault.from, to: fault.to, ..Fault::default() };
-    let faults = match part {
+    let faults: Vec<(NodeName, Fault)> = match part {
         Change::Look => return,
-        Change::Set(faults) => faults,
-        Change::Heal(faults) => faults.into_iter().map(whole).collect(),
-        Change::HealAll => state.transport.faults().into_iter().map(whole).collect(),
+        Change::Set(links) => links.into_iter().map(|link| (link.to, link.fault)).collect(),
+        Change::Heal(links) => links.into_iter().map(|link| (link.to, Fault::NONE)).collect(),
+        Change::HealAll => state.transport.faults().into_keys().map(|to| (to, Fault::NONE)).collect(),
     };
-    for fault in &faults {
-        let Fault { to, cut, delay_ms, loss_percent, .. } = fault;
-        tracing::info!(%to, cut, delay_ms, loss_percent, "a fault of a link is set");
+    for (to, fault) in &faults {
+        tracing::info!(%to, "the fault of a link is set: {fault}");
     }
-    for changed in state.transport.set(&faults) {
-        changed.facts().into_iter().flatten().for_each(|fact| state.engine.host().emit(fact));
-    }
+    state.transport.set(faults).into_iter().for_each(|fact| state.engine.host().emit(fact));
 }
 
 /// `POST /fault/link`
@@ -94,8 +92,8 @@ pub async fn link(
     if peer == *own || !state.engine.members().iter().any(|member| member.name == peer) {
         return Err(Failure::new(ErrorCode::NotFound, format!("{own} has no peer called {peer}.")));
     }
-    let before = state.transport.fault_to(&peer).unwrap_or_default();
-    let fault = Fault { from: own.clone(), to: peer, cut: body.cut, ..before };
-    apply(&state, Change::Set(vec![fault]));
-    Ok(Json(200, CutLinks { cut: state.transport.cut_links() }))
+    let fault = Fault { cut: body.cut, ..state.transport.fault_to(&peer) };
+    apply(&state, Change::Set(vec![LinkFault { from: own.clone(), to: peer, fault }]));
+    let cut = state.transport.faults().into_iter().filter(|(_, fault)| fault.cut).map(|(peer, _)| peer);
+    Ok(Json(200, CutLinks { cut: cut.collect() }))
 }

@@ -1,13 +1,12 @@
 //! `GET`, `POST` and `DELETE /faults`: sets of faults of single directions of links.
 
+use orrery_base::fault::Fault;
 use orrery_base::ids::NodeName;
 use orrery_base::valid::{Name, NameRule};
 use serde::{Deserialize, Serialize};
 
 /// Largest set in one request.
 pub const FAULTS_MAX: usize = 256;
-/// Longest delay of one direction, milliseconds.
-pub const DELAY_MS_MAX: u32 = 10_000;
 
 /// Whose faults are shown or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -36,31 +35,16 @@ pub struct FaultQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Fault {
+pub struct LinkFault {
     /// Whose messages: requests, and answers to requests of the other.
     #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 256))]
     pub from: NodeName,
     /// Where they go.
     #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 256))]
     pub to: NodeName,
-    /// Nothing arrives.
-    #[serde(default)]
-    pub cut: bool,
-    /// Everything arrives so much later, milliseconds.
-    #[cfg_attr(feature = "openapi", schema(maximum = 10_000))]
-    #[serde(default)]
-    pub delay_ms: u32,
-    /// So many of a hundred messages get lost.
-    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
-    #[serde(default)]
-    pub loss_percent: u8,
-}
-
-impl Fault {
-    /// Nothing is wrong: the direction is whole.
-    pub fn is_none(&self) -> bool {
-        !self.cut && self.delay_ms == 0 && self.loss_percent == 0
-    }
+    /// What is wrong; its fields stand beside the names.
+    #[serde(flatten)]
+    pub fault: Fault,
 }
 
 /// A set of faults, each of another direction. `POST /faults` replaces what is wrong with these directions and leaves the others
@@ -71,7 +55,7 @@ impl Fault {
 pub struct FaultSet {
     /// The faults.
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub faults: Vec<Fault>,
+    pub faults: Vec<LinkFault>,
 }
 
 /// What is wrong with the links: the answer of all three.
@@ -80,7 +64,7 @@ pub struct FaultSet {
 #[serde(deny_unknown_fields)]
 pub struct Faults {
     /// What is wrong now at the nodes that answered.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<LinkFault>,
     /// Nodes that did not answer: what their messages suffer is not known, and was perhaps not changed.
     pub unreached: Vec<Unreached>,
 }
@@ -126,4 +110,30 @@ pub struct CutLinks {
     /// All peers to which nothing arrives from this node.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub cut: Vec<NodeName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_flat_object_that_says_nothing_else() {
+        let fault = Fault { delay_ms: 40, ..Fault::NONE };
+        let link = LinkFault { from: "node1".into(), to: "node2".into(), fault };
+        let mut whole = to_value(fault).expect("it is written");
+        (whole["from"], whole["to"]) = (json!("node1"), json!("node2"));
+        assert_eq!(to_value(&link).expect("it is written"), whole);
+        let short = json!({"from": "node1", "to": "node2", "delay_ms": 40});
+        assert_eq!(from_value::<LinkFault>(short).expect("it is read"), link);
+        for (wrong, why) in [
+            (json!({"from": "node1", "to": "node2", "dely_ms": 40}), "unknown field `dely_ms`"),
+            (json!({"from": "node1", "delay_ms": 40}), "missing field `to`"),
+            (json!({"from": "node1", "to": "node2", "loss_percent": 256}), "expected u8"),
+        ] {
+            let error = from_value::<LinkFault>(wrong).expect_err("it is wrong").to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }

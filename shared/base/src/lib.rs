@@ -1,5 +1,5 @@
 //! What every crate of the workspace speaks of: ids, the hybrid logical clock, errors, idempotency keys, names and numbers within
-//! their bounds, and two kinds of maps that are cheap to copy.
+//! their bounds, what can be wrong with a link, and two kinds of maps that are cheap to copy.
 //!
 //! Like every crate of this folder, it reads no clock, draws no random number and opens nothing: time and randomness are
 //! arguments.
@@ -7,6 +7,7 @@
 
 pub mod consistency;
 pub mod error;
+pub mod fault;
 pub mod fnv;
 pub mod hlc;
 pub mod ids;

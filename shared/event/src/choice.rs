@@ -86,7 +86,8 @@ impl Detail {
             | Fact::LinkUp { .. }
             | Fact::LinkDown { .. }
             | Fact::LinkFault { .. }
-            | Fact::LinkImpaired { .. } => self != Detail::Services,
+            | Fact::LinkImpaired { .. }
+            | Fact::LinkFaultSet { .. } => self != Detail::Services,
             Fact::Started { .. }
             | Fact::Service { .. }
             | Fact::ServiceResumed { .. }
@@ -143,6 +144,7 @@ fn group(fact: &Fact) -> Option<GroupId> {
         | Fact::LinkDown { .. }
         | Fact::LinkFault { .. }
         | Fact::LinkImpaired { .. }
+        | Fact::LinkFaultSet { .. }
         | Fact::NodeStarted { .. }
         | Fact::NodeExited { .. }
         | Fact::NodePaused { .. }
@@ -204,6 +206,7 @@ mod tests {
             shards_before: Some(ShardTable::default()),
             locks_beyond: Some(LocksBeyond::default()),
             impaired_links: Vec::new(),
+            faulty_links: Vec::new(),
         };
         let whole = snapshot.clone();
         Choice::default().narrow(&mut snapshot);

@@ -1,5 +1,6 @@
 //! The facts that nodes and the supervisor report.
 
+use orrery_base::fault::{Fault, named};
 use orrery_base::ids::{BootEpoch, GroupId, LeaseMs, LogIndex, NodeName, Term};
 use orrery_cache::message::{AskKind, RecallKind};
 use orrery_cache::node::Stats;
@@ -147,7 +148,7 @@ pub enum LostWhy {
 /// Cause of the end of a node that was asked out of the cluster: nothing failed.
 pub const LEFT_CLUSTER: &str = "left the cluster";
 
-/// What was done on purpose to the link from a node to a peer, short of cutting it.
+/// What version 6 of the stream said of [`FaultyLink`], short of a cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImpairedLink {
     pub peer: NodeName,
@@ -155,6 +156,15 @@ pub struct ImpairedLink {
     pub delay_ms: u32,
     /// So many of a hundred messages get lost.
     pub loss_percent: u8,
+}
+
+/// What somebody did on purpose to the link from a node to a peer. It travels as names and amounts: a kind of fault that a reader does
+/// not know is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultyLink {
+    pub peer: NodeName,
+    #[serde(with = "named")]
+    pub fault: Fault,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -291,7 +301,7 @@ pub enum Fact {
     LinkUp { peer: NodeName },
     /// The link to a peer broke.
     LinkDown { peer: NodeName },
-    /// Somebody cut (or healed) the link from this node to a peer. See [`Fact::LinkImpaired`], too.
+    /// Somebody cut (or healed) the link from this node to a peer. See [`Fact::LinkFaultSet`], too.
     LinkFault { peer: NodeName, cut: bool },
     /// The supervisor started a node's process.
     NodeStarted { node: NodeName, pid: u32 },
@@ -366,10 +376,15 @@ pub enum Fact {
         /// The part, and how much there is.
         locks: Box<LocksShown>,
     },
-    /// Somebody slowed down the link from this node to a peer, made it lose messages, or made it whole again.
+    /// What version 6 of the stream said instead of [`Fact::LinkFaultSet`].
     LinkImpaired {
         /// The other end, and what is wrong with the way to it.
         link: ImpairedLink,
+    },
+    /// Something else than a cut was done to the link from this node to a peer, or is over.
+    LinkFaultSet {
+        /// The other end, and all that is wrong with the way to it now.
+        link: FaultyLink,
     },
 }
 

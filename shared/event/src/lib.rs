@@ -5,6 +5,7 @@
 
 pub mod choice;
 pub mod fact;
+pub mod fault;
 pub mod merge;
 pub mod stream;
 pub mod sums;

@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Event;
-use super::fact::{EntrySummary, ImpairedLink, Role};
+use super::fact::{EntrySummary, FaultyLink, ImpairedLink, Role};
 
 /// Version of these frames; golden bytes of each stay in the tests. Facts of older versions are still understood;
 /// snapshots of older versions only as JSON. Version 3 brought the shard map and the queues, version 4 the cache, version 6
-/// deliveries that never arrived, comparisons, the index of the membership, lock tables in part, and links that are slow or lose messages, version 7 locks that are handed over.
+/// deliveries that never arrived, comparisons, the index of the membership, lock tables in part, and links that are slow or lose messages, version 7
+/// locks that are handed over, and every fault of a link by name.
 pub const STREAM_VERSION: u16 = 7;
 
 /// Most events in one batch.
@@ -135,7 +136,7 @@ pub struct NodeSnapshot {
     pub locks: LockTable,
     /// Processes, from the supervisor only.
     pub processes: Vec<ProcessState>,
-    /// Links that this node was told to cut.
+    /// Links that this node was told to cut, in streams before version 7. See [`NodeSnapshot::link_faults`].
     pub cut_links: Vec<NodeName>,
     /// The shard map as this node applied it.
     #[serde(default)]
@@ -152,9 +153,12 @@ pub struct NodeSnapshot {
     /// What of the lock table is shown; none where it is all there.
     #[serde(default)]
     pub locks_beyond: Option<LocksBeyond>,
-    /// Links that this node was told to slow down, or to lose messages on.
+    /// Links that this node was told to slow down, or to lose messages on, in streams of version 6.
     #[serde(default)]
     pub impaired_links: Vec<ImpairedLink>,
+    /// What is wrong on purpose with the node's links.
+    #[serde(default)]
+    pub faulty_links: Vec<FaultyLink>,
 }
 
 /// The queues of one shard, bounded.

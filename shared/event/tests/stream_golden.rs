@@ -3,6 +3,7 @@
 //! present version anew.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+use orrery_base::fault::Fault;
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::GroupId;
 use orrery_cache::fact::{CacheFact, Cause, HomeFact, How, LineFact, Waited, Wants};
@@ -10,7 +11,7 @@ use orrery_cache::message::{AskKind, RecallKind};
 use orrery_cache::node::Stats;
 use orrery_cache::view::{CachesView, CopyView, GroupValues, HeldView, HomeView, ValueView, ValuesView};
 use orrery_cache::{Address, State};
-use orrery_event::fact::{EntrySummary, ImpairedLink, Message, MessageId, Role};
+use orrery_event::fact::{EntrySummary, FaultyLink, ImpairedLink, Message, MessageId, Role};
 use orrery_event::stream::{
     Batch, Frame, GroupQueues, GroupSnapshot, NodeSnapshot, ProcessState, ProcessStatus, STREAM_VERSION,
 };
@@ -480,13 +481,23 @@ fn facts_7() -> Vec<Fact> {
         let fact = ServiceFact::Lock(fact);
         Fact::Service { group: CONTROL, index: 14, n, clock_ms: 20, fact }
     };
-    (0..).zip([ended, handed_over]).map(service).collect()
+    let faulty = Fact::LinkFaultSet { link: faulty_link() };
+    (0..).zip([ended, handed_over]).map(service).chain([faulty]).collect()
+}
+
+fn faulty_link() -> FaultyLink {
+    FaultyLink { peer: "node2".into(), fault: Fault { delay_ms: 40, loss_percent: 5, ..Fault::CUT } }
+}
+
+fn snapshot_7() -> NodeSnapshot {
+    let parts = NodeSnapshot { cut_links: vec![], impaired_links: vec![], ..snapshot_6() };
+    NodeSnapshot { faulty_links: vec![faulty_link()], ..parts }
 }
 
 #[test]
 fn golden_bytes_of_version_7() {
     assert_eq!(STREAM_VERSION, 7);
-    let (facts, snapshot) = (batch(facts_7()), Frame::Snapshot(Box::new(snapshot_6())));
+    let (facts, snapshot) = (batch(facts_7()), Frame::Snapshot(Box::new(snapshot_7())));
     let present = lines("facts", &facts) + &lines("snapshot", &snapshot);
     if std::env::var_os("UPDATE").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/stream-7.txt");

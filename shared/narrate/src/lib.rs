@@ -9,6 +9,7 @@ mod cache_tests;
 #[cfg(test)]
 mod count_tests;
 mod election;
+pub mod fault;
 mod feed;
 mod locks;
 mod process;
@@ -189,9 +190,10 @@ fn say(view: &View, node: &NodeName, event: &Event) -> Option<Said> {
         | Fact::NodePaused { .. }
         | Fact::NodeResumed { .. }
         | Fact::LinkUp { .. }
-        | Fact::LinkDown { .. }
-        | Fact::LinkFault { .. }
-        | Fact::LinkImpaired { .. } => process::say(view, node, &event.fact),
+        | Fact::LinkDown { .. } => process::say(view, node, &event.fact),
+        Fact::LinkFault { .. } | Fact::LinkImpaired { .. } | Fact::LinkFaultSet { .. } => {
+            fault::say(view, node, &event.fact)
+        }
         Fact::Lost { to, why, .. } => {
             // That a dead node hears nothing is no news, again and again.
             let dead = view.node(to).is_some_and(|node| node.process == Process::Down);

@@ -1,7 +1,7 @@
-//! Processes and links.
+//! Processes and connections.
 
 use orrery_base::ids::NodeName;
-use orrery_event::fact::{Fact, ImpairedLink, LEFT_CLUSTER, Role};
+use orrery_event::fact::{Fact, LEFT_CLUSTER, Role};
 use orrery_projection::view::{Process, View};
 use smol_str::ToSmolStr;
 
@@ -82,43 +82,6 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
             ],
             &[node],
         ),
-        Fact::LinkFault { peer, cut: true } => words::said(
-            Topic::Link,
-            words!["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"],
-            &[at, peer],
-        )
-        .bad(),
-        Fact::LinkFault { peer, cut: false } => words::said(
-            Topic::Link,
-            words!["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"],
-            &[at, peer],
-        ),
-        Fact::LinkImpaired { link: ImpairedLink { peer, delay_ms, loss_percent } } => {
-            let (delay, loss) = (delay_ms.to_smolstr(), u32::from(*loss_percent).to_smolstr());
-            let sound = *delay_ms == 0 && *loss_percent == 0;
-            let words = match (delay_ms, loss_percent) {
-                (0, 0) => words![
-                    "Messages from {0} to {1} are no longer slowed or lost on purpose",
-                    "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan"
-                ],
-                (_, 0) => {
-                    words![
-                        "Messages from {0} to {1} take {2} ms longer",
-                        "Pesan dari {0} ke {1} lebih lama {2} ms"
-                    ]
-                }
-                (0, _) => words![
-                    "{3} of 100 messages from {0} to {1} get lost",
-                    "{3} dari 100 pesan dari {0} ke {1} hilang"
-                ],
-                _ => words![
-                    "Messages from {0} to {1} take {2} ms longer, and {3} of 100 get lost",
-                    "Pesan dari {0} ke {1} lebih lama {2} ms, dan {3} dari 100 hilang"
-                ],
-            };
-            let said = words::said(Topic::Link, words, &[at, peer, &delay, &loss]);
-            if sound { said } else { said.bad() }
-        }
         Fact::LinkDown { peer } => {
             // That a dead node is not connected is no news.
             let dead = view.node(peer).is_some_and(|node| node.process == Process::Down);

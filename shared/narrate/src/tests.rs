@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use orrery_base::fault::Fault;
 use orrery_base::hlc::Hlc;
-use orrery_event::fact::{EntrySummary, ImpairedLink, LEFT_CLUSTER, MessageId};
+use orrery_event::fact::{EntrySummary, FaultyLink, LEFT_CLUSTER, MessageId};
 use orrery_lock::fact::ReleaseCause;
 use orrery_lock::{Holder, LockFact, Mode, WaitEdge, WaitId};
 use orrery_machine::ServiceFact;
@@ -67,7 +68,8 @@ fn queued(client: &str) -> ServiceFact {
 }
 
 fn impaired(delay_ms: u32, loss_percent: u8) -> Fact {
-    Fact::LinkImpaired { link: ImpairedLink { peer: "node4".into(), delay_ms, loss_percent } }
+    let fault = Fault { delay_ms, loss_percent, ..Fault::NONE };
+    Fact::LinkFaultSet { link: FaultyLink { peer: "node4".into(), fault } }
 }
 
 fn deadlock() -> ServiceFact {

@@ -49,7 +49,8 @@ pub(super) fn filled<const N: usize>(topic: Topic, words: Words<N>, gaps: [&[&st
     Said::new(topic, english, indonesian)
 }
 
-fn fill(template: &str, gaps: &[&str]) -> String {
+/// One template with its gaps filled.
+pub(super) fn fill(template: &str, gaps: &[&str]) -> String {
     let mut text = String::new();
     for piece in template.split('{') {
         // `0} and the rest`; what stands before the first gap has no number.

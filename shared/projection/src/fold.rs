@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use orrery_base::fault::Fault;
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::{BootEpoch, GroupId, NodeName, Sequence};
 use orrery_base::sorted::sort_by;
 use orrery_event::Event;
-use orrery_event::fact::{Fact, ImpairedLink};
+use orrery_event::fact::Fact;
+use orrery_event::fault;
 use orrery_event::merge::{GapView, StreamState};
 use orrery_event::stream::{GroupSnapshot, MemberAddress, NodeSnapshot, ProcessState, ProcessStatus};
 use orrery_event::sums::Sums;
@@ -328,11 +330,7 @@ impl View {
             Fact::RequestEnded { request, .. } => {
                 self.requests.remove(&(node.clone(), *request));
             }
-            Fact::Heartbeats { peer, .. }
-            | Fact::LinkUp { peer }
-            | Fact::LinkDown { peer }
-            | Fact::LinkFault { peer, .. }
-            | Fact::LinkImpaired { link: ImpairedLink { peer, .. } }
+            Fact::Heartbeats { peer, .. } | Fact::LinkUp { peer } | Fact::LinkDown { peer }
                 if self.has_left(peer) => {}
             Fact::Heartbeats { peer, sent, answered, round_trip_us, .. } => {
                 let beats =
@@ -341,8 +339,12 @@ impl View {
             }
             Fact::LinkUp { peer } => self.link_mut(node, peer).up = Some(true),
             Fact::LinkDown { peer } => self.link_mut(node, peer).up = Some(false),
-            Fact::LinkFault { peer, cut } => self.link_mut(node, peer).cut = *cut,
-            Fact::LinkImpaired { link } => self.impair(node, link),
+            Fact::LinkFault { .. } | Fact::LinkImpaired { .. } | Fact::LinkFaultSet { .. } => {
+                let told = fault::after(fact, |peer| self.link(node, peer).fault);
+                if let Some((peer, fault)) = told.filter(|(peer, _)| !self.has_left(peer)) {
+                    self.link_mut(node, peer).fault = fault;
+                }
+            }
             Fact::Comparing { group, index } => self.begin_comparison(node, *group, *index),
             Fact::Compared { group, index, sums } => {
                 self.end_comparison(node, *group, *index, sums, now_us);
@@ -419,23 +421,14 @@ impl View {
     fn install_links(&mut self, snapshot: &NodeSnapshot) {
         let node = &snapshot.node;
         let links = self.links.iter().filter(|((from, _), _)| from == node);
-        let broken = links.filter(|(_, link)| link.cut || link.is_impaired());
+        let broken = links.filter(|(_, link)| !link.fault.is_none());
         let peers: Vec<NodeName> = broken.map(|((_, to), _)| to.clone()).collect();
         for peer in peers {
-            let link = self.link_mut(node, &peer);
-            *link = LinkView { up: link.up, beats: link.beats, ..LinkView::default() };
+            self.link_mut(node, &peer).fault = Fault::NONE;
         }
-        for peer in &snapshot.cut_links {
-            self.link_mut(node, peer).cut = true;
+        for (peer, fault) in snapshot.link_faults() {
+            self.link_mut(node, &peer).fault = fault;
         }
-        for link in &snapshot.impaired_links {
-            self.impair(node, link);
-        }
-    }
-
-    fn impair(&mut self, node: &NodeName, impaired: &ImpairedLink) {
-        let link = self.link_mut(node, &impaired.peer);
-        (link.delay_ms, link.loss_percent) = (impaired.delay_ms, impaired.loss_percent);
     }
 
     pub(super) fn link_mut(&mut self, from: &NodeName, to: &NodeName) -> &mut LinkView {

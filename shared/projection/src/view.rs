@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use orrery_api::node::Status;
+use orrery_base::fault::Fault;
 use orrery_base::hlc::Hlc;
 use orrery_base::ids::{BootEpoch, GroupId, LogIndex, NodeName, Sequence, Term};
 use orrery_base::sorted::SortedMap;
@@ -243,20 +244,10 @@ pub struct Membership {
 pub struct LinkView {
     /// Whether the connection is open; none until somebody said.
     pub up: Option<bool>,
-    pub cut: bool,
-    /// Somebody made it so much slower, milliseconds.
-    pub delay_ms: u32,
-    /// Somebody made it lose so many of a hundred messages.
-    pub loss_percent: u8,
+    /// What somebody did to it on purpose.
+    pub fault: Fault,
     /// The last second's heartbeats.
     pub beats: Beats,
-}
-
-impl LinkView {
-    /// Somebody slowed it down, or made it lose messages.
-    pub fn is_impaired(&self) -> bool {
-        self.delay_ms > 0 || self.loss_percent > 0
-    }
 }
 
 /// Heartbeats of one second on one direction of a link.

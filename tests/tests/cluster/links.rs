@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use orrery_api::fault::{Fault, FaultSet, Faults};
+use orrery_api::fault::{FaultSet, Faults, LinkFault};
+use orrery_base::fault::Fault;
 use orrery_harness::cluster::{Cluster, READY};
 use orrery_harness::process::until;
 use serde_json::{Value, json};
@@ -13,15 +14,15 @@ use crate::turn;
 /// How often each node is asked for everything on a slow link.
 const ROUNDS: usize = 3;
 
-/// Nothing arrives in that direction.
-fn cut(cluster: &Cluster, from: usize, to: usize) -> Fault {
-    Fault { from: cluster.name(from).into(), to: cluster.name(to).into(), cut: true, ..Fault::default() }
+fn link(cluster: &Cluster, (from, to): (usize, usize), fault: Fault) -> LinkFault {
+    LinkFault { from: cluster.name(from).into(), to: cluster.name(to).into(), fault }
 }
 
-fn everywhere(cluster: &Cluster, fault: impl Fn(usize, usize) -> Fault) -> FaultSet {
+fn everywhere(cluster: &Cluster, fault: Fault) -> FaultSet {
     let all = 0..cluster.len();
     let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
-    FaultSet { faults: pairs.filter(|(from, to)| from != to).map(|(from, to)| fault(from, to)).collect() }
+    let pairs = pairs.filter(|(from, to)| from != to);
+    FaultSet { faults: pairs.map(|pair| link(cluster, pair, fault)).collect() }
 }
 
 /// Every node serves locks, queues and the cache, and the leader stays, while every message takes so long.
@@ -35,12 +36,7 @@ async fn serves_at(delay_ms: u32, timing: &[&str]) -> Result<()> {
 }
 
 async fn serve_slowly(cluster: &mut Cluster, delay_ms: u32) -> Result<()> {
-    let slow = everywhere(cluster, |from, to| Fault {
-        from: cluster.name(from).into(),
-        to: cluster.name(to).into(),
-        delay_ms,
-        ..Fault::default()
-    });
+    let slow = everywhere(cluster, Fault { delay_ms, ..Fault::NONE });
     let answer: Faults = serde_json::from_value(cluster.done(0, "/faults", &slow).await?)?;
     ensure!(answer.faults.len() == slow.faults.len() && answer.unreached.is_empty(), "{answer:?}");
     // The links are known as slow after some round trips; until then an election may come.
@@ -106,7 +102,7 @@ async fn one_request_cuts_a_leader_off_and_one_heals_it() -> Result<()> {
 async fn cut_off(cluster: &mut Cluster) -> Result<()> {
     let leader = cluster.wait_leader().await?;
     let other = (leader + 1) % cluster.len();
-    let mut cut = everywhere(cluster, |from, to| cut(cluster, from, to));
+    let mut cut = everywhere(cluster, Fault::CUT);
     let name = cluster.name(leader);
     cut.faults.retain(|fault| fault.from == *name || fault.to == *name);
     let answer: Faults = serde_json::from_value(cluster.done(other, "/faults", &cut).await?)?;
@@ -152,7 +148,7 @@ async fn ask_beyond_reach(cluster: &Cluster) -> Result<()> {
     let line: Value = cluster.get(0, "/cache/directory?address=user:7").await?;
     let home = (0..3).find(|at| line["home"] == json!(cluster.name(*at))).context("nobody is its home")?;
     let (cut_off, between_them) = ((home + 1) % 3, (home + 2) % 3);
-    let faults = vec![cut(cluster, home, cut_off), cut(cluster, cut_off, home)];
+    let faults = [(home, cut_off), (cut_off, home)].map(|pair| link(cluster, pair, Fault::CUT)).into();
     cluster.done(between_them, "/faults", &FaultSet { faults }).await?;
     let refused = async || {
         let begun = Instant::now();
@@ -189,7 +185,7 @@ async fn of_those_who_pass_on_one_is_found_that_reaches_both() -> Result<()> {
 async fn pass_around(cluster: &mut Cluster) -> Result<()> {
     let leader = cluster.wait_leader().await?;
     let [one, two] = [(leader + 1) % 5, (leader + 2) % 5];
-    let faults = vec![cut(cluster, leader, one), cut(cluster, two, leader)];
+    let faults = [(leader, one), (two, leader)].map(|pair| link(cluster, pair, Fault::CUT)).into();
     cluster.done(leader, "/faults", &FaultSet { faults }).await?;
     let cluster = &*cluster;
     for at in [one, two] {

@@ -124,8 +124,6 @@ pub const STRINGS: Strings = Strings {
         fault_killed: |node, ago| format!("{node} killed {ago} ago"),
         fault_down: |node, ago| format!("{node} down for {ago}"),
         fault_paused: |node, ago| format!("{node} paused for {ago}"),
-        fault_cut: |from, to| format!("{from} → {to} cut"),
-        loses: "loses",
         fault_gap: |node, events| match events {
             "1" => format!("1 event of {node} lost"),
             _ => format!("{events} events of {node} lost"),
@@ -210,7 +208,6 @@ pub const STRINGS: Strings = Strings {
         delivery: "delivery: what is left until it is visible again",
         lost: "lost on the way",
         cut: "link that was cut",
-        impaired: "link made slow or lossy",
         log: "log entry: committed, not committed, missing",
         lock_exclusive: "exclusive holder, lease draining",
         lock_shared: "shared holders",

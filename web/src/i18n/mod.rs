@@ -204,9 +204,6 @@ pub struct Cluster {
     pub fault_killed: fn(&str, &str) -> String,
     pub fault_down: fn(&str, &str) -> String,
     pub fault_paused: fn(&str, &str) -> String,
-    pub fault_cut: fn(&str, &str) -> String,
-    /// So many of a hundred messages.
-    pub loses: &'static str,
     pub fault_gap: fn(&str, &str) -> String,
     pub fault_clock: fn(&str, &str) -> String,
 }
@@ -268,7 +265,6 @@ pub struct Legend {
     pub delivery: &'static str,
     pub lost: &'static str,
     pub cut: &'static str,
-    pub impaired: &'static str,
     pub log: &'static str,
     pub lock_exclusive: &'static str,
     pub lock_shared: &'static str,

@@ -1,5 +1,6 @@
 //! What is broken just now.
 
+use orrery_base::fault::Fault;
 use orrery_base::ids::NodeName;
 use orrery_event::fact::LEFT_CLUSTER;
 use orrery_projection::view::{Process, View};
@@ -12,7 +13,7 @@ const GAP_SHOWN_US: u64 = 30_000_000;
 
 /// One thing that is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Broken {
     /// A process that is not there.
     Down {
         node: NodeName,
@@ -23,20 +24,11 @@ pub enum Fault {
         node: NodeName,
         since_us: u64,
     },
-    /// A link that somebody cut.
-    Cut {
+    /// A link of which somebody broke one direction.
+    Link {
         from: NodeName,
         to: NodeName,
-    },
-    /// A link that somebody slowed down, or made lose messages.
-    Impaired {
-        from: NodeName,
-        /// The node that they go to.
-        to: NodeName,
-        /// They arrive so much later, milliseconds; 0 where they do not.
-        delay_ms: u32,
-        /// So many of a hundred get lost, 0 to 100.
-        loss_percent: u8,
+        fault: Fault,
     },
     /// Events that will never come.
     Gap {
@@ -55,35 +47,32 @@ fn killed(cause: &str) -> bool {
 }
 
 /// Everything that is broken in the view.
-pub fn faults(view: &View) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn broken(view: &View) -> Vec<Broken> {
+    let mut broken = Vec::new();
     for node in view.in_order() {
         let (name, since_us) = (node.name.clone(), node.process_since_us);
         match node.process {
             // It was asked to.
             Process::Down if node.exit_cause == LEFT_CLUSTER => {}
             Process::Down => {
-                faults.push(Fault::Down { node: name, since_us, killed: killed(&node.exit_cause) });
+                broken.push(Broken::Down { node: name, since_us, killed: killed(&node.exit_cause) });
             }
-            Process::Paused => faults.push(Fault::Paused { node: name, since_us }),
+            Process::Paused => broken.push(Broken::Paused { node: name, since_us }),
             Process::Up | Process::Unknown => {}
         }
         if node.clock_offset_us.unsigned_abs() > CLOCK_OFFSET_SHOWN_US && node.process != Process::Down {
-            faults.push(Fault::Clock { node: node.name.clone(), offset_us: node.clock_offset_us });
+            broken.push(Broken::Clock { node: node.name.clone(), offset_us: node.clock_offset_us });
         }
     }
     for ((from, to), link) in &view.links {
-        if link.cut {
-            faults.push(Fault::Cut { from: from.clone(), to: to.clone() });
-        } else if link.is_impaired() {
-            let (from, to) = (from.clone(), to.clone());
-            let (delay_ms, loss_percent) = (link.delay_ms, link.loss_percent);
-            faults.push(Fault::Impaired { from, to, delay_ms, loss_percent });
+        if !link.fault.is_none() {
+            let (from, to, fault) = (from.clone(), to.clone(), link.fault);
+            broken.push(Broken::Link { from, to, fault });
         }
     }
     let now_us = view.at.wall_us();
     for gap in view.gaps.iter().filter(|gap| now_us.saturating_sub(gap.to_us) < GAP_SHOWN_US) {
-        faults.push(Fault::Gap { node: gap.node.clone(), events: gap.last.saturating_sub(gap.first) + 1 });
+        broken.push(Broken::Gap { node: gap.node.clone(), events: gap.last.saturating_sub(gap.first) + 1 });
     }
-    faults
+    broken
 }

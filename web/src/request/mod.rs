@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use gloo_net::http::Request;
 use leptos::prelude::*;
-use orrery_api::fault::{Fault, FaultSet};
+use orrery_api::fault::{FaultSet, LinkFault};
 use orrery_api::node::TransferLeader;
 use orrery_api::queue::JsonText;
 use orrery_api::request::Request as ServiceRequest;
@@ -177,13 +177,9 @@ pub fn get(url: &str, timeout_ms: u64) -> Body {
 
 /// Cuts or heals these directions of links (from, to), all at once, through whoever served the page.
 pub async fn cut_links(links: &[(NodeName, NodeName)], cut: bool) -> Result<(), Failure> {
-    let fault = |(from, to): &(NodeName, NodeName)| Fault {
-        from: from.clone(),
-        to: to.clone(),
-        cut,
-        ..Fault::default()
-    };
-    let faults = FaultSet { faults: links.iter().map(fault).collect() };
+    let fault = if cut { Fault::CUT } else { Fault::NONE };
+    let link = |(from, to): &(NodeName, NodeName)| LinkFault { from: from.clone(), to: to.clone(), fault };
+    let faults = FaultSet { faults: links.iter().map(link).collect() };
     done(post("/faults", &written(&faults), None, FAULT_TIMEOUT_MS).await?)
 }
 

@@ -19,7 +19,7 @@ enum State {
     Broken,
     /// Somebody cut the direction from the first to the second.
     Cut,
-    /// Somebody slowed it down, or made it lose messages.
+    /// Somebody did something else to it.
     Impaired,
 }
 
@@ -42,9 +42,9 @@ fn lines(view: &View) -> Vec<Line> {
         for (to, to_name) in view.order.iter().enumerate().filter(|(to, _)| *to != from) {
             let link = view.link(from_name, to_name);
             let both = up[from] && up[to];
-            let state = if link.cut {
+            let state = if link.fault.cut {
                 State::Cut
-            } else if link.is_impaired() {
+            } else if link.fault.is_impaired() {
                 State::Impaired
             } else if both && link.up == Some(false) && from < to {
                 State::Broken

@@ -1,12 +1,13 @@
 //! The left column: layers, scenarios, what is broken now.
 
 use leptos::prelude::*;
+use orrery_narrate::fault::listed;
 
 use super::layers::{LAYERS, Layer};
 use super::scenario::{self, Scenario};
 use crate::actions::Actions;
 use crate::i18n::number::{duration, grouped, seconds};
-use crate::look::faults::{Fault, faults};
+use crate::look::faults::{Broken, broken};
 use crate::parts::process::AddButton;
 use crate::shared::Shared;
 use crate::stage::glyph::IconView;
@@ -123,42 +124,30 @@ fn Scenarios() -> impl IntoView {
 #[component]
 fn Faults() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let list = Memo::new(move |_| playback.view.with(|view| faults(view)));
+    let list = Memo::new(move |_| playback.view.with(broken));
     // A tenth of a second is what the words can show.
     let tenth = Memo::new(move |_| playback.now_us.get() / 100_000);
     let since = move |since_us: u64| {
         let ago_us = (tenth.get() * 100_000).saturating_sub(since_us);
         seconds(ago_us, ui.lang.get())
     };
-    let words = move |fault: &Fault| {
+    let words = move |broken: &Broken| {
         let t = ui.t();
-        match fault {
-            Fault::Down { node, since_us, killed: true } => {
+        match broken {
+            Broken::Down { node, since_us, killed: true } => {
                 format!("✕ {}", (t.cluster.fault_killed)(node, &since(*since_us)))
             }
-            Fault::Down { node, since_us, .. } => {
+            Broken::Down { node, since_us, .. } => {
                 format!("✕ {}", (t.cluster.fault_down)(node, &since(*since_us)))
             }
-            Fault::Paused { node, since_us } => {
+            Broken::Paused { node, since_us } => {
                 format!("❚❚ {}", (t.cluster.fault_paused)(node, &since(*since_us)))
             }
-            Fault::Cut { from, to } => format!("⚡ {}", (t.cluster.fault_cut)(from, to)),
-            Fault::Impaired { from, to, delay_ms, loss_percent } => {
-                let mut said = ["… ", from, " → ", to].concat();
-                if *delay_ms > 0 {
-                    said += &[" +", &delay_ms.to_string(), " ms"].concat();
-                }
-                if *loss_percent > 0 {
-                    let between = if *delay_ms > 0 { ", " } else { " " };
-                    let percent = u32::from(*loss_percent).to_string();
-                    said += &[between, t.cluster.loses, " ", &percent, " %"].concat();
-                }
-                said
-            }
-            Fault::Gap { node, events } => {
+            Broken::Link { from, to, fault } => listed(from, to, fault, t.lang.language()),
+            Broken::Gap { node, events } => {
                 format!("≈ {}", (t.cluster.fault_gap)(node, &grouped(*events, t.lang)))
             }
-            Fault::Clock { node, offset_us } => {
+            Broken::Clock { node, offset_us } => {
                 format!("◷ {}", (t.cluster.fault_clock)(node, &duration(offset_us.unsigned_abs(), t.lang)))
             }
         }
@@ -172,7 +161,7 @@ fn Faults() -> impl IntoView {
                     if list.is_empty() {
                         return view! { <li class="none">{ui.t().ui.no_faults}</li> }.into_any();
                     }
-                    list.into_iter().map(|fault| view! { <li>{move || words(&fault)}</li> }).collect_view().into_any()
+                    list.into_iter().map(|broken| view! { <li>{move || words(&broken)}</li> }).collect_view().into_any()
                 }}
             </ul>
         </section>

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use orrery_cache::State;
+use orrery_narrate::fault::impaired;
 
 use super::layers::LAYERS;
 use crate::i18n::Strings;
@@ -241,7 +242,7 @@ fn Shapes() -> impl IntoView {
             )}
             {shape(
                 view! { <line class="chord impaired" x1="-26" x2="26" /> },
-                |t| t.legend.impaired,
+                |t| impaired(t.lang.language()),
             )}
             {shape(
                 view! {

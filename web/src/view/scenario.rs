@@ -260,7 +260,7 @@ impl Play {
             }
         }
         let mut broken: Vec<NodeName> = self.playback().now(|view| {
-            let links = view.links.iter().filter(|(_, link)| link.cut || link.is_impaired());
+            let links = view.links.iter().filter(|(_, link)| !link.fault.is_none());
             links.map(|((from, _), _)| from.clone()).collect()
         });
         // Links are sorted by where they begin.

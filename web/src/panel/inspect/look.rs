@@ -68,7 +68,7 @@ fn links(view: &View, name: &NodeName, words: &'static Words, lang: Lang) -> Str
     let others = view.order.iter().filter(|other| *other != name);
     let word = |other: &NodeName| {
         let link = view.link(name, other);
-        let state = match (link.cut, link.up) {
+        let state = match (link.fault.cut, link.up) {
             (true, _) => format!("⚡ {}", words.link_cut),
             (false, Some(true)) if link.beats.answered > 0 => duration(link.beats.round_trip_us, lang),
             (false, Some(true)) => words.link_up.to_owned(),
@@ -84,6 +84,7 @@ fn links(view: &View, name: &NodeName, words: &'static Words, lang: Lang) -> Str
 mod tests {
     use std::sync::Arc;
 
+    use orrery_base::fault::Fault;
     use orrery_base::ids::GroupId;
     use orrery_projection::view::{GroupView, Process};
 
@@ -128,7 +129,7 @@ mod tests {
         view.nodes.insert("node1".into(), Arc::new(node));
         view.order = Arc::new(["node1", "node2", "node3"].map(NodeName::from).to_vec());
         view.links.get_or_default(&("node1".into(), "node2".into())).up = Some(true);
-        view.links.get_or_default(&("node1".into(), "node3".into())).cut = true;
+        view.links.get_or_default(&("node1".into(), "node3".into())).fault = Fault::CUT;
         let english = said(&view, Lang::En);
         for row in [
             "Role: follower · term 3",

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orrery_base::fault::{Fault, FaultKind};
+
 use super::cluster::Cluster;
 use orrery_sim::faults::LinkFaults;
 use orrery_sim::network::name;
@@ -17,7 +19,7 @@ const SET_BACK_US_MAX: u64 = 15_000_000;
 const SET_BACK_AFTER_US_MAX: u64 = 2_000_000;
 
 /// Does something bad to a cluster.
-type Fault = fn(&Arc<Cluster>);
+type Harm = fn(&Arc<Cluster>);
 
 impl Cluster {
     /// All rounds of faults; ends early after a violation.
@@ -104,7 +106,7 @@ impl Cluster {
 
     fn inject(self: &Arc<Self>) {
         let weights = self.faults.weights.clone();
-        let kinds: [(u64, Fault); 10] = [
+        let kinds: [(u64, Harm); 11] = [
             (weights.crash, Self::crash_one),
             (weights.crash_all, Self::crash_all),
             (weights.pause, Self::pause_one),
@@ -115,6 +117,7 @@ impl Cluster {
             (weights.clock_jump, Self::jump_a_clock),
             (weights.join, Self::join_one),
             (weights.leave, Self::dismiss_one),
+            (weights.impair, Self::impair_one_way),
         ];
         let mut drawn = self.random(0..kinds.iter().map(|(weight, _)| weight).sum());
         for (weight, act) in kinds {
@@ -175,6 +178,17 @@ impl Cluster {
         }
     }
 
+    /// One direction of one link suffers from something, in any amount.
+    fn impair_one_way(self: &Arc<Self>) {
+        let (from, to) = (self.random_node(), self.random_node());
+        let kind = FaultKind::ALL[self.random(0..FaultKind::ALL.len() as u64) as usize];
+        let fault = Fault::NONE.with(kind, 1 + self.random(0..kind.amount_max().into()) as u32);
+        if from != to {
+            self.trace.note(format_args!("IMPAIR node{from} -> node{to}: {fault}"));
+            self.network.damage(from, to, fault);
+        }
+    }
+
     fn partition(self: &Arc<Self>) {
         let side = self.random(1..1 << (self.faults.nodes + self.faults.spares));
         let is_inside = |node: TaskGroup| side & (1 << (node - 1)) != 0;
@@ -194,7 +208,7 @@ impl Cluster {
     }
 
     fn heal_links(self: &Arc<Self>) {
-        if self.network.cuts() > 0 {
+        if self.network.is_broken() {
             self.trace.note(format_args!("HEAL the links"));
             self.network.heal();
         }

@@ -74,6 +74,8 @@ pub struct Weights {
     pub join: u64,
     /// A member is asked to leave.
     pub leave: u64,
+    /// One direction of one link is slow, loses messages, …: any fault that a link can have.
+    pub impair: u64,
 }
 
 impl Faults {
@@ -113,6 +115,7 @@ impl Faults {
                 clock_jump: weight(rng) / 3,
                 join: 0,
                 leave: 0,
+                impair: 0,
             },
             node_pause_us: 50_000..rng.range(100_000..3_000_000),
             clock_offset_us_max: 3_600_000_000,
@@ -140,6 +143,12 @@ impl Faults {
         } else {
             faults
         }
+    }
+
+    /// The same seed with links that suffer from everything that a link can suffer from.
+    pub fn of_impaired_seed(seed: u64) -> Faults {
+        let faults = Faults::of_seed(seed);
+        Faults { weights: Weights { impair: 10, ..faults.weights }, ..faults }
     }
 
     /// The same seed with folders that are set back, and as many nodes as it takes to go on without one.

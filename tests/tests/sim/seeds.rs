@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use orrery_cache::Broken;
 use orrery_tests::sim::bugs::Bugs;
+use orrery_tests::sim::faults::Faults;
 use orrery_tests::sim::fleet::{describe, first_seed_of, run_all, today};
 use orrery_tests::sim::run::{Cached, Options, Report, run};
 
@@ -23,6 +24,9 @@ const CACHE_FOUND: [u64; 1] = [2_078_700_029];
 
 /// Seeds in the middle of which data folders are set back.
 const SET_BACK_SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 80 };
+
+/// Seeds with links that suffer from everything that a link can suffer from.
+const IMPAIRED_SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 80 };
 
 /// These tests use all cores each: one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -112,6 +116,21 @@ fn every_folder_that_is_set_back_is_noticed() {
     let failed: Vec<String> =
         reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert_eq!(reports.len(), runs.len());
+}
+
+#[test]
+fn every_seed_with_impaired_links_holds() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let impaired = |seed| {
+        let faults = Some(Faults::of_impaired_seed(seed));
+        Options { faults, ..Options::of_seed(seed) }
+    };
+    let runs: Vec<Options> = (1..=IMPAIRED_SEEDS).map(impaired).collect();
+    let reports = run_all(&runs, |report| report.failure.is_none());
+    let failed: Vec<String> =
+        reports.iter().filter(|report| report.failure.is_some()).map(describe).collect();
+    assert!(failed.is_empty(), "with impaired links: {}", failed.join("\n\n"));
     assert_eq!(reports.len(), runs.len());
 }
 

@@ -1,7 +1,7 @@
 //! The simulated network: every request and every answer is a message of its own with its own delay; it may
-//! be lost, late, overtaken, and a request may arrive twice. A link is cut in one direction at a time.
+//! be lost, late, overtaken, and a request may arrive twice. A link is broken in one direction at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::rt::{AsyncRuntime, Oneshot, OneshotSender};
+use orrery_base::fault::{Delivery, Fault};
 use orrery_base::ids::NodeName;
 use orrery_engine::Engine;
 use orrery_engine::host::{CallError, Disk, Transport, Urgency};
@@ -49,8 +50,8 @@ struct Inner<D: Disk> {
     faults: SyncCell<LinkFaults>,
     /// Who is up and answers.
     engines: SyncCell<BTreeMap<TaskGroup, Engine<SimHost<D>>>>,
-    /// Cut directions, from and to.
-    cut: SyncCell<BTreeSet<(TaskGroup, TaskGroup)>>,
+    /// Broken directions, from and to.
+    broken: SyncCell<BTreeMap<(TaskGroup, TaskGroup), Fault>>,
     next_message: SyncCell<u64>,
 }
 
@@ -62,7 +63,7 @@ impl<D: Disk> Network<D> {
             trace,
             faults: SyncCell::new(faults),
             engines: SyncCell::default(),
-            cut: SyncCell::default(),
+            broken: SyncCell::default(),
             next_message: SyncCell::new(0),
         }))
     }
@@ -91,23 +92,34 @@ impl<D: Disk> Network<D> {
         self.0.engines.borrow_mut().iter().map(|(node, engine)| (*node, engine.clone())).collect()
     }
 
+    /// Breaks one direction of a link, also in this way.
+    pub fn damage(&self, from: TaskGroup, to: TaskGroup, fault: Fault) {
+        let mut broken = self.0.broken.borrow_mut();
+        let all = broken.entry((from, to)).or_default();
+        *all = all.combine(fault);
+    }
+
     /// Cuts one direction of a link.
     pub fn cut(&self, from: TaskGroup, to: TaskGroup) {
-        self.0.cut.borrow_mut().insert((from, to));
+        self.damage(from, to, Fault::CUT);
     }
 
     /// All links work again.
     pub fn heal(&self) {
-        self.0.cut.take();
+        self.0.broken.take();
     }
 
-    /// How many directions are cut.
-    pub fn cuts(&self) -> usize {
-        self.0.cut.borrow_mut().len()
+    /// Whether a direction is broken.
+    pub fn is_broken(&self) -> bool {
+        !self.0.broken.borrow_mut().is_empty()
+    }
+
+    fn fault(&self, from: TaskGroup, to: TaskGroup) -> Fault {
+        self.0.broken.borrow_mut().get(&(from, to)).copied().unwrap_or_default()
     }
 
     fn is_cut(&self, from: TaskGroup, to: TaskGroup) -> bool {
-        self.0.cut.borrow_mut().contains(&(from, to))
+        self.fault(from, to).cut
     }
 
     fn is_up(&self, node: TaskGroup) -> bool {
@@ -121,8 +133,11 @@ impl<D: Disk> Network<D> {
         let mut rng = rng.borrow_mut();
         let lost = rng.chance(faults.loss_per_mille);
         let range = if rng.chance(faults.slow_per_mille) { faults.slow_us } else { faults.delay_us };
-        let delay = Duration::from_micros(rng.range(range));
-        (!lost && !self.is_cut(from, to)).then_some(delay)
+        let delay_us = rng.range(range);
+        match self.fault(from, to).deliver(|bound| rng.range(0..bound.into()) as u32) {
+            Delivery::After { us } if !lost => Some(Duration::from_micros(delay_us + us)),
+            Delivery::Lost | Delivery::After { .. } => None,
+        }
     }
 
     /// One message; false when it did not arrive.

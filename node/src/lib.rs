@@ -1,5 +1,6 @@
 //! The native node: the world of an engine (disk, sockets, clocks), its HTTP edge, the demo's supervisor, the benchmark.
 
+pub mod answer;
 pub mod app;
 pub mod backup;
 pub mod bench;

@@ -21,10 +21,6 @@ use crate::workspace::Workspace;
 const TABLE: &str = "docs/architecture.md";
 const HEADER: &str = "| crate | holds | may depend on |";
 
-/// Modules that still need each other, by crate. It only gets shorter: a module that is in no circle any more fails the check
-/// until its name is taken off.
-const KNOTS: [(&str, &[&str]); 1] = [("node", &["faults", "host", "http", "server", "transport"])];
-
 /// Every crate of the workspace, the circles between the modules of each, and the pages.
 pub fn check(workspace: &Workspace) -> Result<Outcome> {
     let allowed = arrows(&read(&workspace.root.join(TABLE))?)?;
@@ -45,8 +41,7 @@ pub fn check(workspace: &Workspace) -> Result<Outcome> {
                 );
             }
         }
-        let knot = KNOTS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, modules)| modules);
-        wrong.extend(tangled(&name, &modules(&folder.join("src"))?, knot));
+        wrong.extend(tangled(&name, &modules(&folder.join("src"))?));
     }
     wrong.extend(one_build::differences(workspace)?);
     if !wrong.is_empty() {
@@ -238,15 +233,9 @@ impl<'ast> Visit<'ast> for Looker {
 }
 
 /// What is wrong with the arrows between a crate's modules.
-fn tangled(name: &str, needs: &Needs, knot: &[&str]) -> Vec<String> {
-    let circles = circles(needs);
-    let in_one: BTreeSet<&str> = circles.iter().flatten().copied().collect();
-    let new = circles.iter().filter(|circle| circle.iter().any(|module| !knot.contains(module)));
-    let new = new.map(|circle| format!("{name}: these modules need each other: {}", circle.join(", ")));
-    let over = knot.iter().filter(|module| !in_one.contains(*module));
-    let over = over
-        .map(|module| format!("{name}: {module} is in no circle any more: take it off the list in tidy.rs"));
-    new.chain(over).collect()
+fn tangled(name: &str, needs: &Needs) -> Vec<String> {
+    let told = |circle: Vec<&str>| format!("{name}: these modules need each other: {}", circle.join(", "));
+    circles(needs).into_iter().map(told).collect()
 }
 
 /// The sets of modules each of which needs, in some steps, all others of its set.
@@ -312,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_and_a_known_one_has_to_last() {
+    fn a_circle_is_found() {
         let needs = |arrows: &[(&str, &str)]| {
             let mut needs = Needs::new();
             for (from, to) in arrows {
@@ -322,11 +311,8 @@ mod tests {
             needs
         };
         let tree = needs(&[("a", "b"), ("b", "c"), ("a", "c")]);
-        assert!(tangled("x", &tree, &[]).is_empty());
-        assert_eq!(tangled("x", &tree, &["a"]).len(), 1, "it is over");
+        assert!(tangled("x", &tree).is_empty());
         let knot = needs(&[("a", "b"), ("b", "c"), ("c", "b")]);
-        assert_eq!(tangled("x", &knot, &[]), ["x: these modules need each other: b, c"]);
-        assert!(tangled("x", &knot, &["b", "c"]).is_empty());
-        assert_eq!(tangled("x", &knot, &["b"]).len(), 1, "c is new");
+        assert_eq!(tangled("x", &knot), ["x: these modules need each other: b, c"]);
     }
 }

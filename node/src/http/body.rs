@@ -21,9 +21,9 @@ use serde_json::error::Category;
 use smol_str::{SmolStr, format_smolstr};
 use tokio::time::timeout;
 
-use super::answer::Failure;
 use super::discard::{discard, discard_body};
 use super::{BODY_BYTES_MAX, BODY_TIME_MAX};
+use crate::answer::Failure;
 use crate::server::Caller as Connection;
 
 /// How deep lists and objects of a body may be nested, its own braces counted. A message is delivered as it came, and many

@@ -15,11 +15,12 @@ use axum::response::{IntoResponse, Response};
 use orrery_base::error::ErrorCode;
 use parking_lot::RwLock;
 
-use super::answer::Failure;
 use super::discard::discard_body;
+use crate::answer::Failure;
+use crate::server::LIVEZ;
 
 /// What load balancers and orchestrators ask, by whatever name or address they know the node. It tells nothing that is secret.
-pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
+const PROBES: [&str; 3] = [LIVEZ, "/readyz", "/health"];
 
 /// The names and ports under which the cluster is reached. Cheap to clone; all clones are the same list.
 #[derive(Clone, Default)]

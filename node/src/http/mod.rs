@@ -3,7 +3,6 @@
 //! Invariant: nothing is decided here. A handler checks the shape of a request, asks a service, and turns its answer
 //! or error into a status and a body.
 
-mod answer;
 mod assets;
 mod backup;
 mod body;
@@ -28,7 +27,6 @@ use orrery_base::error::{ApiError, ErrorCode};
 use orrery_engine::Engine;
 use tower_http::compression::CompressionLayer;
 
-pub use answer::{Failure, Json};
 pub use assets::dashboard;
 pub use body::{Keyed, json_only, optional_json, read_json};
 pub use discard::discard_body;
@@ -36,12 +34,13 @@ pub use fault::Answered as FaultsAnswered;
 use guard::Guard;
 pub use stream::open_events;
 
+pub use crate::answer::{Failure, Json};
 use crate::events::Hub;
 use crate::faults::FaultyTransport;
 use crate::host::NodeHost;
 use crate::metrics::Metrics;
-use crate::server::PEER_PATH;
-use crate::transport::Links;
+use crate::server::LIVEZ;
+use crate::transport::{Links, PEER_PATH};
 
 /// Largest body of a request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -69,7 +68,7 @@ pub struct NodeState {
 pub fn router(state: NodeState) -> Router {
     let guard = state.guard.clone();
     let mut api = serve::routes()
-        .route("/livez", get(node::livez))
+        .route(LIVEZ, get(node::livez))
         .route("/readyz", get(node::readyz))
         .route("/health", get(node::health))
         .route("/status", get(node::status))

@@ -40,13 +40,13 @@ use tower::ServiceExt as _;
 
 pub use limits::{Limits, raise_descriptors};
 
-use crate::http::Failure;
-use crate::transport::{Listener, PROTOCOL, explain};
+use crate::answer::Failure;
+use crate::transport::{Incoming as PeerConnection, Listener, PEER_PATH, PROTOCOL, explain};
 use io::Connection;
 use seats::{Seat, Seats};
 
-/// Where peers come in: their requests wait for no client's, and count as none.
-pub const PEER_PATH: &str = "/peer";
+/// The probe that asks only whether the process runs.
+pub const LIVEZ: &str = "/livez";
 
 /// What a connection begins with where TLS is spoken: a record of a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -82,14 +82,26 @@ impl Caller {
     pub fn close_after_answer(&self) {
         self.seat.close_after_answer();
     }
+}
 
-    /// Resolves when this connection has to make room for another one. A proven peer's never has to.
-    pub async fn evicted(&self) {
+impl PeerConnection for Caller {
+    fn own_end(&self) -> SocketAddr {
+        self.at
+    }
+
+    fn other_end(&self) -> SocketAddr {
+        self.from
+    }
+
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.certificate.as_deref().cloned()
+    }
+
+    async fn evicted(&self) {
         self.seat.evicted.notified().await;
     }
 
-    /// It is a peer's: it takes no client's place from now on, and stays for as long as the peer does.
-    pub fn is_peers(&self) {
+    fn is_peers(&self) {
         self.seat.is_peers();
     }
 }
@@ -284,9 +296,6 @@ async fn speak(
         }
     }
 }
-
-/// The probe that asks only whether the process runs.
-const LIVEZ: &str = crate::http::guard::PROBES[0];
 
 async fn answer(
     request: hyper::Request<Incoming>,

@@ -1,11 +1,14 @@
 //! The accepting end of a link: checks who dials, answers its requests.
 
+use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::{SinkExt as _, StreamExt as _};
 use orrery_base::ids::NodeName;
 use orrery_engine::host::Urgency;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,11 +19,22 @@ use super::outbox::Outbox;
 use super::text::printable;
 use super::trust::Proof;
 use super::{Links, Shared};
-use crate::server::Caller;
 
 /// Most requests of one peer that are worked on at once; then reading waits. Elections do not count: their number is
 /// bounded at the sender.
 const SERVING_MAX: usize = 4_096;
+
+/// A connection on which somebody dialled this node, as whoever serves connections knows it.
+pub trait Incoming: Send + Sync + 'static {
+    fn own_end(&self) -> SocketAddr;
+    fn other_end(&self) -> SocketAddr;
+    /// What the other end proved to be, where the connection is encrypted.
+    fn certificate(&self) -> Option<CertificateDer<'static>>;
+    /// Resolves when this connection has to make room for another one. A proven peer's never has to.
+    fn evicted(&self) -> impl Future<Output = ()> + Send;
+    /// It is a peer's: it takes no client's place from now on, and stays for as long as the peer does.
+    fn is_peers(&self);
+}
 
 /// What a connection proved before it said a word; or why it cannot be a peer's.
 #[derive(Clone, Debug)]
@@ -38,11 +52,10 @@ impl Admission {
 
 impl Links {
     /// Finds out who is at the other end, from its certificate or from the system.
-    pub async fn admit(&self, caller: Option<&Caller>) -> Admission {
+    pub async fn admit(&self, caller: Option<&impl Incoming>) -> Admission {
         Admission(match caller {
             Some(caller) => {
-                let certificate = caller.certificate.as_deref().cloned();
-                self.shared.trust.admit(certificate, caller.at, caller.from).await
+                self.shared.trust.admit(caller.certificate(), caller.own_end(), caller.other_end()).await
             }
             None => Err("nobody knows where it comes from".to_owned()),
         })
@@ -50,7 +63,12 @@ impl Links {
 }
 
 /// Serves one connection of a peer until it breaks.
-pub async fn accept_peer(links: Links, mut socket: WebSocket, admission: Admission, caller: Option<Caller>) {
+pub async fn accept_peer(
+    links: Links,
+    mut socket: WebSocket,
+    admission: Admission,
+    caller: Option<impl Incoming>,
+) {
     let shared = links.shared;
     let room_is_wanted = async {
         match &caller {
@@ -71,7 +89,7 @@ pub async fn accept_peer(links: Links, mut socket: WebSocket, admission: Admissi
             talk(&shared, peer, socket).await;
         }
         Ok(Err(Refused { by_name, why })) => {
-            let from = caller.map(|caller| caller.from.to_string()).unwrap_or_default();
+            let from = caller.map(|caller| caller.other_end().to_string()).unwrap_or_default();
             if shared.refusals.is_news(&by_name, &why) {
                 tracing::warn!(%from, "{by_name} was refused as a peer: {why}");
             }

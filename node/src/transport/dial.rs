@@ -23,8 +23,7 @@ use super::handshake::{self, HANDSHAKE_MAX, Hello, Mismatch, Verdict};
 use super::outbox::Outbox;
 use super::text::printable;
 use super::wire::{self, Dialled, Duplex, Refusal};
-use super::{PEER_READ_BYTES, Shared};
-use crate::server::PEER_PATH;
+use super::{PEER_PATH, PEER_READ_BYTES, Shared};
 
 /// Pause before the first new try, and the longest one. Each pause is drawn between half and all of it.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);

@@ -33,7 +33,7 @@ use orrery_engine::host::{CallError, Transport, Urgency};
 use orrery_machine::Member;
 use parking_lot::{Mutex, RwLock};
 
-pub use accept::{Admission, accept_peer};
+pub use accept::{Admission, Incoming, accept_peer};
 pub use handshake::PeerIdentity;
 pub use trust::Trust;
 pub(crate) use trust::{PROTOCOL, explain};
@@ -41,6 +41,9 @@ pub use wire::{Listener, listen};
 
 use dial::Link;
 use refusals::Refusals;
+
+/// Where peers come in: their requests wait for no client's, and count as none.
+pub const PEER_PATH: &str = "/peer";
 
 /// Largest message of a peer.
 pub const PEER_BYTES_MAX: usize = frame::FRAME_BYTES_MAX;

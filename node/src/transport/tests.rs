@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use super::certificates::Authority;
 use super::*;
 use crate::config::{Credentials, Secret};
-use crate::server::{Caller, Limits, PEER_PATH, Site, serve};
+use crate::server::{Caller, Limits, Site, serve};
 
 const LONG: Duration = Duration::from_secs(10);
 

@@ -7,26 +7,23 @@ use orrery_event::fault;
 use orrery_projection::view::View;
 use smol_str::ToSmolStr;
 
-use super::words::{self, Words};
+use super::words::{self, Words, words};
 use super::{Language, Said, Topic};
 
-const CUT: Words = ["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"];
-const WHOLE: Words = ["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"];
-const UNIMPAIRED: Words = [
-    "Messages from {0} to {1} are no longer slowed or lost on purpose",
-    "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan",
-];
-const CUT_LISTED: Words = ["⚡ {0} → {1} cut", "⚡ {0} → {1} dipotong"];
-const LEGEND: Words = ["link made slow or lossy", "sambungan yang diperlambat atau kehilangan pesan"];
+const CUT: Words<2> = words!["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"];
+const WHOLE: Words<2> = words!["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"];
+const UNIMPAIRED: Words<2> = words!["Messages from {0} to {1} are no longer slowed or lost on purpose", "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan"];
+const CUT_LISTED: Words<2> = words!["⚡ {0} → {1} cut", "⚡ {0} → {1} dipotong"];
+const LEGEND: Words<0> = words!["link made slow or lossy", "sambungan yang diperlambat atau kehilangan pesan"];
 
 /// Words of a kind: `{0}` to `{1}` is the direction, `{2}` the amount.
 struct KindWords {
     /// As a sentence.
-    first: Words,
+    first: Words<3>,
     /// As a later part of a sentence.
-    also: Words,
+    also: Words<3>,
     /// In the list of what is broken.
-    listed: Words,
+    listed: Words<3>,
 }
 
 /// What is said of a kind; nothing of a cut, which has sentences of its own.
@@ -34,17 +31,14 @@ fn of(kind: FaultKind) -> Option<KindWords> {
     match kind {
         FaultKind::Cut => None,
         FaultKind::Delay => Some(KindWords {
-            first: ["Messages from {0} to {1} take {2} ms longer", "Pesan dari {0} ke {1} lebih lama {2} ms"],
-            also: ["they take {2} ms longer", "pesannya lebih lama {2} ms"],
-            listed: ["+{2} ms", "+{2} ms"],
+            first: words!["Messages from {0} to {1} take {2} ms longer", "Pesan dari {0} ke {1} lebih lama {2} ms"],
+            also: words!["they take {2} ms longer", "pesannya lebih lama {2} ms"],
+            listed: words!["+{2} ms", "+{2} ms"],
         }),
         FaultKind::Loss => Some(KindWords {
-            first: [
-                "{2} of 100 messages from {0} to {1} get lost",
-                "{2} dari 100 pesan dari {0} ke {1} hilang",
-            ],
-            also: ["{2} of 100 get lost", "{2} dari 100 hilang"],
-            listed: ["loses {2} %", "hilang {2} %"],
+            first: words!["{2} of 100 messages from {0} to {1} get lost", "{2} dari 100 pesan dari {0} ke {1} hilang"],
+            also: words!["{2} of 100 get lost", "{2} dari 100 hilang"],
+            listed: words!["loses {2} %", "hilang {2} %"],
         }),
     }
 }
@@ -76,7 +70,7 @@ pub(super) fn say(view: &View, at: &NodeName, fact: &Fact) -> Option<Said> {
 fn sentence(at: &NodeName, peer: &NodeName, fault: &Fault, language: usize, and: &str) -> String {
     let part = |(place, (words, amount)): (usize, (KindWords, u32))| {
         let words = if place == 0 { words.first } else { words.also };
-        words::fill(words[language], &[at, peer, &amount.to_smolstr()])
+        words.fill(language, &[at, peer, &amount.to_smolstr()])
     };
     let parts: Vec<String> = parts(fault).enumerate().map(part).collect();
     match parts.split_last() {
@@ -89,10 +83,10 @@ fn sentence(at: &NodeName, peer: &NodeName, fault: &Fault, language: usize, and:
 pub fn listed(from: &NodeName, to: &NodeName, fault: &Fault, language: Language) -> String {
     let language = language as usize;
     if fault.cut {
-        return words::fill(CUT_LISTED[language], &[from, to]);
+        return CUT_LISTED.fill(language, &[from, to]);
     }
     let part = |(words, amount): (KindWords, u32)| {
-        words::fill(words.listed[language], &[from, to, &amount.to_smolstr()])
+        words.listed.fill(language, &[from, to, &amount.to_smolstr()])
     };
     let parts: Vec<String> = parts(fault).map(part).collect();
     ["… ", from, " → ", to, " ", &parts.join(", ")].concat()
@@ -100,7 +94,7 @@ pub fn listed(from: &NodeName, to: &NodeName, fault: &Fault, language: Language)
 
 /// What the legend says of a link that is drawn as impaired.
 pub fn impaired(language: Language) -> &'static str {
-    LEGEND[language as usize]
+    LEGEND.plain(language as usize)
 }
 
 #[cfg(test)]

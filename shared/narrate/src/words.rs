@@ -15,6 +15,18 @@ impl<const N: usize> Words<N> {
         assert!((gaps_of(english) | gaps_of(indonesian)) >> N == 0, "every gap is filled");
         Words([english, indonesian])
     }
+
+    /// The sentence in one language, with its gaps filled.
+    pub fn fill(self, language: usize, gaps: &[&str; N]) -> String {
+        fill(self.0[language], gaps)
+    }
+}
+
+impl Words<0> {
+    /// Words without gaps, in one language.
+    pub fn plain(self, language: usize) -> &'static str {
+        self.0[language]
+    }
 }
 
 /// A sentence in both languages, whose gaps are checked when it is compiled.

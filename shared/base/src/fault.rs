@@ -15,13 +15,16 @@ use crate::error::ApiError;
 
 /// What is wrong with one direction of a link. In JSON an object of its fields, as in `/faults`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Fault {
     /// Nothing arrives.
     pub cut: bool,
     /// Everything arrives so much later, milliseconds.
+    #[cfg_attr(feature = "openapi", schema(maximum = 10_000))]
     pub delay_ms: u32,
     /// So many of a hundred messages get lost.
+    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub loss_percent: u8,
 }
 

@@ -12,9 +12,13 @@ use super::{Language, Said, Topic};
 
 const CUT: Words<2> = words!["The link from {0} to {1} was cut", "Jalur dari {0} ke {1} diputus"];
 const WHOLE: Words<2> = words!["The link from {0} to {1} is whole again", "Jalur dari {0} ke {1} pulih"];
-const UNIMPAIRED: Words<2> = words!["Messages from {0} to {1} are no longer slowed or lost on purpose", "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan"];
+const UNIMPAIRED: Words<2> = words![
+    "Messages from {0} to {1} are no longer slowed or lost on purpose",
+    "Pesan dari {0} ke {1} tidak lagi sengaja diperlambat atau dihilangkan"
+];
 const CUT_LISTED: Words<2> = words!["⚡ {0} → {1} cut", "⚡ {0} → {1} dipotong"];
-const LEGEND: Words<0> = words!["link made slow or lossy", "sambungan yang diperlambat atau kehilangan pesan"];
+const LEGEND: Words<0> =
+    words!["link made slow or lossy", "sambungan yang diperlambat atau kehilangan pesan"];
 
 /// Words of a kind: `{0}` to `{1}` is the direction, `{2}` the amount.
 struct KindWords {
@@ -31,12 +35,18 @@ fn of(kind: FaultKind) -> Option<KindWords> {
     match kind {
         FaultKind::Cut => None,
         FaultKind::Delay => Some(KindWords {
-            first: words!["Messages from {0} to {1} take {2} ms longer", "Pesan dari {0} ke {1} lebih lama {2} ms"],
+            first: words![
+                "Messages from {0} to {1} take {2} ms longer",
+                "Pesan dari {0} ke {1} lebih lama {2} ms"
+            ],
             also: words!["they take {2} ms longer", "pesannya lebih lama {2} ms"],
             listed: words!["+{2} ms", "+{2} ms"],
         }),
         FaultKind::Loss => Some(KindWords {
-            first: words!["{2} of 100 messages from {0} to {1} get lost", "{2} dari 100 pesan dari {0} ke {1} hilang"],
+            first: words![
+                "{2} of 100 messages from {0} to {1} get lost",
+                "{2} dari 100 pesan dari {0} ke {1} hilang"
+            ],
             also: words!["{2} of 100 get lost", "{2} dari 100 hilang"],
             listed: words!["loses {2} %", "hilang {2} %"],
         }),
@@ -85,9 +95,8 @@ pub fn listed(from: &NodeName, to: &NodeName, fault: &Fault, language: Language)
     if fault.cut {
         return CUT_LISTED.fill(language, &[from, to]);
     }
-    let part = |(words, amount): (KindWords, u32)| {
-        words.listed.fill(language, &[from, to, &amount.to_smolstr()])
-    };
+    let part =
+        |(words, amount): (KindWords, u32)| words.listed.fill(language, &[from, to, &amount.to_smolstr()]);
     let parts: Vec<String> = parts(fault).map(part).collect();
     ["… ", from, " → ", to, " ", &parts.join(", ")].concat()
 }

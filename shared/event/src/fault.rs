@@ -19,7 +19,7 @@ pub fn facts(peer: &NodeName, before: Fault, now: Fault) -> [Option<Fact>; 2] {
 
 /// What is wrong with a node's link after a fact that says so: the peer at its other end, and the fault. `before` tells what was
 /// wrong with it: some facts say a part.
-pub fn after<'a>(fact: &'a Fact, before: impl FnOnce(&NodeName) -> Fault) -> Option<(&'a NodeName, Fault)> {
+pub fn after(fact: &Fact, before: impl FnOnce(&NodeName) -> Fault) -> Option<(&NodeName, Fault)> {
     match fact {
         Fact::LinkFault { peer, cut } => Some((peer, Fault { cut: *cut, ..before(peer) })),
         Fact::LinkImpaired { link } => {

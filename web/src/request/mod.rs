@@ -17,6 +17,7 @@ use orrery_api::node::TransferLeader;
 use orrery_api::queue::JsonText;
 use orrery_api::request::Request as ServiceRequest;
 use orrery_base::error::ApiError;
+use orrery_base::fault::Fault;
 use orrery_base::ids::NodeName;
 use orrery_base::valid::Name;
 use orrery_projection::view::View;

@@ -124,7 +124,7 @@ fn Scenarios() -> impl IntoView {
 #[component]
 fn Faults() -> impl IntoView {
     let (playback, ui) = (Playback::expect(), Ui::expect());
-    let list = Memo::new(move |_| playback.view.with(broken));
+    let list = Memo::new(move |_| playback.view.with(|view| broken(view)));
     // A tenth of a second is what the words can show.
     let tenth = Memo::new(move |_| playback.now_us.get() / 100_000);
     let since = move |since_us: u64| {

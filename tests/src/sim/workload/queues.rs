@@ -278,13 +278,11 @@ impl QueueClient {
     }
 }
 
+/// An answer that is waited for.
+type Answered<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send>>;
+
 /// One request at whichever node it goes to.
-fn asked<Q>(
-    request: Q,
-) -> impl Fn(
-    Engine<SimHost>,
-    Option<IdempotencyKey>,
-) -> Pin<Box<dyn Future<Output = Result<Q::Answer, ApiError>> + Send>>
+fn asked<Q>(request: Q) -> impl Fn(Engine<SimHost>, Option<IdempotencyKey>) -> Answered<Q::Answer>
 where
     Q: Request + Clone + Send + 'static,
     Engine<SimHost>: Serve<Q>,

@@ -1,7 +1,8 @@
 //! Transfer: the holder hands its lock to somebody else, ahead of the queue.
 //!
 //! The lock stays in its mode, under a new token: whoever still acts under the old one is fenced out. Its lease begins anew, with
-//! the length that the old one had; under a session of the new holder that session counts. Who waits for the lock waits for the
+//! the length that the new holder asked for where it waited, and that of the old lease otherwise; under a session of the new holder
+//! that session counts. Who waits for the lock waits for the
 //! new holder from now on, which can close a cycle as no other grant can: then its youngest wait is refused.
 
 use smol_str::SmolStr;
@@ -38,6 +39,7 @@ impl Table {
         if let Some(outcome) = claim.outcome {
             self.remove_outcome(outcome);
         }
+        let ttl_ms = waiter.as_ref().map_or(ttl_ms, |waiter| waiter.ttl_ms);
         self.last_token += 1;
         let (fencing_token, since_ms) = (self.last_token, self.clock_ms);
         let expires_at_ms = to.session.is_none().then(|| self.after(ttl_ms));

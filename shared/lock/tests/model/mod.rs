@@ -176,7 +176,8 @@ impl Model {
         self.take_back(token);
         self.waits.retain(|other| Some(other.id) != waiting.as_ref().map(|waiting| waiting.id));
         let unread = waiting.as_ref().is_none_or(|waiting| waiting.queued);
-        self.grant(resource, to, lock.mode, lock.ttl, waiting.map(|waiting| waiting.id), unread);
+        let ttl = waiting.as_ref().map_or(lock.ttl, |waiting| waiting.ttl);
+        self.grant(resource, to, lock.mode, ttl, waiting.map(|waiting| waiting.id), unread);
         let fencing_token = self.last_token;
         self.follow_refusals(None, facts);
         self.hand_over();

@@ -17,7 +17,7 @@ use crate::codec::{self, PEER_VERSION};
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::peer::message::{
-    Asked, Beat, BeatAnswer, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome,
+    Asked, Beat, BeatAnswer, Envelope, PeerRequest, PeerResponse, Probed, ProposeOutcome, ReadOutcome,
 };
 use crate::peer::timing::Timing;
 use crate::raft::group::Group;
@@ -271,7 +271,7 @@ pub(super) async fn answer_in<H: Host>(
             PeerResponse::Propose(if group.leads() {
                 group.propose_try(command, within, tried).await
             } else {
-                Outcome::NotLeader { leader: group.leader() }
+                ProposeOutcome::NotLeader { leader: group.leader() }
             })
         }
         PeerRequest::ReadIndex { within_ms } => {

@@ -170,7 +170,7 @@ impl Table {
     fn assert_deadlines(&self) {
         let holds = self.holds.iter().filter_map(|(token, it)| Some((it.expires_at_ms?, Due::Lock(*token))));
         let waits = self.waits.iter().filter_map(|(wait, it)| Some((it.expires_at_ms?, Due::Wait(*wait))));
-        let outcomes = self.outcomes.iter().map(|(wait, it)| (it.expires_at_ms, Due::Outcome(*wait)));
+        let outcomes = self.outcomes.iter().map(|(wait, it)| (it.expires_at_ms, Due::RefusedWait(*wait)));
         let sessions = self.sessions.iter().map(|(id, it)| (it.expires_at_ms, Due::Session(*id)));
         let expected: BTreeSet<_> = holds.chain(waits).chain(outcomes).chain(sessions).collect();
         for deadline in &expected {

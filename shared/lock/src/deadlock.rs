@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use smol_str::SmolStr;
 
 use super::fact::LockFact;
-use super::table::{Claim, Outcome, Resource, Step, Table, Waiter};
+use super::table::{Claim, RefusedWait, Resource, Step, Table, Waiter};
 use super::{Holder, LockReply, Mode, WaitEdge, WaitId};
 
 /// So many of its start's claims a search looks at for each vertex that it visits.
@@ -117,7 +117,7 @@ impl Table {
         if keep {
             let expires_at_ms = self.after(waiter.deadline_ms);
             let Waiter { resource, holder, mode, queued, .. } = waiter;
-            self.insert_outcome(wait, Outcome { resource, holder, mode, cycle, queued, expires_at_ms });
+            self.insert_outcome(wait, RefusedWait { resource, holder, mode, cycle, queued, expires_at_ms });
         }
         Some(reply)
     }

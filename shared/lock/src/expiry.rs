@@ -18,7 +18,7 @@ impl Table {
                 Due::Wait(wait) => {
                     self.end_wait(wait, ReleaseCause::Expired, step);
                 }
-                Due::Outcome(wait) => {
+                Due::RefusedWait(wait) => {
                     self.remove_outcome(wait);
                 }
                 Due::Session(session) => {

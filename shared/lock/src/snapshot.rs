@@ -3,7 +3,7 @@
 use orrery_base::ids::LeaseMs;
 use serde::{Deserialize, Serialize};
 
-use super::table::{Hold, Outcome, Session, Table, Waiter};
+use super::table::{Hold, RefusedWait, Session, Table, Waiter};
 use super::{FencingToken, SessionId, WaitId};
 
 /// One piece of the lock table. The order of the variants is part of the snapshot format: add at the end.
@@ -13,7 +13,7 @@ pub enum TableRecord {
     Session(SessionId, Session),
     Hold(FencingToken, Hold),
     Wait(WaitId, Waiter),
-    Outcome(WaitId, Outcome),
+    RefusedWait(WaitId, RefusedWait),
 }
 
 impl Table {
@@ -24,7 +24,7 @@ impl Table {
             .chain(self.sessions.iter().map(|(id, session)| TableRecord::Session(*id, session.clone())))
             .chain(self.holds.iter().map(|(token, hold)| TableRecord::Hold(*token, hold.clone())))
             .chain(self.waits.iter().map(|(id, waiter)| TableRecord::Wait(*id, waiter.clone())))
-            .chain(self.outcomes.iter().map(|(id, outcome)| TableRecord::Outcome(*id, outcome.clone())))
+            .chain(self.outcomes.iter().map(|(id, outcome)| TableRecord::RefusedWait(*id, outcome.clone())))
     }
 
     /// Takes one record in. The error says what does not fit.
@@ -55,7 +55,7 @@ impl Table {
                 }
                 self.insert_wait(id, waiter);
             }
-            TableRecord::Outcome(id, outcome) => {
+            TableRecord::RefusedWait(id, outcome) => {
                 if self.outcomes.contains_key(&id) {
                     return Err("an outcome is there twice");
                 }

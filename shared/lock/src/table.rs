@@ -30,7 +30,7 @@ pub struct Table {
     pub(super) last_token: FencingToken,
     pub(super) holds: OrdMap<FencingToken, Hold>,
     pub(super) waits: OrdMap<WaitId, Waiter>,
-    pub(super) outcomes: OrdMap<WaitId, Outcome>,
+    pub(super) outcomes: OrdMap<WaitId, RefusedWait>,
     pub(super) sessions: OrdMap<SessionId, Session>,
     pub(super) resources: OrdMap<SmolStr, Arc<Resource>>,
     pub(super) claims: OrdMap<(Holder, SmolStr), Claim>,
@@ -89,7 +89,7 @@ impl Waiter {
 
 /// A refused wait whose client has not read it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct RefusedWait {
     pub resource: SmolStr,
     pub holder: Holder,
     pub mode: Mode,
@@ -144,7 +144,7 @@ pub(super) struct Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Wait(WaitId),
-    Outcome(WaitId),
+    RefusedWait(WaitId),
     Session(SessionId),
     Lock(FencingToken),
 }
@@ -519,20 +519,20 @@ impl Table {
     }
 
     /// Keeps a refused wait's answer until it is read.
-    pub(super) fn insert_outcome(&mut self, wait: WaitId, outcome: Outcome) {
+    pub(super) fn insert_outcome(&mut self, wait: WaitId, outcome: RefusedWait) {
         while self.outcomes.len() >= super::limits::OUTCOMES_MAX {
             let Some(oldest) = self.outcomes.get_min().map(|(wait, _)| *wait) else { break };
             self.remove_outcome(oldest);
         }
         self.edit_claim(&outcome.holder, &outcome.resource, |claim| claim.outcome = Some(wait));
-        self.deadlines.insert((outcome.expires_at_ms, Due::Outcome(wait)));
+        self.deadlines.insert((outcome.expires_at_ms, Due::RefusedWait(wait)));
         self.outcomes.insert(wait, outcome);
     }
 
     /// Takes a refused wait's answer out.
-    pub(super) fn remove_outcome(&mut self, wait: WaitId) -> Option<Outcome> {
+    pub(super) fn remove_outcome(&mut self, wait: WaitId) -> Option<RefusedWait> {
         let outcome = self.outcomes.remove(&wait)?;
-        self.deadlines.remove(&(outcome.expires_at_ms, Due::Outcome(wait)));
+        self.deadlines.remove(&(outcome.expires_at_ms, Due::RefusedWait(wait)));
         self.edit_claim(&outcome.holder, &outcome.resource, |claim| claim.outcome = None);
         Some(outcome)
     }

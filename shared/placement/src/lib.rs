@@ -41,4 +41,4 @@ pub use ring::{
 pub use shard::{shard_of, shard_token};
 pub use table::{PlacedShard, ShardTable};
 pub use view::{PastRing, RingView, Way, change, ring_of};
-pub use walk::{Outcome, Step, Walk};
+pub use walk::{StepOutcome, Walk, WalkStep};

@@ -10,9 +10,9 @@ use super::ring::{Ring, VirtualNode};
 
 /// What a virtual node that the walk passed meant for the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StepOutcome))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum StepOutcome {
     /// Its node is the preferred leader.
     Leader,
     /// Its node is a further replica.
@@ -28,14 +28,14 @@ pub enum Outcome {
 /// One virtual node on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Step {
+pub struct WalkStep {
     pub token: Token,
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: NodeName,
     /// Its number, from 0.
     pub n: u32,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// Why its node was passed over, at its first step. A replica that was passed over as the leader has a reason
     /// too.
     pub why: Vec<SkipReason>,
@@ -52,7 +52,7 @@ pub struct Walk {
     /// The shard's token: where the walk begins.
     pub token: Token,
     /// Every virtual node that the walk passed, in order, to the last replica (a whole turn at most).
-    pub steps: Vec<Step>,
+    pub steps: Vec<WalkStep>,
     /// The replicas, the preferred leader first. One that is not among the steps has left the ring since.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub replicas: Vec<NodeName>,
@@ -65,11 +65,11 @@ impl Walk {
         let mut words = vec![self.hash.to_string(), self.shard.0.to_string(), self.token.to_string()];
         for step in &self.steps {
             let letter = match step.outcome {
-                Outcome::Leader => "l",
-                Outcome::Replica => "r",
-                Outcome::Skipped => "s",
-                Outcome::Duplicate => "d",
-                Outcome::Newer => "n",
+                StepOutcome::Leader => "l",
+                StepOutcome::Replica => "r",
+                StepOutcome::Skipped => "s",
+                StepOutcome::Duplicate => "d",
+                StepOutcome::Newer => "n",
             };
             words.extend([
                 step.token.to_string(),
@@ -103,15 +103,15 @@ impl ShardMap {
             let at = ring.virtual_node(point);
             let why = if fresh { reasons(&at.node) } else { Vec::new() };
             let outcome = match placement.replicas.iter().position(|node| *node == at.node) {
-                _ if !fresh => Outcome::Duplicate,
-                Some(0) => Outcome::Leader,
-                Some(_) => Outcome::Replica,
-                None if why.is_empty() => Outcome::Newer,
-                None => Outcome::Skipped,
+                _ if !fresh => StepOutcome::Duplicate,
+                Some(0) => StepOutcome::Leader,
+                Some(_) => StepOutcome::Replica,
+                None if why.is_empty() => StepOutcome::Newer,
+                None => StepOutcome::Skipped,
             };
-            missing -= usize::from(matches!(outcome, Outcome::Leader | Outcome::Replica));
+            missing -= usize::from(matches!(outcome, StepOutcome::Leader | StepOutcome::Replica));
             let VirtualNode { token, node, n } = at;
-            steps.push(Step { token, node, n, outcome, why });
+            steps.push(WalkStep { token, node, n, outcome, why });
         }
         let (shard, token, replicas) = (placement.shard, placement.token, placement.replicas.clone());
         Some(Walk { hash, shard, token, steps, replicas })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use orrery_base::ids::{GroupId, NodeName};
 use orrery_placement::{
-    Bounds, Change, Outcome, Ring, RingError, RingNode, ShardMap, ShardPlacement, SkipReason, Token,
+    Bounds, Change, Ring, RingError, RingNode, ShardMap, ShardPlacement, SkipReason, StepOutcome, Token,
     VIRTUAL_NODES, Walk, golden, hash_parts, hash64, partition_hash, shard_of, shard_token,
 };
 use proptest::prelude::*;
@@ -266,15 +266,15 @@ fn check_walks(ring: &Ring, map: &ShardMap) {
     for placement in &map.shards {
         let walk = map.walk(ring, placement.token).unwrap();
         assert_eq!((walk.shard, walk.token), (placement.shard, placement.token));
-        let met = |outcome: Outcome| walk.steps.iter().filter(move |step| step.outcome == outcome);
-        assert_eq!(met(Outcome::Newer).count(), 0, "{walk:?}");
-        assert_eq!(met(Outcome::Leader).map(|step| &step.node).collect::<Vec<_>>(), [&walk.replicas[0]]);
-        let others: BTreeSet<_> = met(Outcome::Replica).map(|step| &step.node).collect();
+        let met = |outcome: StepOutcome| walk.steps.iter().filter(move |step| step.outcome == outcome);
+        assert_eq!(met(StepOutcome::Newer).count(), 0, "{walk:?}");
+        assert_eq!(met(StepOutcome::Leader).map(|step| &step.node).collect::<Vec<_>>(), [&walk.replicas[0]]);
+        let others: BTreeSet<_> = met(StepOutcome::Replica).map(|step| &step.node).collect();
         assert_eq!(others, walk.replicas[1..].iter().collect(), "{walk:?}");
-        assert!(met(Outcome::Skipped).all(|step| !step.why.is_empty()));
+        assert!(met(StepOutcome::Skipped).all(|step| !step.why.is_empty()));
         let last = walk.steps.last().unwrap().outcome;
         assert!(
-            matches!(last, Outcome::Leader | Outcome::Replica),
+            matches!(last, StepOutcome::Leader | StepOutcome::Replica),
             "the walk ends at the last replica: {walk:?}"
         );
     }

@@ -6,7 +6,7 @@ use super::fact::DeadCause;
 use super::group::{Group, Parked, State};
 use super::step::Context;
 use super::topic::Topic;
-use super::{ConsumerGroup, Outcome, QueueFact};
+use super::{ConsumerGroup, QueueFact, SettleOutcome};
 
 impl Topic {
     pub(super) fn give_back(
@@ -14,10 +14,10 @@ impl Topic {
         name: &ConsumerGroup,
         number: LogIndex,
         context: &mut Context<'_>,
-    ) -> Outcome {
-        let Some(group) = self.groups.get_mut(name) else { return Outcome::Unknown };
-        let Some(mut open) = group.open.get(&number).cloned() else { return Outcome::Unknown };
-        let State::InFlight { consumer, .. } = open.state.clone() else { return Outcome::Late };
+    ) -> SettleOutcome {
+        let Some(group) = self.groups.get_mut(name) else { return SettleOutcome::Unknown };
+        let Some(mut open) = group.open.get(&number).cloned() else { return SettleOutcome::Unknown };
+        let State::InFlight { consumer, .. } = open.state.clone() else { return SettleOutcome::Late };
         open.attempts = open.attempts.saturating_sub(1);
         let attempts = open.attempts;
         group.take(number);
@@ -25,7 +25,7 @@ impl Topic {
         self.left.returned += 1;
         // Only where the bound of attempts was lowered meanwhile.
         if self.fail(name, number, State::Ready, DeadCause::HungUp, context) {
-            return Outcome::DeadLettered;
+            return SettleOutcome::DeadLettered;
         }
         if let Some(group) = self.groups.get_mut(name) {
             group.let_earlier_pass(number);
@@ -33,7 +33,7 @@ impl Topic {
         let (topic, group) = (context.topic.clone(), name.clone());
         context.report(QueueFact::Returned { topic, number, group, consumer, attempts });
         context.wake(name);
-        Outcome::Nacked
+        SettleOutcome::Nacked
     }
 }
 

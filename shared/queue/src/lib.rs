@@ -226,7 +226,7 @@ pub struct Claimed {
 /// What became of one message of an ack, a nack or an extend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum SettleOutcome {
     /// The group never gets it again.
     Acknowledged,
     /// It is ready again, or will be after its delay.
@@ -269,7 +269,7 @@ pub enum QueueReply {
     },
     /// What became of each message that an ack, a nack or an extend named, in its order.
     Outcomes {
-        outcomes: Vec<(LogIndex, Outcome)>,
+        outcomes: Vec<(LogIndex, SettleOutcome)>,
     },
     Group {
         existed: bool,

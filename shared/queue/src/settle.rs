@@ -10,7 +10,7 @@ use super::shard::Shard;
 use super::step::{Context, Step};
 use super::stored::Stored;
 use super::topic::Topic;
-use super::{ConsumerGroup, Handle, Outcome, QueueFact, QueueReply, TopicName};
+use super::{ConsumerGroup, Handle, QueueFact, QueueReply, SettleOutcome, TopicName};
 
 #[derive(Clone, Copy)]
 pub(super) enum Settle {
@@ -52,7 +52,7 @@ impl Topic {
         handle: Handle,
         how: Settle,
         context: &mut Context<'_>,
-    ) -> Outcome {
+    ) -> SettleOutcome {
         if let Some(outcome) = self.not_current(group, handle) {
             return outcome;
         }
@@ -67,26 +67,26 @@ impl Topic {
     }
 
     /// Why the handle does not name the latest delivery of its message to the group.
-    fn not_current(&self, group: &ConsumerGroup, handle: Handle) -> Option<Outcome> {
-        let Some(group) = self.groups.get(group) else { return Some(Outcome::Unknown) };
+    fn not_current(&self, group: &ConsumerGroup, handle: Handle) -> Option<SettleOutcome> {
+        let Some(group) = self.groups.get(group) else { return Some(SettleOutcome::Unknown) };
         let Some(open) = group.open.get(&handle.number) else {
             return Some(self.not_open(group, handle));
         };
         match handle.receipt {
             Some(receipt) if open.receipt == Some(receipt) => None,
-            Some(_) => Some(Outcome::Late),
+            Some(_) => Some(SettleOutcome::Late),
             None if open.receipt.is_some() => None,
-            None if open.attempts == 0 => Some(Outcome::Unknown),
-            None => Some(Outcome::Late),
+            None if open.attempts == 0 => Some(SettleOutcome::Unknown),
+            None => Some(SettleOutcome::Late),
         }
     }
 
     /// What became of a message that the group does not have in its hands. `Unknown` is only said of what it was never given.
-    fn not_open(&self, group: &Group, handle: Handle) -> Outcome {
+    fn not_open(&self, group: &Group, handle: Handle) -> SettleOutcome {
         let number = handle.number;
         let gone = |cause| match cause {
-            GoneCause::Acknowledged => Outcome::Already,
-            cause => Outcome::Gone(cause),
+            GoneCause::Acknowledged => SettleOutcome::Already,
+            cause => SettleOutcome::Gone(cause),
         };
         if let Some(cause) = group.gone.why(number) {
             return gone(cause);
@@ -96,25 +96,25 @@ impl Topic {
             let forgotten = group.gone.may_have_forgotten(number) || self.gone.may_have_forgotten(number);
             return match self.gone.why(number) {
                 Some(cause) => gone(cause),
-                None if forgotten && !is_here => Outcome::Gone(GoneCause::Forgotten),
-                None => Outcome::Unknown,
+                None if forgotten && !is_here => SettleOutcome::Gone(GoneCause::Forgotten),
+                None => SettleOutcome::Unknown,
             };
         };
         let key = self.log.stored(number).and_then(Stored::key);
         match handle.receipt {
-            _ if !group.wants(place) => Outcome::Unknown,
+            _ if !group.wants(place) => SettleOutcome::Unknown,
             // Other groups have it still; this one was done with it long ago.
-            _ if group.is_done(number, place, key.as_ref()) => Outcome::Gone(GoneCause::Forgotten),
+            _ if group.is_done(number, place, key.as_ref()) => SettleOutcome::Gone(GoneCause::Forgotten),
             // Brought back since, and not delivered again.
-            Some(_) => Outcome::Late,
-            None => Outcome::Unknown,
+            Some(_) => SettleOutcome::Late,
+            None => SettleOutcome::Unknown,
         }
     }
 
     /// Also after its visibility ran out, as long as there was no newer delivery: the consumer did the work.
-    fn ack(&mut self, name: &ConsumerGroup, number: LogIndex, context: &mut Context<'_>) -> Outcome {
-        let Some(group) = self.groups.get_mut(name) else { return Outcome::Unknown };
-        let Some(open) = group.take(number) else { return Outcome::Unknown };
+    fn ack(&mut self, name: &ConsumerGroup, number: LogIndex, context: &mut Context<'_>) -> SettleOutcome {
+        let Some(group) = self.groups.get_mut(name) else { return SettleOutcome::Unknown };
+        let Some(open) = group.take(number) else { return SettleOutcome::Unknown };
         group.promote(open.key.as_ref());
         if open.key.is_some() && group.may_claim(self.log.in_order()) {
             context.wake(name);
@@ -125,7 +125,7 @@ impl Topic {
         self.left.acknowledged += u64::from(freed_bytes.is_some());
         let (topic, group) = (context.topic.clone(), name.clone());
         context.report(QueueFact::Acknowledged { topic, number, group, had: open.had(), freed_bytes });
-        Outcome::Acknowledged
+        SettleOutcome::Acknowledged
     }
 
     fn nack(
@@ -134,17 +134,17 @@ impl Topic {
         number: LogIndex,
         delay_ms: u64,
         context: &mut Context<'_>,
-    ) -> Outcome {
+    ) -> SettleOutcome {
         let until = (delay_ms > 0).then(|| context.after(delay_ms));
         let again = until.map_or(State::Ready, |at_ms| State::Later { at_ms });
         let Some(open) = self.groups.get(name).and_then(|group| group.open.get(&number)) else {
-            return Outcome::Unknown;
+            return SettleOutcome::Unknown;
         };
         if open.had() != Had::InFlight {
-            return Outcome::Late;
+            return SettleOutcome::Late;
         }
         if self.fail(name, number, again, DeadCause::Nacked, context) {
-            return Outcome::DeadLettered;
+            return SettleOutcome::DeadLettered;
         }
         if let Some(until) = until {
             self.aging.postpone(number, until);
@@ -154,7 +154,7 @@ impl Topic {
         if until.is_none() {
             context.wake(name);
         }
-        Outcome::Nacked
+        SettleOutcome::Nacked
     }
 
     fn extend(
@@ -163,10 +163,10 @@ impl Topic {
         number: LogIndex,
         (visibility_ms, never_shorter): (u64, bool),
         context: &mut Context<'_>,
-    ) -> Outcome {
-        let Some(group) = self.groups.get_mut(name) else { return Outcome::Unknown };
-        let Some(mut open) = group.open.get(&number).cloned() else { return Outcome::Unknown };
-        let State::InFlight { visible_at_ms, .. } = &mut open.state else { return Outcome::Late };
+    ) -> SettleOutcome {
+        let Some(group) = self.groups.get_mut(name) else { return SettleOutcome::Unknown };
+        let Some(mut open) = group.open.get(&number).cloned() else { return SettleOutcome::Unknown };
+        let State::InFlight { visible_at_ms, .. } = &mut open.state else { return SettleOutcome::Late };
         let promised_ms = if never_shorter { *visible_at_ms } else { 0 };
         *visible_at_ms = context.after(visibility_ms).max(promised_ms);
         let visible_at_ms = *visible_at_ms;
@@ -174,7 +174,7 @@ impl Topic {
         group.put(number, open);
         let (topic, group) = (context.topic.clone(), name.clone());
         context.report(QueueFact::Extended { topic, number, group, visible_at_ms });
-        Outcome::Extended
+        SettleOutcome::Extended
     }
 
     /// A delivery failed: the message is in the state `again`, or a dead letter after its last attempt. Says whether it

@@ -200,11 +200,11 @@ fn the_last_numbers_that_left_are_known_as_such() {
     let numbers: Vec<_> = (0..=GONE_KNOWN_MAX).map(|_| world.publish("t", None)).collect();
     for number in &numbers {
         world.consume("t", "g", 1);
-        assert_eq!(world.ack("t", "g", *number, None), Outcome::Acknowledged);
+        assert_eq!(world.ack("t", "g", *number, None), SettleOutcome::Acknowledged);
     }
-    assert_eq!(world.ack("t", "g", numbers[0], None), Outcome::Gone(GoneCause::Forgotten), "long ago");
-    assert_eq!(world.ack("t", "g", world.index + 9, None), Outcome::Unknown, "that never was");
-    assert_eq!(world.ack("t", "g", numbers[1], None), Outcome::Already);
+    assert_eq!(world.ack("t", "g", numbers[0], None), SettleOutcome::Gone(GoneCause::Forgotten), "long ago");
+    assert_eq!(world.ack("t", "g", world.index + 9, None), SettleOutcome::Unknown, "that never was");
+    assert_eq!(world.ack("t", "g", numbers[1], None), SettleOutcome::Already);
 }
 
 /// What a broken snapshot could bring is refused, and says what does not fit.

@@ -37,7 +37,10 @@ fn cycles(world: &mut World) -> Duration {
         for _ in 0..ROUNDS {
             world.apply(&publish("t", None, &message, 0));
             let delivery = world.consume("t", "g", 1).remove(0);
-            assert_eq!(world.ack("t", "g", delivery.number, Some(delivery.receipt)), Outcome::Acknowledged);
+            assert_eq!(
+                world.ack("t", "g", delivery.number, Some(delivery.receipt)),
+                SettleOutcome::Acknowledged
+            );
         }
         start.elapsed()
     };

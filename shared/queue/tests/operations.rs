@@ -15,13 +15,13 @@ fn a_message_is_acknowledged_once_and_gone() {
     assert_eq!((delivery.number, delivery.attempt, &delivery.message[..]), (number, 1, &b"{\"n\":1}"[..]));
     assert_eq!(delivery.wall_ms, 1_700_000_000_000);
     assert!(world.consume("orders", "g", 1).is_empty(), "in flight: nobody else gets it");
-    assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), SettleOutcome::Acknowledged);
     assert!(matches!(
         world.facts[..],
         [QueueFact::Acknowledged { freed_bytes: Some(7), had: Had::InFlight, .. }]
     ));
-    assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), Outcome::Already);
-    assert_eq!(world.ack("orders", "g", 9_999, None), Outcome::Unknown);
+    assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), SettleOutcome::Already);
+    assert_eq!(world.ack("orders", "g", 9_999, None), SettleOutcome::Unknown);
     assert_eq!(world.stats("orders").messages, 0);
 }
 
@@ -33,9 +33,9 @@ fn what_was_never_delivered_is_unknown() {
     let delayed = world.publish_later("orders", None, 500);
     assert_eq!(world.numbers("orders", "g", 10), [first]);
     for number in [second, delayed, 77] {
-        assert_eq!(world.ack("orders", "g", number, None), Outcome::Unknown, "{number}");
-        assert_eq!(world.nack("orders", "g", number, 0), Outcome::Unknown, "{number}");
-        assert_eq!(world.extend("orders", "g", number, 1), Outcome::Unknown, "{number}");
+        assert_eq!(world.ack("orders", "g", number, None), SettleOutcome::Unknown, "{number}");
+        assert_eq!(world.nack("orders", "g", number, 0), SettleOutcome::Unknown, "{number}");
+        assert_eq!(world.extend("orders", "g", number, 1), SettleOutcome::Unknown, "{number}");
     }
     let ack = QueueCommand::Ack { topic: "none".into(), group: "g".into(), messages: Vec::new() };
     assert_eq!(world.apply(&ack), QueueReply::NoSuchTopic);
@@ -57,18 +57,18 @@ fn an_ack_counts_until_there_is_a_newer_delivery() {
         facts: Vec::new(),
         unchecked: world.unchecked,
     };
-    assert_eq!(fork.extend("orders", "g", number, 1_000), Outcome::Late, "nothing to extend");
-    assert_eq!(fork.nack("orders", "g", number, 0), Outcome::Late, "nothing to give back");
-    assert_eq!(fork.ack("orders", "g", number, Some(first)), Outcome::Acknowledged);
+    assert_eq!(fork.extend("orders", "g", number, 1_000), SettleOutcome::Late, "nothing to extend");
+    assert_eq!(fork.nack("orders", "g", number, 0), SettleOutcome::Late, "nothing to give back");
+    assert_eq!(fork.ack("orders", "g", number, Some(first)), SettleOutcome::Acknowledged);
     assert!(matches!(fork.facts[..], [QueueFact::Acknowledged { had: Had::Waiting, .. }]));
     assert!(fork.consume("orders", "g", 1).is_empty());
     // Somebody else has it: late, and nothing changed.
     let second = world.consume("orders", "g", 1).remove(0);
     assert_eq!(second.attempt, 2);
     let before = world.shard.clone();
-    assert_eq!(world.ack("orders", "g", number, Some(first)), Outcome::Late);
+    assert_eq!(world.ack("orders", "g", number, Some(first)), SettleOutcome::Late);
     assert!(world.facts.is_empty() && before == world.shard);
-    assert_eq!(world.ack("orders", "g", number, Some(second.receipt)), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "g", number, Some(second.receipt)), SettleOutcome::Acknowledged);
     assert_eq!(world.stats("orders").totals.redelivered, 1);
 }
 
@@ -77,9 +77,9 @@ fn a_nacked_delivery_counts_no_more() {
     let mut world = World::default();
     let number = world.publish("orders", None);
     let receipt = world.consume("orders", "g", 1).remove(0).receipt;
-    assert_eq!(world.nack("orders", "g", number, 300), Outcome::Nacked);
-    assert_eq!(world.ack("orders", "g", number, Some(receipt)), Outcome::Late);
-    assert_eq!(world.ack("orders", "g", number, None), Outcome::Late);
+    assert_eq!(world.nack("orders", "g", number, 300), SettleOutcome::Nacked);
+    assert_eq!(world.ack("orders", "g", number, Some(receipt)), SettleOutcome::Late);
+    assert_eq!(world.ack("orders", "g", number, None), SettleOutcome::Late);
     assert!(world.consume("orders", "g", 1).is_empty(), "its delay runs");
     assert_eq!(world.stats("orders").groups[0].delayed, 1);
     assert_eq!(world.shard.next_deadline(), Some(300));
@@ -95,11 +95,11 @@ fn extend_sets_the_visibility_anew() {
     let mut world = World::default();
     let number = world.publish("orders", None);
     world.consume("orders", "g", 1);
-    assert_eq!(world.extend("orders", "g", number, 5_000), Outcome::Extended);
+    assert_eq!(world.extend("orders", "g", number, 5_000), SettleOutcome::Extended);
     assert_eq!(world.shard.next_deadline(), Some(5_000));
     world.advance(4_999);
     assert!(!world.shard.ready("orders", "g"));
-    assert_eq!(world.extend("orders", "g", number, 0), Outcome::Extended, "also shorter");
+    assert_eq!(world.extend("orders", "g", number, 0), SettleOutcome::Extended, "also shorter");
     world.advance(4_999);
     assert!(world.shard.ready("orders", "g"));
 }
@@ -110,14 +110,14 @@ fn an_extend_without_a_length_never_cuts_a_promise_short() {
     let mut world = World::default();
     let number = world.publish("orders", None);
     world.consume("orders", "g", 1);
-    assert_eq!(world.extend("orders", "g", number, 60_000), Outcome::Extended);
-    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Extended);
+    assert_eq!(world.extend("orders", "g", number, 60_000), SettleOutcome::Extended);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), SettleOutcome::Extended);
     assert_eq!(world.shard.next_deadline(), Some(60_000));
     world.advance(57_000);
-    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Extended);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), SettleOutcome::Extended);
     assert_eq!(world.shard.next_deadline(), Some(62_000), "and lengthens");
     world.advance(62_000);
-    assert_eq!(world.prolong("orders", "g", number, 5_000), Outcome::Late);
+    assert_eq!(world.prolong("orders", "g", number, 5_000), SettleOutcome::Late);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn messages_of_a_key_come_one_at_a_time_and_in_order() {
     assert!(!world.shard.ready("orders", "g"), "what is left waits behind its key");
     assert_eq!(world.stats("orders").groups[0].blocked, 2);
     // Through redelivery: the same message again, and before the others.
-    assert_eq!(world.nack("orders", "g", a1, 200), Outcome::Nacked);
+    assert_eq!(world.nack("orders", "g", a1, 200), SettleOutcome::Nacked);
     assert!(world.numbers("orders", "g", 10).is_empty(), "its delay holds the key");
     world.advance(200);
     assert_eq!(world.numbers("orders", "g", 10), [a1]);
@@ -140,7 +140,7 @@ fn messages_of_a_key_come_one_at_a_time_and_in_order() {
         world.nack("orders", "g", a2, 0);
         assert_eq!(world.numbers("orders", "g", 10), [a2]);
     }
-    assert_eq!(world.nack("orders", "g", a2, 0), Outcome::DeadLettered);
+    assert_eq!(world.nack("orders", "g", a2, 0), SettleOutcome::DeadLettered);
     assert_eq!(world.numbers("orders", "g", 10), [a3]);
 }
 
@@ -162,13 +162,13 @@ fn after_its_last_attempt_a_message_is_a_dead_letter() {
     let letter = dead.dead.unwrap();
     assert_eq!((dead.number, letter.attempts, letter.cause), (number, 5, DeadCause::TimedOut));
     assert_eq!((letter.group.as_str(), letter.dead_at_ms), ("g", 5_000));
-    assert_eq!(world.ack("orders", "g", number, None), Outcome::Late);
+    assert_eq!(world.ack("orders", "g", number, None), SettleOutcome::Late);
     // Brought back: attempts are counted anew, and old receipts stay late.
     assert_eq!(
         world.redrive("orders", Some(vec![number, 77])),
         QueueReply::Redriven { redriven: 1, left: 0 }
     );
-    assert_eq!(world.ack("orders", "g", number, Some(Receipt { index: 2, n: 0 })), Outcome::Late);
+    assert_eq!(world.ack("orders", "g", number, Some(Receipt { index: 2, n: 0 })), SettleOutcome::Late);
     assert_eq!(world.consume("orders", "g", 1).remove(0).attempt, 1);
     assert_eq!(world.redrive("orders", None), QueueReply::Redriven { redriven: 0, left: 0 });
 }
@@ -250,10 +250,10 @@ fn groups_read_from_the_earliest_or_the_latest() {
     assert_eq!(world.numbers("orders", "all", 10), [before, after, delayed]);
     assert_eq!(world.numbers("orders", "new", 10), [after, delayed]);
     // It goes when the last group has done with it.
-    assert_eq!(world.ack("orders", "all", after, None), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "all", after, None), SettleOutcome::Acknowledged);
     assert_eq!(world.stats("orders").messages, 3);
-    assert_eq!(world.ack("orders", "new", before, None), Outcome::Unknown, "it was never its");
-    assert_eq!(world.ack("orders", "new", after, None), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "new", before, None), SettleOutcome::Unknown, "it was never its");
+    assert_eq!(world.ack("orders", "new", after, None), SettleOutcome::Acknowledged);
     assert_eq!(world.stats("orders").messages, 2);
 }
 
@@ -266,8 +266,8 @@ fn what_no_group_ever_had_stays_until_retention() {
     let after = world.publish("orders", None);
     assert_eq!(world.numbers("orders", "new", 10), [after]);
     // Nobody ever had the first one: neither an ack, nor a purge, nor an end of the group takes it.
-    assert_eq!(world.ack("orders", "new", before, None), Outcome::Unknown, "it was never its");
-    assert_eq!(world.ack("orders", "new", after, None), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "new", before, None), SettleOutcome::Unknown, "it was never its");
+    assert_eq!(world.ack("orders", "new", after, None), SettleOutcome::Acknowledged);
     world.create("orders", "newer", StartFrom::Latest);
     world.purge("orders", PurgeWhat::All, Some("newer"));
     world.delete("orders", "newer");
@@ -275,7 +275,7 @@ fn what_no_group_ever_had_stays_until_retention() {
     assert_eq!(world.stats("orders").messages, 1);
     // Whoever comes later and wants it gets it; then it goes.
     assert_eq!(world.numbers("orders", "late", 10), [before]);
-    assert_eq!(world.ack("orders", "late", before, None), Outcome::Acknowledged);
+    assert_eq!(world.ack("orders", "late", before, None), SettleOutcome::Acknowledged);
     assert!(matches!(world.facts[..], [QueueFact::Acknowledged { freed_bytes: Some(_), .. }]));
     // Or its retention ends, and that is counted.
     world.delete("orders", "late");
@@ -283,7 +283,7 @@ fn what_no_group_ever_had_stays_until_retention() {
     world.delete("orders", "new");
     world.create("orders", "newest", StartFrom::Latest);
     world.advance(10_001);
-    assert_eq!(world.ack("orders", "newest", unread, None), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.ack("orders", "newest", unread, None), SettleOutcome::Gone(GoneCause::Age));
     let stats = world.stats("orders");
     let left = view::LeftTotals { acknowledged: 2, expired: 1, ..view::LeftTotals::default() };
     assert_eq!((stats.messages, stats.left, stats.totals.published), (0, left, 3));
@@ -308,14 +308,14 @@ fn age_counts_from_the_moment_at_which_a_message_is_due() {
     let given_back = world.publish("orders", None);
     let plain = world.publish("orders", None);
     assert_eq!(world.numbers("orders", "g", 1), [given_back]);
-    assert_eq!(world.nack("orders", "g", given_back, 3_000), Outcome::Nacked);
+    assert_eq!(world.nack("orders", "g", given_back, 3_000), SettleOutcome::Nacked);
     world.settle_clock(1_000);
-    assert_eq!(world.ack("orders", "g", plain, None), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.ack("orders", "g", plain, None), SettleOutcome::Gone(GoneCause::Age));
     assert_eq!(world.stats("orders").totals.expired, 1);
     world.settle_clock(3_000);
     assert_eq!(world.numbers("orders", "g", 10), [given_back]);
     world.settle_clock(4_000);
-    assert_eq!(world.ack("orders", "g", given_back, None), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.ack("orders", "g", given_back, None), SettleOutcome::Gone(GoneCause::Age));
     world.settle_clock(5_999);
     assert_eq!(world.stats("orders").oldest_age_ms, Some(999), "it counts from the end of the delay");
     assert_eq!(world.numbers("orders", "g", 10), [late]);
@@ -335,12 +335,12 @@ fn what_is_gone_says_why() {
     world.publish("orders", None);
     let second = world.kill("orders", "g");
     // Above the bound of dead letters, while another group has it still.
-    assert_eq!(world.ack("orders", "g", first, None), Outcome::Gone(GoneCause::DeadLetters));
-    assert_eq!(world.ack("orders", "g", second, None), Outcome::Late);
+    assert_eq!(world.ack("orders", "g", first, None), SettleOutcome::Gone(GoneCause::DeadLetters));
+    assert_eq!(world.ack("orders", "g", second, None), SettleOutcome::Late);
     let purged = world.publish("orders", None);
     world.consume("orders", "g", 1);
     world.purge("orders", PurgeWhat::All, Some("g"));
-    assert_eq!(world.ack("orders", "g", purged, None), Outcome::Gone(GoneCause::Purged));
+    assert_eq!(world.ack("orders", "g", purged, None), SettleOutcome::Gone(GoneCause::Purged));
     let mut fork = World {
         shard: world.shard.clone(),
         index: world.index,
@@ -348,12 +348,12 @@ fn what_is_gone_says_why() {
         unchecked: world.unchecked,
     };
     fork.purge("orders", PurgeWhat::All, None);
-    assert_eq!(fork.ack("orders", "other", purged, None), Outcome::Gone(GoneCause::Purged));
+    assert_eq!(fork.ack("orders", "other", purged, None), SettleOutcome::Gone(GoneCause::Purged));
     world.settle_clock(9_000);
     for number in [first, second, purged] {
-        assert!(matches!(world.ack("orders", "other", number, None), Outcome::Gone(GoneCause::Age)));
+        assert!(matches!(world.ack("orders", "other", number, None), SettleOutcome::Gone(GoneCause::Age)));
     }
-    assert_eq!(world.ack("orders", "g", 9_999, None), Outcome::Unknown, "that never was");
+    assert_eq!(world.ack("orders", "g", 9_999, None), SettleOutcome::Unknown, "that never was");
     let group = &world.stats("orders").groups[0];
     assert_eq!((group.left.expired, group.left.purged), (1, 2), "{group:?}");
 }
@@ -366,15 +366,15 @@ fn a_delivery_that_never_arrived_is_no_attempt() {
     for _ in 0..5 {
         let delivery = world.consume("orders", "g", 10).remove(0);
         assert_eq!((delivery.number, delivery.attempt), (number, 1));
-        assert_eq!(world.give_back("orders", "g", number), Outcome::Nacked);
+        assert_eq!(world.give_back("orders", "g", number), SettleOutcome::Nacked);
         assert!(
             matches!(world.facts[..], [QueueFact::Returned { attempts: 0, .. }, ..]),
             "{:?}",
             world.facts
         );
-        assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), Outcome::Late);
+        assert_eq!(world.ack("orders", "g", number, Some(delivery.receipt)), SettleOutcome::Late);
     }
-    assert_eq!(world.give_back("orders", "g", number), Outcome::Unknown, "nobody has it");
+    assert_eq!(world.give_back("orders", "g", number), SettleOutcome::Unknown, "nobody has it");
     assert_eq!(world.stats("orders").left.returned, 5);
     // Only where the bound was lowered meanwhile is it the end, and that has its own cause.
     world.consume("orders", "g", 1);
@@ -383,7 +383,7 @@ fn a_delivery_that_never_arrived_is_no_attempt() {
     world.apply(&QueueCommand::SetLimits {
         limits: QueueLimits { attempts_max: 1, ..QueueLimits::default() },
     });
-    assert_eq!(world.give_back("orders", "g", number), Outcome::DeadLettered);
+    assert_eq!(world.give_back("orders", "g", number), SettleOutcome::DeadLettered);
     let letter = world.shard.peek_dead("orders", 1).remove(0).dead.unwrap();
     assert_eq!((letter.attempts, letter.cause), (1, DeadCause::HungUp));
 }
@@ -427,7 +427,7 @@ fn messages_expire_by_age_whoever_has_them() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(world.ack("orders", "g", flying, Some(receipt)), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.ack("orders", "g", flying, Some(receipt)), SettleOutcome::Gone(GoneCause::Age));
     assert_eq!(world.numbers("orders", "g", 10), [blocked], "its key is free");
     world.advance(10_500);
     assert_eq!((world.stats("orders").totals.expired, world.stats("orders").delayed), (2, 1));
@@ -435,7 +435,7 @@ fn messages_expire_by_age_whoever_has_them() {
     world.settle_clock(60_500);
     assert!(world.shard.ready("orders", "g"));
     world.settle_clock(70_500);
-    assert_eq!(world.ack("orders", "g", delayed, None), Outcome::Gone(GoneCause::Age));
+    assert_eq!(world.ack("orders", "g", delayed, None), SettleOutcome::Gone(GoneCause::Age));
     assert_eq!((world.stats("orders").messages, world.shard.next_deadline()), (0, None));
 }
 
@@ -488,8 +488,8 @@ fn purge_takes_what_it_says() {
         assert_eq!(reply, QueueReply::Purged { purged, more: false }, "{what:?} {group:?}");
         assert_eq!(counts(&world), left, "{what:?} {group:?}");
     }
-    assert_eq!(world.ack("orders", "g", flying, None), Outcome::Gone(GoneCause::Purged));
-    assert_eq!(world.ack("orders", "g", dead, None), Outcome::Gone(GoneCause::Purged));
+    assert_eq!(world.ack("orders", "g", flying, None), SettleOutcome::Gone(GoneCause::Purged));
+    assert_eq!(world.ack("orders", "g", dead, None), SettleOutcome::Gone(GoneCause::Purged));
     // Another group has what is purged for one.
     world.shard = base;
     world.create("orders", "other", StartFrom::Earliest);

@@ -1,6 +1,6 @@
 //! What the page asks the cluster to do: lock operations as one of its clients, process operations.
 
-pub mod outcome;
+pub mod exchange;
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::request::queue::{QueueAnswer, QueueAsk, queue_answer};
 use crate::request::{self, Answered, Failure, ProcessAction};
 use crate::store::Playback;
 use crate::ui::{CLIENTS_MAX, Ui};
-pub use outcome::{Answer, Asked, Outcome, Progress};
+pub use exchange::{Answer, Asked, Exchange, Progress};
 
 /// Outcomes that are kept for the result line.
 const OUTCOMES_MAX: usize = 12;
@@ -39,7 +39,7 @@ pub struct Actions {
     pub playback: Playback,
     pub ui: Ui,
     /// What was asked last, newest last.
-    pub outcomes: RwSignal<Vec<Arc<Outcome>>>,
+    pub outcomes: RwSignal<Vec<Arc<Exchange>>>,
     /// What went wrong with a process or a scenario, as a sentence.
     pub notice: RwSignal<Option<String>>,
     /// What the next press of a key would do, as a sentence, and the key: it does it only when it is pressed again.
@@ -80,7 +80,7 @@ impl Actions {
     }
 
     /// Sends a request again under its key.
-    pub fn retry(self, outcome: &Outcome) {
+    pub fn retry(self, outcome: &Exchange) {
         let (asked, key) = (outcome.asked.clone(), outcome.key.clone());
         spawn_local(async move {
             match asked {
@@ -133,7 +133,7 @@ impl Actions {
         let (node, base) = whom.unzip();
         let progress = if node.is_some() { Progress::Asking } else { Progress::NoNode };
         let key = key.to_owned();
-        (self.note(Outcome { id: 0, asked, node, key, took_us: 0, progress }), base)
+        (self.note(Exchange { id: 0, asked, node, key, took_us: 0, progress }), base)
     }
 
     /// The same at this node.
@@ -186,7 +186,7 @@ impl Actions {
         self.at(&name)
     }
 
-    fn note(self, mut outcome: Outcome) -> u64 {
+    fn note(self, mut outcome: Exchange) -> u64 {
         let mut id = 0;
         self.outcomes.update(|all| {
             id = all.last().map_or(1, |last| last.id + 1);
@@ -212,7 +212,7 @@ impl Actions {
         };
         self.outcomes.update(|all| {
             if let Some(outcome) = all.iter_mut().find(|outcome| outcome.id == id) {
-                let settled = Outcome { took_us, progress, ..Outcome::clone(outcome) };
+                let settled = Exchange { took_us, progress, ..Exchange::clone(outcome) };
                 *outcome = Arc::new(settled);
             }
         });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use super::rich::rich;
-use crate::actions::outcome::Service;
-use crate::actions::{Actions, Answer, Asked, Outcome, Progress};
+use crate::actions::exchange::Service;
+use crate::actions::{Actions, Answer, Asked, Exchange, Progress};
 use crate::i18n::Lang;
 use crate::i18n::number::duration;
 use crate::ui::told;
@@ -38,7 +38,7 @@ pub(crate) fn Results(telling: &'static Telling) -> impl IntoView {
         },
         |old, new| {
             // Outcomes are replaced as a whole, so that identity is equality.
-            let same = |(a, b): (&Arc<Outcome>, &Arc<Outcome>)| Arc::ptr_eq(a, b);
+            let same = |(a, b): (&Arc<Exchange>, &Arc<Exchange>)| Arc::ptr_eq(a, b);
             let both = old.zip(new);
             !both.is_some_and(|(old, new)| old.len() == new.len() && old.iter().zip(new).all(same))
         },
@@ -65,7 +65,7 @@ fn outcome_name(progress: &Progress, telling: &Telling) -> &'static str {
     }
 }
 
-fn sentence(outcome: &Outcome, telling: &Telling, lang: Lang) -> String {
+fn sentence(outcome: &Exchange, telling: &Telling, lang: Lang) -> String {
     let t = lang.strings();
     let node = outcome.node.as_deref().unwrap_or("–");
     match &outcome.progress {
@@ -86,7 +86,7 @@ fn sentence(outcome: &Outcome, telling: &Telling, lang: Lang) -> String {
     }
 }
 
-fn result(outcome: Arc<Outcome>, telling: &'static Telling, actions: Actions) -> AnyView {
+fn result(outcome: Arc<Exchange>, telling: &'static Telling, actions: Actions) -> AnyView {
     let ui = actions.ui;
     let (good, busy) = match &outcome.progress {
         Progress::Asking => (true, true),

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::cluster::retry_budget::RetryBudget;
 use crate::error::{ProposeError, ReadError};
 use crate::host::{CallError, Host};
-use crate::peer::message::{Outcome, PeerRequest, PeerResponse, ReadOutcome, millis};
+use crate::peer::message::{PeerRequest, PeerResponse, ProposeOutcome, ReadOutcome, millis};
 use crate::raft::group::Group;
 use crate::sync::lock;
 
@@ -60,18 +60,18 @@ impl<H: Host> Cluster<H> {
             let at = here.as_deref().zip(reign);
             match outcome {
                 // It is not remembered: the earlier try may come, and find room.
-                Outcome::Applied { reply: Reply::TooManyKeys { what }, .. } if unknown.is_some() => {
+                ProposeOutcome::Applied { reply: Reply::TooManyKeys { what }, .. } if unknown.is_some() => {
                     return Err(ProposeError::Unknown(what));
                 }
-                Outcome::Applied { index, reply } => return Ok((index, reply)),
-                Outcome::NotLeader { leader } => {
+                ProposeOutcome::Applied { index, reply } => return Ok((index, reply)),
+                ProposeOutcome::NotLeader { leader } => {
                     hint = leader.filter(|leader| here.as_ref().is_none_or(|group| leader.id != group.me));
                     // The first word of another leader is followed at once.
                     if hint.is_none() || !budget.first() {
                         hint = budget.pause(at, self.host().random()).await.or(hint);
                     }
                 }
-                Outcome::Unknown { why } => {
+                ProposeOutcome::Unknown { why } => {
                     if command.key.is_none() {
                         return Err(ProposeError::Unknown(why));
                     }
@@ -93,7 +93,7 @@ impl<H: Host> Cluster<H> {
         lacks.map_or_else(|| "no leader confirmed itself in time".to_owned(), |said| part_of_sentence(&said))
     }
 
-    async fn propose_once(&self, group: &Group<H>, attempt: Try<'_>, hint: Option<Member>) -> Outcome {
+    async fn propose_once(&self, group: &Group<H>, attempt: Try<'_>, hint: Option<Member>) -> ProposeOutcome {
         let here = || group.propose_try(attempt.command.clone(), attempt.within, attempt.tried);
         let leader = match hint {
             Some(leader) if leader.id == group.me => return here().await,
@@ -115,17 +115,17 @@ impl<H: Host> Cluster<H> {
         attempt: Try<'_>,
         hint: Option<Member>,
         turn: usize,
-    ) -> Outcome {
+    ) -> ProposeOutcome {
         let Some(asked) = hint.or_else(|| self.presumed_leader(group, turn)) else {
-            return Outcome::NotLeader { leader: None };
+            return ProposeOutcome::NotLeader { leader: None };
         };
         let outcome = self.propose_at(group, &asked, attempt).await;
         self.remember_leader(
             group,
             match &outcome {
-                Outcome::Applied { .. } => Some(asked),
-                Outcome::NotLeader { leader } => leader.clone(),
-                Outcome::Unknown { .. } => None,
+                ProposeOutcome::Applied { .. } => Some(asked),
+                ProposeOutcome::NotLeader { leader } => leader.clone(),
+                ProposeOutcome::Unknown { .. } => None,
             },
         );
         outcome
@@ -155,13 +155,15 @@ impl<H: Host> Cluster<H> {
         group: GroupId,
         leader: &Member,
         Try { command, within, tried }: Try<'_>,
-    ) -> Outcome {
+    ) -> ProposeOutcome {
         let request = || PeerRequest::Propose { command: command.clone(), within_ms: millis(within), tried };
         match self.call_leader(group, leader, request, within).await {
             Ok(PeerResponse::Propose(outcome)) => outcome,
             // It answered without doing anything.
-            Ok(_) | Err(CallError::NotSent(_)) => Outcome::NotLeader { leader: None },
-            Err(CallError::NoAnswer) => Outcome::Unknown { why: format!("{} did not answer", leader.name) },
+            Ok(_) | Err(CallError::NotSent(_)) => ProposeOutcome::NotLeader { leader: None },
+            Err(CallError::NoAnswer) => {
+                ProposeOutcome::Unknown { why: format!("{} did not answer", leader.name) }
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use orrery_machine::{Command, Mutation};
 use orrery_queue::QueueCommand;
 
 use crate::host::Host;
-use crate::peer::message::Outcome;
+use crate::peer::message::ProposeOutcome;
 use crate::raft::group::Group;
 use crate::raft::line::{Bounds, Line};
 use crate::sync::Signal;
@@ -41,7 +41,7 @@ const DELAY_MAX: Duration = Duration::from_millis(1);
 /// If they did not ask, so many appends skip the delay.
 const NO_DELAY_FOR: u32 = 64;
 
-type Sender<H> = <<<H as Host>::Runtime as AsyncRuntime>::Oneshot as Oneshot>::Sender<Outcome>;
+type Sender<H> = <<<H as Host>::Runtime as AsyncRuntime>::Oneshot as Oneshot>::Sender<ProposeOutcome>;
 
 /// The commands of one group that are not appended yet.
 pub struct Batches<H: Host> {
@@ -93,13 +93,13 @@ impl<H: Host> Drop for Place<'_, H> {
 
 impl<H: Host> Batches<H> {
     /// Waits until the command is applied, or something else is known about it.
-    pub async fn add(&self, command: Command, within: Duration) -> Outcome {
+    pub async fn add(&self, command: Command, within: Duration) -> ProposeOutcome {
         let (answer, answered) = <<H::Runtime as AsyncRuntime>::Oneshot as Oneshot>::channel();
         let (place, count) = {
             let mut waiting = lock(&self.waiting);
             let bytes = message_bytes(&command);
             let Some(number) = waiting.join(Waiting { command, answer }, bytes) else {
-                return Outcome::NotLeader { leader: None };
+                return ProposeOutcome::NotLeader { leader: None };
             };
             (Place { batches: self, number }, waiting.len())
         };
@@ -108,10 +108,10 @@ impl<H: Host> Batches<H> {
         }
         match H::Runtime::timeout(within, answered).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Outcome::Unknown { why: "this node is stopping".into() },
+            Ok(Err(_)) => ProposeOutcome::Unknown { why: "this node is stopping".into() },
             // No majority answers, but this one was not even tried.
-            Err(_) if place.leave() => Outcome::NotLeader { leader: None },
-            Err(_) => Outcome::Unknown { why: "no majority confirmed it in time".into() },
+            Err(_) if place.leave() => ProposeOutcome::NotLeader { leader: None },
+            Err(_) => ProposeOutcome::Unknown { why: "no majority confirmed it in time".into() },
         }
     }
 
@@ -216,26 +216,26 @@ async fn append<H: Host>(group: &Group<H>, batch: Vec<Waiting<H>>) {
     }
     // openraft ended. Whether the log has them is not known.
     for answer in answers {
-        let _ = answer.send(Outcome::Unknown { why: "this node is stopping".into() });
+        let _ = answer.send(ProposeOutcome::Unknown { why: "this node is stopping".into() });
     }
 }
 
 type Applied<H> = Result<WriteResult<Types<<H as Host>::Runtime>>, Fatal<Types<<H as Host>::Runtime>>>;
 
-fn outcome<H: Host>(result: Applied<H>) -> Outcome {
+fn outcome<H: Host>(result: Applied<H>) -> ProposeOutcome {
     match result {
-        Ok(Ok(written)) => Outcome::Applied { index: written.log_id.index, reply: written.response },
+        Ok(Ok(written)) => ProposeOutcome::Applied { index: written.log_id.index, reply: written.response },
         Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
-            Outcome::NotLeader { leader: forward.leader_node }
+            ProposeOutcome::NotLeader { leader: forward.leader_node }
         }
         Ok(Err(ClientWriteError::LogEntryDiscarded(_))) => {
-            Outcome::Unknown { why: "another leader took over".into() }
+            ProposeOutcome::Unknown { why: "another leader took over".into() }
         }
         // Refused before anything was appended.
         Ok(Err(ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_))) => {
-            Outcome::NotLeader { leader: None }
+            ProposeOutcome::NotLeader { leader: None }
         }
-        Err(_) => Outcome::Unknown { why: "this node is stopping".into() },
+        Err(_) => ProposeOutcome::Unknown { why: "this node is stopping".into() },
     }
 }
 

@@ -22,7 +22,7 @@ use crate::config::EngineConfig;
 use crate::error::StartError;
 use crate::host::Host;
 use crate::peer::client::Peers;
-use crate::peer::message::{Outcome, PeerResponse, ReadOutcome, SnapshotPart};
+use crate::peer::message::{PeerResponse, ProposeOutcome, ReadOutcome, SnapshotPart};
 use crate::peer::witness::Held;
 use crate::raft::batch::Batches;
 use crate::raft::clock;
@@ -336,13 +336,13 @@ impl<H: Host> Group<H> {
     }
 
     /// Appends a command, if this node leads, and waits until it is applied.
-    pub async fn propose(&self, command: Command, within: Duration) -> Outcome {
+    pub async fn propose(&self, command: Command, within: Duration) -> ProposeOutcome {
         self.propose_try(command, within, false).await
     }
 
     /// The same. Where it was tried before without an answer, that try may come later: a refusal that only this moment's state
     /// says would not hold it up, so the log decides.
-    pub async fn propose_try(&self, command: Command, within: Duration, tried: bool) -> Outcome {
+    pub async fn propose_try(&self, command: Command, within: Duration, tried: bool) -> ProposeOutcome {
         let mut within = within;
         if self.is_poll(&command) {
             let begun_us = self.host.monotonic_us();

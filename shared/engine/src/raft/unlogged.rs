@@ -9,12 +9,12 @@ use orrery_machine::Command;
 
 use super::group::Group;
 use crate::host::Host;
-use crate::peer::message::{Outcome, ReadOutcome};
+use crate::peer::message::{ProposeOutcome, ReadOutcome};
 
 impl<H: Host> Group<H> {
     /// The refusal, if this node leads and a majority confirms that. None where the log has to say what becomes of the command:
     /// also while anything is in it that this state does not show yet, for it may be an earlier try of the same request.
-    pub(super) async fn refused(&self, command: &Command, within: Duration) -> Option<Outcome> {
+    pub(super) async fn refused(&self, command: &Command, within: Duration) -> Option<ProposeOutcome> {
         let refusal = |now_ms: LeaseMs| self.state.read(|machine| machine.refusal(command, now_ms));
         // Nearly always there is none, whatever the time is.
         refusal(0)?;
@@ -24,7 +24,7 @@ impl<H: Host> Group<H> {
             return None;
         }
         let now_ms = self.state.clock()?.now_ms;
-        Some(Outcome::Applied { index, reply: refusal(now_ms)? })
+        Some(ProposeOutcome::Applied { index, reply: refusal(now_ms)? })
     }
 
     /// Whether the command seems to be a poll with nothing to renew.
@@ -35,11 +35,11 @@ impl<H: Host> Group<H> {
 
     /// The answer to such a poll; none where nobody confirms in time that this node leads, or where the log has to say how the
     /// wait ended meanwhile.
-    pub(super) async fn polled(&self, command: &Command, within: Duration) -> Option<Outcome> {
+    pub(super) async fn polled(&self, command: &Command, within: Duration) -> Option<ProposeOutcome> {
         let ReadOutcome::Index { index, .. } = self.read_index(within).await else { return None };
         H::Runtime::timeout(within, self.state.wait_applied(index)).await.ok()?.ok()?;
         let now_ms = self.state.clock()?.now_ms;
         let reply = self.state.read(|machine| machine.poll(command, now_ms))?;
-        Some(Outcome::Applied { index, reply })
+        Some(ProposeOutcome::Applied { index, reply })
     }
 }

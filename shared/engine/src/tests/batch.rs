@@ -10,7 +10,7 @@ use orrery_machine::{Command, Mutation};
 
 use super::world::{TestHost, World, eventually, eventually_async};
 use crate::Engine;
-use crate::peer::message::Outcome;
+use crate::peer::message::ProposeOutcome;
 
 fn acquire(client: usize) -> Command {
     Command {
@@ -30,7 +30,7 @@ fn propose(
     leader: &Engine<TestHost>,
     clients: std::ops::Range<usize>,
     within: Duration,
-) -> Vec<tokio::task::JoinHandle<Outcome>> {
+) -> Vec<tokio::task::JoinHandle<ProposeOutcome>> {
     let group = leader.group(GroupId::CONTROL).expect("the control group");
     clients
         .map(|client| {
@@ -44,7 +44,7 @@ fn propose(
 async fn stalled(
     world: &Arc<World>,
     within: Duration,
-) -> (Engine<TestHost>, tokio::task::JoinHandle<Outcome>) {
+) -> (Engine<TestHost>, tokio::task::JoinHandle<ProposeOutcome>) {
     world.cluster(3).await;
     let leader = world.leader().await;
     // The last that the leader has to say by itself.
@@ -75,7 +75,7 @@ async fn what_comes_during_an_append_goes_with_the_next_one() {
     eventually("eight that wait", || (waiting() == Some(8)).then_some(())).await;
     release(&world);
     for proposed in std::iter::once(first).chain(others) {
-        assert!(matches!(proposed.await.unwrap(), Outcome::Applied { .. }));
+        assert!(matches!(proposed.await.unwrap(), ProposeOutcome::Applied { .. }));
     }
     assert_eq!(leader.lock_table().resources.len(), 9);
     let together = |fact: &Fact| matches!(fact, Fact::Appended { first, last, .. } if last - first >= 7);
@@ -88,9 +88,9 @@ async fn what_was_never_appended_is_not_unknown() {
     let within = Duration::from_millis(300);
     let (leader, first) = stalled(&world, within).await;
     let others = propose(&leader, 1..5, within);
-    assert!(matches!(first.await.unwrap(), Outcome::Unknown { .. }), "it is in the log");
+    assert!(matches!(first.await.unwrap(), ProposeOutcome::Unknown { .. }), "it is in the log");
     for other in others {
-        assert_eq!(other.await.unwrap(), Outcome::NotLeader { leader: None });
+        assert_eq!(other.await.unwrap(), ProposeOutcome::NotLeader { leader: None });
     }
     release(&world);
     let held = || leader.lock_table().resources.len();
@@ -99,7 +99,7 @@ async fn what_was_never_appended_is_not_unknown() {
     let leader = eventually_async("a later command", async || {
         let leader = world.leader().await;
         let later = propose(&leader, 5..6, Duration::from_secs(10)).remove(0).await.unwrap();
-        matches!(later, Outcome::Applied { .. }).then_some(leader)
+        matches!(later, ProposeOutcome::Applied { .. }).then_some(leader)
     })
     .await;
     let held = leader.lock_table().resources.len();

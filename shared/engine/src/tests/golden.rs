@@ -24,7 +24,7 @@ use crate::cluster::identity::Identity;
 use crate::codec;
 use crate::codec::{DISK_VERSION, PEER_VERSION};
 use crate::peer::message::{
-    Beat, BeatAnswer, Envelope, Outcome, PeerRequest, PeerResponse, Probed, ReadOutcome, SnapshotPart,
+    Beat, BeatAnswer, Envelope, PeerRequest, PeerResponse, Probed, ProposeOutcome, ReadOutcome, SnapshotPart,
     Standing,
 };
 use crate::peer::message::{Foundation, Look, QueueAsk, QueueTold};
@@ -221,8 +221,8 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("conflict", PeerResponse::Append(AppendEntriesResponse::Conflict)),
         ("vote", PeerResponse::Vote(VoteResponse::new(Vote::new(4, NodeId(2)), Some(log_id(2, 2)), true))),
         ("part", PeerResponse::SnapshotPart { received: 6 }),
-        ("applied", PeerResponse::Propose(Outcome::Applied { index: 2, reply: Reply::Lock(reply) })),
-        ("not-leader", PeerResponse::Propose(Outcome::NotLeader { leader: Some(member(1)) })),
+        ("applied", PeerResponse::Propose(ProposeOutcome::Applied { index: 2, reply: Reply::Lock(reply) })),
+        ("not-leader", PeerResponse::Propose(ProposeOutcome::NotLeader { leader: Some(member(1)) })),
         ("read-index", PeerResponse::ReadIndex(ReadOutcome::Index { index: 2, clock_ms: Some(7_000) })),
         ("empty", PeerResponse::Probe(empty())),
         ("formed", PeerResponse::Probe(Probed::Formed(foundation()))),

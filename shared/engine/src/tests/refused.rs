@@ -25,7 +25,7 @@ use orrery_queue::StartFrom;
 use super::cluster::{acquire, release, token};
 use super::queue::message;
 use super::world::{TestHost, World, eventually_async};
-use crate::peer::message::Outcome;
+use crate::peer::message::ProposeOutcome;
 use crate::service::quotas::Asker;
 use crate::{Caller, Engine};
 
@@ -71,7 +71,7 @@ async fn a_try_that_comes_late_finds_what_its_client_was_told() {
     let command = Command { key: Some(key), mutation: Mutation::Lock(give_back) };
     let within = Duration::from_secs(8);
     let told = group.propose_try(command.clone(), within, true).await;
-    let Outcome::Applied { reply: Reply::Lock(LockReply::NotHolder { .. }), .. } = told else {
+    let ProposeOutcome::Applied { reply: Reply::Lock(LockReply::NotHolder { .. }), .. } = told else {
         panic!("{told:?}");
     };
     let first = token(engines[2].ask(acquire("printer", "Budi", 0), None).await.unwrap());

@@ -13,26 +13,30 @@ impl Topic {
         what: What,
         clock: u64,
         limits: &QueueLimits,
-    ) -> Outcome {
+    ) -> SettleOutcome {
         let number = handle.number;
         match self.groups[group].gone.get(&number).or_else(|| self.gone.get(&number)) {
-            Some(GoneCause::Acknowledged) => return Outcome::Already,
-            Some(cause) => return Outcome::Gone(*cause),
+            Some(GoneCause::Acknowledged) => return SettleOutcome::Already,
+            Some(cause) => return SettleOutcome::Gone(*cause),
             None => {}
         }
         let Some(message) = self.find(number).filter(|message| message.due.is_none()) else {
-            return Outcome::Unknown;
+            return SettleOutcome::Unknown;
         };
         let mut share = message.share(group);
         if share.has == Has::Skipped {
-            return Outcome::Unknown;
+            return SettleOutcome::Unknown;
         }
         // Nobody was ever given it (or not since it was brought back), and nobody knows a receipt of it.
         let current =
             handle.receipt.map_or(share.receipt.is_some(), |receipt| share.receipt == Some(receipt));
         if !current {
             let never = share.attempts == 0;
-            return if never && handle.receipt.is_none() { Outcome::Unknown } else { Outcome::Late };
+            return if never && handle.receipt.is_none() {
+                SettleOutcome::Unknown
+            } else {
+                SettleOutcome::Late
+            };
         }
         let in_flight = matches!(share.has, Has::InFlight { .. });
         match (what, &mut share.has) {
@@ -40,37 +44,37 @@ impl Topic {
                 self.done(group, number, GoneCause::Acknowledged);
                 self.totals.acknowledged += 1;
                 self.groups.get_mut(group).unwrap().totals.acknowledged += 1;
-                Outcome::Acknowledged
+                SettleOutcome::Acknowledged
             }
             (What::Nack(delay), _) if in_flight => {
                 let again = if delay > 0 { Has::Later { until: clock + delay } } else { Has::Ready };
                 if self.fail(group, number, again, DeadCause::Nacked, limits) {
-                    return Outcome::DeadLettered;
+                    return SettleOutcome::DeadLettered;
                 }
                 if delay > 0 {
                     let message = self.find(number).unwrap();
                     message.age_from = message.age_from.max(clock + delay);
                 }
-                Outcome::Nacked
+                SettleOutcome::Nacked
             }
             (What::GiveBack, _) if in_flight => {
                 share.attempts -= 1;
                 message.set(group, share);
                 self.left.returned += 1;
                 let dead = self.fail(group, number, Has::Ready, DeadCause::HungUp, limits);
-                if dead { Outcome::DeadLettered } else { Outcome::Nacked }
+                if dead { SettleOutcome::DeadLettered } else { SettleOutcome::Nacked }
             }
             (What::Extend(visibility), Has::InFlight { until, .. }) => {
                 *until = clock + visibility;
                 message.set(group, share);
-                Outcome::Extended
+                SettleOutcome::Extended
             }
             (What::Prolong(visibility), Has::InFlight { until, .. }) => {
                 *until = (*until).max(clock + visibility);
                 message.set(group, share);
-                Outcome::Extended
+                SettleOutcome::Extended
             }
-            _ => Outcome::Late,
+            _ => SettleOutcome::Late,
         }
     }
 

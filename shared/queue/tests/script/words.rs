@@ -1,7 +1,7 @@
 //! Replies, facts and figures as short lines.
 
 use orrery_queue::fact::Had;
-use orrery_queue::{GoneCause, Outcome, QueueFact, QueueReply, TopicStats};
+use orrery_queue::{GoneCause, QueueFact, QueueReply, SettleOutcome, TopicStats};
 
 pub fn reply(reply: &QueueReply) -> String {
     match reply {
@@ -41,21 +41,21 @@ pub fn reply(reply: &QueueReply) -> String {
     }
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
+fn outcome(outcome: SettleOutcome) -> &'static str {
     match outcome {
-        Outcome::Acknowledged => "acknowledged",
-        Outcome::Nacked => "given back",
-        Outcome::DeadLettered => "dead",
-        Outcome::Extended => "extended",
-        Outcome::Late => "late",
-        Outcome::Already => "already",
-        Outcome::Unknown => "unknown",
-        Outcome::Gone(GoneCause::Acknowledged) => "gone: acknowledged",
-        Outcome::Gone(GoneCause::Age) => "gone: too old",
-        Outcome::Gone(GoneCause::Bytes) => "gone: too many bytes",
-        Outcome::Gone(GoneCause::DeadLetters) => "gone: too many dead letters",
-        Outcome::Gone(GoneCause::Purged) => "gone: purged",
-        Outcome::Gone(GoneCause::Forgotten) => "gone: forgotten",
+        SettleOutcome::Acknowledged => "acknowledged",
+        SettleOutcome::Nacked => "given back",
+        SettleOutcome::DeadLettered => "dead",
+        SettleOutcome::Extended => "extended",
+        SettleOutcome::Late => "late",
+        SettleOutcome::Already => "already",
+        SettleOutcome::Unknown => "unknown",
+        SettleOutcome::Gone(GoneCause::Acknowledged) => "gone: acknowledged",
+        SettleOutcome::Gone(GoneCause::Age) => "gone: too old",
+        SettleOutcome::Gone(GoneCause::Bytes) => "gone: too many bytes",
+        SettleOutcome::Gone(GoneCause::DeadLetters) => "gone: too many dead letters",
+        SettleOutcome::Gone(GoneCause::Purged) => "gone: purged",
+        SettleOutcome::Gone(GoneCause::Forgotten) => "gone: forgotten",
     }
 }
 

@@ -99,35 +99,35 @@ impl World {
         self.consume(topic, group, max).iter().map(|delivery| delivery.number).collect()
     }
 
-    pub fn ack(&mut self, topic: &str, group: &str, number: u64, receipt: Option<Receipt>) -> Outcome {
+    pub fn ack(&mut self, topic: &str, group: &str, number: u64, receipt: Option<Receipt>) -> SettleOutcome {
         let messages = vec![Handle { number, receipt }];
         self.outcome(&QueueCommand::Ack { topic: topic.into(), group: group.into(), messages })
     }
 
-    pub fn nack(&mut self, topic: &str, group: &str, number: u64, delay_ms: u64) -> Outcome {
+    pub fn nack(&mut self, topic: &str, group: &str, number: u64, delay_ms: u64) -> SettleOutcome {
         let messages = vec![Handle { number, receipt: None }];
         self.outcome(&QueueCommand::Nack { topic: topic.into(), group: group.into(), messages, delay_ms })
     }
 
-    pub fn extend(&mut self, topic: &str, group: &str, number: u64, visibility_ms: u64) -> Outcome {
+    pub fn extend(&mut self, topic: &str, group: &str, number: u64, visibility_ms: u64) -> SettleOutcome {
         let messages = vec![Handle { number, receipt: None }];
         let (topic, group) = (topic.into(), group.into());
         self.outcome(&QueueCommand::Extend { topic, group, messages, visibility_ms })
     }
 
-    pub fn prolong(&mut self, topic: &str, group: &str, number: u64, visibility_ms: u64) -> Outcome {
+    pub fn prolong(&mut self, topic: &str, group: &str, number: u64, visibility_ms: u64) -> SettleOutcome {
         let messages = vec![Handle { number, receipt: None }];
         let (topic, group) = (topic.into(), group.into());
         self.outcome(&QueueCommand::Prolong { topic, group, messages, visibility_ms })
     }
 
     /// Gives deliveries back whose consumer hung up.
-    pub fn give_back(&mut self, topic: &str, group: &str, number: u64) -> Outcome {
+    pub fn give_back(&mut self, topic: &str, group: &str, number: u64) -> SettleOutcome {
         let messages = vec![Handle { number, receipt: None }];
         self.outcome(&QueueCommand::GiveBack { topic: topic.into(), group: group.into(), messages })
     }
 
-    fn outcome(&mut self, command: &QueueCommand) -> Outcome {
+    fn outcome(&mut self, command: &QueueCommand) -> SettleOutcome {
         match self.apply(command) {
             QueueReply::Outcomes { outcomes } => outcomes[0].1,
             other => panic!("{other:?}"),
@@ -158,7 +158,7 @@ impl World {
     pub fn kill(&mut self, topic: &str, group: &str) -> u64 {
         for _ in 0..self.shard.limits().attempts_max {
             let number = self.numbers(topic, group, 1)[0];
-            if self.nack(topic, group, number, 0) == Outcome::DeadLettered {
+            if self.nack(topic, group, number, 0) == SettleOutcome::DeadLettered {
                 return number;
             }
         }

@@ -3,7 +3,7 @@
 use orrery_api::queue::Settlement;
 
 use super::words::WORDS;
-use crate::actions::outcome::Service;
+use crate::actions::exchange::Service;
 use crate::actions::{Answer, Asked};
 use crate::i18n::Lang;
 use crate::parts::results::Telling;

@@ -222,7 +222,7 @@ pub enum PeerResponse<R: AsyncRuntime> {
     /// To the last part of a snapshot, or to any part under an old vote.
     Snapshot(SnapshotResponse<Types<R>>),
     /// To `Propose`.
-    Propose(Outcome),
+    Propose(ProposeOutcome),
     /// To `ReadIndex`.
     ReadIndex(ReadOutcome),
     /// To `Probe`.
@@ -284,7 +284,7 @@ pub enum PeerResponse<R: AsyncRuntime> {
 
 /// What became of a forwarded command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum ProposeOutcome {
     Applied {
         /// At this index.
         index: LogIndex,
@@ -429,9 +429,9 @@ impl<R: AsyncRuntime> PeerResponse<R> {
             }
             PeerResponse::Propose(outcome) => Some(Message::ForwardReply {
                 outcome: match outcome {
-                    Outcome::Applied { reply, .. } => summary::reply(reply),
-                    Outcome::NotLeader { .. } => "not leader".into(),
-                    Outcome::Unknown { .. } => "unknown".into(),
+                    ProposeOutcome::Applied { reply, .. } => summary::reply(reply),
+                    ProposeOutcome::NotLeader { .. } => "not leader".into(),
+                    ProposeOutcome::Unknown { .. } => "unknown".into(),
                 },
             }),
             PeerResponse::ReadIndex(outcome) => Some(Message::ReadIndexReply {

@@ -20,7 +20,7 @@ use orrery_machine::{CACHE_SINCE, Command, Mutation, Reply};
 
 use super::CacheService;
 use crate::host::{CallError, Host, Urgency};
-use crate::peer::message::{Outcome, PeerRequest, PeerResponse, ReadOutcome};
+use crate::peer::message::{PeerRequest, PeerResponse, ProposeOutcome, ReadOutcome};
 use crate::raft::group::Group;
 use crate::raft::watch::Watcher;
 use crate::sync::{Signal, lock};
@@ -376,16 +376,18 @@ impl<H: Host> At<H> {
     ) {
         let command = Command { key, mutation: Mutation::Cache(command) };
         let outcome = match self.group.propose(command, COMMIT_WITHIN).await {
-            Outcome::Applied { reply: Reply::Cache(reply), .. } => Committed::Applied(reply),
-            Outcome::Applied { reply: Reply::KeyForgotten, .. } => {
+            ProposeOutcome::Applied { reply: Reply::Cache(reply), .. } => Committed::Applied(reply),
+            ProposeOutcome::Applied { reply: Reply::KeyForgotten, .. } => {
                 Committed::Applied(CacheReply::KeyForgotten)
             }
-            Outcome::Applied { reply: Reply::KeyReused, .. } => Committed::Applied(CacheReply::KeyReused),
-            Outcome::Applied { reply: Reply::TooManyKeys { what }, .. } => {
+            ProposeOutcome::Applied { reply: Reply::KeyReused, .. } => {
+                Committed::Applied(CacheReply::KeyReused)
+            }
+            ProposeOutcome::Applied { reply: Reply::TooManyKeys { what }, .. } => {
                 Committed::Applied(CacheReply::TooManyKeys { what })
             }
-            Outcome::NotLeader { .. } => Committed::NotApplied,
-            Outcome::Applied { .. } | Outcome::Unknown { .. } => Committed::Unknown,
+            ProposeOutcome::NotLeader { .. } => Committed::NotApplied,
+            ProposeOutcome::Applied { .. } | ProposeOutcome::Unknown { .. } => Committed::Unknown,
         };
         self.go_on(term, |directory, values, now_us| directory.committed(question, outcome, values, now_us));
     }

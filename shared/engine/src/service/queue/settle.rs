@@ -12,7 +12,7 @@ use orrery_base::ids::GroupId;
 use orrery_base::key::IdempotencyKey;
 use orrery_machine::PROLONG_SINCE;
 use orrery_queue::{
-    ConsumerGroup, GoneCause, Handle, MessageId, Outcome, QueueCommand, QueueReply, TopicName,
+    ConsumerGroup, GoneCause, Handle, MessageId, QueueCommand, QueueReply, SettleOutcome, TopicName,
 };
 
 use super::{QueueService, internal};
@@ -150,16 +150,16 @@ fn settlements(
     }
 }
 
-fn settlement(outcome: Outcome) -> (Settlement, Option<GoneCause>) {
+fn settlement(outcome: SettleOutcome) -> (Settlement, Option<GoneCause>) {
     let settlement = match outcome {
-        Outcome::Acknowledged => Settlement::Acknowledged,
-        Outcome::Nacked => Settlement::Nacked,
-        Outcome::DeadLettered => Settlement::DeadLettered,
-        Outcome::Extended => Settlement::Extended,
-        Outcome::Late => Settlement::Late,
-        Outcome::Already => Settlement::AlreadyAcknowledged,
-        Outcome::Unknown => Settlement::Unknown,
-        Outcome::Gone(cause) => return (Settlement::Gone, Some(cause)),
+        SettleOutcome::Acknowledged => Settlement::Acknowledged,
+        SettleOutcome::Nacked => Settlement::Nacked,
+        SettleOutcome::DeadLettered => Settlement::DeadLettered,
+        SettleOutcome::Extended => Settlement::Extended,
+        SettleOutcome::Late => Settlement::Late,
+        SettleOutcome::Already => Settlement::AlreadyAcknowledged,
+        SettleOutcome::Unknown => Settlement::Unknown,
+        SettleOutcome::Gone(cause) => return (Settlement::Gone, Some(cause)),
     };
     (settlement, None)
 }

@@ -75,7 +75,7 @@ pub enum Progress {
 
 /// A request and how it went, for the result line.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Exchange {
     /// Its number on this page.
     pub id: u64,
     pub asked: Asked,
@@ -86,7 +86,7 @@ pub struct Outcome {
     pub progress: Progress,
 }
 
-impl Outcome {
+impl Exchange {
     /// Whether a retry under the same key makes sense: nobody knows whether it took effect.
     pub fn unknown(&self) -> bool {
         match &self.progress {

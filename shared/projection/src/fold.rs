@@ -81,7 +81,11 @@ impl View {
         for group in &snapshot.groups {
             self.note_membership(group);
         }
-        self.install_links(snapshot);
+        // A node tells that it is no member any more, too: then it is gone.
+        let left = self.has_left(&snapshot.node);
+        if !left {
+            self.install_links(snapshot);
+        }
         if snapshot.locks.applied.is_some() {
             fold_locks::install(self, &snapshot.locks, snapshot.locks_beyond, now_us);
         }
@@ -95,7 +99,9 @@ impl View {
         for shard in &snapshot.queues {
             fold_queues::install(self, shard.group, &shard.queues, now_us);
         }
-        fold_cache::install(self, &snapshot.node, &snapshot.caches, now_us);
+        if !left {
+            fold_cache::install(self, &snapshot.node, &snapshot.caches, now_us);
+        }
     }
 
     /// Takes over who is in the cluster and in which order it is drawn, from the hello of that source's stream. The
@@ -275,7 +281,10 @@ impl View {
             }
             Fact::MembershipChanged { group, index, voters, learners } => {
                 self.note_members(*group, *index, voters, learners);
-                fold_group::fact(self, node, *group, fact, now_us);
+                // A node tells that it is no member any more, too: then it is gone.
+                if !self.has_left(node) {
+                    fold_group::fact(self, node, *group, fact, now_us);
+                }
                 fold_ring::look(self, *group, now_us);
             }
             Fact::RoleChanged { group, role, term, .. } => {

@@ -56,6 +56,26 @@ fn role(role: Role, term: Term, voted_for: &str, leader: Option<&str>) -> Fact {
     }
 }
 
+/// Without a supervisor it is the members that say who is there.
+#[test]
+fn a_node_that_tells_of_its_own_dismissal_is_gone() {
+    let mut tape = Tape::new();
+    tape.say("node2", membership(1, &["node1", "node2"]));
+    tape.say("node2", membership(2, &["node1"]));
+    assert!(tape.view.has_left("node2") && tape.view.node("node2").is_none());
+    tape.view.assert_consistent();
+    // The same where it is its snapshot that says so.
+    let mut tape = Tape::new();
+    tape.say("node2", membership(1, &["node1", "node2"]));
+    let group =
+        GroupSnapshot { voters: vec!["node1".into()], membership: Some(2), ..GroupSnapshot::default() };
+    let snapshot = snapshot_of(&View::default(), "node2", 9, 2_000_000);
+    let snapshot = NodeSnapshot { groups: vec![group], processes: vec![], ..snapshot };
+    tape.view.install(&snapshot);
+    assert!(tape.view.has_left("node2") && tape.view.node("node2").is_none());
+    tape.view.assert_consistent();
+}
+
 fn message(from: &str, number: u64) -> MessageId {
     MessageId { from: from.into(), boot: 1, number }
 }

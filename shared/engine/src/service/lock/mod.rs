@@ -121,11 +121,14 @@ impl<H: Host> LockService<H> {
         }
     }
 
-    /// A member that does not know a newer command could not apply it.
-    fn known_since(&self, version: u16, what: &str, key: &Key) -> Result<(), ApiError> {
+    /// A member that does not know a newer command could not apply it. The version that was committed only grows.
+    async fn known_since(&self, version: u16, what: &str, key: &Key) -> Result<(), ApiError> {
+        self.member()
+            .await
+            .map_err(|error| verdict::refused(GroupId::CONTROL, error.code, &error.message, key))?;
         let group = self.cluster.group(GroupId::CONTROL);
         let now = group.map_or(0, |group| group.state.read(|machine| machine.cluster().version()));
-        if now >= version || !self.cluster.ready() {
+        if now >= version {
             return Ok(());
         }
         let why = format!("Some member of the cluster runs a version that cannot {what}.");
@@ -213,7 +216,7 @@ impl<H: Host> Serve<Transfer> for LockService<H> {
         let (resource, holder) = (resource.into_text(), holder(client, session));
         let to = Holder { client: to.into_text(), session: to_session };
         let key = caller.key(&self.requests, Duration::ZERO);
-        self.known_since(TRANSFER_SINCE, "hand locks over", &key)?;
+        self.known_since(TRANSFER_SINCE, "hand locks over", &key).await?;
         let command = LockCommand::Transfer {
             resource: resource.clone(),
             holder: holder.clone(),
@@ -232,6 +235,11 @@ impl<H: Host> Serve<Transfer> for LockService<H> {
             LockReply::NotTransferable { why } => Err(ApiError::new(
                 ErrorCode::Conflict,
                 format!("{resource} is not handed over: {why}. Nothing changed."),
+            )),
+            // Whoever holds the lock has its session: it is the receiver's that is gone.
+            LockReply::SessionExpired if to.session.is_some() => Err(ApiError::new(
+                ErrorCode::SessionExpired,
+                format!("\"to_session\" is no open session of {}. Nothing changed.", to.client),
             )),
             other => Err(refused(other)),
         }

@@ -147,6 +147,9 @@ impl Operation {
     /// The operation of a word, also as a release before these tables wrote it; none of a word that this release does not know.
     pub fn of_word(word: &str) -> Option<Operation> {
         let word = normal(word);
+        if word == "queue_limits" {
+            return Some(Operation::SetLimits);
+        }
         Self::ALL.into_iter().find(|operation| operation.word() == word)
     }
 }
@@ -261,7 +264,7 @@ pub enum Outcome {
 }
 
 /// The status of a request whose caller went away: nobody gets it.
-const CALLER_GONE: u16 = 499;
+pub const CALLER_GONE: u16 = 499;
 
 impl Outcome {
     /// Those that are no errors.
@@ -381,6 +384,11 @@ impl Outcome {
     /// The outcome of a word, also as a release before these tables wrote it; none of a word that this release does not know.
     pub fn of_word(word: &str) -> Option<Outcome> {
         let word = normal(word);
+        match word.as_str() {
+            "unknown" => return Some(Outcome::Refused(ErrorCode::OutcomeUnknown)),
+            "no_value" => return Some(Outcome::Miss),
+            _ => {}
+        }
         let answers = Self::ANSWERS.into_iter().chain([Self::CallerGone]);
         let known = answers.into_iter().find(|outcome| outcome.word() == word);
         known.or_else(|| ErrorCode::of_word(&word).map(Outcome::Refused))
@@ -460,6 +468,8 @@ mod tests {
         assert_eq!(Operation::of_word("write back"), Some(Operation::WriteBack));
         assert_eq!(Outcome::of_word("not holder"), Some(Outcome::NotHolder));
         assert_eq!(Outcome::of_word("dead-lettered"), Some(Outcome::DeadLettered));
+        assert_eq!(Outcome::of_word("unknown"), Some(Outcome::Refused(ErrorCode::OutcomeUnknown)));
+        assert_eq!(Operation::of_word("queue limits"), Some(Operation::SetLimits));
         assert_eq!(Outcome::of_word("unheard of"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Requests of clients: that they begin, and that they were refused or took long.
 
-use orrery_api::operation::{Outcome, shown};
+use orrery_api::operation::{CALLER_GONE, Outcome, shown};
 use orrery_base::ids::NodeName;
 use orrery_projection::view::{RequestView, View};
 
@@ -32,7 +32,8 @@ pub(super) fn ended(
     }
     let begun = view.requests.get(&(node.clone(), request))?;
     let RequestView { client, operation, subject, .. } = &**begun;
-    let (took, operation, [outcome, akibat]) = (seconds(took_us), shown(operation), words_of(outcome));
+    let (took, operation, [outcome, akibat]) =
+        (seconds(took_us), shown(operation), words_of(outcome, status));
     let [who, siapa] = named(client);
     let said = words::filled(
         Topic::Request,
@@ -51,8 +52,10 @@ fn named(client: &str) -> [&str; 2] {
 }
 
 /// How a request ended, in both languages. The word itself where this release does not know it.
-fn words_of(word: &str) -> [String; 2] {
-    let told = Outcome::of_word(word).map(|outcome| [outcome.english(), outcome.indonesian().to_owned()]);
+fn words_of(word: &str, status: u16) -> [String; 2] {
+    // The word `gone` was once that of a caller who went away.
+    let outcome = if status == CALLER_GONE { Some(Outcome::CallerGone) } else { Outcome::of_word(word) };
+    let told = outcome.map(|outcome| [outcome.english(), outcome.indonesian().to_owned()]);
     told.unwrap_or_else(|| [shown(word), shown(word)])
 }
 
@@ -68,7 +71,8 @@ mod tests {
             ("outcome_unknown", "nobody knows whether it took effect", "tidak diketahui apakah terlaksana"),
             ("from_tomorrow", "from tomorrow", "from tomorrow"),
         ] {
-            assert_eq!(words_of(word), [english, indonesian]);
+            assert_eq!(words_of(word, 409), [english, indonesian]);
         }
+        assert_eq!(words_of("gone", CALLER_GONE), ["its caller went away", "pemintanya pergi"]);
     }
 }

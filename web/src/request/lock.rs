@@ -44,13 +44,17 @@ impl LockAsk {
     pub fn prepared(&self) -> Result<Prepared, ApiError> {
         let (resource, client) = (Name::new(self.resource.clone())?, Name::new(self.client.clone())?);
         let (session, fencing_token) = (None, None);
-        let ttl_ms = Some(Number::new(self.ttl_ms)?);
+        let ttl_ms = || Number::new(self.ttl_ms).map(Some);
         Ok(match &self.operation {
             LockOperation::Acquire | LockOperation::Queue => {
                 let (mode, queue) = (self.mode, self.operation == LockOperation::Queue);
+                let ttl_ms = ttl_ms()?;
                 prepared(&Acquire { resource, client, session, mode, ttl_ms, wait_ms: None, queue })
             }
-            LockOperation::Renew => prepared(&Renew { resource, client, session, fencing_token, ttl_ms }),
+            LockOperation::Renew => {
+                let ttl_ms = ttl_ms()?;
+                prepared(&Renew { resource, client, session, fencing_token, ttl_ms })
+            }
             LockOperation::Release => prepared(&Release { resource, client, session, fencing_token }),
             LockOperation::Cancel => prepared(&Cancel { resource, client, session }),
             LockOperation::Transfer { fencing_token, to } => {
@@ -94,6 +98,16 @@ mod tests {
         let hand_over = LockOperation::Transfer { fencing_token: 7, to: "Budi".into() };
         let transfer = json!({ "resource": "printer", "client": "Ayu", "fencing_token": 7, "to": "Budi" });
         assert_eq!(written(hand_over), ("/lock/transfer", transfer));
+    }
+
+    /// Who ends a wait gives no length of a lease.
+    #[test]
+    fn a_length_counts_only_where_there_is_a_lease() {
+        let with = |operation| LockAsk { ttl_ms: 0, ..asking(operation, "printer") }.prepared();
+        for operation in [LockOperation::Cancel, LockOperation::Release] {
+            assert!(with(operation.clone()).is_ok(), "{operation:?}");
+        }
+        assert!(with(LockOperation::Renew).is_err());
     }
 
     #[test]

@@ -123,11 +123,15 @@ fn HandOver() -> impl IntoView {
         ui.clients.get().iter().filter(|name| **name != me).cloned().collect::<Vec<_>>()
     });
     Effect::new(move || {
-        // Whoever acts now is nobody to hand anything to.
-        if !others.with(|others| others.contains(&desk.to.get_untracked())) {
-            desk.to.set(SmolStr::default());
-        }
+        // It was chosen for who acted before.
+        ui.client.track();
+        desk.to.set(SmolStr::default());
     });
+    let option = move |name: SmolStr| {
+        let (value, shown) = (name.to_string(), name.to_string());
+        let chosen = Memo::new(move |_| desk.to.with(|to| *to == name));
+        view! { <option value=value selected=move || chosen.get()>{shown}</option> }
+    };
     let has_it = Memo::new(move |_| desk.token().is_some());
     view! {
         <div class="row minor">
@@ -135,13 +139,10 @@ fn HandOver() -> impl IntoView {
                 {WORDS.told(|t| t.hand_to)}
                 <select
                     data-testid="transfer-to"
-                    prop:value=move || desk.to.get().to_string()
                     on:change=move |event| desk.to.set(event_target_value(&event).into())
                 >
-                    <option value="">"–"</option>
-                    {move || others.get().into_iter().map(|name| {
-                        view! { <option value=name.to_string()>{name.to_string()}</option> }
-                    }).collect_view()}
+                    <option value="" selected=move || desk.to.with(|to| to.is_empty())>"–"</option>
+                    <For each=move || others.get() key=SmolStr::clone children=option />
                 </select>
             </label>
             <button

@@ -69,9 +69,17 @@ pub fn query<T>(asked: Asked<T>) -> Result<T, Failure> {
     }
     let cause = cause.to_string();
     Err(match sentence_in(&cause) {
-        Some(sentence) => Failure::bad_request(sentence),
+        Some(sentence) => Failure::bad_request(without_path(sentence)),
         None => Failure::bad_request(format!("{}.", rejected.body_text())),
     })
+}
+
+/// The sentence without the name of the field, which a reader of queries puts in front: the sentence says it itself.
+fn without_path(sentence: &str) -> &str {
+    match sentence.split_once(": ") {
+        Some((path, rest)) if rest.starts_with('"') && !path.contains(' ') => rest,
+        _ => sentence,
+    }
 }
 
 /// The name under which a client's address is counted. For IPv6 it is the network of 64 bits: a client may use every
@@ -237,6 +245,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_about_a_query_names_its_field_once() {
+        let too_small = "\"limit\" is 0; it must be from 1 to 100.";
+        assert_eq!(without_path(&format!("limit: {too_small}")), too_small);
+        assert_eq!(without_path(too_small), too_small);
+    }
 
     #[test]
     fn depth_counts_brackets_outside_of_strings() {

@@ -5,12 +5,15 @@
 pub mod cache;
 pub mod demo;
 pub mod fault;
+mod json_text;
 pub mod lock;
 pub mod node;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod operation;
 pub mod queue;
+mod queue_answers;
+mod queue_bounds;
 pub mod queue_limits;
 pub mod queue_view;
 pub mod request;

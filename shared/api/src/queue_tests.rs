@@ -1,9 +1,11 @@
 //! Bodies as clients send them, and what is wrong with others.
 
+use orrery_base::ids::GroupId;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::request::Answer as _;
 
 fn fits<T: DeserializeOwned>(body: &Value) -> bool {
     serde_json::from_str::<T>(&body.to_string()).is_ok()
